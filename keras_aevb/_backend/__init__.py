@@ -1,0 +1,27 @@
+"""The one place that asks which Keras backend runs.
+
+Both flavours export the same names:
+
+- `tfp`: TensorFlow Probability for the arrays of this backend.
+- `next_seed(generator)`: the next seed of a `keras.random.SeedGenerator`, as TFP wants it.
+- `fixed_seed(seed)`: an integer as such a seed.
+- `step(method)`: turns a stateful `method(self, data)` into the `train_step` or `test_step` that
+  this backend's trainer calls.
+- `minimize(model, loss)`: one optimizer step on the scalar that `loss()` returns.
+- `compiled(model, function)`: `function`, which may read the model's variables, as one program.
+"""
+
+import keras
+
+if keras.backend.backend() == "tensorflow":
+    from keras_aevb._backend.tensorflow import compiled, fixed_seed, minimize, next_seed, step, tfp
+elif keras.backend.backend() == "jax":
+    from keras_aevb._backend.jax import compiled, fixed_seed, minimize, next_seed, step, tfp
+else:
+    raise ImportError(
+        "keras_aevb runs on the Keras backends 'tensorflow' and 'jax'. "
+        f"Received: {keras.backend.backend()!r}. "
+        "Set the environment variable KERAS_BACKEND before keras is imported."
+    )
+
+__all__ = ["compiled", "fixed_seed", "minimize", "next_seed", "step", "tfp"]

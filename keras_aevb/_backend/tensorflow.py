@@ -1,0 +1,41 @@
+"""TensorFlow: eager variables, gradients by tape, compilation by `tf.function`."""
+
+try:
+    import tensorflow as tf
+    import tensorflow_probability as tfp
+
+    tfp.distributions  # noqa: B018  TFP loads lazily: this is where a missing tf-keras shows
+except (ImportError, AttributeError) as error:
+    raise ImportError(
+        "TensorFlow Probability could not be loaded for the tensorflow backend, which needs "
+        "tensorflow, tensorflow-probability and tf-keras in versions made for each other. "
+        "Install them with: pip install 'keras-aevb[tensorflow]'. "
+        f"The cause was: {error}"
+    ) from error
+
+
+def next_seed(generator):
+    """TFP wants int32 where Keras keeps int64."""
+    return tf.cast(generator.next(), tf.int32)
+
+
+def fixed_seed(seed):
+    return tf.constant([seed & 0x7FFFFFFF, 0], tf.int32)
+
+
+def step(method):
+    """TensorFlow's trainer calls `step(self, data)` on live variables: nothing to do."""
+    return method
+
+
+def minimize(model, loss):
+    with tf.GradientTape() as tape:
+        scaled_loss = model.optimizer.scale_loss(loss())
+    variables = model.trainable_variables
+    model.optimizer.apply(tape.gradient(scaled_loss, variables), variables)
+
+
+def compiled(model, function):
+    if model.run_eagerly:
+        return function
+    return tf.function(function, reduce_retracing=True, jit_compile=model.jit_compile)

@@ -1,0 +1,108 @@
+"""p(y | features): a Keras layer from features to the parameters of a TFP distribution."""
+
+import math
+import operator
+
+import keras
+import numpy as np
+from keras import ops
+
+
+def as_event_shape(shape):
+    """An integer or a sequence of integers as a tuple.
+
+    Raises:
+        ValueError: if a dimension is not a positive integer.
+    """
+    try:
+        sizes = tuple(operator.index(size) for size in np.atleast_1d(shape))
+    except TypeError:
+        sizes = ()
+    if not sizes or min(sizes) < 1:
+        raise ValueError(
+            f"Expected `event_shape` to be a positive integer or a tuple of them. Received: {shape}"
+        )
+    return sizes
+
+
+class ConditionalDistribution(keras.layers.Layer):
+    """A distribution over events y whose parameters are computed from features.
+
+    The layer's `call` returns parameter tensors, each of shape `[B, *event_shape]`;
+    `distribution(*parameters)` makes the TFP distribution of batch shape `[B]` where it is used.
+    A subclass hands in one head, a layer from features to values, for each parameter, and
+    implements `distribution`.
+
+    Args:
+        event_shape: shape of one event y, an integer or a tuple.
+        heads: dict from a parameter's name to the Keras layer that computes it, or `None` for an
+            affine map of the flattened features.
+
+    Call arguments:
+        features: tensor of shape `[B, ...]`.
+
+    Raises:
+        ValueError: if `event_shape` has a dimension that is not a positive integer, or a head's
+            output does not have the size of an event.
+    """
+
+    def __init__(self, event_shape, heads, **kwargs):
+        super().__init__(**kwargs)
+        self.event_shape = as_event_shape(event_shape)
+        self.heads = {
+            name: self._default_head(name) if h is None else h for name, h in heads.items()
+        }
+
+    def _default_head(self, name):
+        size = math.prod(self.event_shape)
+        layers = [keras.layers.Flatten(), keras.layers.Dense(size, dtype=self.dtype_policy)]
+        return keras.Sequential(layers, name=name)
+
+    def build(self, features_shape):
+        for name, head in self.heads.items():
+            if not head.built:
+                head.build(features_shape)
+            output_shape = head.compute_output_shape(features_shape)
+            if math.prod(output_shape[1:]) != math.prod(self.event_shape):
+                raise ValueError(
+                    f"The layer for `{name}` of {self.__class__.__name__} must return one "
+                    f"value per element of the event. Expected: event_shape={self.event_shape}. "
+                    f"Received: output of shape {output_shape} for features of shape "
+                    f"{features_shape}"
+                )
+
+    def call(self, features):
+        return tuple(
+            ops.cast(ops.reshape(head(features), (-1, *self.event_shape)), self.density_dtype)
+            for head in self.heads.values()
+        )
+
+    @property
+    def density_dtype(self):
+        """float32, or the layer's own precision where that is higher: densities need it."""
+        dtype = self.compute_dtype
+        return "float32" if dtype in ("float16", "bfloat16") else dtype
+
+    def distribution(self, *parameters):
+        """The TFP distribution of batch shape `[B]` and event shape `event_shape`.
+
+        Args:
+            *parameters: what `call` returned, possibly with further batch dimensions in front.
+        """
+        raise NotImplementedError
+
+    def check(self, x):
+        """Raises a `ValueError` if the NumPy array `x` holds anything that is not an event."""
+        if not np.isfinite(x).all():
+            raise ValueError(
+                f"{self.__class__.__name__} expects finite data. Received: "
+                f"{np.isnan(x).sum()} NaN and {np.isinf(x).sum()} infinite values"
+            )
+
+    def get_config(self):
+        heads = {n: keras.saving.serialize_keras_object(h) for n, h in self.heads.items()}
+        return {**super().get_config(), "event_shape": self.event_shape, **heads}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**{n: keras.saving.deserialize_keras_object(v) for n, v in config.items()})

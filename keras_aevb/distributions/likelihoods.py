@@ -1,0 +1,125 @@
+"""Observation models p(x|z)."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_aevb._backend import tfp
+from keras_aevb.distributions.base import ConditionalDistribution
+from keras_aevb.distributions.normals import bounded_scale, diagonal_normal
+
+tfd = tfp.distributions
+
+
+@keras.saving.register_keras_serializable(package="keras_aevb")
+class Bernoulli(ConditionalDistribution):
+    r"""Independent Bernoulli pixels with y = sigmoid(logits).
+
+    $$\log p(x|z) = \sum_i x_i \log y_i + (1 - x_i) \log(1 - y_i)$$
+
+    in nats, computed from the logits, so that saturated pixels lose nothing. Pixels x may be any
+    numbers in [0, 1], as in the paper, which does not binarise MNIST.
+
+    Args:
+        event_shape: shape of x, an integer or a tuple such as `(28, 28, 1)`.
+        logits: Keras layer from features to logits. Default: a dense layer.
+
+    Call arguments:
+        features: tensor of shape `[B, ...]`.
+
+    Returns:
+        A tuple with the logits, of shape `[B, *event_shape]`.
+
+    Raises:
+        ValueError: if the layer's output does not have the size of x.
+
+    Reference: Kingma & Welling (2013), App. C.1, eq. 11.
+
+    Example:
+        >>> import numpy as np
+        >>> likelihood = Bernoulli(3)
+        >>> p = likelihood.distribution(*likelihood(np.zeros((1, 5), "float32")))
+        >>> float(p.log_prob([[0.0, 0.5, 1.0]])[0])  # 3 log ½
+        -2.079441547393799
+    """
+
+    def __init__(self, event_shape, logits=None, **kwargs):
+        super().__init__(event_shape, {"logits": logits}, **kwargs)
+
+    def distribution(self, logits):
+        dtype = keras.backend.standardize_dtype(logits.dtype)
+        return tfd.Independent(
+            tfd.Bernoulli(logits, dtype=dtype), reinterpreted_batch_ndims=len(self.event_shape)
+        )
+
+    def check(self, x):
+        super().check(x)
+        low, high = x.min(), x.max()
+        if low < 0 or high > 1:
+            raise ValueError(
+                "A Bernoulli likelihood expects pixels in [0, 1]; scale the data, for example "
+                f"`x / 255`. Received: values from {low} to {high}"
+            )
+
+
+@keras.saving.register_keras_serializable(package="keras_aevb")
+class Normal(ConditionalDistribution):
+    r"""Independent normal pixels, p(x|z) = N(x; μ, diag σ²).
+
+    $$\mu = W_4 h + b_4, \qquad \log σ² = W_5 h + b_5$$
+
+    with features h; or, with a `scale` of the user's, p(x|z) = N(x; μ, scale² I). The log-variance
+    is clipped to [-20, 20], so that no density overflows.
+
+    Args:
+        event_shape: shape of x, an integer or a tuple.
+        mean: Keras layer from features to μ. Default: a dense layer. The paper's Frey Face decoder
+            is `keras.layers.Dense(560, "sigmoid")`.
+        log_variance: Keras layer from features to log σ². Default: a dense layer.
+        scale: the standard deviation σ, a positive number in the units of x, in place of
+            `log_variance`.
+
+    Call arguments:
+        features: tensor of shape `[B, ...]`.
+
+    Returns:
+        The parameters μ and (unless `scale` is given) log σ², each of shape `[B, *event_shape]`.
+
+    Raises:
+        ValueError: if both `log_variance` and `scale` are given, `scale` is not positive and
+            finite, or a layer's output does not have the size of x.
+
+    Reference: Kingma & Welling (2013), App. C.2, eq. 12.
+
+    Example:
+        >>> import numpy as np
+        >>> likelihood = Normal(2, scale=1.0)
+        >>> p = likelihood.distribution(*likelihood(np.zeros((1, 5), "float32")))
+        >>> float(p.log_prob([[0.0, 0.0]])[0])  # -log 2π
+        -1.8378770351409912
+    """
+
+    def __init__(self, event_shape, mean=None, log_variance=None, scale=None, **kwargs):
+        if scale is None:
+            heads = {"mean": mean, "log_variance": log_variance}
+        elif log_variance is not None:
+            raise ValueError(
+                "Expected either `log_variance` or `scale`. "
+                f"Received both: log_variance={log_variance}, scale={scale}"
+            )
+        elif not (np.isscalar(scale) and 0 < scale < np.inf):
+            raise ValueError(f"Expected `scale` to be a positive number. Received: {scale}")
+        else:
+            heads = {"mean": mean}
+        super().__init__(event_shape, heads, **kwargs)
+        self.scale = scale
+
+    def distribution(self, mean, log_variance=None):
+        if log_variance is None:
+            scale = ops.full_like(mean, self.scale)
+        else:
+            scale = bounded_scale(log_variance)
+        return diagonal_normal(mean, scale, self.event_shape)
+
+    def get_config(self):
+        return {**super().get_config(), "scale": self.scale}

@@ -1,0 +1,20 @@
+"""The diagonal normal distribution that posterior, likelihood and prior share."""
+
+from keras import ops
+
+from keras_aevb._backend import tfp
+
+tfd = tfp.distributions
+
+# Wide enough for any posterior or pixel, narrow enough that exp() stays finite in float32.
+LOG_VARIANCE_BOUNDS = (-20.0, 20.0)
+
+
+def diagonal_normal(mean, scale, event_shape):
+    """N(mean, diag scale²) as one event of shape `event_shape`."""
+    return tfd.Independent(tfd.Normal(mean, scale), reinterpreted_batch_ndims=len(event_shape))
+
+
+def bounded_scale(log_variance):
+    """σ from log σ², which is clipped to `LOG_VARIANCE_BOUNDS`."""
+    return ops.exp(0.5 * ops.clip(log_variance, *LOG_VARIANCE_BOUNDS))

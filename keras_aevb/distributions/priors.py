@@ -1,0 +1,47 @@
+"""Priors p(z)."""
+
+import keras
+from keras import ops
+
+from keras_aevb.distributions.base import as_event_shape
+from keras_aevb.distributions.normals import diagonal_normal
+
+
+class Prior(keras.layers.Layer):
+    """A distribution over z without inputs; a layer, so that it can hold trainable weights.
+
+    Args:
+        event_shape: shape of z, an integer or a tuple.
+    """
+
+    def __init__(self, event_shape, **kwargs):
+        super().__init__(**kwargs)
+        self.event_shape = as_event_shape(event_shape)
+        self.built = True
+
+    def distribution(self):
+        """The TFP distribution of batch shape `[]` and event shape `event_shape`."""
+        raise NotImplementedError
+
+    def get_config(self):
+        return {**super().get_config(), "event_shape": self.event_shape}
+
+
+@keras.saving.register_keras_serializable(package="keras_aevb")
+class StandardNormal(Prior):
+    """The centred isotropic normal distribution, p(z) = N(z; 0, I).
+
+    Args:
+        event_shape: shape of z, an integer or a tuple.
+
+    Reference: Kingma & Welling (2013), sec. 3.
+
+    Example:
+        >>> prior = StandardNormal(2).distribution()
+        >>> float(prior.log_prob([0.0, 0.0]))  # -log 2π
+        -1.8378770351409912
+    """
+
+    def distribution(self):
+        zeros = ops.zeros(self.event_shape, self.variable_dtype)
+        return diagonal_normal(zeros, ops.ones_like(zeros), self.event_shape)

@@ -1,0 +1,7 @@
+"""Algorithms that train a latent-variable model, as Keras models behind one interface."""
+
+from keras_aevb.models.aevb import AEVB
+from keras_aevb.models.latent_variable_model import LatentVariableModel
+from keras_aevb.models.wake_sleep import WakeSleep
+
+__all__ = ["AEVB", "LatentVariableModel", "WakeSleep"]

@@ -1,0 +1,59 @@
+"""Auto-Encoding Variational Bayes."""
+
+import keras
+
+from keras_aevb._backend import tfp
+from keras_aevb.models.latent_variable_model import LatentVariableModel
+
+
+@keras.saving.register_keras_serializable(package="keras_aevb")
+class AEVB(LatentVariableModel):
+    r"""Trains p(x, z) and q(z|x) together, on the gradient of the lower bound through z.
+
+    $$\max_{θ, φ} \; \frac1M \sum_i \tilde{L}(θ, φ; x_i), \qquad z = g_φ(ε, x)$$
+
+    over minibatches of M examples: eq. 8 divided by the training set's size N.
+
+    Args:
+        encoder: Keras model from x to features.
+        decoder: Keras model from z to features.
+        posterior: `ConditionalDistribution` from the encoder's features to q(z|x); it must be
+            reparameterisable.
+        likelihood: `ConditionalDistribution` from the decoder's features to p(x|z).
+        prior: `Prior` p(z). Default: a standard normal of the posterior's event shape.
+        bound: estimator of the lower bound. Default: `ELBO()`, one sample, eq. 7.
+        seed: integer that fixes the noise of training and evaluation. Default: a random one.
+
+    Raises:
+        ValueError: if the posterior is not reparameterisable, the event shapes of posterior and
+            prior differ, the bound's divergence has no closed form for them, or a part does not
+            accept what the one before it returns.
+
+    Reference: Kingma & Welling (2013), sec. 2.3 and alg. 1.
+
+    Example:
+        >>> import keras, numpy as np, keras_aevb as kv
+        >>> model = kv.AEVB(
+        ...     encoder=keras.Sequential([keras.layers.Dense(32, "tanh")]),
+        ...     decoder=keras.Sequential([keras.layers.Dense(32, "tanh")]),
+        ...     posterior=kv.DiagonalNormal(2),
+        ...     likelihood=kv.Bernoulli(64),
+        ... )
+        >>> model.compile("adam")
+        >>> x = np.random.default_rng(0).random((100, 64))
+        >>> sorted(model.fit(x, batch_size=20, verbose=0).history)
+        ['elbo', 'kl', 'loss', 'reconstruction']
+    """
+
+    def objective(self, x, training):
+        q = self.encode(x, training)
+        terms = self.bound(x, q, self.prior.distribution(), self.decoder_of(training), self._seed())
+        return -terms[self.bound.name], terms
+
+    def check_parts(self, q, prior):
+        if q.reparameterization_type != tfp.distributions.FULLY_REPARAMETERIZED:
+            raise ValueError(
+                "AEVB needs a reparameterisable posterior, z = g(ε, x) with a gradient through g. "
+                f"Received: {q}. `WakeSleep` trains with any posterior"
+            )
+        super().check_parts(q, prior)

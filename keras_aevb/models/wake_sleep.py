@@ -1,0 +1,62 @@
+"""The wake-sleep algorithm."""
+
+import keras
+from keras import ops
+from keras.tree import map_structure
+
+from keras_aevb.models.latent_variable_model import LatentVariableModel
+
+
+@keras.saving.register_keras_serializable(package="keras_aevb")
+class WakeSleep(LatentVariableModel):
+    r"""Trains p(x, z) on the encoder's guesses and q(z|x) on the decoder's dreams.
+
+    $$\text{wake:} \quad \max_θ \; \log p_θ(x, z), \qquad z \sim q_φ(z|x)$$
+    $$\text{sleep:} \quad \max_φ \; \log q_φ(z|x), \qquad z \sim p(z), \; x \sim p_θ(x|z)$$
+
+    Neither phase's gradient reaches the other's parameters, so that both are taken in one step.
+    The sleep phase does not maximise the bound that the logs report; `sleep` is its log q(z|x).
+
+    Args:
+        encoder: Keras model from x to features.
+        decoder: Keras model from z to features.
+        posterior: `ConditionalDistribution` from the encoder's features to q(z|x); it need not be
+            reparameterisable.
+        likelihood: `ConditionalDistribution` from the decoder's features to p(x|z).
+        prior: `Prior` p(z). Default: a standard normal of the posterior's event shape.
+        bound: estimator of the lower bound whose gradient trains θ. Default: `ELBO()`.
+        seed: integer that fixes the noise of training and evaluation. Default: a random one.
+
+    Raises:
+        ValueError: if the event shapes of posterior and prior differ, the bound's divergence has
+            no closed form for them, or a part does not accept what the one before it returns.
+
+    Reference: Hinton, Dayan, Frey & Neal (1995); Kingma & Welling (2013), sec. 4 and 5.
+
+    Example:
+        >>> import numpy as np, keras_aevb as kv
+        >>> model = kv.WakeSleep(**kv.networks.bernoulli_mlp(64, latent_dim=2, hidden_units=32))
+        >>> model.compile("adam")
+        >>> x = np.random.default_rng(0).random((100, 64))
+        >>> sorted(model.fit(x, batch_size=20, verbose=0).history)
+        ['elbo', 'kl', 'loss', 'reconstruction', 'sleep']
+    """
+
+    extra_terms = ("sleep",)
+
+    def objective(self, x, training):
+        terms = self._wake(x, training)
+        sleep = self._sleep(ops.shape(x)[0], training)
+        return -terms[self.bound.name] - sleep, {**terms, "sleep": sleep}
+
+    def _wake(self, x, training):
+        """The bound at a fixed q(z|x): its gradient in θ is that of log p(x, z)."""
+        parameters = map_structure(ops.stop_gradient, self._encoder_parameters(x, training))
+        q = self.posterior.distribution(*parameters)
+        prior = self.prior.distribution()
+        return self.bound(x, q, prior, self.decoder_of(training), self._seed())
+
+    def _sleep(self, n, training):
+        """log q(z|x) of n dreams, of shape `[n]`."""
+        x, z = map_structure(ops.stop_gradient, self.draw(n, self._seed(), self._seed(), training))
+        return self.encode(x, training).log_prob(z)

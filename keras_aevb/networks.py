@@ -1,0 +1,126 @@
+"""The paper's multilayer perceptrons (App. C), each as the parts of a whole model.
+
+model = AEVB(**bernoulli_mlp(784, latent_dim=20, hidden_units=500, n_train=50_000))
+"""
+
+import keras
+import numpy as np
+
+from keras_aevb.distributions import Bernoulli, DiagonalNormal, Normal
+
+
+def bernoulli_mlp(x_dim, latent_dim, hidden_units=500, n_train=None, stddev=0.01, seed=None):
+    r"""The paper's model of MNIST: Gaussian MLP encoder and Bernoulli MLP decoder.
+
+    $$q(z|x) = N(z; μ, σ²), \quad h = \tanh(W_3 x + b_3), \quad μ = W_4 h + b_4, \quad
+    \log σ² = W_5 h + b_5$$
+    $$p(x|z) = Bernoulli(x; y), \quad y = sigmoid(W_2 \tanh(W_1 z + b_1) + b_2)$$
+
+    Args:
+        x_dim: number of pixels.
+        latent_dim: number of latent variables N_z.
+        hidden_units: tanh units of the encoder, and as many of the decoder.
+        n_train: number of training examples N. If given, the kernels have the prior N(0, I): a
+            penalty of |W|²/2N on the mean loss.
+        stddev: the kernels start from N(0, stddev²), the biases from zero.
+        seed: integer for the kernels' start.
+
+    Returns:
+        Dict with `encoder`, `decoder`, `posterior` and `likelihood`, the arguments of a model.
+
+    Raises:
+        ValueError: if `n_train` is not positive.
+
+    Reference: Kingma & Welling (2013), App. C.1, eq. 11, and sec. 5.
+
+    Example:
+        >>> from keras_aevb import AEVB
+        >>> AEVB(**bernoulli_mlp(784, latent_dim=20, seed=0)).count_params()
+        815824
+    """
+    dense = _dense_layers(n_train, stddev, seed)
+    return {
+        **_gaussian_encoder(dense, latent_dim, hidden_units),
+        "decoder": keras.Sequential([dense(hidden_units, "tanh")], name="decoder"),
+        "likelihood": Bernoulli(x_dim, logits=dense(x_dim), name="likelihood"),
+    }
+
+
+def gaussian_mlp(
+    x_dim,
+    latent_dim,
+    hidden_units=200,
+    n_train=None,
+    stddev=0.01,
+    seed=None,
+    mean_activation=None,
+):
+    r"""The paper's model of continuous data: Gaussian MLPs as encoder and decoder.
+
+    $$h = \tanh(W_3 \cdot + b_3), \quad μ = W_4 h + b_4, \quad \log σ² = W_5 h + b_5$$
+
+    for q(z|x) and p(x|z) alike. The paper's Frey Face model passes the decoder's means through a
+    sigmoid: `mean_activation="sigmoid"`.
+
+    Args:
+        x_dim: number of pixels.
+        latent_dim: number of latent variables N_z.
+        hidden_units: tanh units of the encoder, and as many of the decoder.
+        n_train: number of training examples N. If given, the kernels have the prior N(0, I): a
+            penalty of |W|²/2N on the mean loss.
+        stddev: the kernels start from N(0, stddev²), the biases from zero.
+        seed: integer for the kernels' start.
+        mean_activation: activation of the decoder's mean.
+
+    Returns:
+        Dict with `encoder`, `decoder`, `posterior` and `likelihood`, the arguments of a model.
+
+    Raises:
+        ValueError: if `n_train` is not positive.
+
+    Reference: Kingma & Welling (2013), App. C.2, eq. 12, and sec. 5.
+
+    Example:
+        >>> from keras_aevb import WakeSleep
+        >>> parts = gaussian_mlp(560, latent_dim=2, mean_activation="sigmoid", seed=0)
+        >>> WakeSleep(**parts).count_params()
+        338724
+    """
+    dense = _dense_layers(n_train, stddev, seed)
+    return {
+        **_gaussian_encoder(dense, latent_dim, hidden_units),
+        "decoder": keras.Sequential([dense(hidden_units, "tanh")], name="decoder"),
+        "likelihood": Normal(
+            x_dim,
+            mean=dense(x_dim, mean_activation),
+            log_variance=dense(x_dim),
+            name="likelihood",
+        ),
+    }
+
+
+def _gaussian_encoder(dense, latent_dim, hidden_units):
+    return {
+        "encoder": keras.Sequential([dense(hidden_units, "tanh")], name="encoder"),
+        "posterior": DiagonalNormal(
+            latent_dim, mean=dense(latent_dim), log_variance=dense(latent_dim), name="posterior"
+        ),
+    }
+
+
+def _dense_layers(n_train, stddev, seed):
+    """A constructor of dense layers that start from N(0, stddev²), each from a seed of its own."""
+    if n_train is not None and n_train <= 0:
+        raise ValueError(f"Expected `n_train` to be positive. Received: {n_train}")
+    seeds = np.random.SeedSequence(seed)
+
+    def dense(units, activation=None):
+        layer_seed = int(seeds.spawn(1)[0].generate_state(1)[0])
+        return keras.layers.Dense(
+            units,
+            activation,
+            kernel_initializer=keras.initializers.RandomNormal(stddev=stddev, seed=layer_seed),
+            kernel_regularizer=keras.regularizers.L2(0.5 / n_train) if n_train else None,
+        )
+
+    return dense
