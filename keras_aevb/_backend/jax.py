@@ -30,7 +30,7 @@ def fixed_seed(seed):
 
 
 def step(method):
-    """A pure `step(self, state, data) -> (logs, state)` from a stateful `method(self, data) -> logs`.
+    """A pure `step(self, state, data) -> (logs, state)` from a stateful `method(self, data)`.
 
     `state` holds the values of the trainable, non-trainable, (when training) optimizer and metrics
     variables, in this order, as Keras' JAX trainer passes them.

@@ -1,4 +1,4 @@
-"""What all algorithms share: the parts of p(x, z) and q(z|x), and Keras' training loop around them."""
+"""What all algorithms share: the parts of the model, and Keras' training loop around them."""
 
 import keras
 import numpy as np

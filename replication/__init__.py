@@ -1,0 +1,1 @@
+"""The experiments of Auto-Encoding Variational Bayes (arXiv:1312.6114), rerun."""
