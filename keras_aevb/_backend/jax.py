@@ -81,3 +81,6 @@ def _scope(groups, states):
 
 def _values(scope, variables):
     return [scope.get_current_value(v) for v in variables]
+
+
+__all__ = ["compiled", "fixed_seed", "minimize", "next_seed", "step", "tfp"]

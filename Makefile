@@ -1,0 +1,41 @@
+# make replicate   environment, install, Figure 2's protocol on embedded data
+# make test        lint, types, and all tests on both backends
+
+VENV ?= .venv
+PYTHON ?= python3
+RESULTS ?= build/results
+KERAS_BACKEND ?= jax
+BIN := $(VENV)/bin
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: replicate test lint types test-jax test-tensorflow clean
+
+replicate: $(VENV)/installed
+	KERAS_BACKEND=$(KERAS_BACKEND) $(BIN)/python -m replication figure2 \
+		--dataset digits --samples 1e5 --results $(RESULTS)
+
+test: lint types test-jax test-tensorflow
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/installed
+	$(BIN)/mypy
+
+test-jax test-tensorflow: test-%: $(VENV)/installed
+	KERAS_BACKEND=$* $(BIN)/python -m pytest -q
+
+# uv installs in seconds what takes pip minutes; either will do.
+$(VENV)/installed: pyproject.toml
+	if command -v uv >/dev/null; then \
+		uv venv --quiet --allow-existing --python $(PYTHON) $(VENV) && \
+		uv pip install --quiet --python $(BIN)/python -e '.[tensorflow,jax,replication,test]'; \
+	else \
+		$(PYTHON) -m venv $(VENV) && \
+		$(BIN)/python -m pip install --quiet -e '.[tensorflow,jax,replication,test]'; \
+	fi
+	touch $@
+
+clean:
+	rm -rf build dist $(VENV)

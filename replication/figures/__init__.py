@@ -1,0 +1,1 @@
+"""Tables and pictures of the paper's figures, drawn from run folders alone."""

@@ -1,0 +1,65 @@
+"""What the person at the terminal sees of a long command; nothing where there is no terminal."""
+
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+REFRESH_SECONDS = 0.5
+
+
+class RunProgress:
+    """A bar for each run: samples, samples per second, current bound, time left.
+
+    Use as a context manager around all runs of a command.
+    """
+
+    def __init__(self, console=None):
+        self.console = console or Console(stderr=True)
+        self.bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            TextColumn("{task.fields[samples]}", justify="right"),
+            TextColumn("{task.fields[rate]}", justify="right"),
+            TextColumn("{task.fields[bound]}", justify="right"),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+            console=self.console,
+            disable=not self.console.is_terminal,
+            speed_estimate_period=60,
+        )
+
+    def __enter__(self):
+        self.bars.start()
+        return self
+
+    def __exit__(self, *exception):
+        self.bars.stop()
+
+    def say(self, message):
+        """A line above the bars."""
+        if self.console.is_terminal:
+            self.bars.console.print(message, highlight=False)
+
+    def begin(self, description, done, total):
+        self.started, self.start = time.monotonic(), done
+        self.shown = 0.0
+        self.task = self.bars.add_task(
+            description, total=total, completed=done, samples="", rate="", bound=""
+        )
+        self.total = total
+
+    def due(self):
+        """Whether the display is old enough to be worth the cost of reading the bound."""
+        return self.console.is_terminal and time.monotonic() - self.shown > REFRESH_SECONDS
+
+    def update(self, done, bound):
+        self.shown = time.monotonic()
+        seconds = self.shown - self.started
+        rate = (done - self.start) / seconds if seconds > 0 else 0
+        self.bars.update(
+            self.task,
+            completed=done,
+            samples=f"{done:.3g}/{self.total:.3g}",
+            rate=f"{rate:,.0f}/s",
+            bound=f"bound {bound:,.1f}",
+        )

@@ -1,0 +1,69 @@
+"""Where a number comes from: command, commit, versions, device."""
+
+import datetime
+import importlib.metadata
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+PACKAGES = ("keras", "jax", "tensorflow", "tensorflow-probability", "tfp-nightly", "numpy")
+
+
+def session():
+    """A dict that describes this process."""
+    import keras
+
+    return {
+        "command": shlex.join(["python", "-m", "replication", *sys.argv[1:]]),
+        "commit": commit(),
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "backend": keras.backend.backend(),
+        "device": ", ".join(keras.distribution.list_devices()),
+        "machine": f"{processor()}, {os.cpu_count()} cores",
+        "python": platform.python_version(),
+        "versions": versions(),
+    }
+
+
+def versions():
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def commit():
+    """The commit of the source, "-dirty" if it was changed since, or `None` outside git."""
+    folder = Path(__file__).resolve().parent.parent
+    git = ["git", "-C", str(folder)]
+    try:
+        head = subprocess.run(
+            [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        # Results that are being written do not make the code another one.
+        changes = subprocess.run(
+            [*git, "status", "--porcelain", "--", "keras_aevb", "replication"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head + "-dirty" if changes else head
+
+
+def processor():
+    """The processor's name, as far as the system tells."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

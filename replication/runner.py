@@ -1,0 +1,161 @@
+"""Trains one experiment: evaluates, keeps checkpoints, continues where it stopped."""
+
+import dataclasses
+import json
+import math
+import shutil
+import time
+
+import keras
+import numpy as np
+
+from replication import checkpoint, model, provenance, records, schedule
+from replication.errors import BackendMismatchError
+from replication.minibatches import RandomMinibatches
+
+EVALUATED_EXAMPLES = 10_000
+EVALUATION_SEED = 0
+
+
+def train(experiment, samples, dataset, results, progress, fresh=False):
+    """Trains `experiment` up to `samples` training samples, from its last checkpoint on.
+
+    A run that was killed and continued ends with the same numbers as one that was not: minibatches
+    and noise depend on the seed and the step alone, and evaluation draws from seeds of its own.
+
+    Args:
+        experiment: `Experiment`.
+        samples: training samples in all, a multiple of the batch size.
+        dataset: `Dataset`.
+        results: folder below which `runs/<id>/` is kept.
+        progress: `RunProgress`.
+        fresh: whether to throw away what the folder holds.
+
+    Returns:
+        The `Run`.
+
+    Raises:
+        BackendMismatchError: if the run was begun on another Keras backend.
+    """
+    folder = records.runs_folder(results) / experiment.id
+    if fresh and folder.exists():
+        shutil.rmtree(folder)
+    run = _finished(folder, samples)
+    if run is not None:
+        return run
+    folder.mkdir(parents=True, exist_ok=True)
+    training = _Training(experiment, dataset, folder)
+    progress.begin(str(experiment), training.samples, samples)
+    training.run(samples, progress)
+    return records.read_run(folder)
+
+
+def _finished(folder, samples):
+    """The folder's run if nothing is left to do."""
+    if not (folder / "run.json").exists():
+        return None
+    run = records.read_run(folder)
+    reached = run.points and run.at(samples) is not None
+    return run if reached or run.info["status"] == "diverged" else None
+
+
+class _Training:
+    """The state of one run."""
+
+    def __init__(self, experiment, dataset, folder):
+        self.experiment = experiment
+        self.dataset = dataset
+        self.folder = folder
+        self.model = model.build(experiment, dataset)
+        self.sessions = self._earlier_sessions()
+        self.samples, self.seconds = checkpoint.restore(folder, self.model)
+        # Rows after the checkpoint are of a training that was lost.
+        points = records.read_points(folder)
+        self.points = [p for p in points if p.samples <= self.samples]
+
+    def _earlier_sessions(self):
+        path = self.folder / "run.json"
+        if not path.exists():
+            return []
+        sessions = json.loads(path.read_text())["sessions"]
+        begun, backend = sessions[0]["backend"], keras.backend.backend()
+        if begun != backend:
+            raise BackendMismatchError(
+                f"{self.folder} was begun on the {begun} backend and cannot be continued on "
+                f"{backend}. Set KERAS_BACKEND={begun}, give another --results folder, or start "
+                "over with --fresh"
+            )
+        return sessions
+
+    def run(self, samples, progress):
+        self.sessions.append({**provenance.session(), "samples_from": self.samples})
+        if not self.points:
+            self._evaluate()
+        evaluations = set(schedule.evaluations(samples))
+        for stop in schedule.stops(self.samples, samples):
+            self._fit(stop, progress)
+            if stop in evaluations:
+                self._evaluate()
+            self._save("running")
+            progress.update(self.samples, self.points[-1].train_elbo)
+            if not math.isfinite(self.points[-1].train_elbo):
+                self._save("diverged")
+                return
+        self._save("complete")
+
+    def _fit(self, stop, progress):
+        """Trains until `stop` samples."""
+        size = self.experiment.batch_size
+        first, last = self.samples // size, stop // size
+        batches = RandomMinibatches(
+            self.dataset.train, size, self.experiment.seed, first, last - first
+        )
+        report = _Report(progress, self.samples, size)
+        start = time.perf_counter()
+        self.model.fit(batches, verbose=0, shuffle=False, callbacks=[report])
+        self.seconds += time.perf_counter() - start
+        self.samples = stop
+
+    def _evaluate(self):
+        """The bound on fixed examples with fixed noise, which leaves training as it is."""
+        means = []
+        for x in (self.dataset.train[:EVALUATED_EXAMPLES], self.dataset.test):
+            values = self.model.elbo(x, seed=EVALUATION_SEED).astype("float64")
+            means += [float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))]
+        self.points.append(records.Point(self.samples, *means, self.seconds))
+
+    def _save(self, status):
+        self.sessions[-1].update(samples_to=self.samples)
+        info = {
+            "id": self.experiment.id,
+            "experiment": dataclasses.asdict(self.experiment),
+            "status": status,
+            "samples": self.samples,
+            "seconds": round(self.seconds, 2),
+            "parameters": self.model.count_params(),
+            "data": {
+                "digest": self.dataset.digest,
+                "train": len(self.dataset.train),
+                "test": len(self.dataset.test),
+                "evaluated_train": min(EVALUATED_EXAMPLES, len(self.dataset.train)),
+            },
+            "sessions": self.sessions,
+        }
+        records.write_atomically(self.folder / "run.json", json.dumps(info, indent=1) + "\n")
+        records.write_points(self.folder, self.points)
+        checkpoint.save(self.folder, self.model, self.samples, self.seconds)
+
+
+class _Report(keras.callbacks.Callback):
+    """Shows how far `fit` is; reads the bound only when the display is due, for it waits for it."""
+
+    def __init__(self, progress, samples, batch_size):
+        super().__init__()
+        self.progress = progress
+        self.samples = samples
+        self.batch_size = batch_size
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.progress.due():
+            done = self.samples + (batch + 1) * self.batch_size
+            self.progress.update(done, float(logs["elbo"]))

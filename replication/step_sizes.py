@@ -1,0 +1,101 @@
+"""The paper's choice of Adagrad's step size.
+
+"[…] chosen from {0.01, 0.02, 0.1} based on performance on the training set in the first few
+iterations" (sec. 5). Those first iterations, the pilot, are a number of training samples here.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+
+PILOT_SAMPLES = {"mnist": 100_000, "frey": 100_000, "digits": 20_000}
+
+
+@dataclasses.dataclass(frozen=True)
+class StepSize:
+    """How a step size did in the pilot.
+
+    Attributes:
+        dataset: name of the data set.
+        algorithm: name of the algorithm.
+        step_size: Adagrad's global step size.
+        latent_dims: the N_z that are averaged: those all step sizes share, or those that diverged.
+        train_elbo: mean training bound after the pilot's samples, in nats per example; NaN if
+            there is nothing to average.
+        verdict: `"chosen"`, `"diverged"` or `""`.
+    """
+
+    dataset: str
+    algorithm: str
+    step_size: float
+    latent_dims: tuple[int, ...]
+    train_elbo: float
+    verdict: str
+
+
+def pilots(runs):
+    """Every step size with a pilot, compared with its rivals on the N_z they share.
+
+    A step size is diverged, and never chosen, if for any N_z the pilot's bound is not finite or
+    lies below the untrained one. Only the lowest seed counts.
+
+    Args:
+        runs: runs of any data sets and algorithms.
+
+    Returns:
+        List of `StepSize`, ordered by data set, algorithm and step size.
+    """
+    groups = sorted({(r.experiment.dataset, r.experiment.algorithm) for r in runs})
+    return [row for group in groups for row in _compare(runs, *group)]
+
+
+def chosen(rows, dataset, algorithm):
+    """The chosen step size among the rows of `pilots`, or `None` if no choice was made."""
+    matches = (r for r in rows if (r.dataset, r.algorithm) == (dataset, algorithm))
+    return next((r.step_size for r in matches if r.verdict == "chosen"), None)
+
+
+def _compare(runs, dataset, algorithm):
+    runs = [
+        r for r in runs if (r.experiment.dataset, r.experiment.algorithm) == (dataset, algorithm)
+    ]
+    seed = min(r.experiment.seed for r in runs)
+    bounds, diverged = {}, {}  # step size -> N_z -> bound
+    for run in runs:
+        experiment, bound = run.experiment, _pilot_bound(run)
+        if experiment.seed != seed or bound is None:
+            continue
+        stable = math.isfinite(bound) and bound >= run.points[0].train_elbo
+        kind = bounds if stable else diverged
+        kind.setdefault(experiment.step_size, {})[experiment.latent_dim] = bound
+
+    rivals = {step: by_dim for step, by_dim in bounds.items() if step not in diverged}
+    shared = set.intersection(*map(set, rivals.values())) if rivals else set()
+    scores = {step: _mean(by_dim, shared) for step, by_dim in rivals.items()}
+    tried = sorted({*bounds, *diverged})
+    best = max(scores, key=scores.get) if shared and len(tried) > 1 else None
+    rows = []
+    for step in tried:
+        if step in diverged:
+            dims, score, verdict = diverged[step], _mean(diverged[step]), "diverged"
+        else:
+            dims, score, verdict = shared, scores[step], "chosen" if step == best else ""
+        rows.append(StepSize(dataset, algorithm, step, tuple(sorted(dims)), score, verdict))
+    return rows
+
+
+def _pilot_bound(run):
+    """The training bound after the pilot, NaN if the run broke down before, `None` if neither."""
+    samples = PILOT_SAMPLES[run.experiment.dataset]
+    point = run.at(samples)
+    if point is not None:
+        return point.train_elbo
+    last = run.points[-1]
+    broke_down = last.samples < samples and not math.isfinite(last.train_elbo)
+    return math.nan if broke_down else None
+
+
+def _mean(by_dim, dims=None):
+    values = [by_dim[dim] for dim in (by_dim if dims is None else dims)]
+    return float(np.mean(values)) if values else math.nan
