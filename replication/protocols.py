@@ -46,7 +46,7 @@ def figure2_runs(
             steps = step_sizes
             if not steps:
                 train_all(name, algorithm, STEP_SIZES, 1, choice.PILOT_SAMPLES[name])
-                chosen = choice.chosen(read_runs(results), name, algorithm)
+                chosen = choice.chosen(choice.pilots(read_runs(results)), name, algorithm)
                 if chosen is None:
                     raise ProtocolError(f"Every step size diverged for {name} with {algorithm}")
                 progress.say(f"{name} {algorithm}: step size {chosen:g} chosen")

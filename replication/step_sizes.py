@@ -5,9 +5,12 @@ iterations" (sec. 5). Those first iterations, the pilot, are a number of trainin
 """
 
 import dataclasses
+import itertools
 import math
 
 import numpy as np
+
+from replication.experiment import ALGORITHMS
 
 PILOT_SAMPLES = {"mnist": 100_000, "frey": 100_000, "digits": 20_000}
 
@@ -46,8 +49,11 @@ def pilots(runs):
     Returns:
         List of `StepSize`, ordered by data set, algorithm and step size.
     """
-    groups = sorted({(r.experiment.dataset, r.experiment.algorithm) for r in runs})
-    return [row for group in groups for row in _compare(runs, *group)]
+    groups = {}
+    for run in runs:
+        groups.setdefault((run.experiment.dataset, run.experiment.algorithm), []).append(run)
+    order = [group for group in itertools.product(PILOT_SAMPLES, ALGORITHMS) if group in groups]
+    return [row for group in order for row in _compare(*group, groups[group])]
 
 
 def chosen(rows, dataset, algorithm):
@@ -56,10 +62,7 @@ def chosen(rows, dataset, algorithm):
     return next((r.step_size for r in matches if r.verdict == "chosen"), None)
 
 
-def _compare(runs, dataset, algorithm):
-    runs = [
-        r for r in runs if (r.experiment.dataset, r.experiment.algorithm) == (dataset, algorithm)
-    ]
+def _compare(dataset, algorithm, runs):
     seed = min(r.experiment.seed for r in runs)
     bounds, diverged = {}, {}  # step size -> N_z -> bound
     for run in runs:

@@ -45,9 +45,7 @@ class Curve:
 
     def paper(self, samples, split):
         """The paper's bound, or `None` where its curve does not extend to."""
-        return paper_value(
-            2, self.dataset, self.algorithm, self.latent_dim, split, at=samples
-        )
+        return paper_value(2, self.dataset, self.algorithm, self.latent_dim, split, at=samples)
 
     def difference(self, samples, split):
         """Our bound minus the paper's, or `None` where the paper has none."""
@@ -106,9 +104,7 @@ def _with_roles(curves, chosen_step):
     closest = _closest([c for c in curves if c.end >= chosen.end])
     shown = []
     for curve in curves:
-        roles = [
-            name for name, c in (("chosen", chosen), ("closest", closest)) if c is curve
-        ]
+        roles = [name for name, c in (("chosen", chosen), ("closest", closest)) if c is curve]
         if roles:
             shown.append(dataclasses.replace(curve, role=", ".join(roles)))
     return shown

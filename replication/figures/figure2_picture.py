@@ -13,7 +13,7 @@ PANELS = {  # the paper's limits of samples and nats, with some room at the top
 TEST = {"linestyle": "-", "linewidth": 2.0, "zorder": 4}
 TRAIN = {"linestyle": (0, (4, 1.5)), "linewidth": 1.5, "zorder": 3}
 OTHER = {"linestyle": (0, (1, 1.2)), "linewidth": 2.0, "zorder": 5}
-PAPER = {"linewidth": 0.9, "alpha": 0.45, "zorder": 1}
+PAPER = {"linewidth": 1.0, "alpha": 0.5, "zorder": 1}
 BAND = {"alpha": 0.2, "linewidth": 0, "zorder": 2}
 
 
@@ -52,7 +52,7 @@ def draw(curves, panels, path):
 def _panel(axes, dataset, latent_dim, ours):
     axes.set_title(f"{NAMES[dataset]}, $N_z = {latent_dim}$", fontsize=10)
     axes.grid(color="0.92", linewidth=0.6)
-    for height, (algorithm, colour) in zip((0.13, 0.05), COLOURS.items()):
+    for height, (algorithm, colour) in zip((0.93, 0.85), COLOURS.items()):
         for split, style in (("train", TRAIN), ("test", TEST)):
             paper = paper_curve(2, dataset, algorithm, latent_dim, split)
             if paper is not None:
@@ -62,8 +62,8 @@ def _panel(axes, dataset, latent_dim, ours):
             _plot(axes, main, "train", colour, TRAIN)
             _plot(axes, main, "test", colour, TEST)
             steps = " ⋯ ".join(f"{c.step_size:g}" for c in (main, *others))
-            label = {"color": colour, "fontsize": 7.5, "ha": "right"}
-            axes.text(0.97, height, f"step size {steps}", transform=axes.transAxes, **label)
+            label = {"color": colour, "fontsize": 7.5, "va": "center"}
+            axes.text(0.04, height, f"step size {steps}", transform=axes.transAxes, **label)
         for other in others:
             _plot(axes, other, "test", colour, OTHER)
 

@@ -45,9 +45,9 @@ STEP_SIZES = f"""\
 ## Step sizes
 
 As in the paper, the step size is "chosen […] based on performance on the training set in the first
-few iterations": by the training bound, in nats per example, after {count(PILOT_SAMPLES["mnist"])}
-samples ({count(PILOT_SAMPLES["digits"])} for the digits), averaged over the N_z that all of them
-share. A step size that diverges for any N_z by then is never chosen.
+few iterations": by the training bound, in nats per example, after {count(PILOT_SAMPLES["mnist"])} samples
+({count(PILOT_SAMPLES["digits"])} for the digits), averaged over the N_z that all step sizes share.
+One that diverges for any N_z by then is never chosen; its row is about those N_z alone.
 """
 
 
@@ -70,7 +70,7 @@ def table_markdown(curves, pilots, diverged):
     Args:
         curves: list of `Curve` to show.
         pilots: list of `StepSize`.
-        diverged: the runs that the tables leave out.
+        diverged: list of `Run` that are left out because they diverged.
     """
     parts = [INTRODUCTION]
     for dataset in dict.fromkeys(c.dataset for c in curves):
@@ -78,8 +78,9 @@ def table_markdown(curves, pilots, diverged):
         parts += [f"## {NAMES[dataset]}\n", section + "\n"]
     if pilots:
         parts += [STEP_SIZES, _pilot_table(pilots) + "\n"]
-    if diverged:
-        parts += ["## Diverged runs, left out above\n", _diverged_table(diverged) + "\n"]
+    others = _not_in_pilots(diverged, pilots)
+    if others:
+        parts += ["These runs diverged too. They are left out above.\n", _run_table(others) + "\n"]
     return "\n".join(parts)
 
 
@@ -118,9 +119,7 @@ def _section(curves):
     reached = {s for c in curves for s in c.points if s >= FIRST_SAMPLES[c.dataset]}
     columns = sorted({s for s in reached if is_decade(s)} | {max(c.end for c in curves)})
     header = ["N_z", "algorithm", "step size"]
-    rows = [
-        [str(c.latent_dim), NAMES[c.algorithm], f"{c.step_size:g} ({c.role})"] for c in curves
-    ]
+    rows = [[str(c.latent_dim), NAMES[c.algorithm], f"{c.step_size:g} ({c.role})"] for c in curves]
     for samples in columns:
         header.append(f"{count(samples)} ours")
         for curve, row in zip(curves, rows):
@@ -159,7 +158,23 @@ def _pilot_table(pilots):
     return markdown(header, rows, left=3)
 
 
-def _diverged_table(runs):
+def _not_in_pilots(runs, pilots):
+    """The diverged runs that the pilots do not tell of: later ones, and those of other seeds."""
+    told = {
+        (p.dataset, p.algorithm, p.step_size, latent_dim)
+        for p in pilots
+        if p.verdict == "diverged"
+        for latent_dim in p.latent_dims
+    }
+    experiments = [run.experiment for run in runs]
+    return [
+        run
+        for run, e in zip(runs, experiments)
+        if (e.dataset, e.algorithm, e.step_size, e.latent_dim) not in told
+    ]
+
+
+def _run_table(runs):
     header = ["data set", "algorithm", "N_z", "step size", "seed", "samples", "training bound"]
     rows = [
         [
