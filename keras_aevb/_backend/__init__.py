@@ -4,7 +4,7 @@ Both flavours export the same names:
 
 - `tfp`: TensorFlow Probability for the arrays of this backend.
 - `next_seed(generator)`: the next seed of a `keras.random.SeedGenerator`, as TFP wants it.
-- `fixed_seed(seed)`: an integer as such a seed.
+- `fixed_seed(seed, index)`: number `index` of the stream of seeds that an integer determines.
 - `step(method)`: turns a stateful `method(self, data)` into the `train_step` or `test_step` that
   this backend's trainer calls.
 - `minimize(model, loss)`: one optimizer step on the scalar that `loss()` returns.

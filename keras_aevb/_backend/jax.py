@@ -25,8 +25,8 @@ def next_seed(generator):
     return generator.next()
 
 
-def fixed_seed(seed):
-    return jax.numpy.array([seed & 0xFFFFFFFF, 0], "uint32")
+def fixed_seed(seed, index):
+    return jax.numpy.array([seed & 0xFFFFFFFF, index], "uint32")
 
 
 def step(method):

@@ -19,8 +19,8 @@ def next_seed(generator):
     return tf.cast(generator.next(), tf.int32)
 
 
-def fixed_seed(seed):
-    return tf.constant([seed & 0x7FFFFFFF, 0], tf.int32)
+def fixed_seed(seed, index):
+    return tf.constant([seed & 0x7FFFFFFF, index], tf.int32)
 
 
 def step(method):

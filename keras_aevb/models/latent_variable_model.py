@@ -142,8 +142,8 @@ class LatentVariableModel(keras.Model):
         Returns:
             NumPy array of shape `[n, *event_shape]`.
         """
-        program = self._program(("sample", n), lambda seed, z_seed: self.draw(n, z_seed, seed)[0])
-        return np.asarray(program(self._seed(seed), self._seed(seed and seed + 1)))
+        program = self._program(("sample", n), lambda *seeds: self.draw(n, *seeds)[0])
+        return np.asarray(program(self._seed(seed, 0), self._seed(seed, 1)))
 
     def draw(self, n, z_seed, x_seed, training=False):
         """A dream (x, z): n pairs of tensors from p(z) p(x|z)."""
@@ -177,7 +177,7 @@ class LatentVariableModel(keras.Model):
         self._check_shape("x", x.shape[1:], self.likelihood.event_shape)
         self.likelihood.check(x)
         values = [
-            np.asarray(program(batch, self._seed(None if seed is None else seed + i)))[:length]
+            np.asarray(program(batch, self._seed(seed, i)))[:length]
             for i, (batch, length) in enumerate(_examples.padded_batches(x, batch_size))
         ]
         return np.concatenate(values)
@@ -264,10 +264,11 @@ class LatentVariableModel(keras.Model):
         ones = [ops.ones((1, *p.shape[1:]), p.dtype) for p in parameters]
         self.check_parts(self.posterior.distribution(*ones), self.prior.distribution())
 
-    def _seed(self, seed=None):
+    def _seed(self, seed=None, index=0):
+        """Number `index` of the seeds that an integer determines; by default the model's next."""
         if seed is None:
             return _backend.next_seed(self.seed_generator)
-        return _backend.fixed_seed(seed)
+        return _backend.fixed_seed(seed, index)
 
     def _program(self, key, function):
         if key not in self._programs:
