@@ -10,30 +10,34 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: replicate test lint types test-jax test-tensorflow clean
 
-replicate: $(VENV)/installed
+# Only what one backend needs; `make test` adds the rest to the same environment.
+replicate: $(VENV)/installed-$(KERAS_BACKEND)
 	KERAS_BACKEND=$(KERAS_BACKEND) $(BIN)/python -m replication figure2 \
 		--dataset digits --samples 1e5 --results $(RESULTS)
 
 test: lint types test-jax test-tensorflow
 
-lint: $(VENV)/installed
+lint: $(VENV)/installed-all
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(VENV)/installed
+types: $(VENV)/installed-all
 	$(BIN)/mypy
 
-test-jax test-tensorflow: test-%: $(VENV)/installed
+test-jax test-tensorflow: test-%: $(VENV)/installed-all
 	KERAS_BACKEND=$* $(BIN)/python -m pytest -q
 
+$(VENV)/installed-all: EXTRAS = tensorflow,jax,replication,test
+$(VENV)/installed-%: EXTRAS = $*,replication
+
 # uv installs in seconds what takes pip minutes; either will do.
-$(VENV)/installed: pyproject.toml
+$(VENV)/installed-%: pyproject.toml
 	if command -v uv >/dev/null; then \
 		uv venv --quiet --allow-existing --python $(PYTHON) $(VENV) && \
-		uv pip install --quiet --python $(BIN)/python -e '.[tensorflow,jax,replication,test]'; \
+		uv pip install --quiet --python $(BIN)/python -e '.[$(EXTRAS)]'; \
 	else \
 		$(PYTHON) -m venv $(VENV) && \
-		$(BIN)/python -m pip install --quiet -e '.[tensorflow,jax,replication,test]'; \
+		$(BIN)/python -m pip install --quiet -e '.[$(EXTRAS)]'; \
 	fi
 	touch $@
 

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from replication.experiment import ALGORITHMS
+from replication.experiment import ALGORITHMS, STEP_SIZES, Experiment
 
 PILOT_SAMPLES = {"mnist": 100_000, "frey": 100_000, "digits": 20_000}
 
@@ -38,19 +38,19 @@ class StepSize:
 
 
 def pilots(runs):
-    """Every step size with a pilot, compared with its rivals on the N_z they share.
+    """The paper's step sizes that have a pilot, compared on the N_z they share.
 
     A step size is diverged, and never chosen, if for any N_z the pilot's bound is not finite or
-    lies below the untrained one. Only the lowest seed counts.
+    lies below the untrained one. Only the lowest seed counts. Nothing is chosen from less than two.
 
     Args:
-        runs: runs of any data sets and algorithms.
+        runs: list of `Run`, of any data sets, algorithms and settings.
 
     Returns:
         List of `StepSize`, ordered by data set, algorithm and step size.
     """
     groups = {}
-    for run in runs:
+    for run in filter(has_papers_settings, runs):
         groups.setdefault((run.experiment.dataset, run.experiment.algorithm), []).append(run)
     order = [group for group in itertools.product(PILOT_SAMPLES, ALGORITHMS) if group in groups]
     return [row for group in order for row in _compare(*group, groups[group])]
@@ -62,12 +62,18 @@ def chosen(rows, dataset, algorithm):
     return next((r.step_size for r in matches if r.verdict == "chosen"), None)
 
 
+def has_papers_settings(run):
+    """Whether nothing but step size and seed was varied in the paper's recipe."""
+    e = run.experiment
+    return e == Experiment(e.dataset, e.algorithm, e.latent_dim, e.step_size, e.seed)
+
+
 def _compare(dataset, algorithm, runs):
     seed = min(r.experiment.seed for r in runs)
     bounds, diverged = {}, {}  # step size -> N_z -> bound
     for run in runs:
         experiment, bound = run.experiment, _pilot_bound(run)
-        if experiment.seed != seed or bound is None:
+        if experiment.seed != seed or experiment.step_size not in STEP_SIZES or bound is None:
             continue
         stable = math.isfinite(bound) and bound >= run.points[0].train_elbo
         kind = bounds if stable else diverged

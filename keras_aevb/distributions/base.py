@@ -92,11 +92,17 @@ class ConditionalDistribution(keras.layers.Layer):
         raise NotImplementedError
 
     def check(self, x):
-        """Raises a `ValueError` if the NumPy array `x` holds anything that is not an event."""
+        """Raises a `ValueError` if the NumPy array `x` is not a batch of events."""
+        name = self.__class__.__name__
+        if x.shape[1:] != self.event_shape or not len(x):
+            raise ValueError(
+                f"{name} expects examples of event shape {self.event_shape}, at least one. "
+                f"Received: an array of shape {x.shape}"
+            )
         if not np.isfinite(x).all():
             raise ValueError(
-                f"{self.__class__.__name__} expects finite data. Received: "
-                f"{np.isnan(x).sum()} NaN and {np.isinf(x).sum()} infinite values"
+                f"{name} expects finite data. Received: {np.isnan(x).sum()} NaN and "
+                f"{np.isinf(x).sum()} infinite values"
             )
 
     def get_config(self):

@@ -6,7 +6,7 @@ from keras import ops
 
 from keras_aevb import _backend
 from keras_aevb.bounds import ELBO
-from keras_aevb.distributions import StandardNormal
+from keras_aevb.distributions import ConditionalDistribution, Prior, StandardNormal
 from keras_aevb.models import _examples
 
 PARTS = ("encoder", "decoder", "posterior", "likelihood", "prior", "bound")
@@ -43,6 +43,7 @@ class LatentVariableModel(keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        _check_types(posterior, likelihood, prior)
         self.encoder = encoder
         self.decoder = decoder
         self.posterior = posterior
@@ -174,7 +175,6 @@ class LatentVariableModel(keras.Model):
 
         program = self._program(("elbo", num_samples), batch_elbo)
         x = _examples.as_array(x)
-        self._check_shape("x", x.shape[1:], self.likelihood.event_shape)
         self.likelihood.check(x)
         values = [
             np.asarray(program(batch, self._seed(seed, i)))[:length]
@@ -292,3 +292,13 @@ class LatentVariableModel(keras.Model):
             for p in PARTS
         }
         return cls(**{**config, **parts})
+
+
+def _check_types(posterior, likelihood, prior):
+    for name, part in (("posterior", posterior), ("likelihood", likelihood)):
+        if not isinstance(part, ConditionalDistribution):
+            raise ValueError(
+                f"Expected `{name}` to be a ConditionalDistribution. Received: {part!r}"
+            )
+    if not isinstance(prior, Prior | None):
+        raise ValueError(f"Expected `prior` to be a Prior. Received: {prior!r}")

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from replication import step_sizes
+from replication.errors import ReplicationError
 from replication.experiment import LATENT_DIMS
-from replication.figures.figure2_curves import has_papers_settings, shown_curves
+from replication.figures.figure2_curves import shown_curves
 from replication.figures.figure2_picture import draw
 from replication.figures.figure2_table import step_sizes_csv, table_csv, table_markdown
 from replication.paper import paper_curve
@@ -21,11 +22,11 @@ def build(results):
         Paths of `table.md`, `figure2.png`, `table.csv` and `step_sizes.csv`.
 
     Raises:
-        FileNotFoundError: if there is no run of figure 2.
+        ReplicationError: if there is no run of figure 2.
     """
-    runs = [run for run in read_runs(results) if has_papers_settings(run)]
+    runs = [run for run in read_runs(results) if step_sizes.has_papers_settings(run)]
     if not runs:
-        raise FileNotFoundError(f"Expected runs of figure 2 in {runs_folder(results)}. Found none")
+        raise ReplicationError(f"Expected runs of figure 2 in {runs_folder(results)}. Found none")
     pilots = step_sizes.pilots(runs)
     curves = shown_curves(runs, pilots)
     folder = Path(results) / "figure2"

@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 
 from replication import step_sizes
-from replication.experiment import Experiment
 from replication.paper import paper_value
 from replication.records import Point
 
@@ -21,7 +20,7 @@ class Curve:
         step_size: Adagrad's global step size.
         points: the evaluations after each number of training samples, one per seed.
         role: `"chosen"` by the paper's rule, `"closest"` to the paper's test curve,
-            `"chosen, closest"`, or `"given"` where no choice was made.
+            `"chosen, closest"`, or `"given"` on the command line.
     """
 
     dataset: str
@@ -44,7 +43,7 @@ class Curve:
         return float(self.bounds(samples, split).mean())
 
     def paper(self, samples, split):
-        """The paper's bound, or `None` where its curve does not extend to."""
+        """The paper's bound, or `None` where its curve does not reach."""
         return paper_value(2, self.dataset, self.algorithm, self.latent_dim, split, at=samples)
 
     def difference(self, samples, split):
@@ -53,20 +52,15 @@ class Curve:
         return None if paper is None else self.mean(samples, split) - paper
 
 
-def has_papers_settings(run):
-    """Whether the run is one of figure 2, not a variation of its recipe."""
-    e = run.experiment
-    return e == Experiment(e.dataset, e.algorithm, e.latent_dim, e.step_size, e.seed)
-
-
 def shown_curves(runs, pilots):
     """The curves to show, ordered by panel, algorithm and step size.
 
     Diverged runs are left out. Where a step size was chosen it is shown, and beside it the one
-    closest to the paper if that is another; where none was, all are shown.
+    closest to the paper if that is another, and any that was trained for longer; where none was
+    chosen, all are shown.
 
     Args:
-        runs: the runs of figure 2.
+        runs: list of `Run`, the runs of figure 2.
         pilots: their rows of `step_sizes.pilots`.
 
     Returns:
@@ -105,8 +99,8 @@ def _with_roles(curves, chosen_step):
     shown = []
     for curve in curves:
         roles = [name for name, c in (("chosen", chosen), ("closest", closest)) if c is curve]
-        if roles:
-            shown.append(dataclasses.replace(curve, role=", ".join(roles)))
+        if roles or curve.end > chosen.end:
+            shown.append(dataclasses.replace(curve, role=", ".join(roles) or "given"))
     return shown
 
 

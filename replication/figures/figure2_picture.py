@@ -1,5 +1,7 @@
 """The picture of figure 2: our curves over the paper's, in the paper's panels."""
 
+import itertools
+
 import numpy as np
 
 from replication.figures.tables import NAMES
@@ -7,7 +9,7 @@ from replication.paper import paper_curve
 
 COLOURS = {"aevb": "#0072B2", "wake-sleep": "#D55E00"}  # Okabe & Ito: safe for the colour-blind
 PANELS = {  # the paper's limits of samples and nats, with some room at the top
-    "mnist": ((1e5, 2.5e8), (-150, -97)),
+    "mnist": ((1e5, 2.5e8), (-150, -95)),
     "frey": ((1e5, 1e8), (0, 1600)),
 }
 TEST = {"linestyle": "-", "linewidth": 2.0, "zorder": 4}
@@ -21,7 +23,7 @@ def draw(curves, panels, path):
     """Draws a row of panels per data set, and the legend in a free cell.
 
     Args:
-        curves: list of `Curve`.
+        curves: list of `Curve`, ordered by panel and algorithm.
         panels: dict from data set to the list of its N_z.
         path: file to write.
     """
@@ -52,6 +54,7 @@ def draw(curves, panels, path):
 def _panel(axes, dataset, latent_dim, ours):
     axes.set_title(f"{NAMES[dataset]}, $N_z = {latent_dim}$", fontsize=10)
     axes.grid(color="0.92", linewidth=0.6)
+    axes.set_axisbelow(True)
     for height, (algorithm, colour) in zip((0.93, 0.85), COLOURS.items()):
         for split, style in (("train", TRAIN), ("test", TEST)):
             paper = paper_curve(2, dataset, algorithm, latent_dim, split)
@@ -61,9 +64,10 @@ def _panel(axes, dataset, latent_dim, ours):
         if main is not None:
             _plot(axes, main, "train", colour, TRAIN)
             _plot(axes, main, "test", colour, TEST)
-            steps = " ⋯ ".join(f"{c.step_size:g}" for c in (main, *others))
+            dotted = ", ".join(f"{c.step_size:g}" for c in others)
+            steps = f"{main.step_size:g}" + (f" (⋯ {dotted})" if others else "")
             label = {"color": colour, "fontsize": 7.5, "va": "center"}
-            axes.text(0.04, height, f"step size {steps}", transform=axes.transAxes, **label)
+            axes.text(0.04, height, f"step {steps}", transform=axes.transAxes, **label)
         for other in others:
             _plot(axes, other, "test", colour, OTHER)
 
@@ -77,7 +81,8 @@ def _main_and_others(curves):
 def _plot(axes, curve, split, colour, style):
     samples = np.array(sorted(curve.points))
     bounds = [curve.bounds(s, split) for s in samples]
-    axes.plot(samples, [b.mean() for b in bounds], color=colour, **style)
+    marker = "." if len(samples) == 1 else None
+    axes.plot(samples, [b.mean() for b in bounds], color=colour, marker=marker, **style)
     if max(map(len, bounds)) > 1:
         low, high = [b.min() for b in bounds], [b.max() for b in bounds]
         axes.fill_between(samples, low, high, color=colour, **BAND)
@@ -89,10 +94,15 @@ def _limits(dataset, curves):
     if dataset in PANELS:
         (left, right), nats = PANELS[dataset]
         return (left, min(right, max(10 * end, 10 * left))), nats
+    if not curves:
+        return (1e4, end), (-1, 1)
     # Of the steep start only the last stretch is of interest.
-    late = [c.bounds(s, "test") for c in curves for s in c.points if s >= end / 30]
-    low, high = np.min(np.concatenate(late)), np.max(np.concatenate(late))
-    return (end / 1000, end), (low - 0.5 * (high - low), high + 0.1 * (high - low))
+    late = [p for c in curves for s, points in c.points.items() if s >= end / 30 for p in points]
+    low = min(min(p.train_elbo, p.test_elbo) for p in late)
+    high = max(max(p.train_elbo, p.test_elbo) for p in late)
+    span = max(high - low, 1)
+    left = min(max(end / 1000, min(min(c.points) for c in curves)), end / 10)
+    return (left, 1.1 * end), (low - 0.3 * span, high + 0.2 * span)
 
 
 def _legend(axes, curves):
@@ -104,10 +114,12 @@ def _legend(axes, curves):
 
     entries = {NAMES[a]: line(color=colour, linewidth=4) for a, colour in COLOURS.items()}
     entries |= {"ours, test": line(**TEST), "ours, training": line(**TRAIN)}
-    if any(c.role == "closest" for c in curves):
-        entries["ours, test, step size\nclosest to the paper"] = line(**OTHER)
-    elif len({(c.dataset, c.latent_dim, c.algorithm) for c in curves}) < len(curves):
-        entries["ours, test, other step sizes"] = line(**OTHER)
+    panels = itertools.groupby(curves, lambda c: (c.dataset, c.latent_dim, c.algorithm))
+    others = [c for _, panel in panels for c in _main_and_others(list(panel))[1]]
+    if others:
+        closest = all(c.role == "closest" for c in others)
+        which = "step size\nclosest to the paper" if closest else "other step sizes"
+        entries[f"ours, test, {which}"] = line(**OTHER)
     if any(len(points) > 1 for c in curves for points in c.points.values()):
         entries["ours, range over seeds"] = Patch(color="0.25", **{**BAND, "alpha": 0.3})
     if any(c.dataset in PANELS for c in curves):

@@ -9,7 +9,7 @@ from replication.figures.tables import NAMES, count, csv_text, markdown, number
 from replication.step_sizes import PILOT_SAMPLES, StepSize
 
 # The paper's panels start at 10⁵. Our digits have too few examples to need as many samples.
-FIRST_SAMPLES = {"mnist": 100_000, "frey": 100_000, "digits": 1_000}
+FIRST_SAMPLES = {"mnist": 100_000, "frey": 100_000, "digits": 10_000}
 
 COLUMNS = (
     "dataset",
@@ -28,6 +28,8 @@ COLUMNS = (
     "test_difference",
 )
 
+_PILOT, _DIGITS_PILOT = count(PILOT_SAMPLES["mnist"]), count(PILOT_SAMPLES["digits"])
+
 INTRODUCTION = """\
 # Figure 2: the lower bound during training
 
@@ -37,16 +39,16 @@ Each row follows one step size: the test bound, in nats per example on the fixed
 a number of training samples. *Paper* is read off the drawing in the paper, and *difference* is
 ours minus the paper's: negative where ours is below. ± is the standard error over seeds, where
 there are several. *Chosen* is the step size that the paper's rule picks (see the end), *closest*
-the one whose test curve comes nearest to the paper's. The training bound and more sample counts
-are in `table.csv`.
+the one whose test curve comes nearest to the paper's, *given* any other. The training bound and
+more sample counts are in `table.csv`.
 """
 
 STEP_SIZES = f"""\
 ## Step sizes
 
 As in the paper, the step size is "chosen […] based on performance on the training set in the first
-few iterations": by the training bound, in nats per example, after {count(PILOT_SAMPLES["mnist"])} samples
-({count(PILOT_SAMPLES["digits"])} for the digits), averaged over the N_z that all step sizes share.
+few iterations": by the training bound, in nats per example, after {_PILOT} samples
+({_DIGITS_PILOT} for the digits), averaged over the N_z that all step sizes share.
 One that diverges for any N_z by then is never chosen; its row is about those N_z alone.
 """
 

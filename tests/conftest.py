@@ -1,0 +1,72 @@
+"""What the tests share: a small model, its data, and gradients on both backends."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_aevb as kv
+from keras_aevb import _backend
+
+
+@pytest.fixture
+def x():
+    """Real-valued pixels, 13 examples: not divisible by the usual batch of 5."""
+    return np.random.default_rng(0).random((13, 6)).astype("float32")
+
+
+@pytest.fixture
+def make_model():
+    """make_model(algorithm, **parts): 6 pixels, 2 latents, the same initial weights every time."""
+    return _make_model
+
+
+@pytest.fixture
+def noise():
+    """noise(n): an integer as a seed that TFP takes on this backend."""
+    return lambda n: _backend.next_seed(keras.random.SeedGenerator(n))
+
+
+@pytest.fixture
+def gradients():
+    """gradients(f, variables): derivatives of the scalar f() as NumPy arrays, 0 where unused."""
+    return _jax_gradients if keras.backend.backend() == "jax" else _tensorflow_gradients
+
+
+@pytest.fixture
+def mixed_float16():
+    """The global policy, set back afterwards."""
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    yield
+    keras.config.set_dtype_policy(policy)
+
+
+def _make_model(algorithm=kv.AEVB, seed=0, **parts):
+    keras.utils.set_random_seed(1)
+    defaults = {
+        "encoder": keras.Sequential([keras.layers.Dense(5, "tanh")]),
+        "decoder": keras.Sequential([keras.layers.Dense(4, "tanh")]),
+        "posterior": kv.DiagonalNormal(2),
+        "likelihood": kv.Bernoulli(6),
+    }
+    return algorithm(**{**defaults, **parts}, seed=seed)
+
+
+def _jax_gradients(f, variables):
+    import jax
+
+    def pure(values):
+        with keras.StatelessScope(state_mapping=list(zip(variables, values))):
+            return f()
+
+    return [np.asarray(g) for g in jax.grad(pure)([v.value for v in variables])]
+
+
+def _tensorflow_gradients(f, variables):
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        value = f()
+    sources = [v.value for v in variables]
+    gradients = tape.gradient(value, sources, unconnected_gradients="zero")
+    return [np.asarray(g) for g in gradients]

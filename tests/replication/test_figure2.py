@@ -1,0 +1,265 @@
+"""Figure 2's tables and picture, from run folders made up for it."""
+
+import csv
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+from matplotlib import image
+
+from replication.errors import ReplicationError
+from replication.experiment import LATENT_DIMS, Experiment
+from replication.figures import figure2
+from replication.figures.tables import count, csv_text, markdown, number
+from replication.paper import paper_value
+from replication.records import Point, write_atomically, write_points
+
+
+def write_run(results, experiment, bounds):
+    """A run folder from {samples: (training bound, test bound)}."""
+    folder = results / "runs" / experiment.id
+    folder.mkdir(parents=True)
+    write_atomically(
+        folder / "run.json", json.dumps({"experiment": dataclasses.asdict(experiment)})
+    )
+    write_points(folder, [Point(s, a, 0.1, b, 0.2, s / 1e4) for s, (a, b) in bounds.items()])
+
+
+def aevb(step_size, seed=0, latent_dim=20, dataset="mnist", **settings):
+    return Experiment(dataset, "aevb", latent_dim, step_size, seed, **settings)
+
+
+def grid(end):
+    """10 000, 12 500, … as the runner evaluates, up to `end`."""
+    steps = (10, 12.5, 16, 20, 25, 32, 40, 50, 63, 80)
+    return [s for k in range(3, 8) for s in (int(m * 10**k) for m in steps) if s <= end]
+
+
+def paper_like(experiment, end, test_offset=0.0):
+    """The paper's curve moved by `test_offset`, and anything where it has none."""
+
+    def bound(samples, split):
+        e = experiment
+        value = paper_value(2, e.dataset, e.algorithm, e.latent_dim, split, at=samples)
+        return -160 - 1e7 / samples if value is None else value + test_offset
+
+    return {0: (-1500.0, -1500.0)} | {s: (bound(s, "train"), bound(s, "test")) for s in grid(end)}
+
+
+def read_csv(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def roles(results):
+    figure2.build(results)
+    rows = read_csv(results / "figure2" / "table.csv")
+    return {row["step_size"]: row["role"] for row in rows}
+
+
+def test_a_row_by_hand(tmp_path):
+    bounds = {0: (-543.0, -543.1), 100_000: (-210.0, -211.0), 1_000_000: (-123.5, -124.5)}
+    write_run(tmp_path, aevb(0.02), bounds | {1_250_000: (-121.0, -122.0)})
+    figure2.build(tmp_path)
+    rows = read_csv(tmp_path / "figure2" / "table.csv")
+    # 125·10⁴ is neither 1, 2 nor 5 times a power of ten, but the run's end.
+    assert [row["samples"] for row in rows] == ["100000", "1000000", "1250000"]
+    first, row, _ = rows
+    assert list(row.items())[:9] == [
+        ("dataset", "mnist"),
+        ("latent_dim", "20"),
+        ("algorithm", "aevb"),
+        ("step_size", "0.02"),
+        ("role", "given"),
+        ("seeds", "1"),
+        ("samples", "1000000"),
+        ("train_elbo", "-123.5000"),
+        ("test_elbo", "-124.5000"),
+    ]
+    assert row["test_sem_over_seeds"] == ""
+    # The paper's AEVB at N_z = 20 and 10⁶ samples, to the rounding of four decimals.
+    paper = paper_value(2, "mnist", "aevb", 20, "test", at=1e6)
+    assert float(row["paper_test"]) == pytest.approx(-124.2, abs=0.06)
+    assert float(row["paper_test"]) == pytest.approx(paper, abs=5e-5)
+    assert float(row["test_difference"]) == pytest.approx(-124.5 - paper, abs=5e-5)
+    paper = paper_value(2, "mnist", "aevb", 20, "train", at=1e6)
+    assert float(row["train_difference"]) == pytest.approx(-123.5 - paper, abs=5e-5)
+    # At 10⁵ samples the paper's curve has not entered its panel.
+    assert first["paper_test"] == first["test_difference"] == first["train_difference"] == ""
+
+
+def test_seeds_are_averaged_where_they_have_points(tmp_path):
+    for seed, test in enumerate((-123.0, -125.0, -127.0)):
+        bounds = {0: (-543.0, -543.0), 1_000_000: (test + 1, test)}
+        if seed == 0:
+            bounds[2_000_000] = (-115.0, -116.0)
+        write_run(tmp_path, aevb(0.02, seed), bounds)
+    figure2.build(tmp_path)
+    at_1e6, at_2e6 = read_csv(tmp_path / "figure2" / "table.csv")
+    assert at_1e6["seeds"] == "3"
+    assert at_1e6["test_elbo"] == "-125.0000"
+    assert at_1e6["train_elbo"] == "-124.0000"
+    assert at_1e6["test_sem_over_seeds"] == f"{2 / math.sqrt(3):.4f}"
+    assert (at_2e6["seeds"], at_2e6["test_sem_over_seeds"]) == ("1", "")
+    assert "| −125.0 ± 1.2 |" in (tmp_path / "figure2" / "table.md").read_text()
+
+
+def test_the_page(tmp_path):
+    step = aevb(0.02)
+    bounds = {0: (-543.0, -543.0), 100_000: (-210.0, -211.0), 1_000_000: (-123.0, -124.5)}
+    write_run(tmp_path, step, bounds)
+    sleep = dataclasses.replace(step, algorithm="wake-sleep")
+    write_run(tmp_path, sleep, bounds | {2_000_000: (-119.0, -120.5)})
+    figure2.build(tmp_path)
+    page = (tmp_path / "figure2" / "table.md").read_text()
+    table = [line for line in page.splitlines() if line.startswith("|")][:4]
+    # The paper (AEVB −124.2; wake-sleep −130.8, −120.0) has no value at 10⁵: no column either.
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
+    triples = ["10⁶ ours", "paper", "difference", "2·10⁶ ours", "paper", "difference"]
+    assert cells[0] == ["N_z", "algorithm", "step size", "10⁵ ours", *triples]
+    given = "0.02 (given)"
+    assert cells[2][:7] == ["20", "AEVB", given, "−211.0", "−124.5", "−124.2", "−0.3"]
+    assert cells[2][7] == cells[2][9] == "–"
+    assert cells[3][:5] == ["20", "Wake-sleep", given, "−211.0", "−124.5"]
+    assert cells[3][7:] == ["−120.5", "−120.0", "−0.5"]
+    assert len({len(line) for line in table}) == 1
+
+
+def test_the_chosen_and_the_closest_step_size(tmp_path):
+    one, two, ten = aevb(0.01), aevb(0.02), aevb(0.1)
+    write_run(tmp_path, one, paper_like(one, 2_000_000, test_offset=0.5))
+    write_run(tmp_path, two, paper_like(two, 2_000_000, test_offset=2) | {100_000: (-200, -200)})
+    write_run(tmp_path, ten, {0: (-543.0, -543.0), 100_000: (-1e6, -1e6)})
+    assert roles(tmp_path) == {"0.01": "closest", "0.02": "chosen"}
+    page = (tmp_path / "figure2" / "table.md").read_text()
+    assert "| diverged |       0.1 |     −1000000.0 |" in page
+    choice = read_csv(tmp_path / "figure2" / "step_sizes.csv")
+    assert [(r["step_size"], r["verdict"]) for r in choice] == [
+        ("0.01", ""),
+        ("0.02", "chosen"),
+        ("0.1", "diverged"),
+    ]
+    assert choice[2]["train_elbo"] == "-1000000.0000"
+
+
+def test_chosen_and_closest_can_be_the_same(tmp_path):
+    one, two = aevb(0.01), aevb(0.02)
+    write_run(tmp_path, one, paper_like(one, 2_000_000, test_offset=-3))
+    write_run(tmp_path, two, paper_like(two, 2_000_000) | {100_000: (-200, -200)})
+    assert roles(tmp_path) == {"0.02": "chosen, closest"}
+
+
+def test_decades_from_1e6_decide_what_is_closest(tmp_path):
+    # Far off at 5·10⁵, where the paper is smoothed, and at 2·10⁶, but on the paper at 10⁶.
+    one, two = aevb(0.01), aevb(0.02)
+    off = {500_000: (-300.0, -300.0), 2_000_000: (-300.0, -300.0)}
+    write_run(tmp_path, one, paper_like(one, 2_000_000) | off)
+    write_run(tmp_path, two, paper_like(two, 2_000_000, 1) | {100_000: (-200, -200)})
+    assert roles(tmp_path) == {"0.01": "closest", "0.02": "chosen"}
+
+
+def test_earlier_points_decide_where_no_decade_can(tmp_path):
+    # At N_z = 3 the paper's curve enters its panel after 10⁶.
+    one, two = aevb(0.01, latent_dim=3), aevb(0.02, latent_dim=3)
+    write_run(tmp_path, one, paper_like(one, 2_000_000, 1))
+    write_run(tmp_path, two, paper_like(two, 2_000_000, 4) | {100_000: (-200, -200)})
+    assert roles(tmp_path) == {"0.01": "closest", "0.02": "chosen"}
+
+
+def test_a_shorter_run_is_not_shown_and_a_longer_one_is(tmp_path):
+    one, two, five = aevb(0.01), aevb(0.02), aevb(0.05)
+    write_run(tmp_path, one, paper_like(one, 1_000_000))
+    write_run(tmp_path, two, paper_like(two, 2_000_000, 1) | {100_000: (-200, -200)})
+    assert roles(tmp_path) == {"0.02": "chosen"}
+    write_run(tmp_path, five, paper_like(five, 5_000_000, 9))
+    assert roles(tmp_path) == {"0.02": "chosen, closest", "0.05": "given"}
+
+
+def test_without_a_choice_all_step_sizes_are_given(tmp_path):
+    write_run(tmp_path, aevb(0.01), {0: (-543.0, -543.0), 10_000: (-210.0, -210.0)})
+    write_run(tmp_path, aevb(0.02), {0: (-543.0, -543.0), 10_000: (-200.0, -200.0)})
+    assert roles(tmp_path) == {"0.01": "given", "0.02": "given"}
+    assert "Step sizes" not in (tmp_path / "figure2" / "table.md").read_text()
+
+
+def test_data_without_a_paper_curve_show_the_chosen_step_size(tmp_path):
+    for step, bound in ((0.01, -30.0), (0.02, -25.0)):
+        bounds = {0: (-44.0, -44.0), 10_000: (-35.0, -35.0), 20_000: (bound, bound)}
+        write_run(tmp_path, aevb(step, latent_dim=2, dataset="digits"), bounds)
+    assert roles(tmp_path) == {"0.02": "chosen"}
+    header = "| N_z | algorithm | step size     | 10⁴ ours | 2·10⁴ ours |"
+    assert header in (tmp_path / "figure2" / "table.md").read_text()
+
+
+def test_runs_that_diverge_after_the_pilot_are_named_and_left_out(tmp_path):
+    one, two = aevb(0.01), aevb(0.02)
+    write_run(tmp_path, one, paper_like(one, 1_000_000))
+    late = {100_000: (-200, -200), 1_000_000: (math.nan, math.nan)}
+    write_run(tmp_path, two, paper_like(two, 1_000_000) | late)
+    # 0.02 was chosen, but nothing is left of it.
+    assert roles(tmp_path) == {"0.01": "given"}
+    page = (tmp_path / "figure2" / "table.md").read_text()
+    assert "These runs diverged too" in page
+    assert "|  20 |      0.02 |    0 | 1000000 |            nan |" in page
+
+
+def test_runs_with_other_settings_do_not_belong_to_the_figure(tmp_path):
+    write_run(tmp_path, aevb(0.01, accumulate_only=0), {0: (-543.0, -543.0), 100: (-1.0, -1.0)})
+    with pytest.raises(ReplicationError, match=r"Expected runs of figure 2 in .*runs"):
+        figure2.build(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "datasets", [("mnist", "frey"), ("mnist",), ("digits",), tuple(LATENT_DIMS)]
+)
+def test_the_picture_shows_our_curves(tmp_path, datasets):
+    for dataset in datasets:
+        e = aevb(0.02, latent_dim=5, dataset=dataset)
+        for seed in (0, 1):
+            run = dataclasses.replace(e, seed=seed)
+            write_run(tmp_path, run, paper_like(e, 2_000_000, test_offset=seed))
+    paths = figure2.build(tmp_path)
+    assert [p.name for p in paths] == ["table.md", "figure2.png", "table.csv", "step_sizes.csv"]
+    assert all(p.parent == tmp_path / "figure2" and p.exists() for p in paths)
+    assert paths[1].stat().st_size < 500_000
+    pixels = image.imread(paths[1])[..., :3]
+    columns = 5 if "frey" in datasets else 6 if "mnist" in datasets else 2
+    assert pixels.shape == (348 * len(datasets), 360 * columns, 3)
+    blue = np.array([0x00, 0x72, 0xB2]) / 255  # ours, at full strength
+    on_curve = np.all(np.abs(pixels - blue) < 0.01, axis=-1)
+    for row in np.split(on_curve, len(datasets)):
+        assert row.sum() > 200
+
+
+def test_the_picture_is_the_same_every_time(tmp_path):
+    write_run(tmp_path, aevb(0.02), paper_like(aevb(0.02), 1_000_000))
+    pictures = [figure2.build(tmp_path)[1].read_bytes() for _ in range(2)]
+    assert pictures[0] == pictures[1]
+
+
+def test_a_row_of_diverged_or_single_points_can_be_drawn(tmp_path):
+    digits = aevb(0.02, latent_dim=2, dataset="digits")
+    write_run(tmp_path, digits, {0: (-44.0, -44.0), 1000: (math.nan, math.nan)})
+    figure2.build(tmp_path)
+    other = dataclasses.replace(digits, latent_dim=5)
+    write_run(tmp_path, other, {0: (-44.0, -44.0), 1000: (-40.0, -40.0)})
+    figure2.build(tmp_path)
+    assert [r["samples"] for r in read_csv(tmp_path / "figure2" / "table.csv")] == ["1000"]
+
+
+def test_numbers_and_tables_as_text():
+    assert [number(v) for v in (-104.84, 0.05, -0.04, math.nan)] == ["−104.8", "0.1", "0.0", "nan"]
+    assert number(0.25, "+") == "+0.2"
+    assert [count(s) for s in (100, 20_000, 10**8, 250_000_000, 1_234_500)] == [
+        "10²",
+        "2·10⁴",
+        "10⁸",
+        "2.5·10⁸",
+        "1.23·10⁶",
+    ]
+    assert markdown(["a", "long"], [["wide", "1"]], left=1) == (
+        "| a    | long |\n|:-----|-----:|\n| wide |    1 |"
+    )
+    assert csv_text(["a", "b", "c"], [{"a": 1, "b": 0.5, "c": None}]) == "a,b,c\n1,0.5000,\n"

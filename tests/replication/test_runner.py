@@ -1,0 +1,153 @@
+"""Runs end with the same numbers whether or not they were interrupted."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from replication import checkpoint, datasets, model, records, runner, schedule
+from replication.errors import BackendMismatchError
+from replication.experiment import Experiment
+from replication.progress import RunProgress
+
+EXPERIMENT = Experiment("digits", "wake-sleep", 2, 0.02, hidden_units=10)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return datasets.load("digits")
+
+
+@pytest.fixture(autouse=True)
+def short_intervals(monkeypatch):
+    monkeypatch.setattr(schedule, "CHECKPOINT_INTERVAL", 5_000)
+
+
+def train(digits, results, samples, fresh=False):
+    return runner.train(EXPERIMENT, samples, digits, results, RunProgress(), fresh)
+
+
+def numbers(run):
+    """Everything that was measured but the clock."""
+    return [(p.samples, p.train_elbo, p.train_sem, p.test_elbo, p.test_sem) for p in run.points]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(digits, tmp_path_factory):
+    results = tmp_path_factory.mktemp("uninterrupted")
+    return train(digits, results, 20_000), results
+
+
+def test_learns_and_evaluates_on_schedule(uninterrupted):
+    run, _ = uninterrupted
+    assert [p.samples for p in run.points] == schedule.evaluations(20_000)
+    # An untrained Bernoulli decoder gives every pixel p ≈ ½: 64 log ½, up to weights of 0.01
+    assert run.points[0].test_elbo == pytest.approx(-64 * np.log(2), abs=0.1)
+    assert run.points[-1].test_elbo > run.points[0].test_elbo + 10
+    assert not run.diverged
+
+
+def test_continued_run_equals_uninterrupted_one(digits, tmp_path, uninterrupted):
+    expected, expected_results = uninterrupted
+    train(digits, tmp_path, 12_500)
+    continued = train(digits, tmp_path, 20_000)
+    assert numbers(continued) == numbers(expected)
+    assert len(continued.info["sessions"]) == 2
+    weights = [_weights(results) for results in (tmp_path, expected_results)]
+    for ours, theirs in zip(*weights):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def _weights(results):
+    with np.load(records.runs_folder(results) / EXPERIMENT.id / checkpoint.FILE) as file:
+        return [file[name] for name in file.files if name != "seconds"]
+
+
+def test_rows_after_the_checkpoint_are_measured_again(digits, tmp_path, uninterrupted):
+    expected, _ = uninterrupted
+    train(digits, tmp_path, 10_000)
+    folder = records.runs_folder(tmp_path) / EXPERIMENT.id
+    points = records.read_points(folder)
+    records.write_points(folder, [*points, records.Point(12_500, 0.0, 0.0, 0.0, 0.0, 0.0)])
+    assert numbers(train(digits, tmp_path, 20_000)) == numbers(expected)
+
+
+def test_killed_command_continues(digits, tmp_path):
+    """`kill -9` after the first checkpoint, then the same command again."""
+    options = ["--dataset", "digits", "--latent-dim", "2", "--algorithm", "wake-sleep"]
+    command = [sys.executable, "-m", "replication", "figure2", *options, "--step-size", "0.02"]
+    command += ["--samples", "50000", "--results", str(tmp_path / "killed")]
+    experiment = Experiment("digits", "wake-sleep", 2, 0.02)
+    folder = records.runs_folder(tmp_path / "killed") / experiment.id
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (folder / checkpoint.FILE).exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    output = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    killed = records.read_run(folder)
+    assert killed.info["status"] == "complete"
+    assert killed.info["sessions"][1]["samples_from"] >= 10_000  # the first checkpoint
+    whole = runner.train(experiment, 50_000, digits, tmp_path / "whole", RunProgress())
+    assert numbers(killed) == numbers(whole)
+    assert str(tmp_path / "killed" / "figure2" / "table.md") in output.stdout
+
+
+def test_finished_run_is_not_trained_again(digits, tmp_path):
+    first = train(digits, tmp_path, 5_000)
+    again = train(digits, tmp_path, 5_000)
+    assert again.info == first.info
+
+
+def test_fresh_starts_over(digits, tmp_path):
+    first = train(digits, tmp_path, 5_000)
+    again = train(digits, tmp_path, 5_000, fresh=True)
+    assert numbers(again) == numbers(first)
+    assert again.info["sessions"][0]["samples_from"] == 0
+
+
+def test_run_of_another_backend_is_not_continued(digits, tmp_path):
+    train(digits, tmp_path, 5_000)
+    path = records.runs_folder(tmp_path) / EXPERIMENT.id / "run.json"
+    info = json.loads(path.read_text())
+    info["sessions"][0]["backend"] = "another"
+    path.write_text(json.dumps(info))
+    with pytest.raises(BackendMismatchError, match="begun on the another backend"):
+        train(digits, tmp_path, 10_000)
+
+
+def test_run_that_breaks_down_is_recorded_as_diverged(digits, tmp_path):
+    experiment = Experiment("digits", "aevb", 2, 1e30, hidden_units=10, accumulate_only=0)
+    run = runner.train(experiment, 20_000, digits, tmp_path, RunProgress())
+    assert run.diverged
+    assert run.info["status"] == "diverged"
+    assert run.info["samples"] < 20_000
+    assert runner.train(experiment, 20_000, digits, tmp_path, RunProgress()).info == run.info
+
+
+def test_run_json_says_where_the_numbers_come_from(uninterrupted, digits):
+    run, _ = uninterrupted
+    assert run.info["data"] == {
+        "digest": digits.digest,
+        "train": 1500,
+        "test": 297,
+        "evaluated_train": 1500,
+    }
+    # 64-10-(2+2), 2-10-64, each with biases
+    assert run.info["parameters"] == 650 + 44 + 30 + 704
+    session = run.info["sessions"][0]
+    assert {"command", "commit", "backend", "device", "machine", "versions"} <= set(session)
+
+
+def test_evaluation_leaves_training_alone(digits):
+    trained = [model.build(EXPERIMENT, digits) for _ in range(2)]
+    trained[1].elbo(digits.test, seed=0)
+    for ours, theirs in zip(trained[0].variables, trained[1].variables):
+        np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs))

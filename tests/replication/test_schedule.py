@@ -1,0 +1,32 @@
+"""The sample counts at which a run is evaluated and kept."""
+
+from replication import schedule
+
+
+def test_one_two_and_five_of_every_decade_are_evaluated():
+    counts = schedule.evaluations(10**8)
+    for decade in (10**4, 10**5, 10**6, 10**7):
+        assert {decade, 2 * decade, 5 * decade} <= set(counts)
+        assert len([c for c in counts if decade <= c < 10 * decade]) == 10
+    assert counts[0] == 0
+    assert counts[-1] == 10**8
+
+
+def test_the_end_is_evaluated_wherever_it_lies():
+    assert schedule.evaluations(3_000_000)[-2:] == [2_500_000, 3_000_000]
+
+
+def test_every_count_is_a_whole_number_of_minibatches():
+    assert all(count % 100 == 0 for count in schedule.stops(0, 10**7))
+
+
+def test_no_stretch_is_longer_than_the_checkpoint_interval():
+    stops = [0, *schedule.stops(0, 5 * 10**6)]
+    gaps = [b - a for a, b in zip(stops, stops[1:])]
+    assert min(gaps) > 0
+    assert max(gaps) == schedule.CHECKPOINT_INTERVAL
+
+
+def test_continues_after_what_is_done():
+    assert schedule.stops(900_000, 10**6) == [1_000_000]
+    assert schedule.stops(10**6, 10**6) == []

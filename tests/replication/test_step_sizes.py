@@ -1,0 +1,136 @@
+"""The choice of the step size, on runs made up for it."""
+
+import math
+
+from replication.experiment import Experiment
+from replication.records import Point, Run
+from replication.step_sizes import PILOT_SAMPLES, StepSize, chosen, pilots
+
+UNTRAINED = -543.0
+
+
+def a_run(step_size, latent_dim, pilot, *, dataset="mnist", at=None, later=None, **settings):
+    """A run with this training bound after the pilot, and after more samples another."""
+    at = PILOT_SAMPLES[dataset] if at is None else at
+    bounds = {0: UNTRAINED, at: pilot} | ({} if later is None else {2 * at: later})
+    points = tuple(Point(s, bound, 0.1, math.nan, 0.1, 1.0) for s, bound in bounds.items())
+    algorithm = settings.pop("algorithm", "aevb")
+    return Run(Experiment(dataset, algorithm, latent_dim, step_size, **settings), points, {})
+
+
+def verdicts(runs):
+    return {row.step_size: row.verdict for row in pilots(runs)}
+
+
+def test_the_best_mean_over_latent_sizes_is_chosen():
+    runs = [
+        a_run(0.01, 5, -200.0),
+        a_run(0.01, 20, -210.0),
+        a_run(0.02, 5, -205.0),  # worse here, better in the mean
+        a_run(0.02, 20, -195.0),
+    ]
+    rows = pilots(runs)
+    assert rows == [
+        StepSize("mnist", "aevb", 0.01, (5, 20), -205.0, ""),
+        StepSize("mnist", "aevb", 0.02, (5, 20), -200.0, "chosen"),
+    ]
+    assert chosen(rows, "mnist", "aevb") == 0.02
+    assert chosen(rows, "mnist", "wake-sleep") is None
+
+
+def test_only_shared_latent_sizes_are_compared():
+    # N_z = 20 is easier than 3; without its rival there it must not win for 0.02.
+    runs = [a_run(0.01, 3, -250.0), a_run(0.02, 3, -260.0), a_run(0.02, 20, -190.0)]
+    rows = pilots(runs)
+    assert [(r.train_elbo, r.latent_dims) for r in rows] == [(-250.0, (3,)), (-260.0, (3,))]
+    assert chosen(rows, "mnist", "aevb") == 0.01
+
+
+def test_no_shared_latent_size_no_choice():
+    rows = pilots([a_run(0.01, 3, -250.0), a_run(0.02, 20, -190.0)])
+    assert chosen(rows, "mnist", "aevb") is None
+    assert all(math.isnan(row.train_elbo) for row in rows)
+
+
+def test_each_data_set_and_algorithm_chooses_for_itself_at_its_own_pilot():
+    assert PILOT_SAMPLES == {"mnist": 100_000, "frey": 100_000, "digits": 20_000}
+    runs = []
+    for dataset, algorithm, best in (
+        ("frey", "aevb", 0.01),
+        ("digits", "aevb", 0.02),
+        ("digits", "wake-sleep", 0.1),
+    ):
+        for step in (0.01, 0.02, 0.1):
+            bound = -100.0 if step == best else -101.0
+            runs.append(a_run(step, 2, bound, dataset=dataset, algorithm=algorithm))
+    rows = pilots(runs)
+    assert [row.dataset for row in rows] == ["frey"] * 3 + ["digits"] * 6
+    assert chosen(rows, "frey", "aevb") == 0.01
+    assert chosen(rows, "digits", "aevb") == 0.02
+    assert chosen(rows, "digits", "wake-sleep") == 0.1
+
+
+def test_what_comes_after_the_pilot_does_not_count():
+    runs = [a_run(0.01, 5, -200.0, later=-1e6), a_run(0.02, 5, -205.0, later=-90.0)]
+    assert verdicts(runs) == {0.01: "chosen", 0.02: ""}
+
+
+def test_a_step_size_that_diverges_for_one_latent_size_is_never_chosen():
+    runs = [
+        a_run(0.01, 5, -200.0),
+        a_run(0.01, 20, -210.0),
+        a_run(0.02, 5, -100.0),  # the best by far
+        a_run(0.02, 20, UNTRAINED - 1),
+    ]
+    rows = pilots(runs)
+    assert rows[0] == StepSize("mnist", "aevb", 0.01, (5, 20), -205.0, "chosen")
+    assert rows[1] == StepSize("mnist", "aevb", 0.02, (20,), UNTRAINED - 1, "diverged")
+
+
+def test_a_bound_equal_to_the_untrained_one_has_not_diverged():
+    assert verdicts([a_run(0.01, 5, UNTRAINED), a_run(0.02, 5, -200.0)])[0.01] == ""
+
+
+def test_a_bound_that_is_not_finite_has_diverged():
+    runs = [a_run(0.01, 5, -200.0), a_run(0.02, 5, math.nan), a_run(0.1, 5, -math.inf)]
+    assert verdicts(runs) == {0.01: "chosen", 0.02: "diverged", 0.1: "diverged"}
+
+
+def test_a_run_that_broke_down_before_the_pilot_has_diverged():
+    runs = [a_run(0.01, 5, -200.0), a_run(0.1, 5, math.nan, at=50_000)]
+    assert verdicts(runs) == {0.01: "chosen", 0.1: "diverged"}
+
+
+def test_a_run_that_was_interrupted_before_the_pilot_has_no_verdict():
+    runs = [a_run(0.01, 5, -200.0), a_run(0.02, 5, -300.0, at=50_000), a_run(0.1, 5, -210.0)]
+    assert verdicts(runs) == {0.01: "chosen", 0.1: ""}
+
+
+def test_no_choice_from_one_step_size_or_when_all_diverge():
+    assert verdicts([a_run(0.02, 5, -200.0)]) == {0.02: ""}
+    assert verdicts([a_run(0.02, 5, math.nan), a_run(0.1, 5, math.nan)]) == {
+        0.02: "diverged",
+        0.1: "diverged",
+    }
+    assert pilots([]) == []
+
+
+def test_only_the_lowest_seed_counts():
+    runs = [
+        a_run(0.01, 5, -200.0, seed=1),
+        a_run(0.02, 5, -205.0, seed=1),
+        a_run(0.02, 5, -100.0, seed=2),
+        a_run(0.1, 5, math.nan, seed=2),
+    ]
+    assert verdicts(runs) == {0.01: "chosen", 0.02: ""}
+
+
+def test_step_sizes_and_settings_that_are_not_the_papers_do_not_count():
+    runs = [
+        a_run(0.01, 5, -200.0),
+        a_run(0.02, 5, -205.0),
+        a_run(0.05, 5, -100.0),
+        a_run(0.02, 5, -100.0, accumulate_only=0),
+        a_run(0.1, 5, -100.0, hidden_units=100),
+    ]
+    assert verdicts(runs) == {0.01: "chosen", 0.02: ""}
