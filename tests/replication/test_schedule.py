@@ -1,5 +1,7 @@
 """The sample counts at which a run is evaluated and kept."""
 
+import itertools
+
 from replication import schedule
 
 
@@ -22,7 +24,7 @@ def test_every_count_is_a_whole_number_of_minibatches():
 
 def test_no_stretch_is_longer_than_the_checkpoint_interval():
     stops = [0, *schedule.stops(0, 5 * 10**6)]
-    gaps = [b - a for a, b in zip(stops, stops[1:])]
+    gaps = [b - a for a, b in itertools.pairwise(stops)]
     assert min(gaps) > 0
     assert max(gaps) == schedule.CHECKPOINT_INTERVAL
 

@@ -1,0 +1,58 @@
+"""On JAX `train_step` is a pure function: many replicas and many steps in one program."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_aevb as kv
+
+if keras.backend.backend() != "jax":
+    pytest.skip("only JAX' train_step is a function of its state", allow_module_level=True)
+
+import jax
+
+X = np.random.default_rng(0).random((5, 20, 12), dtype="float32")  # 5 batches of 20
+SETTINGS = [(0, 0.01), (1, 0.02), (2, 0.05)]  # seeds and step sizes
+
+
+def build(algorithm, seed, step_size):
+    parts = kv.networks.bernoulli_mlp(12, latent_dim=2, hidden_units=6, n_train=100, seed=seed)
+    model = algorithm(**parts, seed=seed)
+    model.compile(keras.optimizers.Adagrad(step_size))
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def state(model):
+    groups = (
+        model.trainable_variables,
+        model.non_trainable_variables,
+        model.optimizer.variables,
+        model.metrics_variables,
+    )
+    return tuple([v.value for v in group] for group in groups)
+
+
+@pytest.mark.parametrize("algorithm", [kv.AEVB, kv.WakeSleep])
+def test_replicas_in_one_program_equal_models_trained_alone(algorithm):
+    models = [build(algorithm, *settings) for settings in SETTINGS]
+    stacked = jax.tree.map(lambda *values: jax.numpy.stack(values), *map(state, models))
+
+    def epoch(state):
+        return jax.lax.scan(lambda s, x: models[0].train_step(s, (x,))[::-1], state, X)
+
+    replicas, logs = jax.jit(jax.vmap(epoch))(stacked)
+    for i, model in enumerate(models):
+        history = model.fit(np.concatenate(X), batch_size=20, shuffle=False, verbose=0).history
+        # float32 sums in another order; five steps
+        np.testing.assert_allclose(logs["elbo"][i, -1], history["elbo"][0], rtol=1e-5)
+        for value, variable in zip(replicas[0], model.trainable_variables):
+            np.testing.assert_allclose(value[i], np.asarray(variable), rtol=1e-4, atol=1e-6)
+
+
+def test_leaves_the_model_alone():
+    model = build(kv.AEVB, 0, 0.01)
+    before = jax.tree.map(np.array, state(model))
+    jax.jit(model.train_step)(state(model), (X[0],))
+    for ours, theirs in zip(jax.tree.leaves(before), jax.tree.leaves(state(model))):
+        np.testing.assert_array_equal(ours, theirs)

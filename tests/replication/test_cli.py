@@ -1,0 +1,84 @@
+"""The commands, as a person at the keyboard meets them."""
+
+import csv
+
+import pytest
+from click.testing import CliRunner
+
+from replication import protocols, records
+from replication.cli import main
+from replication.experiment import STEP_SIZES
+
+
+def invoke(*args, **environment):
+    return CliRunner().invoke(main, args, env={"AEVB_DATA_DIR": None, **environment})
+
+
+def test_help_names_every_option_with_its_default():
+    text = " ".join(invoke("figure2", "--help").output.split())
+    for option in ("--dataset", "--latent-dim", "--algorithm", "--samples", "--seeds"):
+        assert option in text
+    for option in ("--step-size", "--data-dir", "--results", "--fresh", "AEVB_DATA_DIR"):
+        assert option in text
+    assert "[default: mnist, frey]" in text
+
+
+@pytest.mark.parametrize(
+    "samples, message",
+    [("many", "is not a number such as 1e6"), ("150", "multiple of the batch size 100")],
+)
+def test_sample_counts_that_make_no_sense(samples, message):
+    result = invoke("figure2", "--samples", samples)
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+def test_too_few_samples_for_the_choice(tmp_path):
+    result = invoke("figure2", "--dataset", "digits", "--samples", "1e4", "--results", tmp_path)
+    assert result.exit_code == 1
+    assert "after 20000 training samples, more than --samples 10000" in result.output
+    assert not list(tmp_path.iterdir())
+
+
+def test_missing_data_is_one_line(tmp_path):
+    for command in (("data", "frey"), ("figure2", "--results", str(tmp_path))):
+        result = invoke(*command, "--data-dir", str(tmp_path))
+        assert result.exit_code == 1
+        assert result.output.startswith("Error: Expected ")
+        assert "--data-dir" in result.output
+        assert "Traceback" not in result.output
+
+
+def test_data_verifies_the_digits():
+    result = invoke("data", "digits")
+    assert result.exit_code == 0
+    assert "1500 train    297 test  images 8x8  sha256 8f26b2bd" in result.output
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(protocols.data_sets, "load", interrupt)
+    result = invoke("figure2", "--dataset", "digits", "--results", str(tmp_path))
+    assert result.exit_code == 130
+    assert "Give the same command again to continue." in result.output
+
+
+def test_figure2_chooses_the_step_size_and_trains_on(tmp_path):
+    options = ["--dataset", "digits", "--latent-dim", "2", "--algorithm", "aevb", "--seeds", "2"]
+    result = invoke("figure2", *options, "--samples", "25000", "--results", str(tmp_path))
+    assert result.exit_code == 0, result.output
+    written = [tmp_path / "figure2" / n for n in ("table.md", "figure2.png", "table.csv")]
+    assert result.output.split()[:3] == [str(path) for path in written]
+
+    runs = records.read_runs(tmp_path)
+    pilots = {r.experiment.step_size: r.at(20_000) for r in runs if r.experiment.seed == 0}
+    assert set(pilots) == set(STEP_SIZES)
+    best = max(pilots, key=lambda step: pilots[step].train_elbo)
+    ends = {(r.experiment.step_size, r.experiment.seed): r.points[-1].samples for r in runs}
+    expected = {(step, 0): 20_000 for step in STEP_SIZES}
+    assert ends == {**expected, (best, 0): 25_000, (best, 1): 25_000}
+
+    rows = list(csv.DictReader((tmp_path / "figure2" / "step_sizes.csv").open()))
+    assert [float(r["step_size"]) for r in rows if r["verdict"] == "chosen"] == [best]

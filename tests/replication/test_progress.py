@@ -1,0 +1,27 @@
+"""The progress display: on a terminal, and silent elsewhere."""
+
+import io
+
+from rich.console import Console
+
+from replication.progress import RunProgress
+
+
+def display(terminal):
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=terminal, width=120)
+    with RunProgress(console) as progress:
+        progress.begin("mnist aevb", 0, 1_000_000)
+        progress.update(250_000, -123.456)
+        progress.say("step size 0.02 chosen")
+    return file.getvalue()
+
+
+def test_shows_samples_rate_bound_and_time_left():
+    text = display(terminal=True)
+    for part in ("mnist aevb", "2.5e+05/1e+06", "/s", "bound -123.5", "step size 0.02 chosen"):
+        assert part in text
+
+
+def test_silent_where_there_is_no_terminal():
+    assert display(terminal=False) == ""
