@@ -1,4 +1,4 @@
-"""What all algorithms share: the parts of the model, and Keras' training loop around them."""
+"""What all algorithms share: p(x, z) and q(z|x), made of parts that the user hands in."""
 
 import keras
 import numpy as np
@@ -8,11 +8,12 @@ from keras_aevb import _backend
 from keras_aevb.bounds import ELBO
 from keras_aevb.distributions import ConditionalDistribution, Prior, StandardNormal
 from keras_aevb.models import _examples
+from keras_aevb.models.training_loop import TrainingLoop
 
 PARTS = ("encoder", "decoder", "posterior", "likelihood", "prior", "bound")
 
 
-class LatentVariableModel(keras.Model):
+class LatentVariableModel(TrainingLoop):
     """A generative model p(z) p(x|z) with a recognition model q(z|x).
 
     A subclass is an algorithm: it implements `objective`. All parts are built in the constructor,
@@ -55,20 +56,6 @@ class LatentVariableModel(keras.Model):
         self.term_means = [keras.metrics.Mean(name) for name in self.bound.terms + self.extra_terms]
         self._programs = {}
         self._build_parts()
-
-    # The algorithm
-
-    def objective(self, x, training):
-        """What training minimises, for each example.
-
-        Args:
-            x: tensor of shape `[B, *event_shape]`.
-            training: whether the layers run in training mode.
-
-        Returns:
-            The loss of shape `[B]`, and a dict of terms of shape `[B]` for the logs.
-        """
-        raise NotImplementedError
 
     def check_parts(self, q, prior):
         """Raises a `ValueError` if q(z|x) and p(z) do not fit together, or not this algorithm."""
@@ -182,78 +169,6 @@ class LatentVariableModel(keras.Model):
         ]
         return np.concatenate(values)
 
-    # Keras' training loop
-
-    def compile(self, optimizer="adam", loss=None, metrics=None, weighted_metrics=None, **kwargs):
-        """`keras.Model.compile` without losses and metrics: the bound is the loss.
-
-        Raises:
-            ValueError: if a loss or metrics are given.
-        """
-        given = {"loss": loss, "metrics": metrics, "weighted_metrics": weighted_metrics}
-        for name, value in given.items():
-            if value is not None:
-                raise ValueError(
-                    f"{self.__class__.__name__} is trained on its bound and takes no `{name}`. "
-                    f"Received: {name}={value}"
-                )
-        super().compile(optimizer=optimizer, **kwargs)
-        self._programs.clear()
-
-    @_backend.step
-    def train_step(self, data):
-        """One optimizer step on a batch; on JAX a pure function of the variables' values."""
-        _backend.minimize(self, lambda: self._loss(data, training=True))
-        return self.get_metrics_result()
-
-    @_backend.step
-    def test_step(self, data):
-        self._loss(data, training=False)
-        return self.get_metrics_result()
-
-    def _loss(self, data, training):
-        """The mean loss of a batch plus penalties; updates the running means of the logs."""
-        x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        x = ops.cast(x, self.likelihood.density_dtype)
-        losses, terms = self.objective(x, training)  # [B]
-        if sample_weight is not None:
-            losses = losses * ops.cast(sample_weight, losses.dtype)
-        loss = ops.mean(losses) + sum(self.losses)
-        for metric in self.metrics:
-            if metric.name == "loss":
-                metric.update_state(loss, sample_weight=ops.shape(x)[0])
-            elif metric.name in terms:
-                metric.update_state(terms[metric.name], sample_weight=sample_weight)
-        return loss
-
-    def fit(self, x=None, y=None, callbacks=None, validation_data=None, **kwargs):
-        """`keras.Model.fit`; labels are ignored, and the data is checked first.
-
-        Raises:
-            ValueError: if the data holds NaN, infinite values or values of probability zero.
-        """
-        x = _examples.checked(x, self.likelihood)
-        if validation_data is not None:
-            _examples.check_validation(validation_data, self.likelihood)
-        self._maximise_bound(callbacks)
-        return super().fit(x, y, callbacks=callbacks, validation_data=validation_data, **kwargs)
-
-    def evaluate(self, x=None, y=None, **kwargs):
-        return super().evaluate(_examples.checked(x, self.likelihood), y, **kwargs)
-
-    def predict(self, x, **kwargs):
-        return super().predict(_examples.checked(x, self.likelihood), **kwargs)
-
-    def _maximise_bound(self, callbacks):
-        """Callbacks that watch the bound need no `mode`: Keras knows only its own metrics'."""
-        for callback in callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]:
-            watched = getattr(callback, "monitor", "").removeprefix("val_")
-            if getattr(callback, "mode", None) == "auto" and watched in (
-                self.bound.name,
-                "reconstruction",
-            ):
-                callback.mode = "max"
-
     # Building and saving
 
     def _build_parts(self):
@@ -271,15 +186,11 @@ class LatentVariableModel(keras.Model):
         return _backend.fixed_seed(seed, index)
 
     def _program(self, key, function):
+        """`function` compiled as `compile` says, once for each key."""
+        key = (*key, self.run_eagerly, self.jit_compile)
         if key not in self._programs:
             self._programs[key] = _backend.compiled(self, function)
         return self._programs[key]
-
-    def compile_from_config(self, config):
-        """Compiles a loaded model as it was, and makes the optimizer's variables for its state."""
-        config = keras.saving.deserialize_keras_object(config)
-        self.compile(**config)
-        self.optimizer.build(self.trainable_variables)
 
     def get_config(self):
         parts = {p: keras.saving.serialize_keras_object(getattr(self, p)) for p in PARTS}

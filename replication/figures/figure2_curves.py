@@ -110,7 +110,7 @@ def _closest(curves):
     Measured at the decades from 10⁶ that all curves share: the paper's early points look smoothed.
     """
     shared = set.intersection(*(set(curve.points) for curve in curves))
-    comparable = [s for s in shared if s >= 1e5 and curves[0].paper(s, "test") is not None]
+    comparable = [s for s in shared if curves[0].paper(s, "test") is not None]
     samples = [s for s in comparable if s >= 1e6 and is_decade(s)] or comparable
     if len(curves) < 2 or not samples:
         return None

@@ -53,17 +53,28 @@ def read_csv(path):
         return list(csv.DictReader(file))
 
 
-def roles(results):
-    figure2.build(results)
-    rows = read_csv(results / "figure2" / "table.csv")
-    return {row["step_size"]: row["role"] for row in rows}
+@pytest.fixture
+def tables(tmp_path, monkeypatch):
+    """tables(): builds the figure without its picture; the rows of table.csv, and table.md."""
+    monkeypatch.setattr(figure2, "draw", lambda *args: None)
+
+    def build():
+        page, _, table, _ = figure2.build(tmp_path)
+        return read_csv(table), page.read_text()
+
+    return build
 
 
-def test_a_row_by_hand(tmp_path):
+@pytest.fixture
+def roles(tables):
+    """roles(): the role of each step size that is shown."""
+    return lambda: {row["step_size"]: row["role"] for row in tables()[0]}
+
+
+def test_a_row_by_hand(tmp_path, tables):
     bounds = {0: (-543.0, -543.1), 100_000: (-210.0, -211.0), 1_000_000: (-123.5, -124.5)}
     write_run(tmp_path, aevb(0.02), bounds | {1_250_000: (-121.0, -122.0)})
-    figure2.build(tmp_path)
-    rows = read_csv(tmp_path / "figure2" / "table.csv")
+    rows, _ = tables()
     # 125·10⁴ is neither 1, 2 nor 5 times a power of ten, but the run's end.
     assert [row["samples"] for row in rows] == ["100000", "1000000", "1250000"]
     first, row, _ = rows
@@ -90,30 +101,28 @@ def test_a_row_by_hand(tmp_path):
     assert first["paper_test"] == first["test_difference"] == first["train_difference"] == ""
 
 
-def test_seeds_are_averaged_where_they_have_points(tmp_path):
+def test_seeds_are_averaged_where_they_have_points(tmp_path, tables):
     for seed, test in enumerate((-123.0, -125.0, -127.0)):
         bounds = {0: (-543.0, -543.0), 1_000_000: (test + 1, test)}
         if seed == 0:
             bounds[2_000_000] = (-115.0, -116.0)
         write_run(tmp_path, aevb(0.02, seed), bounds)
-    figure2.build(tmp_path)
-    at_1e6, at_2e6 = read_csv(tmp_path / "figure2" / "table.csv")
+    (at_1e6, at_2e6), page = tables()
     assert at_1e6["seeds"] == "3"
     assert at_1e6["test_elbo"] == "-125.0000"
     assert at_1e6["train_elbo"] == "-124.0000"
     assert at_1e6["test_sem_over_seeds"] == f"{2 / math.sqrt(3):.4f}"
     assert (at_2e6["seeds"], at_2e6["test_sem_over_seeds"]) == ("1", "")
-    assert "| −125.0 ± 1.2 |" in (tmp_path / "figure2" / "table.md").read_text()
+    assert "| −125.0 ± 1.2 |" in page
 
 
-def test_the_page(tmp_path):
+def test_the_page(tmp_path, tables):
     step = aevb(0.02)
     bounds = {0: (-543.0, -543.0), 100_000: (-210.0, -211.0), 1_000_000: (-123.0, -124.5)}
     write_run(tmp_path, step, bounds)
     sleep = dataclasses.replace(step, algorithm="wake-sleep")
     write_run(tmp_path, sleep, bounds | {2_000_000: (-119.0, -120.5)})
-    figure2.build(tmp_path)
-    page = (tmp_path / "figure2" / "table.md").read_text()
+    _, page = tables()
     table = [line for line in page.splitlines() if line.startswith("|")][:4]
     # The paper (AEVB −124.2; wake-sleep −130.8, −120.0) has no value at 10⁵: no column either.
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
@@ -127,14 +136,15 @@ def test_the_page(tmp_path):
     assert len({len(line) for line in table}) == 1
 
 
-def test_the_chosen_and_the_closest_step_size(tmp_path):
+def test_the_chosen_and_the_closest_step_size(tmp_path, tables, roles):
     one, two, ten = aevb(0.01), aevb(0.02), aevb(0.1)
     write_run(tmp_path, one, paper_like(one, 2_000_000, test_offset=0.5))
     write_run(tmp_path, two, paper_like(two, 2_000_000, test_offset=2) | {100_000: (-200, -200)})
     write_run(tmp_path, ten, {0: (-543.0, -543.0), 100_000: (-1e6, -1e6)})
-    assert roles(tmp_path) == {"0.01": "closest", "0.02": "chosen"}
-    page = (tmp_path / "figure2" / "table.md").read_text()
+    assert roles() == {"0.01": "closest", "0.02": "chosen"}
+    _, page = tables()
     assert "| diverged |       0.1 |     −1000000.0 |" in page
+    assert "diverged too" not in page
     choice = read_csv(tmp_path / "figure2" / "step_sizes.csv")
     assert [(r["step_size"], r["verdict"]) for r in choice] == [
         ("0.01", ""),
@@ -144,63 +154,63 @@ def test_the_chosen_and_the_closest_step_size(tmp_path):
     assert choice[2]["train_elbo"] == "-1000000.0000"
 
 
-def test_chosen_and_closest_can_be_the_same(tmp_path):
+def test_chosen_and_closest_can_be_the_same(tmp_path, roles):
     one, two = aevb(0.01), aevb(0.02)
     write_run(tmp_path, one, paper_like(one, 2_000_000, test_offset=-3))
     write_run(tmp_path, two, paper_like(two, 2_000_000) | {100_000: (-200, -200)})
-    assert roles(tmp_path) == {"0.02": "chosen, closest"}
+    assert roles() == {"0.02": "chosen, closest"}
 
 
-def test_decades_from_1e6_decide_what_is_closest(tmp_path):
+def test_decades_from_1e6_decide_what_is_closest(tmp_path, roles):
     # Far off at 5·10⁵, where the paper is smoothed, and at 2·10⁶, but on the paper at 10⁶.
     one, two = aevb(0.01), aevb(0.02)
     off = {500_000: (-300.0, -300.0), 2_000_000: (-300.0, -300.0)}
     write_run(tmp_path, one, paper_like(one, 2_000_000) | off)
     write_run(tmp_path, two, paper_like(two, 2_000_000, 1) | {100_000: (-200, -200)})
-    assert roles(tmp_path) == {"0.01": "closest", "0.02": "chosen"}
+    assert roles() == {"0.01": "closest", "0.02": "chosen"}
 
 
-def test_earlier_points_decide_where_no_decade_can(tmp_path):
+def test_earlier_points_decide_where_no_decade_can(tmp_path, roles):
     # At N_z = 3 the paper's curve enters its panel after 10⁶.
     one, two = aevb(0.01, latent_dim=3), aevb(0.02, latent_dim=3)
     write_run(tmp_path, one, paper_like(one, 2_000_000, 1))
     write_run(tmp_path, two, paper_like(two, 2_000_000, 4) | {100_000: (-200, -200)})
-    assert roles(tmp_path) == {"0.01": "closest", "0.02": "chosen"}
+    assert roles() == {"0.01": "closest", "0.02": "chosen"}
 
 
-def test_a_shorter_run_is_not_shown_and_a_longer_one_is(tmp_path):
+def test_a_shorter_run_is_not_shown_and_a_longer_one_is(tmp_path, roles):
     one, two, five = aevb(0.01), aevb(0.02), aevb(0.05)
     write_run(tmp_path, one, paper_like(one, 1_000_000))
     write_run(tmp_path, two, paper_like(two, 2_000_000, 1) | {100_000: (-200, -200)})
-    assert roles(tmp_path) == {"0.02": "chosen"}
+    assert roles() == {"0.02": "chosen"}
     write_run(tmp_path, five, paper_like(five, 5_000_000, 9))
-    assert roles(tmp_path) == {"0.02": "chosen, closest", "0.05": "given"}
+    assert roles() == {"0.02": "chosen, closest", "0.05": "given"}
 
 
-def test_without_a_choice_all_step_sizes_are_given(tmp_path):
+def test_without_a_choice_all_step_sizes_are_given(tmp_path, tables, roles):
     write_run(tmp_path, aevb(0.01), {0: (-543.0, -543.0), 10_000: (-210.0, -210.0)})
     write_run(tmp_path, aevb(0.02), {0: (-543.0, -543.0), 10_000: (-200.0, -200.0)})
-    assert roles(tmp_path) == {"0.01": "given", "0.02": "given"}
-    assert "Step sizes" not in (tmp_path / "figure2" / "table.md").read_text()
+    assert roles() == {"0.01": "given", "0.02": "given"}
+    assert "Step sizes" not in tables()[1]
 
 
-def test_data_without_a_paper_curve_show_the_chosen_step_size(tmp_path):
+def test_data_without_a_paper_curve_show_the_chosen_step_size(tmp_path, tables, roles):
     for step, bound in ((0.01, -30.0), (0.02, -25.0)):
         bounds = {0: (-44.0, -44.0), 10_000: (-35.0, -35.0), 20_000: (bound, bound)}
         write_run(tmp_path, aevb(step, latent_dim=2, dataset="digits"), bounds)
-    assert roles(tmp_path) == {"0.02": "chosen"}
+    assert roles() == {"0.02": "chosen"}
     header = "| N_z | algorithm | step size     | 10⁴ ours | 2·10⁴ ours |"
-    assert header in (tmp_path / "figure2" / "table.md").read_text()
+    assert header in tables()[1]
 
 
-def test_runs_that_diverge_after_the_pilot_are_named_and_left_out(tmp_path):
+def test_runs_that_diverge_after_the_pilot_are_named_and_left_out(tmp_path, tables, roles):
     one, two = aevb(0.01), aevb(0.02)
     write_run(tmp_path, one, paper_like(one, 1_000_000))
     late = {100_000: (-200, -200), 1_000_000: (math.nan, math.nan)}
     write_run(tmp_path, two, paper_like(two, 1_000_000) | late)
     # 0.02 was chosen, but nothing is left of it.
-    assert roles(tmp_path) == {"0.01": "given"}
-    page = (tmp_path / "figure2" / "table.md").read_text()
+    assert roles() == {"0.01": "given"}
+    _, page = tables()
     assert "These runs diverged too" in page
     assert "|  20 |      0.02 |    0 | 1000000 |            nan |" in page
 
@@ -239,9 +249,11 @@ def test_the_picture_is_the_same_every_time(tmp_path):
     assert pictures[0] == pictures[1]
 
 
-def test_a_row_of_diverged_or_single_points_can_be_drawn(tmp_path):
+def test_diverged_untrained_and_short_runs_can_be_drawn(tmp_path):
     digits = aevb(0.02, latent_dim=2, dataset="digits")
     write_run(tmp_path, digits, {0: (-44.0, -44.0), 1000: (math.nan, math.nan)})
+    figure2.build(tmp_path)
+    write_run(tmp_path, aevb(0.02), {0: (-543.0, -543.0)})
     figure2.build(tmp_path)
     other = dataclasses.replace(digits, latent_dim=5)
     write_run(tmp_path, other, {0: (-44.0, -44.0), 1000: (-40.0, -40.0)})

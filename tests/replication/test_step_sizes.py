@@ -106,6 +106,11 @@ def test_a_run_that_was_interrupted_before_the_pilot_has_no_verdict():
     assert verdicts(runs) == {0.01: "chosen", 0.1: ""}
 
 
+def test_a_run_that_broke_down_at_an_unknown_time_has_no_verdict():
+    runs = [a_run(0.01, 5, -200.0), a_run(0.02, 5, math.nan, at=150_000), a_run(0.1, 5, -210.0)]
+    assert verdicts(runs) == {0.01: "chosen", 0.1: ""}
+
+
 def test_no_choice_from_one_step_size_or_when_all_diverge():
     assert verdicts([a_run(0.02, 5, -200.0)]) == {0.02: ""}
     assert verdicts([a_run(0.02, 5, math.nan), a_run(0.1, 5, math.nan)]) == {

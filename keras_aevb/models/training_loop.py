@@ -1,0 +1,104 @@
+"""Keras' `compile`, `fit` and `evaluate` around an objective that is known for each example."""
+
+import keras
+from keras import ops
+
+from keras_aevb import _backend
+from keras_aevb.models import _examples
+
+
+class TrainingLoop(keras.Model):
+    """A Keras model that is trained on an `objective` of its own in place of a loss.
+
+    A subclass has a `likelihood`, which knows what examples look like, and a `bound`, which the
+    logs name.
+    """
+
+    def objective(self, x, training):
+        """What training minimises, for each example.
+
+        Args:
+            x: tensor of shape `[B, *event_shape]`.
+            training: whether the layers run in training mode.
+
+        Returns:
+            The loss of shape `[B]`, and a dict of terms of shape `[B]` for the logs.
+        """
+        raise NotImplementedError
+
+    @_backend.step
+    def train_step(self, data):
+        """One optimizer step on a batch; on JAX a pure function of the variables' values."""
+        _backend.minimize(self, lambda: self._loss(data, training=True))
+        return self.get_metrics_result()
+
+    @_backend.step
+    def test_step(self, data):
+        """The objective's running means over a batch; on JAX a pure function."""
+        self._loss(data, training=False)
+        return self.get_metrics_result()
+
+    def _loss(self, data, training):
+        """The mean loss of a batch plus penalties; updates the running means of the logs."""
+        x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        x = ops.cast(x, self.likelihood.density_dtype)
+        losses, terms = self.objective(x, training)  # [B]
+        if sample_weight is not None:
+            losses = losses * ops.cast(sample_weight, losses.dtype)
+        loss = ops.mean(losses) + sum(self.losses)
+        for metric in self.metrics:
+            if metric.name == "loss":
+                metric.update_state(loss, sample_weight=ops.shape(x)[0])
+            elif metric.name in terms:
+                metric.update_state(terms[metric.name], sample_weight=sample_weight)
+        return loss
+
+    def compile(self, optimizer="adam", loss=None, metrics=None, weighted_metrics=None, **kwargs):
+        """`keras.Model.compile` without losses and metrics: the objective is the loss.
+
+        Raises:
+            ValueError: if a loss or metrics are given.
+        """
+        given = {"loss": loss, "metrics": metrics, "weighted_metrics": weighted_metrics}
+        for name, value in given.items():
+            if value is not None:
+                raise ValueError(
+                    f"{self.__class__.__name__} is trained on its bound and takes no `{name}`. "
+                    f"Received: {name}={value}"
+                )
+        super().compile(optimizer=optimizer, **kwargs)
+
+    def compile_from_config(self, config):
+        """Compiles a loaded model as it was, and makes the optimizer's variables for its state."""
+        config = keras.saving.deserialize_keras_object(config)
+        self.compile(**config)
+        self.optimizer.build(self.trainable_variables)
+
+    def fit(self, x=None, y=None, callbacks=None, validation_data=None, **kwargs):
+        """`keras.Model.fit`; labels are ignored, and the data is checked first.
+
+        Raises:
+            ValueError: if the data has the wrong shape, or holds NaN, infinite values or values
+                of probability zero.
+        """
+        x = _examples.checked(x, self.likelihood)
+        if validation_data is not None:
+            _examples.check_validation(validation_data, self.likelihood)
+        self._maximise_bound(callbacks)
+        return super().fit(x, y, callbacks=callbacks, validation_data=validation_data, **kwargs)
+
+    def evaluate(self, x=None, y=None, **kwargs):
+        """`keras.Model.evaluate`, with the checks of `fit`."""
+        return super().evaluate(_examples.checked(x, self.likelihood), y, **kwargs)
+
+    def predict(self, x, **kwargs):
+        """`keras.Model.predict`, with the checks of `fit`."""
+        return super().predict(_examples.checked(x, self.likelihood), **kwargs)
+
+    def _maximise_bound(self, callbacks):
+        """Callbacks that watch the bound need no `mode`: Keras knows only its own metrics'."""
+        rising = (self.bound.name, "reconstruction")
+        for callback in callbacks if isinstance(callbacks, list | tuple) else [callbacks]:
+            watched = getattr(callback, "monitor", "").removeprefix("val_")
+            if watched in rising and getattr(callback, "mode", None) == "auto":
+                callback.mode = "max"
