@@ -27,12 +27,14 @@ class RunProgress:
             disable=not self.console.is_terminal,
             speed_estimate_period=60,
         )
+        self.task = None
 
     def __enter__(self):
         self.bars.start()
         return self
 
     def __exit__(self, *exception):
+        self._finish()
         self.bars.stop()
 
     def say(self, message):
@@ -41,12 +43,14 @@ class RunProgress:
             self.bars.console.print(message, highlight=False)
 
     def begin(self, description, done, total):
+        """A new run's bar, in place of the last run's."""
+        self._finish()
         self.started, self.start = time.monotonic(), done
         self.shown = 0.0
+        self.total = total
         self.task = self.bars.add_task(
             description, total=total, completed=done, samples="", rate="", bound=""
         )
-        self.total = total
 
     def due(self):
         """Whether the display is old enough to be worth the cost of reading the bound."""
@@ -59,7 +63,17 @@ class RunProgress:
         self.bars.update(
             self.task,
             completed=done,
-            samples=f"{done:.3g}/{self.total:.3g}",
+            samples=f"{done:,}/{self.total:,}",
             rate=f"{rate:,.0f}/s",
             bound=f"bound {bound:,.1f}",
         )
+
+    def _finish(self):
+        """Turns the bar into a line above, so that a long command does not fill the screen."""
+        if self.task is None:
+            return
+        fields = self.bars.tasks[-1].fields
+        description = self.bars.tasks[-1].description
+        self.say(f"{description:45} {fields['samples']:>24} {fields['rate']:>10} {fields['bound']}")
+        self.bars.remove_task(self.task)
+        self.task = None

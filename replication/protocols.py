@@ -37,9 +37,7 @@ def figure2_runs(
 
         def train_all(name, algorithm, steps, seeds, samples):
             for experiment in _experiments([name], [algorithm], latent_dims, steps, seeds):
-                train(
-                    experiment, samples, loaded[name], results, progress, experiment in discard
-                )
+                train(experiment, samples, loaded[name], results, progress, experiment in discard)
                 discard.discard(experiment)
 
         for name, algorithm in itertools.product(datasets, algorithms):

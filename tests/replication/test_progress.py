@@ -19,7 +19,7 @@ def display(terminal):
 
 def test_shows_samples_rate_bound_and_time_left():
     text = display(terminal=True)
-    for part in ("mnist aevb", "2.5e+05/1e+06", "/s", "bound -123.5", "step size 0.02 chosen"):
+    for part in ("mnist aevb", "250,000/1,000,000", "/s", "bound -123.5", "step size 0.02 chosen"):
         assert part in text
 
 
