@@ -3,6 +3,8 @@
 Symbols: B examples in the batch, L Monte Carlo samples.
 """
 
+import numbers
+
 import keras
 from keras import ops
 
@@ -39,13 +41,13 @@ class ELBO:
     terms = ("elbo", "reconstruction", "kl")
 
     def __init__(self, num_samples=1, kl="analytic"):
-        if not isinstance(num_samples, int) or num_samples < 1:
+        if not isinstance(num_samples, numbers.Integral) or num_samples < 1:
             raise ValueError(
                 f"Expected `num_samples` to be a positive integer. Received: {num_samples}"
             )
         if kl not in ("analytic", "sampled"):
             raise ValueError(f"Expected `kl` to be 'analytic' or 'sampled'. Received: {kl!r}")
-        self.num_samples = num_samples
+        self.num_samples = int(num_samples)
         self.kl = kl
 
     def __call__(self, x, q, prior, decode, seed):

@@ -8,25 +8,25 @@ import keras_aevb as kv
 from keras_aevb import _backend
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def x():
     """Real-valued pixels, 13 examples: not divisible by the usual batch of 5."""
     return np.random.default_rng(0).random((13, 6)).astype("float32")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_model():
     """make_model(algorithm, **parts): 6 pixels, 2 latents, the same initial weights every time."""
     return _make_model
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def noise():
     """noise(n): an integer as a seed that TFP takes on this backend."""
     return lambda n: _backend.next_seed(keras.random.SeedGenerator(n))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def gradients():
     """gradients(f, variables): derivatives of the scalar f() as NumPy arrays, 0 where unused."""
     return _jax_gradients if keras.backend.backend() == "jax" else _tensorflow_gradients

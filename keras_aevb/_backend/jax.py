@@ -60,9 +60,10 @@ def minimize(model, loss):
         return scaled, _values(scope, others)
 
     gradients, updates = jax.grad(scaled_loss, has_aux=True)(trainable_values)
-    for variable, value in zip(others, updates):
-        variable.assign(value)
-    model.optimizer.apply(gradients, trainable)
+    states = model.optimizer.stateless_apply(other_values[1], gradients, trainable_values)
+    for group, values in zip(groups, (states[0], updates, states[1])):
+        for variable, value in zip(group, values):
+            variable.assign(value)
 
 
 def compiled(model, function):
@@ -76,7 +77,7 @@ def compiled(model, function):
 
 def _scope(groups, states):
     pairs = [pair for variables, values in zip(groups, states) for pair in zip(variables, values)]
-    return keras.StatelessScope(state_mapping=pairs)
+    return keras.StatelessScope(state_mapping=pairs, collect_losses=True)
 
 
 def _values(scope, variables):

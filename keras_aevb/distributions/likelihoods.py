@@ -1,7 +1,9 @@
 """Observation models p(x|z)."""
 
+import math
+import numbers
+
 import keras
-import numpy as np
 from keras import ops
 
 from keras_aevb._backend import tfp
@@ -107,8 +109,8 @@ class Normal(ConditionalDistribution):
                 "Expected either `log_variance` or `scale`. "
                 f"Received both: log_variance={log_variance}, scale={scale}"
             )
-        elif not (np.isscalar(scale) and 0 < scale < np.inf):
-            raise ValueError(f"Expected `scale` to be a positive number. Received: {scale}")
+        elif not (isinstance(scale, numbers.Real) and 0 < scale < math.inf):
+            raise ValueError(f"Expected `scale` to be a positive number. Received: {scale!r}")
         else:
             heads = {"mean": mean}
         super().__init__(event_shape, heads, **kwargs)

@@ -1,5 +1,7 @@
 """The diagonal normal distribution that posterior, likelihood and prior share."""
 
+import math
+
 from keras import ops
 
 from keras_aevb._backend import tfp
@@ -10,9 +12,20 @@ tfd = tfp.distributions
 LOG_VARIANCE_BOUNDS = (-20.0, 20.0)
 
 
+class Normal(tfd.Normal):
+    """TFP's normal distribution, with a density that keeps its digits where σ is small.
+
+    TFP subtracts x/σ and μ/σ, two large numbers that are almost equal; (x - μ)/σ is exact.
+    """
+
+    def _log_prob(self, x):
+        residual = (x - self.loc) / self.scale
+        return -0.5 * ops.square(residual) - ops.log(self.scale) - 0.5 * math.log(2 * math.pi)
+
+
 def diagonal_normal(mean, scale, event_shape):
     """N(mean, diag scale²) as one event of shape `event_shape`."""
-    return tfd.Independent(tfd.Normal(mean, scale), reinterpreted_batch_ndims=len(event_shape))
+    return tfd.Independent(Normal(mean, scale), reinterpreted_batch_ndims=len(event_shape))
 
 
 def bounded_scale(log_variance):

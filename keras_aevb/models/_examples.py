@@ -49,8 +49,14 @@ def check_batch(batch, likelihood):
     likelihood.check(as_array(x))
 
 
-def check_validation(data, likelihood):
-    """Checks what `fit` accepts as `validation_data`: (x, y), (x, y, weights) or a stream."""
-    if isinstance(data, (tuple, list)):
-        data, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-    checked(data, likelihood)
+def checked_validation(data, likelihood):
+    """What `fit` accepts as `validation_data`, (x, y), (x, y, weights) or a stream, checked."""
+    if not isinstance(data, tuple | list):
+        return checked(data, likelihood)
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+    return checked(x, likelihood), labels(x, y, sample_weight), sample_weight
+
+
+def labels(x, y, sample_weight):
+    """`y`, or labels that nobody reads: Keras drops the weights of examples without labels."""
+    return np.zeros(len(x)) if y is None and sample_weight is not None else y

@@ -44,7 +44,8 @@ class TrainingLoop(keras.Model):
         x = ops.cast(x, self.likelihood.density_dtype)
         losses, terms = self.objective(x, training)  # [B]
         if sample_weight is not None:
-            losses = losses * ops.cast(sample_weight, losses.dtype)
+            sample_weight = ops.reshape(ops.cast(sample_weight, losses.dtype), (-1,))  # [B]
+            losses = losses * sample_weight
         loss = ops.mean(losses) + sum(self.losses)
         for metric in self.metrics:
             if metric.name == "loss":
@@ -74,26 +75,59 @@ class TrainingLoop(keras.Model):
         self.compile(**config)
         self.optimizer.build(self.trainable_variables)
 
-    def fit(self, x=None, y=None, callbacks=None, validation_data=None, **kwargs):
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        validation_split=0.0,
+        validation_data=None,
+        shuffle=True,
+        class_weight=None,
+        sample_weight=None,
+        **kwargs,
+    ):
         """`keras.Model.fit`; labels are ignored, and the data is checked first.
 
         Raises:
             ValueError: if the data has the wrong shape, or holds NaN, infinite values or values
                 of probability zero.
         """
-        x = _examples.checked(x, self.likelihood)
-        if validation_data is not None:
-            _examples.check_validation(validation_data, self.likelihood)
         self._maximise_bound(callbacks)
-        return super().fit(x, y, callbacks=callbacks, validation_data=validation_data, **kwargs)
+        return super().fit(
+            _examples.checked(x, self.likelihood),
+            _examples.labels(x, y, sample_weight),
+            batch_size=batch_size,
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=callbacks,
+            validation_split=validation_split,
+            validation_data=_examples.checked_validation(validation_data, self.likelihood),
+            shuffle=shuffle,
+            class_weight=class_weight,
+            sample_weight=sample_weight,
+            **kwargs,
+        )
 
-    def evaluate(self, x=None, y=None, **kwargs):
+    def evaluate(
+        self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, **kwargs
+    ):
         """`keras.Model.evaluate`, with the checks of `fit`."""
-        return super().evaluate(_examples.checked(x, self.likelihood), y, **kwargs)
+        return super().evaluate(
+            _examples.checked(x, self.likelihood),
+            _examples.labels(x, y, sample_weight),
+            batch_size=batch_size,
+            verbose=verbose,
+            sample_weight=sample_weight,
+            **kwargs,
+        )
 
-    def predict(self, x, **kwargs):
+    def predict(self, x, *args, **kwargs):
         """`keras.Model.predict`, with the checks of `fit`."""
-        return super().predict(_examples.checked(x, self.likelihood), **kwargs)
+        return super().predict(_examples.checked(x, self.likelihood), *args, **kwargs)
 
     def _maximise_bound(self, callbacks):
         """Callbacks that watch the bound need no `mode`: Keras knows only its own metrics'."""

@@ -1,0 +1,241 @@
+"""Every documented error, raised early; its message names what was expected and what came."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_aevb as kv
+
+BOTH = pytest.mark.parametrize("algorithm", [kv.AEVB, kv.WakeSleep])
+
+
+@pytest.fixture(scope="module")
+def model(make_model):
+    model = make_model()
+    model.compile()
+    return model
+
+
+# Data
+
+BAD = {
+    "above 1": (255.0, r"\[0, 1\].*255\.0"),
+    "below 0": (-0.5, r"\[0, 1\].*-0\.5"),
+    "NaN": (np.nan, "finite.*1 NaN and 0 infinite"),
+    "inf": (np.inf, "finite.*0 NaN and 1 infinite"),
+    "-inf": (-np.inf, "finite.*0 NaN and 1 infinite"),
+}
+bad_pixels = pytest.mark.parametrize("pixel, message", BAD.values(), ids=BAD)
+
+METHODS = {
+    "fit": lambda model, x: model.fit(x, verbose=0),
+    "evaluate": lambda model, x: model.evaluate(x, verbose=0),
+    "predict": lambda model, x: model.predict(x, verbose=0),
+    "reconstruct": lambda model, x: model.reconstruct(x),
+    "elbo": lambda model, x: model.elbo(x),
+    "validation": lambda model, x: model.fit(
+        np.zeros((5, 6)), validation_data=(x, None), verbose=0
+    ),
+    "fit, tensor": lambda model, x: model.fit(ops.convert_to_tensor(x), verbose=0),
+    "elbo, tensor": lambda model, x: model.elbo(ops.convert_to_tensor(x)),
+}
+all_methods = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+
+
+@all_methods
+@bad_pixels
+def test_bad_pixels_anywhere_in_arrays(pixel, message, method, model, x):
+    bad = x.copy()
+    bad[-1, -1] = pixel
+    with pytest.raises(ValueError, match=message):
+        method(model, bad)
+
+
+class Batches(keras.utils.PyDataset):
+    def __init__(self, x):
+        super().__init__()
+        self.x = x
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, i):
+        return (self.x,)
+
+
+def as_tf_dataset(x):
+    return pytest.importorskip("tensorflow").data.Dataset.from_tensor_slices(x).batch(5)
+
+
+STREAMS = {
+    "tf.data": as_tf_dataset,
+    "PyDataset": Batches,
+    "generator": lambda x: (batch for batch in [(x, None)]),
+}
+
+
+@pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
+@bad_pixels
+def test_bad_pixels_in_the_first_batch_of_streams(pixel, message, stream, model, x):
+    bad = x.copy()
+    bad[0, 0] = pixel
+    for method in (model.fit, model.evaluate):
+        with pytest.raises(ValueError, match=message):
+            method(stream(bad), verbose=0)
+    with pytest.raises(ValueError, match=message):
+        model.fit(x, validation_data=stream(bad), validation_steps=1, verbose=0)
+
+
+def test_a_normal_likelihood_takes_any_finite_number(make_model, x):
+    model = make_model(likelihood=kv.Normal(6))
+    model.compile()
+    assert np.isfinite(model.evaluate(100 * x - 50, verbose=0)).all()
+    with pytest.raises(ValueError, match=r"finite.*78 NaN"):
+        model.evaluate(x * np.nan, verbose=0)
+
+
+@all_methods
+@pytest.mark.parametrize("shape", [(4, 5), (4, 6, 1), (4,)])
+def test_wrong_event_shape(shape, method, model):
+    with pytest.raises(ValueError, match=r"\(6,\)") as error:
+        method(model, np.zeros(shape, "float32"))
+    assert str(shape) in str(error.value) or str(shape[1:]) in str(error.value)
+
+
+def test_wrong_event_shape_of_encode_and_decode(model):
+    with pytest.raises(ValueError, match=r"x with event shape \(6,\).*\(5,\)"):
+        model.encode(np.zeros((4, 5), "float32"))
+    with pytest.raises(ValueError, match=r"z with event shape \(2,\).*\(3,\)"):
+        model.decode(np.zeros((4, 3), "float32"))
+
+
+def test_what_is_no_array_is_refused(model):
+    with pytest.raises(ValueError, match=r"array of numbers.*str"):
+        model.elbo("mnist")
+
+
+# Parts that do not fit together
+
+
+@BOTH
+def test_posterior_and_prior_of_different_sizes(algorithm, make_model):
+    with pytest.raises(ValueError, match=r"same z.*\(2,\).*\(3,\)"):
+        make_model(algorithm, prior=kv.StandardNormal(3))
+
+
+def test_aevb_needs_a_reparameterisable_posterior(make_model):
+    parts = {"posterior": kv.Bernoulli(2), "bound": kv.ELBO(kl="sampled")}
+    with pytest.raises(ValueError, match=r"needs a reparameterisable.*Received:.*Bernoulli"):
+        make_model(kv.AEVB, **parts)
+    make_model(kv.WakeSleep, **parts)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "part, value, expected",
+    [
+        ("posterior", keras.layers.Dense(2), "ConditionalDistribution"),
+        ("likelihood", "bernoulli", "ConditionalDistribution"),
+        ("prior", kv.DiagonalNormal(2), "Prior"),
+    ],
+)
+def test_parts_of_the_wrong_kind(part, value, expected, algorithm, make_model):
+    with pytest.raises(ValueError, match=f"`{part}`.*{expected}.*Received") as error:
+        make_model(algorithm, **{part: value})
+    assert repr(value) in str(error.value)
+
+
+@BOTH
+@pytest.mark.parametrize("part, size", [("encoder", 7), ("decoder", 3)])
+def test_parts_that_do_not_accept_what_comes(part, size, algorithm, make_model):
+    wrong = keras.Sequential([keras.Input((size,)), keras.layers.Dense(4)])
+    with pytest.raises(ValueError, match=f"expected.*{size}"):
+        make_model(algorithm, **{part: wrong})
+
+
+@pytest.mark.parametrize("base", [kv.ConditionalDistribution(2, {}), kv.Prior(2)])
+def test_base_classes_have_no_distribution(base):
+    with pytest.raises(NotImplementedError):
+        base.distribution()
+
+
+def test_base_class_has_no_objective(make_model, x):
+    with pytest.raises(NotImplementedError):
+        make_model(kv.LatentVariableModel).objective(x, True)
+
+
+# compile
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "argument, value",
+    [("loss", "mse"), ("metrics", ["mae"]), ("weighted_metrics", ["mae"])],
+)
+def test_compile_takes_no_loss_and_no_metrics(argument, value, algorithm, make_model):
+    with pytest.raises(
+        ValueError, match=f"trained on its bound and takes no `{argument}`"
+    ) as error:
+        make_model(algorithm).compile("adam", **{argument: value})
+    assert str(value) in str(error.value)
+
+
+# Imports that cannot work
+
+BLOCK = """
+import sys
+
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == {module!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}")
+
+sys.meta_path.insert(0, Block())
+import keras_aevb
+"""
+
+
+@pytest.fixture(scope="module")
+def import_errors():
+    """The stderr of imports that fail, each in a process of its own, all at the same time."""
+    cases = {
+        "numpy": ("numpy", "import keras_aevb"),
+        "tf_keras": ("tensorflow", BLOCK.format(module="tf_keras")),
+        "tensorflow_probability": ("jax", BLOCK.format(module="tensorflow_probability")),
+    }
+    root, processes = Path(__file__).parents[2], {}
+    for name, (backend, program) in cases.items():
+        env = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(root)}
+        command = [sys.executable, "-c", program]
+        pipe = subprocess.PIPE
+        processes[name] = subprocess.Popen(command, env=env, stdout=pipe, stderr=pipe, text=True)
+    errors = {name: process.communicate()[1] for name, process in processes.items()}
+    assert all(process.returncode == 1 for process in processes.values())
+    return {name: error.strip().splitlines()[-1] for name, error in errors.items()}
+
+
+def test_other_backends_are_refused(import_errors):
+    message = import_errors["numpy"]
+    assert message.startswith("ImportError")
+    for word in ("'tensorflow' and 'jax'", "Received: 'numpy'", "KERAS_BACKEND"):
+        assert word in message
+
+
+def test_a_missing_tf_keras_is_named(import_errors):
+    message = import_errors["tf_keras"]
+    assert message.startswith("ImportError")
+    for word in ("tensorflow backend", "tf-keras", "pip install 'keras-aevb[tensorflow]'"):
+        assert word in message
+
+
+def test_a_missing_tfp_is_named(import_errors):
+    message = import_errors["tensorflow_probability"]
+    assert message.startswith("ImportError")
+    for word in ("jax backend", "tensorflow_probability", "pip install 'keras-aevb[jax]'"):
+        assert word in message

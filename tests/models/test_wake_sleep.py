@@ -1,0 +1,190 @@
+"""The two phases of wake-sleep, each with gradients for its own parameters alone."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_aevb as kv
+from keras_aevb._backend import tfp
+
+tfd = tfp.distributions
+
+
+def recognition(model):
+    return model.encoder.trainable_variables + model.posterior.trainable_variables
+
+
+def generation(model):
+    return model.decoder.trainable_variables + model.likelihood.trainable_variables
+
+
+def phase_gradients(model, x, gradients, term):
+    variables = recognition(model) + generation(model)
+    received = gradients(lambda: ops.mean(model.objective(x, True)[1][term]), variables)
+    n = len(recognition(model))
+    return received[:n], received[n:]
+
+
+@pytest.mark.parametrize("kl", ["analytic", "sampled"])
+@pytest.mark.parametrize("likelihood", [kv.Bernoulli, kv.Normal])
+def test_phases_have_gradients_for_their_own_parameters_only(
+    likelihood, kl, make_model, gradients, x
+):
+    model = make_model(kv.WakeSleep, likelihood=likelihood(6), bound=kv.ELBO(2, kl))
+    of_recognition, of_generation = phase_gradients(model, x, gradients, "elbo")  # wake
+    assert all(np.all(g == 0) for g in of_recognition)
+    assert all(np.any(g != 0) for g in of_generation)
+    of_recognition, of_generation = phase_gradients(model, x, gradients, "sleep")
+    assert all(np.any(g != 0) for g in of_recognition)
+    assert all(np.all(g == 0) for g in of_generation)
+
+
+def test_the_loss_is_minus_both_terms(make_model, gradients, x):
+    model = make_model(kv.WakeSleep)
+    loss, terms = model.objective(x, True)
+    assert set(terms) == {"elbo", "reconstruction", "kl", "sleep"}
+    assert {tuple(t.shape) for t in (loss, *terms.values())} == {(len(x),)}
+    np.testing.assert_allclose(loss, -np.asarray(terms["elbo"]) - np.asarray(terms["sleep"]))
+
+
+def test_wake_phase_ascends_log_p(make_model, gradients, noise, x):
+    """The decoder's gradient is that of the mean of log p(x|z) over z ~ q(z|x)."""
+    model = make_model(kv.WakeSleep)
+    z = model.encode(x).sample(1, seed=noise(0))  # the model's first seed, seed=0
+    variables = generation(model)
+    expected = gradients(lambda: ops.mean(model.decode(z).log_prob(x)), variables)
+    received = gradients(lambda: ops.mean(model.objective(x, True)[1]["elbo"]), variables)
+    for ours, theirs in zip(received, expected):
+        # rtol: float32 in another order; atol: entries that are small because terms cancel
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+def trained(make_model, x, frozen=()):
+    """The parameters' values after one step, and what they were."""
+    model = make_model(kv.WakeSleep)
+    before = [[v.numpy() for v in part(model)] for part in (recognition, generation)]
+    for part in frozen:
+        getattr(model, part).trainable = False
+    model.compile(keras.optimizers.SGD(0.5))
+    model.fit(x, batch_size=len(x), verbose=0, shuffle=False)
+    for part in frozen:
+        getattr(model, part).trainable = True
+    return before, [[v.numpy() for v in part(model)] for part in (recognition, generation)]
+
+
+@pytest.mark.parametrize(
+    "frozen, own", [(("decoder", "likelihood"), 0), (("encoder", "posterior"), 1)]
+)
+def test_a_step_is_the_same_when_the_other_part_is_frozen(frozen, own, make_model, x):
+    before, after = trained(make_model, x)
+    frozen_before, frozen_after = trained(make_model, x, frozen)
+    for old, new, alone in zip(before[own], after[own], frozen_after[own]):
+        assert np.any(old != new)
+        # Another program, compiled anew: float32 in another order.
+        np.testing.assert_allclose(new, alone, rtol=1e-5, atol=1e-6)
+    for old, new in zip(frozen_before[1 - own], frozen_after[1 - own]):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_both_phases_see_the_weights_before_the_step(make_model, x):
+    """Fifty times from one start: a phase that ran after the other's update would differ."""
+    model = make_model(kv.WakeSleep)
+    model.compile(keras.optimizers.SGD(0.5))
+    model.optimizer.build(model.trainable_variables)
+    variables = [*model.variables, *model.optimizer.variables]
+    start = [v.numpy().copy() for v in variables]
+    steps = set()
+    for _ in range(50):
+        for variable, value in zip(variables, start):
+            variable.assign(value)
+        model.fit(x, batch_size=len(x), shuffle=False, verbose=0)
+        steps.add(b"".join(w.tobytes() for w in model.get_weights()))
+    assert len(steps) == 1
+
+
+# Dreams
+
+
+class Recorder(keras.layers.Layer):
+    """Keeps what passes through it."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.seen = []
+
+    def call(self, x):
+        self.seen.append(x)
+        return x
+
+
+def test_dreams_are_sampled(make_model, x):
+    recorder = Recorder()
+    model = make_model(
+        kv.WakeSleep, encoder=keras.Sequential([recorder, keras.layers.Dense(5, "tanh")])
+    )
+    recorder.seen.clear()
+    model.objective(ops.convert_to_tensor(x), True)
+    awake, dream = (np.asarray(v) for v in recorder.seen)
+    np.testing.assert_array_equal(awake, x)
+    assert dream.shape == x.shape
+    assert set(np.unique(dream)) == {0.0, 1.0}
+
+
+def test_dreams_come_from_the_model(make_model, noise):
+    """z ~ N(0, I) and x ~ N(z, 1): variances 1 and 2, covariance 1."""
+    model = make_model(
+        kv.WakeSleep,
+        decoder=keras.Sequential([keras.layers.Identity()]),
+        posterior=kv.DiagonalNormal(6),
+        likelihood=kv.Normal(
+            6, mean=keras.layers.Dense(6, kernel_initializer="identity"), scale=1.0
+        ),
+    )
+    x, z = (np.float64(v) for v in model.draw(20_000, noise(0), noise(1)))
+    assert x.shape == z.shape == (20_000, 6)
+    # Five standard errors, which are below √8/√n for each of the three; 18 comparisons: odds 1e-5.
+    moments = [(z**2).mean(0), (x**2).mean(0), (x * z).mean(0)]
+    for moment, expected in zip(moments, (1, 2, 1)):
+        np.testing.assert_allclose(moment, expected, atol=5 * (8 / 20_000) ** 0.5)
+
+
+# Posteriors that are not reparameterisable
+
+
+class BinaryPosterior(kv.ConditionalDistribution):
+    """Bernoulli latents."""
+
+    def __init__(self, event_shape, logits=None, **kwargs):
+        super().__init__(event_shape, {"logits": logits}, **kwargs)
+
+    def distribution(self, logits):
+        return tfd.Independent(tfd.Bernoulli(logits, dtype="float32"), len(self.event_shape))
+
+
+class BinaryPrior(kv.Prior):
+    """Fair coins."""
+
+    def distribution(self):
+        logits = ops.zeros(self.event_shape)
+        return tfd.Independent(tfd.Bernoulli(logits, dtype="float32"), len(self.event_shape))
+
+
+@pytest.mark.parametrize("kl", ["analytic", "sampled"])
+def test_binary_latents_are_trained(kl, make_model):
+    """Two clusters, one bit: the bound rises well above that of pixels without a latent."""
+    bit = np.random.default_rng(0).integers(0, 2, (200, 1))
+    x = np.repeat(bit, 6, axis=1).astype("float32")
+    parts = {"posterior": BinaryPosterior(2), "prior": BinaryPrior(2), "bound": kv.ELBO(1, kl)}
+    model = make_model(kv.WakeSleep, **parts)
+    model.compile(keras.optimizers.Adam(0.05))
+    history = model.fit(x, batch_size=20, epochs=20, verbose=0).history
+    # Independent pixels reach -6 log 2 = -4.2; one bit that knows them all reaches -log 2 = -0.7.
+    assert history["elbo"][0] < -3.5
+    assert model.elbo(x, num_samples=10, seed=0).mean() > -2
+
+
+def test_aevb_refuses_a_posterior_that_is_not_reparameterisable(make_model):
+    with pytest.raises(ValueError, match=r"reparameterisable.*WakeSleep") as error:
+        make_model(kv.AEVB, posterior=BinaryPosterior(2), prior=BinaryPrior(2))
+    assert "Bernoulli" in str(error.value)

@@ -1,0 +1,121 @@
+"""The paper's MLPs: sizes, start and weight prior."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+
+import keras_aevb as kv
+from keras_aevb.networks import bernoulli_mlp, gaussian_mlp
+
+BOTH = pytest.mark.parametrize("mlp", [bernoulli_mlp, gaussian_mlp])
+
+
+def kernels_and_biases(parts):
+    variables = kv.AEVB(**parts).trainable_variables
+    kernels = [v.numpy() for v in variables if len(v.shape) == 2]
+    return kernels, [v.numpy() for v in variables if len(v.shape) == 1]
+
+
+def affine_size(inputs, outputs):
+    return inputs * outputs + outputs
+
+
+@pytest.mark.parametrize("latent_dim", [3, 5, 10, 20, 200])
+def test_mnist_counts(latent_dim):
+    """W₁ … W₅ and b₁ … b₅ of App. C."""
+    model = kv.AEVB(**bernoulli_mlp(784, latent_dim, 500))
+    encoder = affine_size(784, 500) + 2 * affine_size(500, latent_dim)
+    decoder = affine_size(latent_dim, 500) + affine_size(500, 784)
+    assert model.count_params() == encoder + decoder
+    assert len(model.trainable_variables) == 10
+
+
+@pytest.mark.parametrize("latent_dim", [2, 5, 10, 20])
+def test_frey_face_counts(latent_dim):
+    model = kv.AEVB(**gaussian_mlp(560, latent_dim, 200))
+    encoder = affine_size(560, 200) + 2 * affine_size(200, latent_dim)
+    decoder = affine_size(latent_dim, 200) + 2 * affine_size(200, 560)
+    assert model.count_params() == encoder + decoder
+    assert len(model.trainable_variables) == 12
+
+
+def test_defaults_are_the_papers():
+    assert bernoulli_mlp(784, 2)["decoder"].layers[0].units == 500
+    assert gaussian_mlp(560, 2)["decoder"].layers[0].units == 200
+
+
+@BOTH
+def test_architecture(mlp):
+    parts = mlp(6, 2, 5)
+    assert set(parts) == {"encoder", "decoder", "posterior", "likelihood"}
+    for part in ("encoder", "decoder"):
+        (layer,) = parts[part].layers
+        assert layer.activation is keras.activations.tanh
+    heads = [*parts["posterior"].heads.values(), *parts["likelihood"].heads.values()]
+    assert all(head.activation is keras.activations.linear for head in heads)
+
+
+def test_mean_activation_is_that_of_the_mean_alone():
+    heads = gaussian_mlp(6, 2, 5, mean_activation="sigmoid")["likelihood"].heads
+    assert heads["mean"].activation is keras.activations.sigmoid
+    assert heads["log_variance"].activation is keras.activations.linear
+
+
+@BOTH
+@pytest.mark.parametrize("stddev", [0.01, 0.1])
+def test_kernels_start_from_a_normal_distribution(mlp, stddev):
+    kernels, biases = kernels_and_biases(mlp(60, 20, 40, stddev=stddev, seed=0))
+    for kernel in kernels:
+        n = kernel.size
+        # Five standard errors of a mean (σ/√n) and of a standard deviation (σ/√2n), up to
+        # 12 kernels in four cases: odds 3e-5.
+        assert abs(kernel.mean()) < 5 * stddev / n**0.5
+        assert abs(kernel.std() - stddev) < 5 * stddev / (2 * n) ** 0.5
+    assert all(np.all(bias == 0) for bias in biases)
+
+
+@BOTH
+@pytest.mark.parametrize("seed", [0, 1, 2**32 - 1])
+def test_no_two_kernels_are_equal(mlp, seed):
+    kernels, _ = kernels_and_biases(mlp(6, 6, 6, seed=seed))
+    assert len(kernels) in (5, 6)
+    for a, b in itertools.combinations(kernels, 2):
+        assert a.shape == b.shape
+        assert np.mean(a == b) < 0.1
+
+
+@BOTH
+def test_seeds(mlp):
+    def kernel(seed):
+        return np.concatenate([k.ravel() for k in kernels_and_biases(mlp(6, 2, 5, seed=seed))[0]])
+
+    np.testing.assert_array_equal(kernel(3), kernel(3))
+    assert np.mean(kernel(3) == kernel(4)) < 0.1
+    assert np.mean(kernel(None) == kernel(None)) < 0.1
+
+
+@BOTH
+def test_the_weight_prior_is_a_penalty_on_kernels(mlp):
+    """-log N(W; 0, I) / N without its constant: |W|²/2N."""
+    model = kv.AEVB(**mlp(6, 2, 5, n_train=50, stddev=1.0, seed=0))
+    squares = 0.0
+    for variable in model.trainable_variables:
+        variable.assign(variable + 0.5)  # so that biases would count if they were penalised
+        squares += np.sum(np.float64(variable.numpy()) ** 2) * (len(variable.shape) == 2)
+    # rtol: float32
+    np.testing.assert_allclose(float(sum(model.losses)), 0.5 * squares / 50, rtol=1e-5)
+
+
+@BOTH
+def test_without_n_train_there_is_no_penalty(mlp):
+    assert kv.AEVB(**mlp(6, 2, 5)).losses == []
+
+
+@BOTH
+@pytest.mark.parametrize("n_train", [0, -5])
+def test_n_train_must_be_positive(mlp, n_train):
+    with pytest.raises(ValueError, match="`n_train` to be positive") as error:
+        mlp(6, 2, 5, n_train=n_train)
+    assert str(n_train) in str(error.value)
