@@ -22,7 +22,7 @@ def affine_size(inputs, outputs):
     return inputs * outputs + outputs
 
 
-@pytest.mark.parametrize("latent_dim", [3, 5, 10, 20, 200])
+@pytest.mark.parametrize("latent_dim", [3, 200])
 def test_mnist_counts(latent_dim):
     """W₁ … W₅ and b₁ … b₅ of App. C."""
     model = kv.AEVB(**bernoulli_mlp(784, latent_dim, 500))
@@ -32,7 +32,7 @@ def test_mnist_counts(latent_dim):
     assert len(model.trainable_variables) == 10
 
 
-@pytest.mark.parametrize("latent_dim", [2, 5, 10, 20])
+@pytest.mark.parametrize("latent_dim", [2, 20])
 def test_frey_face_counts(latent_dim):
     model = kv.AEVB(**gaussian_mlp(560, latent_dim, 200))
     encoder = affine_size(560, 200) + 2 * affine_size(200, latent_dim)

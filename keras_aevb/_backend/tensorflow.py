@@ -32,7 +32,11 @@ def minimize(model, loss):
     with tf.GradientTape() as tape:
         scaled_loss = model.optimizer.scale_loss(loss())
     variables = model.trainable_variables
-    model.optimizer.apply(tape.gradient(scaled_loss, variables), variables)
+    gradients = tape.gradient(scaled_loss, variables)
+    # What the loss does not differentiate, such as a detached encoder, must be read before it is
+    # updated too; TensorFlow's graph optimizer does not keep that order by itself.
+    with tf.control_dependencies([scaled_loss]):
+        model.optimizer.apply(gradients, variables)
 
 
 def compiled(model, function):

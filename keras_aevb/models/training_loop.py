@@ -116,8 +116,11 @@ class TrainingLoop(keras.Model):
         self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, **kwargs
     ):
         """`keras.Model.evaluate`, with the checks of `fit`."""
+        # Inside `fit`, Keras evaluates batches that were checked when it began.
+        if not kwargs.get("_use_cached_eval_dataset"):
+            x = _examples.checked(x, self.likelihood)
         return super().evaluate(
-            _examples.checked(x, self.likelihood),
+            x,
             _examples.labels(x, y, sample_weight),
             batch_size=batch_size,
             verbose=verbose,
