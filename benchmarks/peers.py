@@ -29,18 +29,17 @@ def keras_fit(n, **compile_options):
     x = examples(n)
     model.fit(x, batch_size=BATCH, epochs=1, verbose=0)
 
-    class Rates(keras.callbacks.Callback):
-        values = []
-
+    class Rate(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
             self.start = time.perf_counter()
 
         def on_epoch_end(self, epoch, logs=None):
-            self.values.append(n / (time.perf_counter() - self.start))
+            self.value = n / (time.perf_counter() - self.start)
 
+    rate = Rate()
     while True:
-        model.fit(x, batch_size=BATCH, epochs=1, verbose=0, callbacks=[Rates()])
-        yield Rates.values[-1]
+        model.fit(x, batch_size=BATCH, epochs=1, verbose=0, callbacks=[rate])
+        yield rate.value
 
 
 def jax_scan(n):

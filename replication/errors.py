@@ -15,3 +15,7 @@ class ProtocolError(ReplicationError):
 
 class BackendMismatchError(ReplicationError):
     """A run was begun on another Keras backend than the one that should continue it."""
+
+
+class MissingCheckpointError(ReplicationError):
+    """A run cannot be continued because its weights are not there, as in a fresh clone."""

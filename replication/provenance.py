@@ -11,13 +11,15 @@ from pathlib import Path
 
 PACKAGES = ("keras", "jax", "tensorflow", "tensorflow-probability", "tfp-nightly", "numpy")
 
+PLACES = ("--results", "--data-dir")
+
 
 def session():
     """A dict that describes this process."""
     import keras
 
     return {
-        "command": shlex.join(["python", "-m", "replication", *sys.argv[1:]]),
+        "command": command(sys.argv[1:]),
         "commit": commit(),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "backend": keras.backend.backend(),
@@ -26,6 +28,17 @@ def session():
         "python": platform.python_version(),
         "versions": versions(),
     }
+
+
+def command(arguments):
+    """The command line, without the places on this machine that make no difference."""
+    kept, rest = [], iter(arguments)
+    for argument in rest:
+        if argument in PLACES:
+            next(rest, None)
+        elif not argument.startswith(tuple(f"{place}=" for place in PLACES)):
+            kept.append(argument)
+    return shlex.join(["python", "-m", "replication", *kept])
 
 
 def versions():

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from replication import checkpoint, model, provenance, records, schedule
-from replication.errors import BackendMismatchError
+from replication.errors import BackendMismatchError, MissingCheckpointError
 from replication.minibatches import RandomMinibatches
 
 EVALUATED_EXAMPLES = 10_000
@@ -36,6 +36,7 @@ def train(experiment, samples, dataset, results, progress, fresh=False):
 
     Raises:
         BackendMismatchError: if the run was begun on another Keras backend.
+        MissingCheckpointError: if the run has numbers but no checkpoint to continue from.
     """
     folder = records.runs_folder(results) / experiment.id
     if fresh and folder.exists():
@@ -83,6 +84,12 @@ class _Training:
             raise BackendMismatchError(
                 f"{self.folder} was begun on the {begun} backend and cannot be continued on "
                 f"{backend}. Set KERAS_BACKEND={begun}, give another --results folder, or start "
+                "over with --fresh"
+            )
+        if not (self.folder / checkpoint.FILE).exists():
+            raise MissingCheckpointError(
+                f"{self.folder} has the numbers of a run but not its {checkpoint.FILE}, without "
+                "which it cannot be continued. Give another --results folder, or start this run "
                 "over with --fresh"
             )
         return sessions
@@ -141,9 +148,10 @@ class _Training:
             },
             "sessions": self.sessions,
         }
-        records.write_atomically(self.folder / "run.json", json.dumps(info, indent=1) + "\n")
+        # In this order a kill in between leaves no row unwritten and no run without a checkpoint.
         records.write_points(self.folder, self.points)
         checkpoint.save(self.folder, self.model, self.samples, self.seconds)
+        records.write_atomically(self.folder / "run.json", json.dumps(info, indent=1) + "\n")
 
 
 class _Report(keras.callbacks.Callback):

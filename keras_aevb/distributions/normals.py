@@ -12,7 +12,7 @@ tfd = tfp.distributions
 LOG_VARIANCE_BOUNDS = (-20.0, 20.0)
 
 
-class Normal(tfd.Normal):
+class Normal(tfd.Normal):  # type: ignore[name-defined]
     """TFP's normal distribution, with a density that keeps its digits where σ is small.
 
     TFP subtracts x/σ and μ/σ, two large numbers that are almost equal; (x - μ)/σ is exact.

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from replication import checkpoint, datasets, model, records, runner, schedule
-from replication.errors import BackendMismatchError
+from replication.errors import BackendMismatchError, MissingCheckpointError
 from replication.experiment import Experiment
 from replication.progress import RunProgress
 
@@ -121,6 +121,14 @@ def test_run_of_another_backend_is_not_continued(digits, tmp_path):
     path.write_text(json.dumps(info))
     with pytest.raises(BackendMismatchError, match="begun on the another backend"):
         train(digits, tmp_path, 10_000)
+
+
+def test_numbers_without_a_checkpoint_are_not_overwritten(digits, tmp_path):
+    first = train(digits, tmp_path, 5_000)
+    (records.runs_folder(tmp_path) / EXPERIMENT.id / checkpoint.FILE).unlink()
+    with pytest.raises(MissingCheckpointError, match="start this run over with --fresh"):
+        train(digits, tmp_path, 10_000)
+    assert train(digits, tmp_path, 5_000).info == first.info
 
 
 def test_run_that_breaks_down_is_recorded_as_diverged(digits, tmp_path):

@@ -1,0 +1,23 @@
+"""What a run says of its origin."""
+
+import subprocess
+from pathlib import Path
+
+from replication import provenance
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def test_command_leaves_places_out():
+    arguments = ["figure2", "--results", "here", "--seeds", "2", "--data-dir=there", "--fresh"]
+    assert provenance.command(arguments) == "python -m replication figure2 --seeds 2 --fresh"
+
+
+def test_commit_is_that_of_the_source():
+    git = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
+    head = subprocess.run(git, capture_output=True, text=True).stdout.strip()
+    assert (provenance.commit() or "").removesuffix("-dirty") == head
+
+
+def test_versions_name_what_computes():
+    assert {"keras", "numpy"} <= set(provenance.versions())
