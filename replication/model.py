@@ -24,5 +24,4 @@ def build(experiment, dataset):
         **parts, bound=kv.ELBO(num_samples=experiment.num_samples), seed=experiment.seed
     )
     model.compile(Adagrad(experiment.step_size, accumulate_only=experiment.accumulate_only))
-    model.optimizer.build(model.trainable_variables)
     return model

@@ -68,12 +68,12 @@ class TrainingLoop(keras.Model):
                     f"Received: {name}={value}"
                 )
         super().compile(optimizer=optimizer, **kwargs)
+        # The parts are built, so the optimizer can be: for checkpoints, and for XLA on TensorFlow.
+        self.optimizer.build(self.trainable_variables)
 
     def compile_from_config(self, config):
-        """Compiles a loaded model as it was, and makes the optimizer's variables for its state."""
-        config = keras.saving.deserialize_keras_object(config)
-        self.compile(**config)
-        self.optimizer.build(self.trainable_variables)
+        """Compiles a loaded model as it was."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
 
     def fit(
         self,
