@@ -58,5 +58,7 @@ def checked_validation(data, likelihood):
 
 
 def labels(x, y, sample_weight):
-    """`y`, or labels that nobody reads: Keras drops the weights of examples without labels."""
-    return np.zeros(len(x)) if y is None and sample_weight is not None else y
+    """`y`, or labels that nobody reads: Keras drops the weights of arrays without labels."""
+    if y is None and sample_weight is not None and hasattr(x, "shape"):
+        return np.zeros(len(x))
+    return y
