@@ -157,6 +157,7 @@ class LatentVariableModel(TrainingLoop):
         bound = self.bound.from_config(config)
 
         def batch_elbo(x, seed):
+            x = ops.cast(x, self.likelihood.density_dtype)
             q, prior = self.encode(x), self.prior.distribution()
             return bound(x, q, prior, self.decode, seed)[bound.name]
 

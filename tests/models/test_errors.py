@@ -120,6 +120,13 @@ def test_what_is_no_array_is_refused(model):
         model.elbo("mnist")
 
 
+@pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
+def test_streams_bring_their_own_sample_weights(stream, model, x):
+    """Keras' own error, for the argument that was given."""
+    with pytest.raises(ValueError, match="`sample_weight"):
+        model.fit(stream(x), sample_weight=np.ones(len(x)), verbose=0)
+
+
 # Parts that do not fit together
 
 
