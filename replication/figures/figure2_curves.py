@@ -8,6 +8,9 @@ from replication import step_sizes
 from replication.paper import paper_value
 from replication.records import Point
 
+# The paper's earlier points look smoothed.
+FIRST_COMPARABLE = 1_000_000
+
 
 @dataclasses.dataclass(frozen=True)
 class Curve:
@@ -95,7 +98,7 @@ def _with_roles(curves, chosen_step):
     chosen = next((c for c in curves if c.step_size == chosen_step), None)
     if chosen is None:
         return curves
-    closest = _closest([c for c in curves if c.end >= chosen.end])
+    closest = _closest([c for c in curves if c.end >= min(chosen.end, FIRST_COMPARABLE)])
     shown = []
     for curve in curves:
         roles = [name for name, c in (("chosen", chosen), ("closest", closest)) if c is curve]
@@ -107,11 +110,11 @@ def _with_roles(curves, chosen_step):
 def _closest(curves):
     """The curve with the least mean distance to the paper's test curve, `None` if undecided.
 
-    Measured at the decades from 10⁶ that all curves share: the paper's early points look smoothed.
+    Measured at the decades from `FIRST_COMPARABLE` on that all curves share.
     """
     shared = set.intersection(*(set(curve.points) for curve in curves))
     comparable = [s for s in shared if curves[0].paper(s, "test") is not None]
-    samples = [s for s in comparable if s >= 1e6 and is_decade(s)] or comparable
+    samples = [s for s in comparable if s >= FIRST_COMPARABLE and is_decade(s)] or comparable
     if len(curves) < 2 or not samples:
         return None
     return min(curves, key=lambda c: np.mean([abs(c.difference(s, "test")) for s in samples]))

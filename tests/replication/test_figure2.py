@@ -180,11 +180,18 @@ def test_earlier_points_decide_where_no_decade_can(tmp_path, roles):
 
 def test_a_shorter_run_is_not_shown_and_a_longer_one_is(tmp_path, roles):
     one, two, five = aevb(0.01), aevb(0.02), aevb(0.05)
-    write_run(tmp_path, one, paper_like(one, 1_000_000))
+    write_run(tmp_path, one, paper_like(one, 500_000))
     write_run(tmp_path, two, paper_like(two, 2_000_000, 1) | {100_000: (-200, -200)})
     assert roles() == {"0.02": "chosen"}
     write_run(tmp_path, five, paper_like(five, 5_000_000, 9))
     assert roles() == {"0.02": "chosen, closest", "0.05": "given"}
+
+
+def test_a_shorter_run_can_be_closest_where_both_can_be_compared(tmp_path, roles):
+    one, two = aevb(0.01), aevb(0.02)
+    write_run(tmp_path, one, paper_like(one, 1_000_000))
+    write_run(tmp_path, two, paper_like(two, 2_000_000, 1) | {100_000: (-200, -200)})
+    assert roles() == {"0.01": "closest", "0.02": "chosen"}
 
 
 def test_without_a_choice_all_step_sizes_are_given(tmp_path, tables, roles):
