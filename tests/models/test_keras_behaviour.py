@@ -478,6 +478,7 @@ def test_saved_models_continue_as_if_never_saved(algorithm, make_model, x, tmp_p
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert type(loaded) is algorithm
+    assert loaded.seed == model.seed == 0
     assert json.dumps(loaded.get_config()) == json.dumps(model.get_config())
     np.testing.assert_array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
     np.testing.assert_array_equal(loaded.elbo(x, seed=1), model.elbo(x, seed=1))
