@@ -11,7 +11,7 @@ from keras_aevb.distributions import (
     Prior,
     StandardNormal,
 )
-from keras_aevb.models import AEVB, LatentVariableModel, WakeSleep
+from keras_aevb.models import AEVB, LatentVariableModel, VariationalModel, WakeSleep
 
 __all__ = [
     "AEVB",
@@ -23,6 +23,7 @@ __all__ = [
     "Normal",
     "Prior",
     "StandardNormal",
+    "VariationalModel",
     "WakeSleep",
     "__version__",
     "networks",

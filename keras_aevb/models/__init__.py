@@ -2,6 +2,7 @@
 
 from keras_aevb.models.aevb import AEVB
 from keras_aevb.models.latent_variable_model import LatentVariableModel
+from keras_aevb.models.variational_model import VariationalModel
 from keras_aevb.models.wake_sleep import WakeSleep
 
-__all__ = ["AEVB", "LatentVariableModel", "WakeSleep"]
+__all__ = ["AEVB", "LatentVariableModel", "VariationalModel", "WakeSleep"]

@@ -3,11 +3,11 @@
 import keras
 
 from keras_aevb._backend import tfp
-from keras_aevb.models.latent_variable_model import LatentVariableModel
+from keras_aevb.models.variational_model import VariationalModel
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
-class AEVB(LatentVariableModel):
+class AEVB(VariationalModel):
     r"""Trains p(x, z) and q(z|x) together, on the gradient of the lower bound through z.
 
     $$\max_{θ, φ} \; \frac1M \sum_i \tilde{L}(θ, φ; x_i), \qquad z = g_φ(ε, x)$$

@@ -10,9 +10,11 @@ from keras_aevb.models import _examples
 class TrainingLoop(keras.Model):
     """A Keras model that is trained on an `objective` of its own in place of a loss.
 
-    A subclass has a `likelihood`, which knows what examples look like, and a `bound`, which the
-    logs name.
+    A subclass has a `likelihood`, which knows what examples look like.
     """
+
+    # Which terms of the objective are better the larger they are.
+    rising_terms: tuple[str, ...] = ()
 
     def objective(self, x, training):
         """What training minimises, for each example.
@@ -64,7 +66,7 @@ class TrainingLoop(keras.Model):
         for name, value in given.items():
             if value is not None:
                 raise ValueError(
-                    f"{self.__class__.__name__} is trained on its bound and takes no `{name}`. "
+                    f"{self.__class__.__name__} is trained on its own objective and takes no `{name}`. "
                     f"Received: {name}={value}"
                 )
         super().compile(optimizer=optimizer, **kwargs)
@@ -96,7 +98,7 @@ class TrainingLoop(keras.Model):
             ValueError: if the data has the wrong shape, or holds NaN, infinite values or values
                 of probability zero.
         """
-        self._maximise_bound(callbacks)
+        self._maximise(callbacks)
         return super().fit(
             _examples.checked(x, self.likelihood),
             _examples.labels(x, y, sample_weight),
@@ -132,10 +134,9 @@ class TrainingLoop(keras.Model):
         """`keras.Model.predict`, with the checks of `fit`."""
         return super().predict(_examples.checked(x, self.likelihood), *args, **kwargs)
 
-    def _maximise_bound(self, callbacks):
-        """Callbacks that watch the bound need no `mode`: Keras knows only its own metrics'."""
-        rising = (self.bound.name, "reconstruction")
+    def _maximise(self, callbacks):
+        """Callbacks that watch rising terms need no `mode`: Keras knows only its own metrics'."""
         for callback in callbacks if isinstance(callbacks, list | tuple) else [callbacks]:
             watched = getattr(callback, "monitor", "").removeprefix("val_")
-            if watched in rising and getattr(callback, "mode", None) == "auto":
+            if watched in self.rising_terms and getattr(callback, "mode", None) == "auto":
                 callback.mode = "max"

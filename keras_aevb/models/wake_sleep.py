@@ -4,11 +4,11 @@ import keras
 from keras import ops
 from keras.tree import map_structure
 
-from keras_aevb.models.latent_variable_model import LatentVariableModel
+from keras_aevb.models.variational_model import VariationalModel
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
-class WakeSleep(LatentVariableModel):
+class WakeSleep(VariationalModel):
     r"""Trains p(x, z) on the encoder's guesses and q(z|x) on the decoder's dreams.
 
     $$\text{wake:} \quad \max_θ \; \log p_θ(x, z), \qquad z \sim q_φ(z|x)$$

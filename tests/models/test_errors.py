@@ -174,7 +174,7 @@ def test_base_classes_have_no_distribution(base):
 
 def test_base_class_has_no_objective(make_model, x):
     with pytest.raises(NotImplementedError):
-        make_model(kv.LatentVariableModel).objective(x, True)
+        make_model(kv.VariationalModel).objective(x, True)
 
 
 # compile
@@ -187,7 +187,7 @@ def test_base_class_has_no_objective(make_model, x):
 )
 def test_compile_takes_no_loss_and_no_metrics(argument, value, algorithm, make_model):
     with pytest.raises(
-        ValueError, match=f"trained on its bound and takes no `{argument}`"
+        ValueError, match=f"trained on its own objective and takes no `{argument}`"
     ) as error:
         make_model(algorithm).compile("adam", **{argument: value})
     assert str(value) in str(error.value)
