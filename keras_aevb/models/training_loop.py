@@ -66,8 +66,8 @@ class TrainingLoop(keras.Model):
         for name, value in given.items():
             if value is not None:
                 raise ValueError(
-                    f"{self.__class__.__name__} is trained on its own objective and takes no `{name}`. "
-                    f"Received: {name}={value}"
+                    f"{self.__class__.__name__} is trained on its own objective and takes no "
+                    f"`{name}`. Received: {name}={value}"
                 )
         super().compile(optimizer=optimizer, **kwargs)
         # The parts are built, so the optimizer can be: for checkpoints, and for XLA on TensorFlow.
