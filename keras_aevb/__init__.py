@@ -2,7 +2,7 @@
 
 from keras_aevb import networks
 from keras_aevb._version import __version__
-from keras_aevb.bounds import ELBO
+from keras_aevb.bounds import ELBO, Bound, ScoreFunctionELBO
 from keras_aevb.distributions import (
     Bernoulli,
     ConditionalDistribution,
@@ -11,20 +11,41 @@ from keras_aevb.distributions import (
     Prior,
     StandardNormal,
 )
-from keras_aevb.models import AEVB, LatentVariableModel, VariationalModel, WakeSleep
+from keras_aevb.gradients import gradient_variance
+from keras_aevb.marginal_likelihood import (
+    AnnealedImportanceSampling,
+    ImportanceSampling,
+    PosteriorDensity,
+)
+from keras_aevb.models import (
+    AEVB,
+    FullVB,
+    LatentVariableModel,
+    MonteCarloEM,
+    VariationalModel,
+    WakeSleep,
+)
 
 __all__ = [
     "AEVB",
     "ELBO",
+    "AnnealedImportanceSampling",
     "Bernoulli",
+    "Bound",
     "ConditionalDistribution",
     "DiagonalNormal",
+    "FullVB",
+    "ImportanceSampling",
     "LatentVariableModel",
+    "MonteCarloEM",
     "Normal",
+    "PosteriorDensity",
     "Prior",
+    "ScoreFunctionELBO",
     "StandardNormal",
     "VariationalModel",
     "WakeSleep",
     "__version__",
+    "gradient_variance",
     "networks",
 ]

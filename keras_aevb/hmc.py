@@ -1,5 +1,7 @@
 """Hamiltonian Monte Carlo on p(z|x), which is known up to p(x): log p(x, z) is all it takes.
 
+Reference: Duane, Kennedy, Pendleton & Roweth (1987); Kingma & Welling (2013), App. D and E.
+
 Symbols: B examples, each with chains of its own; C chains for each example.
 """
 
@@ -43,12 +45,30 @@ def transition(log_density, z, step_size, num_leapfrog_steps, seed):
     return z, ops.exp(ops.minimum(results.log_accept_ratio, 0.0))
 
 
+def transitions(log_density, z, step_size, num_leapfrog_steps, seed, num_transitions):
+    """`num_transitions` ≥ 1 of them, one after another.
+
+    Returns:
+        Where the chains end, shaped like z, and the last acceptance probability, of shape
+        `[..., B]`.
+    """
+    seeds = ops.stack(tfp.random.split_seed(seed, num_transitions))
+
+    def advance(i, state):
+        return transition(log_density, state[0], step_size, num_leapfrog_steps, seeds[i])
+
+    return ops.fori_loop(0, num_transitions, advance, (z, ops.zeros_like(log_density(z))))
+
+
 def adapted(step_size, acceptance):
     """The next step size: a little longer above `TARGET_ACCEPTANCE`, a little shorter below.
 
     Args:
         step_size: ε.
         acceptance: acceptance probability, of ε's shape.
+
+    Returns:
+        ε · `STEP_SIZE_FACTOR` or ε / `STEP_SIZE_FACTOR`, of ε's shape.
     """
     longer = ops.cast(acceptance > TARGET_ACCEPTANCE, step_size.dtype)
     return step_size * STEP_SIZE_FACTOR ** (2 * longer - 1)

@@ -1,19 +1,29 @@
 """The paper's multilayer perceptrons (App. C), each as the parts of a whole model.
 
 model = AEVB(**bernoulli_mlp(784, latent_dim=20, hidden_units=500, n_train=50_000))
+model = MonteCarloEM(**bernoulli_mlp(784, latent_dim=3, hidden_units=100, recognition=False))
 """
 
 import keras
 import numpy as np
 
-from keras_aevb.distributions import Bernoulli, DiagonalNormal, Normal
+from keras_aevb.distributions import Bernoulli, DiagonalNormal, Normal, StandardNormal
 
 
-def bernoulli_mlp(x_dim, latent_dim, hidden_units=500, n_train=None, stddev=0.01, seed=None):
+def bernoulli_mlp(
+    x_dim,
+    latent_dim,
+    hidden_units=500,
+    n_train=None,
+    stddev=0.01,
+    seed=None,
+    recognition=True,
+):
     r"""The paper's model of MNIST: Gaussian MLP encoder and Bernoulli MLP decoder.
 
     $$q(z|x) = N(z; μ, σ²), \quad h = \tanh(W_3 x + b_3), \quad μ = W_4 h + b_4, \quad
     \log σ² = W_5 h + b_5$$
+    $$p(z) = N(z; 0, I)$$
     $$p(x|z) = Bernoulli(x; y), \quad y = sigmoid(W_2 \tanh(W_1 z + b_1) + b_2)$$
 
     Args:
@@ -24,9 +34,12 @@ def bernoulli_mlp(x_dim, latent_dim, hidden_units=500, n_train=None, stddev=0.01
             penalty of |W|²/2N on the mean loss.
         stddev: the kernels start from N(0, stddev²), the biases from zero.
         seed: integer for the kernels' start.
+        recognition: whether there is a recognition model q(z|x). Without it, the decoder starts
+            from the same weights.
 
     Returns:
-        Dict with `encoder`, `decoder`, `posterior` and `likelihood`, the arguments of a model.
+        Dict with `encoder`, `decoder`, `posterior`, `likelihood` and `prior`, the arguments of a
+        model; `encoder` and `posterior` only with a recognition model.
 
     Raises:
         ValueError: if `n_train` is not positive.
@@ -39,10 +52,12 @@ def bernoulli_mlp(x_dim, latent_dim, hidden_units=500, n_train=None, stddev=0.01
         815824
     """
     dense = _dense_layers(n_train, stddev, seed)
+    encoder = _gaussian_encoder(dense, latent_dim, hidden_units)
     return {
-        **_gaussian_encoder(dense, latent_dim, hidden_units),
+        **(encoder if recognition else {}),
         "decoder": keras.Sequential([dense(hidden_units, "tanh")], name="decoder"),
         "likelihood": Bernoulli(x_dim, logits=dense(x_dim), name="likelihood"),
+        "prior": StandardNormal(latent_dim, name="prior"),
     }
 
 
@@ -54,26 +69,22 @@ def gaussian_mlp(
     stddev=0.01,
     seed=None,
     mean_activation=None,
+    recognition=True,
 ):
     r"""The paper's model of continuous data: Gaussian MLPs as encoder and decoder.
 
     $$h = \tanh(W_3 \cdot + b_3), \quad μ = W_4 h + b_4, \quad \log σ² = W_5 h + b_5$$
 
-    for q(z|x) and p(x|z) alike. The paper's Frey Face model passes the decoder's means through a
-    sigmoid: `mean_activation="sigmoid"`.
+    for q(z|x) and p(x|z) alike, and p(z) = N(z; 0, I). The paper's Frey Face model passes the
+    decoder's means through a sigmoid: `mean_activation="sigmoid"`.
 
     Args:
-        x_dim: number of pixels.
-        latent_dim: number of latent variables N_z.
-        hidden_units: tanh units of the encoder, and as many of the decoder.
-        n_train: number of training examples N. If given, the kernels have the prior N(0, I): a
-            penalty of |W|²/2N on the mean loss.
-        stddev: the kernels start from N(0, stddev²), the biases from zero.
-        seed: integer for the kernels' start.
+        x_dim, latent_dim, hidden_units, n_train, stddev, seed, recognition: as for
+            `bernoulli_mlp`.
         mean_activation: activation of the decoder's mean.
 
     Returns:
-        Dict with `encoder`, `decoder`, `posterior` and `likelihood`, the arguments of a model.
+        What `bernoulli_mlp` returns.
 
     Raises:
         ValueError: if `n_train` is not positive.
@@ -87,8 +98,9 @@ def gaussian_mlp(
         338724
     """
     dense = _dense_layers(n_train, stddev, seed)
+    encoder = _gaussian_encoder(dense, latent_dim, hidden_units)
     return {
-        **_gaussian_encoder(dense, latent_dim, hidden_units),
+        **(encoder if recognition else {}),
         "decoder": keras.Sequential([dense(hidden_units, "tanh")], name="decoder"),
         "likelihood": Normal(
             x_dim,
@@ -96,6 +108,7 @@ def gaussian_mlp(
             log_variance=dense(x_dim),
             name="likelihood",
         ),
+        "prior": StandardNormal(latent_dim, name="prior"),
     }
 
 

@@ -1,56 +1,15 @@
 """The commands; each imports what it needs when it runs, so that `--help` is immediate."""
 
-import functools
 import os
 import sys
 
 import click
 
-from replication.experiment import ALGORITHMS, BATCH_SIZE, LATENT_DIMS
+from replication import options
+from replication.experiment import ALGORITHMS, LATENT_DIMS
+from replication.presets import PRESETS
 
 DATASETS = tuple(LATENT_DIMS)
-
-
-class SampleCount(click.ParamType):
-    """A number of training samples, such as 1000000 or 1e6; a whole number of minibatches."""
-
-    name = "samples"
-
-    def convert(self, value, param, ctx):
-        try:
-            samples = float(value)
-        except ValueError:
-            self.fail(f"{value!r} is not a number such as 1e6", param, ctx)
-        if samples < BATCH_SIZE or samples % BATCH_SIZE:
-            self.fail(f"{value} is not a positive multiple of the batch size {BATCH_SIZE}")
-        return int(samples)
-
-
-def reports_errors(command):
-    """Turns the errors that a user can mend into one line, and Ctrl-C into what to do next."""
-
-    @functools.wraps(command)
-    def wrapped(*args, **kwargs):
-        from replication.errors import ReplicationError
-
-        try:
-            return command(*args, **kwargs)
-        except ReplicationError as error:
-            raise click.ClickException(str(error)) from None
-        except KeyboardInterrupt:
-            click.echo("\nInterrupted. Give the same command again to continue.", err=True)
-            sys.exit(130)
-
-    return wrapped
-
-
-data_dir_option = click.option(
-    "--data-dir",
-    type=click.Path(file_okay=False),
-    envvar="AEVB_DATA_DIR",
-    show_envvar=True,
-    help="Folder with the data sets. Default: Keras' cache, filled by download where needed.",
-)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -66,84 +25,196 @@ def main():
 
 
 @main.command()
-@click.option(
-    "--dataset",
-    "datasets",
-    type=click.Choice(DATASETS),
-    multiple=True,
-    default=("mnist", "frey"),
-    show_default=True,
-    help="Data set; may be repeated.",
-)
-@click.option(
-    "--latent-dim",
-    "latent_dims",
-    type=click.IntRange(min=1),
-    multiple=True,
-    help="Number of latent variables N_z; may be repeated. Default: the paper's for each data set.",
-)
-@click.option(
-    "--algorithm",
-    "algorithms",
-    type=click.Choice(ALGORITHMS),
-    multiple=True,
-    default=ALGORITHMS,
-    show_default=True,
-    help="Algorithm; may be repeated.",
-)
-@click.option(
-    "--samples",
-    type=SampleCount(),
-    default="1e6",
-    show_default=True,
-    help="Training samples of each run; the paper goes to 2.5e8 (MNIST) and 1e8 (Frey Face).",
-)
-@click.option(
-    "--seeds",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Runs of each curve, with seeds 0, 1, …",
-)
-@click.option(
-    "--step-size",
-    "step_sizes",
-    type=click.FloatRange(min=0, min_open=True),
-    multiple=True,
-    help="Adagrad's step size; may be repeated. Default: chosen as in the paper, from 0.01, 0.02 "
-    "and 0.1 on the training bound of the first samples.",
-)
-@data_dir_option
-@click.option(
-    "--results",
-    type=click.Path(file_okay=False),
-    default="results",
-    show_default=True,
-    help="Folder for run folders, tables and figures.",
-)
-@click.option("--fresh", is_flag=True, help="Start over: discard these runs' folders first.")
-@reports_errors
-def figure2(**options):
-    """Lower bound against training samples, AEVB and wake-sleep (Figure 2).
+@options.dataset(DATASETS, ("mnist", "frey"))
+@options.latent_dim(" Default: the paper's for each data set.")
+@options.algorithm(("aevb", "wake-sleep"))
+@options.samples("1e6", "; the paper goes to 2.5e8 (MNIST) and 1e8 (Frey Face).")
+@options.seeds
+@options.step_size
+@options.data_dir
+@options.results
+@options.fresh
+@options.reports_errors
+def figure2(datasets, latent_dims, algorithms, samples, seeds, step_sizes, **places):
+    """Lower bound during training, AEVB and wake-sleep.
 
     Trains every combination of the options, evaluates the bound on fixed train and test examples
     at log-spaced sample counts, and writes figure2/table.md, table.csv, step_sizes.csv and
     figure2.png with the paper's own curves beside ours.
     """
+    from replication import protocols
     from replication.figures import figure2
-    from replication.protocols import figure2_runs
 
-    figure2_runs(**options)
-    for path in figure2.build(options["results"]):
-        click.echo(path)
+    with protocols.Protocol(datasets, **places) as protocol:
+        for name in datasets:
+            protocols.figure2(protocol, name, algorithms, latent_dims, samples, seeds, step_sizes)
+    _echo(figure2.build(places["results"]))
+
+
+@main.command()
+@options.dataset(("mnist", "digits"), ("mnist",))
+@click.option(
+    "--n-train",
+    "n_trains",
+    type=click.IntRange(min=1),
+    multiple=True,
+    help="Size of the training set; may be repeated. Default: the paper's 1000 and 50000.",
+)
+@options.algorithm(ALGORITHMS)
+@options.samples("5e6", "; the paper goes to 6e7. Monte Carlo EM counts 15 per image and step.")
+@options.seeds
+@options.step_size
+@options.data_dir
+@options.results
+@options.fresh
+@options.reports_errors
+def figure3(datasets, n_trains, algorithms, samples, seeds, step_sizes, **places):
+    """Marginal likelihood, with Monte Carlo EM beside them.
+
+    Trains every combination of the options with 3 latent variables and 100 hidden units, estimates
+    log p(x) of the first 1000 training and test images by App. D at log-spaced sample counts, with
+    importance sampling beside it, and writes figure3/table.md, table.csv, step_sizes.csv and
+    figure3.png with the paper's own curves beside ours.
+    """
+    from replication import protocols
+    from replication.figures import figure3
+
+    with protocols.Protocol(datasets, **places) as protocol:
+        for name in datasets:
+            protocols.figure3(protocol, name, algorithms, n_trains, samples, seeds, step_sizes)
+    _echo(figure3.build(places["results"]))
+
+
+@main.command()
+@options.dataset(DATASETS, ("mnist", "frey"))
+@options.samples("1e6", ".")
+@options.data_dir
+@options.results
+@options.fresh
+@options.reports_errors
+def figure4(datasets, samples, **places):
+    """Manifolds of models with two latent variables.
+
+    Trains AEVB with N_z = 2, and draws the images that a grid over the latent space decodes to,
+    and where the encoder puts the test set.
+    """
+    from replication import protocols
+    from replication.figures import figure4
+
+    with protocols.Protocol(datasets, **places) as protocol:
+        dims = [protocols.MANIFOLD_LATENT_DIM]
+        models = [protocols.aevb_models(protocol, name, dims, samples)[0] for name in datasets]
+    _echo(figure4.build(models, protocol.datasets, places["results"]))
+
+
+@main.command()
+@options.dataset(DATASETS, ("mnist",))
+@options.latent_dim("", (2, 5, 10, 20))
+@options.samples("1e6", ".")
+@options.data_dir
+@options.results
+@options.fresh
+@options.reports_errors
+def figure5(datasets, latent_dims, samples, **places):
+    """Random samples for several latent sizes.
+
+    Trains AEVB with each N_z, and draws images from p(z) p(x|z).
+    """
+    from replication import protocols
+    from replication.figures import figure5
+
+    with protocols.Protocol(datasets, **places) as protocol:
+        for name in datasets:
+            models = protocols.aevb_models(protocol, name, latent_dims, samples)
+            _echo(figure5.build(models, protocol.datasets[name], places["results"]))
+
+
+@main.command()
+@options.dataset(DATASETS, ("mnist",))
+@options.latent_dim("", (20,))
+@options.samples("1e6", ".")
+@options.data_dir
+@options.results
+@options.fresh
+@options.reports_errors
+def gradient_variance(datasets, latent_dims, samples, **places):
+    """Gradient variance of estimators A, B and score function.
+
+    Trains AEVB, measures the variance on a batch of 100 images before and after training, and
+    writes gradient_variance/table.md and table.csv.
+    """
+    from replication import gradient_variance, protocols
+    from replication.figures import gradient_variance as table
+
+    with protocols.Protocol(datasets, **places) as protocol:
+        for name in datasets:
+            for model in protocols.aevb_models(protocol, name, latent_dims, samples):
+                gradient_variance.measure(model, protocol.datasets[name], places["results"])
+    _echo(table.build(places["results"]))
+
+
+@main.command("all")
+@click.option(
+    "--preset",
+    type=click.Choice(list(PRESETS)),
+    default="quick",
+    show_default=True,
+    help="\b\n" + "\n".join(f"{name}: {preset.summary}" for name, preset in PRESETS.items()),
+)
+@options.data_dir
+@options.results
+@options.fresh
+@options.reports_errors
+def everything(preset, **places):
+    """Every figure and table, the report, and the verdicts.
+
+    Runs the other commands in order with the budgets of a preset. Give it again to continue.
+    """
+    from replication import everything
+
+    _echo(everything.run(PRESETS[preset], **places))
+
+
+@main.command()
+@options.results
+@options.reports_errors
+def report(results):
+    """Rebuilds README.md and index.html of the results.
+
+    From the run folders, tables and pictures alone: nothing is trained.
+    """
+    from replication import report
+
+    _echo(report.build(results))
+
+
+@main.command()
+@options.results
+@click.option(
+    "--update", is_flag=True, help="Store today's numbers as the reference instead of comparing."
+)
+@options.reports_errors
+def verify(results, update):
+    """Compares verdicts and distances with the reference.
+
+    Recomputes every verdict on a claim and every distance from the paper's curves. Prints a line
+    for each; fails if one differs from reference.json by more than its Monte Carlo error.
+    """
+    from replication import verify
+
+    if not verify.run(results, click.echo, update):
+        sys.exit(1)
 
 
 @main.command()
 @click.argument("names", type=click.Choice(DATASETS), nargs=-1)
-@data_dir_option
-@reports_errors
+@options.data_dir
+@options.reports_errors
 def data(names, data_dir):
-    """Finds, downloads and verifies the data sets NAMES (default: all)."""
+    """Finds, downloads and verifies the data sets NAMES.
+
+    Default: all of them.
+    """
     from replication import datasets
 
     for name in names or DATASETS:
@@ -152,3 +223,8 @@ def data(names, data_dir):
             f"{name:7} {len(dataset.train):6} train {len(dataset.test):6} test  "
             f"images {'x'.join(map(str, dataset.image_shape))}  sha256 {dataset.digest}"
         )
+
+
+def _echo(paths):
+    for path in paths:
+        click.echo(path)

@@ -67,6 +67,10 @@ class Dataset:
     digest: str
     test_labels: np.ndarray | None = None
 
+    def first(self, n_train):
+        """The data set with the first `n_train` training images only; `None` keeps all."""
+        return dataclasses.replace(self, train=self.train[:n_train])
+
 
 def load(name, data_dir=None):
     """Loads a data set from files, or downloads it if no folder is given.

@@ -7,9 +7,13 @@ import json
 # Section 5: hidden units of encoder and decoder, by data set. The digits are ours.
 HIDDEN_UNITS = {"mnist": 500, "frey": 200, "digits": 100}
 LATENT_DIMS = {"mnist": (3, 5, 10, 20, 200), "frey": (2, 5, 10, 20), "digits": (2, 5, 10)}
-ALGORITHMS = ("aevb", "wake-sleep")
+ALGORITHMS = ("aevb", "wake-sleep", "mcem")
 STEP_SIZES = (0.01, 0.02, 0.1)
 BATCH_SIZE = 100
+
+# App. E: leapfrog steps, and weight updates with the sample that they lead to.
+MCEM_LEAPFROG_STEPS = 10
+MCEM_UPDATES = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,15 +24,17 @@ class Experiment:
 
     Args:
         dataset: `"mnist"`, `"frey"` or `"digits"`.
-        algorithm: `"aevb"` or `"wake-sleep"`.
+        algorithm: `"aevb"`, `"wake-sleep"` or `"mcem"`.
         latent_dim: number of latent variables N_z.
         step_size: Adagrad's global step size.
         seed: fixes the initial weights, the minibatches and the noise.
         hidden_units: tanh units of the encoder, and as many of the decoder. Default: the paper's.
-        batch_size: M, examples per minibatch.
+        batch_size: M, examples per minibatch. Monte Carlo EM always takes the whole training set.
         num_samples: L, samples of z per example.
         accumulate_only: number of first steps that accumulate squared gradients without moving.
         initial_stddev: standard deviation of the initial kernels.
+        n_train: N, the first images of the training set that are used. Default: all.
+        measure: what is evaluated: `"bound"` (figure 2) or `"likelihood"` (figure 3).
     """
 
     dataset: str
@@ -41,6 +47,8 @@ class Experiment:
     num_samples: int = 1
     accumulate_only: int = 100
     initial_stddev: float = 0.01
+    n_train: int | None = None
+    measure: str = "bound"
 
     def __post_init__(self):
         if self.hidden_units is None:
@@ -49,12 +57,34 @@ class Experiment:
     @property
     def id(self):
         """A readable name with a hash of all settings."""
-        settings = json.dumps(dataclasses.asdict(self), sort_keys=True)
-        digest = hashlib.sha256(settings.encode()).hexdigest()[:8]
-        return f"{self.dataset}-{self.algorithm}-z{self.latent_dim}-{digest}"
+        settings = dataclasses.asdict(self)
+        # These came later: at their defaults a run keeps the name it had before.
+        for name, default in (("n_train", None), ("measure", "bound")):
+            if settings[name] == default:
+                del settings[name]
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
+        size = "" if self.n_train is None else f"-n{self.n_train}"
+        return f"{self.dataset}-{self.algorithm}-z{self.latent_dim}{size}-{digest}"
+
+    @property
+    def samples_per_step(self):
+        """Training samples that one training step evaluates.
+
+        In Monte Carlo EM every leapfrog step and every weight update evaluates the whole training
+        set once: the points of the paper's curves lie at multiples of 15 N_train.
+        """
+        if self.algorithm == "mcem":
+            return (MCEM_LEAPFROG_STEPS + MCEM_UPDATES) * self.n_train
+        return self.batch_size
+
+    @property
+    def score(self):
+        """The measured quantity by which runs are compared during training."""
+        return {"bound": "train_elbo", "likelihood": "train_density"}[self.measure]
 
     def __str__(self):
+        size = "" if self.n_train is None else f" N={self.n_train}"
         return (
-            f"{self.dataset} {self.algorithm} N_z={self.latent_dim} "
+            f"{self.dataset} {self.algorithm} N_z={self.latent_dim}{size} "
             f"step {self.step_size:g} seed {self.seed}"
         )

@@ -1,13 +1,14 @@
-"""The paper's minibatches: drawn at random, with replacement."""
+"""The streams of batches that the experiments train on, each batch with its images' indices."""
 
 import keras
 import numpy as np
 
 
 class RandomMinibatches(keras.utils.PyDataset):
-    """Batches number `first`, `first + 1`, … of an endless stream that `seed` determines.
+    """The paper's minibatches: drawn at random, with replacement.
 
-    Each batch is drawn from its own number, so that a stream can be taken up anywhere.
+    Batches number `first`, `first + 1`, … of an endless stream that `seed` determines. Each batch
+    is drawn from its own number, so that a stream can be taken up anywhere.
 
     Args:
         x: array of shape `[N, D]`.
@@ -28,6 +29,27 @@ class RandomMinibatches(keras.utils.PyDataset):
     def __len__(self):
         return self.length
 
-    def __getitem__(self, index):
-        rng = np.random.default_rng([self.seed, self.first + index])
-        return (self.x[rng.integers(len(self.x), size=self.batch_size)],)
+    def __getitem__(self, i):
+        rng = np.random.default_rng([self.seed, self.first + i])
+        index = rng.integers(len(self.x), size=self.batch_size)
+        return self.x[index], index
+
+
+class WholeTrainingSet(keras.utils.PyDataset):
+    """The training set as one batch, again and again, as Monte Carlo EM takes it.
+
+    Args:
+        x: array of shape `[N, D]`.
+        length: how many times.
+    """
+
+    def __init__(self, x, length):
+        super().__init__()
+        self.x = x
+        self.length = length
+
+    def __len__(self):
+        return self.length
+
+    def __getitem__(self, i):
+        return self.x, np.arange(len(self.x))

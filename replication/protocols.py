@@ -1,5 +1,6 @@
 """Which runs a figure needs, in which order."""
 
+import functools
 import itertools
 
 from replication import datasets as data_sets
@@ -9,54 +10,200 @@ from replication.experiment import LATENT_DIMS, STEP_SIZES, Experiment
 from replication.progress import RunProgress
 from replication.records import read_runs
 
+# Section 5, figure 3: N_z, hidden units and N_train. The digits are ours.
+FIGURE3_LATENT_DIM = 3
+FIGURE3_HIDDEN_UNITS = {"mnist": 100, "digits": 50}
+FIGURE3_N_TRAIN = {"mnist": (1000, 50_000), "digits": (300, 1500)}
 
-def figure2_runs(
-    datasets, latent_dims, algorithms, samples, seeds, step_sizes, data_dir, results, fresh
-):
-    """Trains the runs of Figure 2; arguments as in the command's help.
-
-    Without `step_sizes`, short runs with each of the paper's step sizes come first, and those with
-    the chosen one go on to the end.
-    """
-    for name in datasets:
-        if not step_sizes and samples < choice.PILOT_SAMPLES[name]:
-            raise ProtocolError(
-                f"The step size for {name} is chosen after {choice.PILOT_SAMPLES[name]} training "
-                f"samples, more than --samples {samples}: ask for more samples or give --step-size"
-            )
-    loaded = {name: data_sets.load(name, data_dir) for name in datasets}
-    # Keras loads with the runner; a data set that is missing should be reported before.
-    from replication.runner import train
-
-    with RunProgress() as progress:
-        discard = set(
-            _experiments(datasets, algorithms, latent_dims, step_sizes or STEP_SIZES, seeds)
-            if fresh
-            else ()
-        )
-
-        def train_all(name, algorithm, steps, seeds, samples):
-            for experiment in _experiments([name], [algorithm], latent_dims, steps, seeds):
-                train(experiment, samples, loaded[name], results, progress, experiment in discard)
-                discard.discard(experiment)
-
-        for name, algorithm in itertools.product(datasets, algorithms):
-            steps = step_sizes
-            if not steps:
-                train_all(name, algorithm, STEP_SIZES, 1, choice.PILOT_SAMPLES[name])
-                chosen = choice.chosen(choice.pilots(read_runs(results)), name, algorithm)
-                if chosen is None:
-                    raise ProtocolError(f"Every step size diverged for {name} with {algorithm}")
-                progress.say(f"{name} {algorithm}: step size {chosen:g} chosen")
-                steps = [chosen]
-            train_all(name, algorithm, steps, seeds, samples)
+MANIFOLD_LATENT_DIM = 2
+SAMPLES_LATENT_DIMS = (2, 5, 10, 20)
 
 
-def _experiments(datasets, algorithms, latent_dims, step_sizes, seeds):
+def figure2_experiment(dataset, algorithm, latent_dim, step_size, seed=0):
+    return Experiment(dataset, algorithm, latent_dim, step_size, seed)
+
+
+def figure3_experiment(dataset, algorithm, n_train, step_size, seed=0):
+    return Experiment(
+        dataset,
+        algorithm,
+        FIGURE3_LATENT_DIM,
+        step_size,
+        seed,
+        hidden_units=FIGURE3_HIDDEN_UNITS[dataset],
+        n_train=n_train,
+        measure="likelihood",
+    )
+
+
+def of_figure2(runs):
+    """The runs with figure 2's settings, whatever their step sizes and seeds."""
     return [
-        Experiment(name, algorithm, dim, step, seed)
-        for name, algorithm in itertools.product(datasets, algorithms)
-        for dim, step, seed in itertools.product(
-            latent_dims or LATENT_DIMS[name], step_sizes, range(seeds)
-        )
+        run
+        for run, e in ((run, run.experiment) for run in runs)
+        if e == figure2_experiment(e.dataset, e.algorithm, e.latent_dim, e.step_size, e.seed)
     ]
+
+
+def of_figure3(runs):
+    """The runs with figure 3's settings, whatever their step sizes and seeds."""
+    return [
+        run
+        for run, e in ((run, run.experiment) for run in runs)
+        if e.dataset in FIGURE3_N_TRAIN
+        and e == figure3_experiment(e.dataset, e.algorithm, e.n_train, e.step_size, e.seed)
+    ]
+
+
+def figure3_choice_runs(runs):
+    """The runs of figure 3 among which its step sizes are chosen: those of the smallest N_train.
+
+    There all three algorithms are affordable.
+    """
+    return [
+        run
+        for run in of_figure3(runs)
+        if run.experiment.n_train == min(FIGURE3_N_TRAIN[run.experiment.dataset])
+    ]
+
+
+class Protocol:
+    """Trains runs one after another, below one folder of results.
+
+    Use as a context manager, for the progress display.
+
+    Args:
+        datasets: names of the data sets, loaded first: one that is missing is reported before
+            anything is trained.
+        data_dir: folder with the data sets, or `None`.
+        results: folder of the results.
+        fresh: whether each run's folder is discarded before the run is trained first.
+    """
+
+    def __init__(self, datasets, data_dir, results, fresh=False):
+        self.datasets = {name: data_sets.load(name, data_dir) for name in datasets}
+        self.results = results
+        self.fresh = fresh
+        self.begun = set()
+        self.progress = RunProgress()
+
+    def __enter__(self):
+        self.progress.__enter__()
+        return self
+
+    def __exit__(self, *exception):
+        self.progress.__exit__(*exception)
+
+    def train(self, experiments, samples):
+        """Trains each experiment up to `samples` training samples."""
+        from replication.runner import train  # loads Keras
+
+        for experiment in experiments:
+            dataset = self.datasets[experiment.dataset]
+            discard = self.fresh and experiment not in self.begun
+            self.begun.add(experiment)
+            train(experiment, samples, dataset, self.results, self.progress, discard)
+
+    def choose(self, experiment_of, sizes, select):
+        """Chooses a step size as the paper does: short runs with each of them come first.
+
+        Args:
+            experiment_of: function from a size and a step size to an `Experiment`.
+            sizes: what is averaged over: N_z in figure 2, one N_train in figure 3.
+            select: function from all runs to those that are compared.
+
+        Returns:
+            The step size.
+
+        Raises:
+            ProtocolError: if all of them diverge.
+        """
+        pilots = [experiment_of(size, step) for size, step in itertools.product(sizes, STEP_SIZES)]
+        for experiment in pilots:
+            self.train([experiment], choice.pilot_samples(experiment))
+        first = pilots[0]
+        chosen = self.chosen(first.dataset, first.algorithm, select)
+        if chosen is None:
+            raise ProtocolError(
+                f"Every step size diverged for {first.dataset} with {first.algorithm}"
+            )
+        self.progress.say(f"{first.dataset} {first.algorithm}: step size {chosen:g} chosen")
+        return chosen
+
+    def chosen(self, dataset, algorithm, select):
+        """The step size that the runs so far choose, or `None`."""
+        return choice.chosen(choice.pilots(select(read_runs(self.results))), dataset, algorithm)
+
+
+def figure2(protocol, dataset, algorithms, latent_dims, samples, seeds, step_sizes=(), pilots=None):
+    """Figure 2's runs of one data set.
+
+    Args:
+        protocol: `Protocol`.
+        dataset: name of the data set.
+        algorithms: names.
+        latent_dims: the N_z; default: the paper's.
+        samples: training samples of each run.
+        seeds: number of seeds.
+        step_sizes: Adagrad's step sizes; default: one is chosen for each algorithm.
+        pilots: the N_z on which it is chosen. Default: all of them.
+    """
+    latent_dims = latent_dims or LATENT_DIMS[dataset]
+    of = {
+        algorithm: functools.partial(figure2_experiment, dataset, algorithm)
+        for algorithm in algorithms
+    }
+    if not step_sizes:
+        _require_pilots([of[a](latent_dims[0], STEP_SIZES[0]) for a in algorithms], samples)
+    for algorithm in algorithms:
+        steps = step_sizes or [protocol.choose(of[algorithm], pilots or latent_dims, of_figure2)]
+        settings = itertools.product(latent_dims, steps, range(seeds))
+        protocol.train([of[algorithm](*setting) for setting in settings], samples)
+
+
+def figure3(protocol, dataset, algorithms, n_trains, samples, seeds, step_sizes=()):
+    """Figure 3's runs of one data set; arguments as for `figure2`.
+
+    Args:
+        n_trains: the training set's sizes N_train; default: the paper's.
+    """
+    n_trains = n_trains or FIGURE3_N_TRAIN[dataset]
+    smallest = min(FIGURE3_N_TRAIN[dataset])
+    of = {
+        algorithm: functools.partial(figure3_experiment, dataset, algorithm)
+        for algorithm in algorithms
+    }
+    if not step_sizes:
+        _require_pilots([of[a](smallest, STEP_SIZES[0]) for a in algorithms], samples)
+    for algorithm in algorithms:
+        steps = step_sizes or [protocol.choose(of[algorithm], [smallest], figure3_choice_runs)]
+        settings = itertools.product(n_trains, steps, range(seeds))
+        protocol.train([of[algorithm](*setting) for setting in settings], samples)
+
+
+def aevb_models(protocol, dataset, latent_dims, samples):
+    """The models of figures 4 and 5: AEVB with figure 2's settings and its choice of step size.
+
+    Returns:
+        List of `Experiment`, one for each N_z, trained for at least `samples`.
+    """
+    of = functools.partial(figure2_experiment, dataset, "aevb")
+    chosen = protocol.chosen(dataset, "aevb", of_figure2)
+    if chosen is None:
+        _require_pilots([of(latent_dims[0], STEP_SIZES[0])], samples)
+        chosen = protocol.choose(of, latent_dims, of_figure2)
+    experiments = [of(latent_dim, chosen) for latent_dim in latent_dims]
+    protocol.train(experiments, samples)
+    return experiments
+
+
+def _require_pilots(experiments, samples):
+    """Raises a `ProtocolError` if choosing a step size takes more samples than were asked for."""
+    for experiment in experiments:
+        needed = choice.pilot_samples(experiment)
+        if samples < needed:
+            raise ProtocolError(
+                f"The step size for {experiment.dataset} with {experiment.algorithm} is chosen "
+                f"after {needed} training samples, more than --samples {samples}: ask for more "
+                "samples or give --step-size"
+            )

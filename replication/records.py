@@ -9,28 +9,23 @@ from pathlib import Path
 
 from replication.experiment import Experiment
 
-COLUMNS = ("samples", "train_elbo", "train_sem", "test_elbo", "test_sem", "seconds")
-
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """The bound after a number of training samples, in nats per example.
+    """What was measured after a number of training samples.
 
     Attributes:
         samples: training samples seen; 0 before training.
-        train_elbo: mean bound on the fixed training subset.
-        train_sem: its standard error over examples.
-        test_elbo: mean bound on the fixed test subset.
-        test_sem: its standard error over examples.
+        metrics: names and values, as `evaluation.measure` gives them.
         seconds: training time so far, without evaluation.
     """
 
     samples: int
-    train_elbo: float
-    train_sem: float
-    test_elbo: float
-    test_sem: float
+    metrics: dict[str, float]
     seconds: float
+
+    def __getitem__(self, name):
+        return self.metrics[name]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,9 +38,9 @@ class Run:
 
     @property
     def diverged(self):
-        """Whether training ended with a bound that is not finite or below the untrained one."""
-        last = self.points[-1].train_elbo
-        return not math.isfinite(last) or last < self.points[0].train_elbo
+        """Whether training ended with a score that is not finite or below the untrained one."""
+        first, last = (point[self.experiment.score] for point in (self.points[0], self.points[-1]))
+        return not math.isfinite(last) or last < first
 
     def at(self, samples):
         """The point at exactly this number of samples, or `None`."""
@@ -73,13 +68,19 @@ def read_points(folder):
         return []
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    return [Point(int(r["samples"]), *(float(r[c]) for c in COLUMNS[1:])) for r in rows]
+    return [_point(**row) for row in rows]
+
+
+def _point(samples, seconds, **metrics):
+    return Point(int(samples), {n: float(v) for n, v in metrics.items() if v}, float(seconds))
 
 
 def write_points(folder, points):
-    lines = [",".join(COLUMNS)]
+    # What is measured at the end alone leaves its cells empty before.
+    names = list(dict.fromkeys(name for point in points for name in point.metrics))
+    lines = [",".join(["samples", *names, "seconds"])]
     for p in points:
-        values = [repr(v) for v in (p.train_elbo, p.train_sem, p.test_elbo, p.test_sem)]
+        values = [repr(p.metrics[name]) if name in p.metrics else "" for name in names]
         lines.append(",".join([str(p.samples), *values, f"{p.seconds:.2f}"]))
     write_atomically(Path(folder) / "metrics.csv", "\n".join(lines) + "\n")
 

@@ -7,14 +7,10 @@ import shutil
 import time
 
 import keras
-import numpy as np
 
-from replication import checkpoint, model, provenance, records, schedule
+from replication import checkpoint, evaluation, model, provenance, records, schedule
 from replication.errors import BackendMismatchError, MissingCheckpointError
-from replication.minibatches import RandomMinibatches
-
-EVALUATED_EXAMPLES = 10_000
-EVALUATION_SEED = 0
+from replication.minibatches import RandomMinibatches, WholeTrainingSet
 
 
 def train(experiment, samples, dataset, results, progress, fresh=False):
@@ -25,7 +21,7 @@ def train(experiment, samples, dataset, results, progress, fresh=False):
 
     Args:
         experiment: `Experiment`.
-        samples: training samples in all, a multiple of the batch size.
+        samples: training samples in all; rounded up to whole training steps.
         dataset: `Dataset`.
         results: folder below which `runs/<id>/` is kept.
         progress: `RunProgress`.
@@ -39,6 +35,7 @@ def train(experiment, samples, dataset, results, progress, fresh=False):
         MissingCheckpointError: if the run has numbers but no checkpoint to continue from.
     """
     folder = records.runs_folder(results) / experiment.id
+    samples = schedule.whole(samples, experiment.samples_per_step)
     if fresh and folder.exists():
         shutil.rmtree(folder)
     run = _finished(folder, samples)
@@ -65,9 +62,9 @@ class _Training:
 
     def __init__(self, experiment, dataset, folder):
         self.experiment = experiment
-        self.dataset = dataset
+        self.dataset = dataset.first(experiment.n_train)
         self.folder = folder
-        self.model = model.build(experiment, dataset)
+        self.model = model.build(experiment, self.dataset)
         self.sessions = self._earlier_sessions()
         self.samples, self.seconds = checkpoint.restore(folder, self.model)
         # Rows after the checkpoint are of a training that was lost.
@@ -98,41 +95,41 @@ class _Training:
         self.sessions.append({**provenance.session(), "samples_from": self.samples})
         if not self.points:
             self._evaluate()
-        evaluations = set(schedule.evaluations(samples))
-        for stop in schedule.stops(self.samples, samples):
+        grid = (samples, self.experiment.samples_per_step, self.experiment.measure)
+        evaluations = set(schedule.evaluations(*grid))
+        for stop in schedule.stops(self.samples, *grid):
             self._fit(stop, progress)
             if stop in evaluations:
-                self._evaluate()
+                self._evaluate(at_end=stop == samples)
             self._save("running")
-            progress.update(self.samples, self.points[-1].train_elbo)
-            if not math.isfinite(self.points[-1].train_elbo):
+            score = self.points[-1][self.experiment.score]
+            progress.update(self.samples, score)
+            if not math.isfinite(score):
                 self._save("diverged")
                 return
         self._save("complete")
 
     def _fit(self, stop, progress):
         """Trains until `stop` samples."""
-        size = self.experiment.batch_size
-        first, last = self.samples // size, stop // size
-        batches = RandomMinibatches(
-            self.dataset.train, size, self.experiment.seed, first, last - first
-        )
-        report = _Report(progress, self.samples, size)
+        e, x = self.experiment, self.dataset.train
+        first, last = self.samples // e.samples_per_step, stop // e.samples_per_step
+        if e.algorithm == "mcem":
+            batches = WholeTrainingSet(x, last - first)
+        else:
+            batches = RandomMinibatches(x, e.batch_size, e.seed, first, last - first)
+        report = _Report(progress, self.samples, e.samples_per_step)
         start = time.perf_counter()
         self.model.fit(batches, verbose=0, shuffle=False, callbacks=[report])
         self.seconds += time.perf_counter() - start
         self.samples = stop
 
-    def _evaluate(self):
-        """The bound on fixed examples with fixed noise, which leaves training as it is."""
-        means = []
-        for x in (self.dataset.train[:EVALUATED_EXAMPLES], self.dataset.test):
-            values = self.model.elbo(x, seed=EVALUATION_SEED).astype("float64")
-            means += [float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))]
-        self.points.append(records.Point(self.samples, *means, self.seconds))
+    def _evaluate(self, at_end=False):
+        metrics = evaluation.measure(self.model, self.experiment, self.dataset, at_end)
+        self.points.append(records.Point(self.samples, metrics, self.seconds))
 
     def _save(self, status):
         self.sessions[-1].update(samples_to=self.samples)
+        evaluated = evaluation.examples(self.experiment, self.dataset)
         info = {
             "id": self.experiment.id,
             "experiment": dataclasses.asdict(self.experiment),
@@ -144,7 +141,7 @@ class _Training:
                 "digest": self.dataset.digest,
                 "train": len(self.dataset.train),
                 "test": len(self.dataset.test),
-                "evaluated_train": min(EVALUATED_EXAMPLES, len(self.dataset.train)),
+                **{f"evaluated_{split}": len(x) for split, x in evaluated.items()},
             },
             "sessions": self.sessions,
         }
@@ -157,13 +154,13 @@ class _Training:
 class _Report(keras.callbacks.Callback):
     """Shows how far `fit` is; reads the bound only when the display is due, for it waits for it."""
 
-    def __init__(self, progress, samples, batch_size):
+    def __init__(self, progress, samples, samples_per_step):
         super().__init__()
         self.progress = progress
         self.samples = samples
-        self.batch_size = batch_size
+        self.samples_per_step = samples_per_step
 
     def on_train_batch_end(self, batch, logs=None):
         if self.progress.due():
-            done = self.samples + (batch + 1) * self.batch_size
-            self.progress.update(done, float(logs["elbo"]))
+            done = self.samples + (batch + 1) * self.samples_per_step
+            self.progress.update(done, float(logs[self.model.rising_terms[0]]))

@@ -1,21 +1,37 @@
 """At which numbers of training samples a run is evaluated and kept."""
 
-# Ten evaluations per decade (Renard's preferred numbers R10), so that 1, 2 and 5 are among them.
-MANTISSAS = (100, 125, 160, 200, 250, 320, 400, 500, 630, 800)
-FIRST_EVALUATION = 10_000
+# By what is measured: the first evaluation, and the hundredths of each decade; 1, 2 and 5 are among
+# them. A bound costs little and has ten (Renard's preferred numbers R10), a likelihood three.
+GRIDS = {
+    "bound": (10_000, (100, 125, 160, 200, 250, 320, 400, 500, 630, 800)),
+    "likelihood": (100_000, (100, 200, 500)),
+}
 CHECKPOINT_INTERVAL = 100_000
 
 
-def evaluations(samples):
-    """0, then log-spaced counts from `FIRST_EVALUATION` on, and `samples` itself."""
-    counts, decade = {0, samples}, FIRST_EVALUATION
+def evaluations(samples, step=1, measure="bound"):
+    """0, then log-spaced counts, and `samples` itself.
+
+    Args:
+        samples: training samples in all.
+        step: samples of one training step; counts are rounded up to whole steps.
+        measure: what is evaluated, a key of `GRIDS`.
+    """
+    decade, hundredths = GRIDS[measure]
+    counts = {0, samples}
     while decade <= samples:
-        counts.update(m * decade // 100 for m in MANTISSAS if m * decade // 100 <= samples)
+        counts.update(h * decade // 100 for h in hundredths if h * decade // 100 <= samples)
         decade *= 10
-    return sorted(counts)
+    return sorted({whole(count, step) for count in counts})
 
 
-def stops(done, samples):
+def stops(done, samples, step=1, measure="bound"):
     """Counts after `done` at which training pauses to save a checkpoint, in order."""
-    grid = range(0, samples, CHECKPOINT_INTERVAL)
-    return [count for count in sorted({*grid, *evaluations(samples)}) if count > done]
+    grid = {whole(count, step) for count in range(0, samples, CHECKPOINT_INTERVAL)}
+    grid.update(evaluations(samples, step, measure))
+    return [count for count in sorted(grid) if count > done]
+
+
+def whole(samples, step):
+    """`samples` rounded up to a whole number of training steps."""
+    return -(-samples // step) * step

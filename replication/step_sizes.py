@@ -1,7 +1,7 @@
 """The paper's choice of Adagrad's step size.
 
 "[…] chosen from {0.01, 0.02, 0.1} based on performance on the training set in the first few
-iterations" (sec. 5). Those first iterations, the pilot, are a number of training samples here.
+iterations" (sec. 5). Those first iterations, the pilot, are a number of weight updates here.
 """
 
 import dataclasses
@@ -10,9 +10,9 @@ import math
 
 import numpy as np
 
-from replication.experiment import ALGORITHMS, STEP_SIZES, Experiment
+from replication.experiment import ALGORITHMS, MCEM_UPDATES, STEP_SIZES
 
-PILOT_SAMPLES = {"mnist": 100_000, "frey": 100_000, "digits": 20_000}
+PILOT_UPDATES = {"mnist": 1000, "frey": 1000, "digits": 200}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,8 +24,8 @@ class StepSize:
         algorithm: name of the algorithm.
         step_size: Adagrad's global step size.
         latent_dims: the N_z that are averaged: those all step sizes share, or those that diverged.
-        train_elbo: mean training bound after the pilot's samples, in nats per example; NaN if
-            there is nothing to average.
+        score: mean training bound (in figure 3: marginal likelihood) after the pilot, in nats per
+            example; NaN if there is nothing to average.
         verdict: `"chosen"`, `"diverged"` or `""`.
     """
 
@@ -33,26 +33,32 @@ class StepSize:
     algorithm: str
     step_size: float
     latent_dims: tuple[int, ...]
-    train_elbo: float
+    score: float
     verdict: str
+
+
+def pilot_samples(experiment):
+    """The training samples that an experiment's pilot takes."""
+    updates = MCEM_UPDATES if experiment.algorithm == "mcem" else 1
+    return PILOT_UPDATES[experiment.dataset] // updates * experiment.samples_per_step
 
 
 def pilots(runs):
     """The paper's step sizes that have a pilot, compared on the N_z they share.
 
-    A step size is diverged, and never chosen, if for any N_z the pilot's bound is not finite or
+    A step size is diverged, and never chosen, if for any N_z the pilot's score is not finite or
     lies below the untrained one. Only the lowest seed counts. Nothing is chosen from less than two.
 
     Args:
-        runs: list of `Run`, of any data sets, algorithms and settings.
+        runs: list of `Run`, of any data sets and algorithms, with the settings of one figure.
 
     Returns:
         List of `StepSize`, ordered by data set, algorithm and step size.
     """
     groups = {}
-    for run in filter(has_papers_settings, runs):
+    for run in runs:
         groups.setdefault((run.experiment.dataset, run.experiment.algorithm), []).append(run)
-    order = [group for group in itertools.product(PILOT_SAMPLES, ALGORITHMS) if group in groups]
+    order = [group for group in itertools.product(PILOT_UPDATES, ALGORITHMS) if group in groups]
     return [row for group in order for row in _compare(*group, groups[group])]
 
 
@@ -62,20 +68,14 @@ def chosen(rows, dataset, algorithm):
     return next((r.step_size for r in matches if r.verdict == "chosen"), None)
 
 
-def has_papers_settings(run):
-    """Whether nothing but step size and seed was varied in the paper's recipe."""
-    e = run.experiment
-    return e == Experiment(e.dataset, e.algorithm, e.latent_dim, e.step_size, e.seed)
-
-
 def _compare(dataset, algorithm, runs):
     seed = min(r.experiment.seed for r in runs)
-    bounds, diverged = {}, {}  # step size -> N_z -> bound
+    bounds, diverged = {}, {}  # step size -> N_z -> score
     for run in runs:
-        experiment, bound = run.experiment, _pilot_bound(run)
+        experiment, bound = run.experiment, _pilot_score(run)
         if experiment.seed != seed or experiment.step_size not in STEP_SIZES or bound is None:
             continue
-        stable = math.isfinite(bound) and bound >= run.points[0].train_elbo
+        stable = math.isfinite(bound) and bound >= run.points[0][experiment.score]
         kind = bounds if stable else diverged
         kind.setdefault(experiment.step_size, {})[experiment.latent_dim] = bound
 
@@ -94,14 +94,14 @@ def _compare(dataset, algorithm, runs):
     return rows
 
 
-def _pilot_bound(run):
-    """The training bound after the pilot, NaN if the run broke down before, `None` if neither."""
-    samples = PILOT_SAMPLES[run.experiment.dataset]
+def _pilot_score(run):
+    """The score after the pilot, NaN if the run broke down before, `None` if neither."""
+    samples, score = pilot_samples(run.experiment), run.experiment.score
     point = run.at(samples)
     if point is not None:
-        return point.train_elbo
+        return point[score]
     last = run.points[-1]
-    broke_down = last.samples < samples and not math.isfinite(last.train_elbo)
+    broke_down = last.samples < samples and not math.isfinite(last[score])
     return math.nan if broke_down else None
 
 

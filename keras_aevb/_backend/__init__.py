@@ -8,15 +8,33 @@ Both flavours export the same names:
 - `step(method)`: turns a stateful `method(self, data)` into the `train_step` or `test_step` that
   this backend's trainer calls.
 - `minimize(model, loss)`: one optimizer step on the scalar that `loss()` returns.
+- `gradients(function, variables, others=())`: derivatives of the scalar `function()`, zero where
+  it does not depend on a variable. In a compiled program, `others` are all variables it reads.
 - `compiled(model, function)`: `function`, which may read the model's variables, as one program.
 """
 
 import keras
 
 if keras.backend.backend() == "tensorflow":
-    from keras_aevb._backend.tensorflow import compiled, fixed_seed, minimize, next_seed, step, tfp
+    from keras_aevb._backend.tensorflow import (
+        compiled,
+        fixed_seed,
+        gradients,
+        minimize,
+        next_seed,
+        step,
+        tfp,
+    )
 elif keras.backend.backend() == "jax":
-    from keras_aevb._backend.jax import compiled, fixed_seed, minimize, next_seed, step, tfp
+    from keras_aevb._backend.jax import (
+        compiled,
+        fixed_seed,
+        gradients,
+        minimize,
+        next_seed,
+        step,
+        tfp,
+    )
 else:
     raise ImportError(
         "keras_aevb runs on the Keras backends 'tensorflow' and 'jax'. "
@@ -24,4 +42,4 @@ else:
         "Set the environment variable KERAS_BACKEND before keras is imported."
     )
 
-__all__ = ["compiled", "fixed_seed", "minimize", "next_seed", "step", "tfp"]
+__all__ = ["compiled", "fixed_seed", "gradients", "minimize", "next_seed", "step", "tfp"]

@@ -49,21 +49,18 @@ def step(method):
 
 
 def minimize(model, loss):
-    trainable = model.trainable_variables
-    others = model.non_trainable_variables + model.metrics_variables
-    groups = [trainable, others, model.optimizer.variables]
-    trainable_values, *other_values = [[v.value for v in group] for group in groups]
-
-    def scaled_loss(values):
-        with _scope(groups, [values, *other_values]) as scope:
-            scaled = model.optimizer.scale_loss(loss())
-        return scaled, _values(scope, others)
-
-    gradients, updates = jax.grad(scaled_loss, has_aux=True)(trainable_values)
-    states = model.optimizer.stateless_apply(other_values[1], gradients, trainable_values)
-    for group, values in zip(groups, (states[0], updates, states[1])):
+    trainable, optimizer_state = model.trainable_variables, model.optimizer.variables
+    others = model.non_trainable_variables + model.metrics_variables + optimizer_state
+    derivatives, updates = _gradients(lambda: model.optimizer.scale_loss(loss()), trainable, others)
+    values = [[v.value for v in group] for group in (optimizer_state, trainable)]
+    results = model.optimizer.stateless_apply(values[0], derivatives, values[1])
+    for group, values in zip((others, trainable, optimizer_state), (updates, *results)):
         for variable, value in zip(group, values):
             variable.assign(value)
+
+
+def gradients(function, variables, others=()):
+    return _gradients(function, variables, others)[0]
 
 
 def compiled(model, function):
@@ -75,6 +72,19 @@ def compiled(model, function):
     return lambda *args: program([v.value for v in model.variables], *args)
 
 
+def _gradients(function, variables, others):
+    """Derivatives of `function()` in `variables`, and what it assigned to the others."""
+    other_values = [v.value for v in others]
+
+    def pure(values):
+        # A scope hides the one around it: the others' values are passed on.
+        with _scope([others, variables], [other_values, values]) as scope:
+            result = function()
+        return result, _values(scope, others)
+
+    return jax.grad(pure, has_aux=True)([v.value for v in variables])
+
+
 def _scope(groups, states):
     pairs = [pair for variables, values in zip(groups, states) for pair in zip(variables, values)]
     return keras.StatelessScope(state_mapping=pairs, collect_losses=True)
@@ -84,4 +94,4 @@ def _values(scope, variables):
     return [scope.get_current_value(v) for v in variables]
 
 
-__all__ = ["compiled", "fixed_seed", "minimize", "next_seed", "step", "tfp"]
+__all__ = ["compiled", "fixed_seed", "gradients", "minimize", "next_seed", "step", "tfp"]

@@ -39,6 +39,12 @@ def minimize(model, loss):
         model.optimizer.apply(gradients, variables)
 
 
+def gradients(function, variables, others=()):
+    with tf.GradientTape() as tape:
+        result = function()
+    return tape.gradient(result, [v.value for v in variables], unconnected_gradients="zero")
+
+
 def compiled(model, function):
     if model.run_eagerly:
         return function

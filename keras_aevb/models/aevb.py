@@ -2,13 +2,12 @@
 
 import keras
 
-from keras_aevb._backend import tfp
 from keras_aevb.models.variational_model import VariationalModel
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
 class AEVB(VariationalModel):
-    r"""Trains p(x, z) and q(z|x) together, on the gradient of the lower bound through z.
+    r"""Trains p(x, z) and q(z|x) together, on the gradient of the lower bound.
 
     $$\max_{θ, φ} \; \frac1M \sum_i \tilde{L}(θ, φ; x_i), \qquad z = g_φ(ε, x)$$
 
@@ -18,16 +17,16 @@ class AEVB(VariationalModel):
         encoder: Keras model from x to features.
         decoder: Keras model from z to features.
         posterior: `ConditionalDistribution` from the encoder's features to q(z|x); it must be
-            reparameterisable.
+            reparameterisable, unless the bound is a `ScoreFunctionELBO`.
         likelihood: `ConditionalDistribution` from the decoder's features to p(x|z).
         prior: `Prior` p(z). Default: a standard normal of the posterior's event shape.
         bound: estimator of the lower bound. Default: `ELBO()`, one sample, eq. 7.
         seed: integer that fixes the noise of training and evaluation. Default: a random one.
 
     Raises:
-        ValueError: if the posterior is not reparameterisable, the event shapes of posterior and
-            prior differ, the bound's divergence has no closed form for them, or a part does not
-            accept what the one before it returns.
+        ValueError: if the posterior is not reparameterisable and the bound's gradient needs it,
+            the event shapes of posterior and prior differ, the bound's divergence has no closed
+            form for them, or a part does not accept what the one before it returns.
 
     Reference: Kingma & Welling (2013), sec. 2.3 and alg. 1.
 
@@ -51,9 +50,5 @@ class AEVB(VariationalModel):
         return -terms[self.bound.name], terms
 
     def check_parts(self, q, prior):
-        if q.reparameterization_type != tfp.distributions.FULLY_REPARAMETERIZED:
-            raise ValueError(
-                "AEVB needs a reparameterisable posterior, z = g(ε, x) with a gradient through g. "
-                f"Received: {q}. `WakeSleep` trains with any posterior"
-            )
+        self.bound.check_gradient(q)
         super().check_parts(q, prior)

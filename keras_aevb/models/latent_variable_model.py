@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_aevb import _backend
+from keras_aevb import _backend, marginal_likelihood
 from keras_aevb.distributions import ConditionalDistribution, Prior
 from keras_aevb.models import _examples
 from keras_aevb.models.training_loop import TrainingLoop
@@ -92,6 +92,51 @@ class LatentVariableModel(TrainingLoop):
         """A dream (x, z): n pairs of tensors from p(z) p(x|z)."""
         z = self.prior.distribution().sample(n, seed=z_seed)
         return self.decode(z, training).sample(seed=x_seed), z
+
+    def log_likelihood(
+        self,
+        x,
+        num_samples=None,
+        method="importance",
+        batch_size=100,
+        seed=None,
+        return_standard_error=False,
+    ):
+        """log p(x) of each example, estimated.
+
+        Args:
+            x: data of shape `[N, *event_shape]`.
+            num_samples: Monte Carlo samples for each example. Default: the method's own.
+            method: `"importance"`, `"annealed"`, `"density"` (App. D), or an estimator of
+                `keras_aevb.marginal_likelihood`.
+            batch_size: examples that are evaluated together.
+            seed: integer that fixes the noise. Default: the model's own stream.
+            return_standard_error: whether to return the standard errors too.
+
+        Returns:
+            NumPy array of shape `[N]`, in nats; or a pair of them, estimates and standard errors.
+
+        Raises:
+            ValueError: if x has the wrong shape, or values of probability zero, the method is
+                unknown, or it needs a recognition model and there is none.
+        """
+        estimator = marginal_likelihood.get(method, num_samples)
+        one_x = ops.zeros((1, *self.likelihood.event_shape))
+        estimator.check(self._recognition(one_x), self.prior.distribution())
+
+        def batch_log_likelihood(x, seed):
+            q, prior = self._recognition(x), self.prior.distribution()
+            return estimator(x, q, prior, self.decode, seed)
+
+        key = (estimator.__class__, *estimator.get_config().items())
+        estimates = self._over_batches(key, batch_log_likelihood, x, batch_size, seed)
+        if return_standard_error:
+            return estimates["log_likelihood"], estimates["standard_error"]
+        return estimates["log_likelihood"]
+
+    def _recognition(self, x):
+        """q(z|x) of batch shape `[B]`, or `None` where the model has none."""
+        return None
 
     # Programs on batches
 

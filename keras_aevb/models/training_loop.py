@@ -41,17 +41,24 @@ class TrainingLoop(keras.Model):
         return self.get_metrics_result()
 
     def _loss(self, data, training):
+        x, _, sample_weight = self._unpack(data)
+        return self._mean_loss(*self.objective(x, training), sample_weight)
+
+    def _unpack(self, data):
+        """x as densities need it, y, and sample weights or `None`."""
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        return ops.cast(x, self.likelihood.density_dtype), y, sample_weight
+
+    def _mean_loss(self, losses, terms, sample_weight):
         """The mean loss of a batch plus penalties; updates the running means of the logs."""
-        x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        x = ops.cast(x, self.likelihood.density_dtype)
-        losses, terms = self.objective(x, training)  # [B]
+        batch_size = ops.shape(losses)[0]
         if sample_weight is not None:
             sample_weight = ops.reshape(ops.cast(sample_weight, losses.dtype), (-1,))  # [B]
             losses = losses * sample_weight
         loss = ops.mean(losses) + sum(self.losses)
         for metric in self.metrics:
             if metric.name == "loss":
-                metric.update_state(loss, sample_weight=ops.shape(x)[0])
+                metric.update_state(loss, sample_weight=batch_size)
             elif metric.name in terms:
                 metric.update_state(terms[metric.name], sample_weight=sample_weight)
         return loss

@@ -74,6 +74,9 @@ class VariationalModel(LatentVariableModel):
         """
         return self.posterior.distribution(*self._encoder_parameters(x, training))
 
+    def _recognition(self, x):
+        return self.encode(x)
+
     def _encoder_parameters(self, x, training):
         x = ops.convert_to_tensor(x)
         self._check_shape("x", tuple(x.shape[1:]), self.likelihood.event_shape)

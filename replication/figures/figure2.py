@@ -1,15 +1,31 @@
 """Figure 2: the lower bound of AEVB and wake-sleep during training, beside the paper's curves."""
 
-from pathlib import Path
+import numpy as np
 
 from replication import step_sizes
-from replication.errors import ReplicationError
 from replication.experiment import LATENT_DIMS
-from replication.figures.figure2_curves import shown_curves
-from replication.figures.figure2_picture import draw
-from replication.figures.figure2_table import step_sizes_csv, table_csv, table_markdown
-from replication.paper import paper_curve
-from replication.records import read_runs, runs_folder, write_atomically
+from replication.figures.curves import Panel, shown_curves
+from replication.figures.figure2_table import table_csv, table_markdown
+from replication.figures.files import paths_of, runs_of
+from replication.figures.picture import Look, draw
+from replication.figures.step_size_tables import step_sizes_csv
+from replication.figures.tables import is_decade
+from replication.protocols import of_figure2
+from replication.records import write_atomically
+
+# The paper's earlier points look smoothed.
+FIRST_COMPARABLE = 1_000_000
+
+LOOK = Look(
+    quantity=r"lower bound $\mathcal{L}$",
+    algorithms=("aevb", "wake-sleep"),
+    frames={  # with some room at the top
+        "mnist": ((1e5, 2.5e8), (-150, -95)),
+        "frey": ((1e5, 1e8), (0, 1600)),
+    },
+    beyond=10,
+    cell=(3, 2.9),
+)
 
 
 def build(results):
@@ -24,28 +40,37 @@ def build(results):
     Raises:
         ReplicationError: if there is no run of figure 2.
     """
-    runs = [run for run in read_runs(results) if step_sizes.has_papers_settings(run)]
-    if not runs:
-        raise ReplicationError(f"Expected runs of figure 2 in {runs_folder(results)}. Found none")
+    runs = runs_of(2, of_figure2, results)
     pilots = step_sizes.pilots(runs)
-    curves = shown_curves(runs, pilots)
-    folder = Path(results) / "figure2"
-    folder.mkdir(parents=True, exist_ok=True)
-    names = ("table.md", "figure2.png", "table.csv", "step_sizes.csv")
-    page, picture, table, choice = paths = [folder / name for name in names]
+    curves = shown_curves(runs, pilots, _closest)
+    page, picture, table, choice = paths = paths_of(2, results)
     write_atomically(table, table_csv(curves))
     write_atomically(choice, step_sizes_csv(pilots))
-    write_atomically(page, table_markdown(curves, pilots, [r for r in runs if r.diverged]))
-    draw(curves, _panels(runs), picture)
+    write_atomically(page, table_markdown(curves, pilots, runs))
+    draw(curves, _panels(runs), picture, LOOK)
     return paths
 
 
+def _closest(curves, chosen):
+    """The curve with the least mean distance to the paper's test curve, `None` if undecided.
+
+    Measured at the decades from `FIRST_COMPARABLE` on that all curves share.
+    """
+    curves = [c for c in curves if c.end >= min(chosen.end, FIRST_COMPARABLE)]
+    shared = set.intersection(*(set(curve.counts) for curve in curves))
+    comparable = [s for s in shared if curves[0].paper(s, "test") is not None]
+    samples = [s for s in comparable if s >= FIRST_COMPARABLE and is_decade(s)] or comparable
+    if len(curves) < 2 or not samples:
+        return None
+    return min(curves, key=lambda c: np.mean([abs(c.difference(s, "test")) for s in samples]))
+
+
 def _panels(runs):
-    """The N_z of each data set's row: the paper's, and any that were run besides."""
-    panels = {}
+    """The panels of each data set's row: the paper's N_z, and any that were run besides."""
+    rows = {}
     for dataset, latent_dims in LATENT_DIMS.items():
         ran = {r.experiment.latent_dim for r in runs if r.experiment.dataset == dataset}
-        drawn = {n for n in latent_dims if paper_curve(2, dataset, "aevb", n, "test")}
+        drawn = {n for n in latent_dims if Panel(2, dataset, n).paper("aevb", "test")}
         if ran:
-            panels[dataset] = sorted(ran | drawn)
-    return panels
+            rows[dataset] = [Panel(2, dataset, n) for n in sorted(ran | drawn)]
+    return rows

@@ -1,12 +1,19 @@
 """The tables of figure 2: our bounds beside the paper's, and the choice of the step sizes."""
 
-import dataclasses
-
-import numpy as np
-
-from replication.figures.figure2_curves import is_decade
-from replication.figures.tables import NAMES, count, csv_text, markdown, number
-from replication.step_sizes import PILOT_SAMPLES, StepSize
+from replication.experiment import BATCH_SIZE
+from replication.figures.step_size_tables import step_size_sections
+from replication.figures.tables import (
+    NAMES,
+    count,
+    csv_text,
+    estimate,
+    is_decade,
+    is_round,
+    markdown,
+    number,
+    sem,
+)
+from replication.step_sizes import PILOT_UPDATES
 
 # The paper's panels start at 10⁵. Our digits have too few examples to need as many samples.
 FIRST_SAMPLES = {"mnist": 100_000, "frey": 100_000, "digits": 10_000}
@@ -28,7 +35,7 @@ COLUMNS = (
     "test_difference",
 )
 
-_PILOT, _DIGITS_PILOT = count(PILOT_SAMPLES["mnist"]), count(PILOT_SAMPLES["digits"])
+_PILOT, _DIGITS_PILOT = (count(BATCH_SIZE * PILOT_UPDATES[name]) for name in ("mnist", "digits"))
 
 INTRODUCTION = """\
 # Figure 2: the lower bound during training
@@ -58,39 +65,27 @@ def table_csv(curves):
     return csv_text(COLUMNS, [_row(c, s) for c in curves for s in _samples(c)])
 
 
-def step_sizes_csv(pilots):
-    rows = [dataclasses.asdict(pilot) for pilot in pilots]
-    for row in rows:
-        row["step_size"] = f"{row['step_size']:g}"
-        row["latent_dims"] = " ".join(map(str, row["latent_dims"]))
-    return csv_text([field.name for field in dataclasses.fields(StepSize)], rows)
-
-
-def table_markdown(curves, pilots, diverged):
+def table_markdown(curves, pilots, runs):
     """The whole page.
 
     Args:
         curves: list of `Curve` to show.
         pilots: list of `StepSize`.
-        diverged: list of `Run` that are left out because they diverged.
+        runs: list of `Run`, all of the figure.
     """
     parts = [INTRODUCTION]
-    for dataset in dict.fromkeys(c.dataset for c in curves):
-        section = _section([c for c in curves if c.dataset == dataset])
+    for dataset in dict.fromkeys(c.panel.dataset for c in curves):
+        section = _section([c for c in curves if c.panel.dataset == dataset])
         parts += [f"## {NAMES[dataset]}\n", section + "\n"]
-    if pilots:
-        parts += [STEP_SIZES, _pilot_table(pilots) + "\n"]
-    others = _not_in_pilots(diverged, pilots)
-    if others:
-        parts += ["These runs diverged too. They are left out above.\n", _run_table(others) + "\n"]
+    parts += step_size_sections(STEP_SIZES, "training bound", pilots, runs, runs)
     return "\n".join(parts)
 
 
 def _row(curve, samples):
-    tests = curve.bounds(samples, "test")
+    tests = curve.values(samples, "test")
     return {
-        "dataset": curve.dataset,
-        "latent_dim": curve.latent_dim,
+        "dataset": curve.panel.dataset,
+        "latent_dim": curve.panel.latent_dim,
         "algorithm": curve.algorithm,
         "step_size": f"{curve.step_size:g}",
         "role": curve.role,
@@ -98,7 +93,7 @@ def _row(curve, samples):
         "samples": samples,
         "train_elbo": curve.mean(samples, "train"),
         "test_elbo": curve.mean(samples, "test"),
-        "test_sem_over_seeds": _sem(tests),
+        "test_sem_over_seeds": sem(tests),
         "paper_train": curve.paper(samples, "train"),
         "paper_test": curve.paper(samples, "test"),
         "train_difference": curve.difference(samples, "train"),
@@ -106,88 +101,26 @@ def _row(curve, samples):
     }
 
 
-def _sem(values):
-    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
-
-
 def _samples(curve):
-    first = FIRST_SAMPLES[curve.dataset]
-    shown = {s for s in curve.points if s >= first and str(s).rstrip("0") in ("1", "2", "5")}
-    return sorted(shown | {curve.end})
+    first = FIRST_SAMPLES[curve.panel.dataset]
+    return sorted({s for s in curve.counts if s >= first and is_round(s)} | {curve.end})
 
 
 def _section(curves):
     """A data set's table, with ours, paper and difference at each decade and at the end."""
-    reached = {s for c in curves for s in c.points if s >= FIRST_SAMPLES[c.dataset]}
+    reached = {s for c in curves for s in c.counts if s >= FIRST_SAMPLES[c.panel.dataset]}
     columns = sorted({s for s in reached if is_decade(s)} | {max(c.end for c in curves)})
     header = ["N_z", "algorithm", "step size"]
-    rows = [[str(c.latent_dim), NAMES[c.algorithm], f"{c.step_size:g} ({c.role})"] for c in curves]
+    rows = [[str(c.panel.size), NAMES[c.algorithm], f"{c.step_size:g} ({c.role})"] for c in curves]
     for samples in columns:
+        reach = [c.reaches(samples) for c in curves]
         header.append(f"{count(samples)} ours")
-        for curve, row in zip(curves, rows):
-            row.append(_ours(curve, samples))
+        for curve, row, reached_it in zip(curves, rows, reach):
+            row.append(estimate(curve.values(samples, "test")) if reached_it else number(None))
         if all(c.paper(samples, "test") is None for c in curves):
             continue
         header += ["paper", "difference"]
-        for curve, row in zip(curves, rows):
-            reached_it = samples in curve.points
+        for curve, row, reached_it in zip(curves, rows, reach):
             row.append(number(curve.paper(samples, "test")))
             row.append(number(curve.difference(samples, "test") if reached_it else None, "+"))
     return markdown(header, rows, left=3)
-
-
-def _ours(curve, samples):
-    if samples not in curve.points:
-        return number(None)
-    sem = _sem(curve.bounds(samples, "test"))
-    error = "" if sem is None else f" ± {number(sem)}"
-    return number(curve.mean(samples, "test")) + error
-
-
-def _pilot_table(pilots):
-    header = ["data set", "algorithm", "verdict", "step size", "training bound", "N_z"]
-    rows = [
-        [
-            NAMES[p.dataset],
-            NAMES[p.algorithm],
-            p.verdict,
-            f"{p.step_size:g}",
-            number(p.train_elbo),
-            ", ".join(map(str, p.latent_dims)),
-        ]
-        for p in pilots
-    ]
-    return markdown(header, rows, left=3)
-
-
-def _not_in_pilots(runs, pilots):
-    """The diverged runs that the pilots do not tell of: later ones, and those of other seeds."""
-    told = {
-        (p.dataset, p.algorithm, p.step_size, latent_dim)
-        for p in pilots
-        if p.verdict == "diverged"
-        for latent_dim in p.latent_dims
-    }
-    experiments = [run.experiment for run in runs]
-    return [
-        run
-        for run, e in zip(runs, experiments)
-        if (e.dataset, e.algorithm, e.step_size, e.latent_dim) not in told
-    ]
-
-
-def _run_table(runs):
-    header = ["data set", "algorithm", "N_z", "step size", "seed", "samples", "training bound"]
-    rows = [
-        [
-            NAMES[e.dataset],
-            NAMES[e.algorithm],
-            str(e.latent_dim),
-            f"{e.step_size:g}",
-            str(e.seed),
-            str(last.samples),
-            number(last.train_elbo),
-        ]
-        for e, last in ((run.experiment, run.points[-1]) for run in runs)
-    ]
-    return markdown(header, rows, left=2)

@@ -3,12 +3,15 @@
 import csv
 import io
 
+import numpy as np
+
 NAMES = {
     "mnist": "MNIST",
     "frey": "Frey Face",
     "digits": "Digits",
     "aevb": "AEVB",
     "wake-sleep": "Wake-sleep",
+    "mcem": "MCEM",
 }
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -43,14 +46,41 @@ def markdown(header, rows, left=0):
     return "\n".join([line(header), f"|{'|'.join(rules)}|", *map(line, rows)])
 
 
-def number(value, sign=""):
-    """One decimal with a true minus sign; a dash for `None`. `sign="+"` marks positive numbers.
+def number(value, sign="", digits=1):
+    """Decimals with a true minus sign; a dash for `None`. `sign="+"` marks positive numbers.
 
     Example:
         >>> number(-104.84), number(0.25, "+"), number(None)
         ('−104.8', '+0.2', '–')
     """
-    return "–" if value is None else f"{value:{sign}z.1f}".replace("-", "−")
+    return "–" if value is None else f"{value:{sign}z.{digits}f}".replace("-", "−")
+
+
+def sem(values):
+    """The standard error of the mean over seeds, `None` for a single one."""
+    return float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
+
+
+def estimate(values, error=None, sign="", digits=1):
+    """The mean over seeds with its standard error; for one seed, in brackets, a given `error`.
+
+    Example:
+        >>> estimate([-3.0, -5.0]), estimate([-4.0]), estimate([-4.0], error=0.25)
+        ('−4.0 ± 1.0', '−4.0', '−4.0 (± 0.2)')
+    """
+    mean, over_seeds = number(float(np.mean(values)), sign, digits), sem(values)
+    if over_seeds is not None:
+        return f"{mean} ± {number(over_seeds, digits=digits)}"
+    return mean if error is None else f"{mean} (± {number(error, digits=digits)})"
+
+
+def is_decade(samples):
+    return str(samples).rstrip("0") == "1"
+
+
+def is_round(samples):
+    """Whether a count is 1, 2 or 5 times a power of ten."""
+    return str(samples).rstrip("0") in ("1", "2", "5")
 
 
 def count(samples):

@@ -1,30 +1,28 @@
 """Figure 2's tables and picture, from run folders made up for it."""
 
-import csv
 import dataclasses
-import json
 import math
 
+import made_up
 import numpy as np
 import pytest
+from made_up import read_csv
 from matplotlib import image
 
 from replication.errors import ReplicationError
 from replication.experiment import LATENT_DIMS, Experiment
 from replication.figures import figure2
-from replication.figures.tables import count, csv_text, markdown, number
+from replication.figures.tables import count, csv_text, estimate, markdown, number
 from replication.paper import paper_value
-from replication.records import Point, write_atomically, write_points
 
 
 def write_run(results, experiment, bounds):
     """A run folder from {samples: (training bound, test bound)}."""
-    folder = results / "runs" / experiment.id
-    folder.mkdir(parents=True)
-    write_atomically(
-        folder / "run.json", json.dumps({"experiment": dataclasses.asdict(experiment)})
-    )
-    write_points(folder, [Point(s, a, 0.1, b, 0.2, s / 1e4) for s, (a, b) in bounds.items()])
+    metrics = {
+        samples: {"train_elbo": train, "train_sem": 0.1, "test_elbo": test, "test_sem": 0.2}
+        for samples, (train, test) in bounds.items()
+    }
+    made_up.write_run(results, experiment, metrics)
 
 
 def aevb(step_size, seed=0, latent_dim=20, dataset="mnist", **settings):
@@ -46,11 +44,6 @@ def paper_like(experiment, end, test_offset=0.0):
         return -160 - 1e7 / samples if value is None else value + test_offset
 
     return {0: (-1500.0, -1500.0)} | {s: (bound(s, "train"), bound(s, "test")) for s in grid(end)}
-
-
-def read_csv(path):
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.fixture
@@ -151,7 +144,7 @@ def test_the_chosen_and_the_closest_step_size(tmp_path, tables, roles):
         ("0.02", "chosen"),
         ("0.1", "diverged"),
     ]
-    assert choice[2]["train_elbo"] == "-1000000.0000"
+    assert choice[2]["score"] == "-1000000.0000"
 
 
 def test_chosen_and_closest_can_be_the_same(tmp_path, roles):
@@ -271,6 +264,10 @@ def test_diverged_untrained_and_short_runs_can_be_drawn(tmp_path):
 def test_numbers_and_tables_as_text():
     assert [number(v) for v in (-104.84, 0.05, -0.04, math.nan)] == ["−104.8", "0.1", "0.0", "nan"]
     assert number(0.25, "+") == "+0.2"
+    assert number(-104.846, digits=2) == "−104.85"
+    assert estimate([-3.0, -5.0], 9.0, digits=2) == "−4.00 ± 1.00"
+    assert estimate([2.0], 0.25, "+", digits=2) == "+2.00 (± 0.25)"
+    assert estimate([-4.0]) == "−4.0"
     assert [count(s) for s in (100, 20_000, 10**8, 250_000_000, 1_234_500)] == [
         "10²",
         "2·10⁴",

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from replication.minibatches import RandomMinibatches
+from replication.minibatches import RandomMinibatches, WholeTrainingSet
 
 X = np.arange(50, dtype="float32")[:, None]
 
@@ -14,6 +14,18 @@ def batches(first, length, seed=0):
 
 def test_a_stream_can_be_taken_up_anywhere():
     np.testing.assert_array_equal(batches(0, 10)[4:], batches(4, 6))
+
+
+def test_batches_tell_which_images_they_hold():
+    x, index = RandomMinibatches(X, 20, 0, 0, 1)[0]
+    np.testing.assert_array_equal(x, X[index])
+
+
+def test_the_whole_training_set_comes_in_order():
+    stream = WholeTrainingSet(X, 3)
+    assert len(stream) == 3
+    np.testing.assert_array_equal(stream[2][0], X)
+    np.testing.assert_array_equal(stream[2][1], np.arange(50))
 
 
 def test_seeds_and_batches_differ():

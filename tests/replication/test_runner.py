@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from replication import checkpoint, datasets, model, records, runner, schedule
+from replication import checkpoint, datasets, evaluation, model, records, runner, schedule
 from replication.errors import BackendMismatchError, MissingCheckpointError
 from replication.experiment import Experiment
 from replication.progress import RunProgress
@@ -34,7 +34,12 @@ def train(digits, results, samples, fresh=False):
 
 def numbers(run):
     """Everything that was measured but the clock."""
-    return [(p.samples, p.train_elbo, p.train_sem, p.test_elbo, p.test_sem) for p in run.points]
+    return [(p.samples, p.metrics) for p in run.points]
+
+
+LIKELIHOOD = Experiment(
+    "digits", "mcem", 3, 0.02, hidden_units=10, n_train=40, measure="likelihood"
+)
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +52,8 @@ def test_learns_and_evaluates_on_schedule(uninterrupted):
     run, _ = uninterrupted
     assert [p.samples for p in run.points] == schedule.evaluations(20_000)
     # An untrained Bernoulli decoder gives every pixel p ≈ ½: 64 log ½, up to weights of 0.01
-    assert run.points[0].test_elbo == pytest.approx(-64 * np.log(2), abs=0.1)
-    assert run.points[-1].test_elbo > run.points[0].test_elbo + 10
+    assert run.points[0]["test_elbo"] == pytest.approx(-64 * np.log(2), abs=0.1)
+    assert run.points[-1]["test_elbo"] > run.points[0]["test_elbo"] + 10
     assert not run.diverged
 
 
@@ -63,6 +68,30 @@ def test_continued_run_equals_uninterrupted_one(digits, tmp_path, uninterrupted)
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_monte_carlo_em_continues_with_its_chains(digits, tmp_path):
+    """The whole training set in each step; a step counts 15 N = 600 samples."""
+    whole = runner.train(LIKELIHOOD, 12_000, digits, tmp_path / "whole", RunProgress())
+    for samples in (5_500, 12_000):  # rounded up to 6000
+        continued = runner.train(LIKELIHOOD, samples, digits, tmp_path / "parts", RunProgress())
+    assert [p.samples for p in whole.points] == [0, 12_000]
+    assert [p.samples for p in continued.points] == [0, 6_000, 12_000]
+    assert whole.points[-1].metrics == continued.points[-1].metrics
+    assert whole.info["data"]["train"] == 40
+    names = {f"{split}_{m}" for split in ("train", "test") for m in ("density", "annealed")}
+    assert set(whole.points[-1].metrics) == names | {f"{name}_error" for name in names}
+
+
+def test_weights_can_be_had_back(uninterrupted, digits, tmp_path):
+    run, results = uninterrupted
+    trained, samples = model.trained(EXPERIMENT, digits, results)
+    assert samples == 20_000
+    # Evaluation has seeds of its own, so that the same weights give the same number.
+    bound = trained.elbo(digits.test, seed=evaluation.SEED).astype("float64").mean()
+    assert bound == run.points[-1]["test_elbo"]
+    with pytest.raises(MissingCheckpointError, match="Expected the weights of digits wake-sleep"):
+        model.trained(EXPERIMENT, digits, tmp_path)
+
+
 def _weights(results):
     with np.load(records.runs_folder(results) / EXPERIMENT.id / checkpoint.FILE) as file:
         return [file[name] for name in file.files if name != "seconds"]
@@ -73,7 +102,9 @@ def test_rows_after_the_checkpoint_are_measured_again(digits, tmp_path, uninterr
     train(digits, tmp_path, 10_000)
     folder = records.runs_folder(tmp_path) / EXPERIMENT.id
     points = records.read_points(folder)
-    records.write_points(folder, [*points, records.Point(12_500, 0.0, 0.0, 0.0, 0.0, 0.0)])
+    records.write_points(
+        folder, [*points, records.Point(12_500, dict.fromkeys(points[0].metrics, 0.0), 0.0)]
+    )
     assert numbers(train(digits, tmp_path, 20_000)) == numbers(expected)
 
 
@@ -147,6 +178,7 @@ def test_run_json_says_where_the_numbers_come_from(uninterrupted, digits):
         "train": 1500,
         "test": 297,
         "evaluated_train": 1500,
+        "evaluated_test": 297,
     }
     # 64-10-(2+2), 2-10-64, each with biases
     assert run.info["parameters"] == 650 + 44 + 30 + 704

@@ -29,6 +29,14 @@ def test_no_stretch_is_longer_than_the_checkpoint_interval():
     assert max(gaps) == schedule.CHECKPOINT_INTERVAL
 
 
+def test_counts_are_rounded_up_to_whole_training_steps():
+    counts = schedule.evaluations(5 * 10**6, 15_000, "likelihood")
+    assert all(count % 15_000 == 0 for count in counts)
+    assert counts[:3] == [0, 105_000, 210_000]
+    assert counts[-1] == 5_010_000
+    assert schedule.stops(0, 5 * 10**6, 750_000)[:2] == [750_000, 1_500_000]
+
+
 def test_continues_after_what_is_done():
     assert schedule.stops(900_000, 10**6) == [1_000_000]
     assert schedule.stops(10**6, 10**6) == []

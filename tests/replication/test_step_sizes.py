@@ -2,20 +2,28 @@
 
 import math
 
+import pytest
+
 from replication.experiment import Experiment
+from replication.protocols import figure3_choice_runs, figure3_experiment, of_figure2
 from replication.records import Point, Run
-from replication.step_sizes import PILOT_SAMPLES, StepSize, chosen, pilots
+from replication.step_sizes import StepSize, chosen, pilot_samples, pilots
 
 UNTRAINED = -543.0
 
 
 def a_run(step_size, latent_dim, pilot, *, dataset="mnist", at=None, later=None, **settings):
     """A run with this training bound after the pilot, and after more samples another."""
-    at = PILOT_SAMPLES[dataset] if at is None else at
-    bounds = {0: UNTRAINED, at: pilot} | ({} if later is None else {2 * at: later})
-    points = tuple(Point(s, bound, 0.1, math.nan, 0.1, 1.0) for s, bound in bounds.items())
     algorithm = settings.pop("algorithm", "aevb")
-    return Run(Experiment(dataset, algorithm, latent_dim, step_size, **settings), points, {})
+    experiment = Experiment(dataset, algorithm, latent_dim, step_size, **settings)
+    return run_of(experiment, pilot, at, later)
+
+
+def run_of(experiment, pilot, at=None, later=None):
+    at = pilot_samples(experiment) if at is None else at
+    scores = {0: UNTRAINED, at: pilot} | ({} if later is None else {2 * at: later})
+    points = [Point(s, {experiment.score: score}, 1.0) for s, score in scores.items()]
+    return Run(experiment, tuple(points), {})
 
 
 def verdicts(runs):
@@ -42,18 +50,17 @@ def test_only_shared_latent_sizes_are_compared():
     # N_z = 20 is easier than 3; without its rival there it must not win for 0.02.
     runs = [a_run(0.01, 3, -250.0), a_run(0.02, 3, -260.0), a_run(0.02, 20, -190.0)]
     rows = pilots(runs)
-    assert [(r.train_elbo, r.latent_dims) for r in rows] == [(-250.0, (3,)), (-260.0, (3,))]
+    assert [(r.score, r.latent_dims) for r in rows] == [(-250.0, (3,)), (-260.0, (3,))]
     assert chosen(rows, "mnist", "aevb") == 0.01
 
 
 def test_no_shared_latent_size_no_choice():
     rows = pilots([a_run(0.01, 3, -250.0), a_run(0.02, 20, -190.0)])
     assert chosen(rows, "mnist", "aevb") is None
-    assert all(math.isnan(row.train_elbo) for row in rows)
+    assert all(math.isnan(row.score) for row in rows)
 
 
 def test_each_data_set_and_algorithm_chooses_for_itself_at_its_own_pilot():
-    assert PILOT_SAMPLES == {"mnist": 100_000, "frey": 100_000, "digits": 20_000}
     runs = []
     for dataset, algorithm, best in (
         ("frey", "aevb", 0.01),
@@ -137,5 +144,38 @@ def test_step_sizes_and_settings_that_are_not_the_papers_do_not_count():
         a_run(0.05, 5, -100.0),
         a_run(0.02, 5, -100.0, accumulate_only=0),
         a_run(0.1, 5, -100.0, hidden_units=100),
+        run_of(figure3_experiment("mnist", "aevb", 1000, 0.1), -100.0),
     ]
-    assert verdicts(runs) == {0.01: "chosen", 0.02: ""}
+    assert verdicts(of_figure2(runs)) == {0.01: "chosen", 0.02: ""}
+
+
+@pytest.mark.parametrize(
+    "experiment, samples",
+    [
+        (Experiment("mnist", "aevb", 20, 0.01), 100_000),
+        (Experiment("frey", "wake-sleep", 20, 0.01), 100_000),
+        (Experiment("digits", "aevb", 2, 0.01), 20_000),
+        (figure3_experiment("mnist", "wake-sleep", 1000, 0.01), 100_000),
+        # 200 iterations of 5 updates, each of which evaluates 15 N_train samples.
+        (figure3_experiment("mnist", "mcem", 1000, 0.01), 200 * 15 * 1000),
+        (figure3_experiment("digits", "mcem", 300, 0.01), 40 * 15 * 300),
+    ],
+)
+def test_a_pilot_is_a_number_of_weight_updates(experiment, samples):
+    assert pilot_samples(experiment) == samples
+
+
+def test_figure_3_chooses_by_the_likelihood_of_the_smaller_training_set():
+    scores = {(1000, 0.01): -150.0, (1000, 0.02): -140.0, (50_000, 0.01): -100.0}
+    runs = [
+        run_of(figure3_experiment("mnist", algorithm, *setting), score)
+        for algorithm in ("aevb", "mcem")
+        for setting, score in scores.items()
+    ]
+    rows = pilots(figure3_choice_runs([*runs, a_run(0.1, 3, -90.0), a_run(0.01, 3, -80.0)]))
+    assert rows == [
+        StepSize("mnist", "aevb", 0.01, (3,), -150.0, ""),
+        StepSize("mnist", "aevb", 0.02, (3,), -140.0, "chosen"),
+        StepSize("mnist", "mcem", 0.01, (3,), -150.0, ""),
+        StepSize("mnist", "mcem", 0.02, (3,), -140.0, "chosen"),
+    ]

@@ -1,16 +1,14 @@
-"""Estimators of a lower bound on log p(x), one value per example.
-
-Symbols: B examples in the batch, L Monte Carlo samples.
-"""
-
-import numbers
+"""The bound of auto-encoding variational Bayes."""
 
 import keras
 from keras import ops
 
+from keras_aevb._backend import tfp
+from keras_aevb.bounds.base import Bound
+
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
-class ELBO:
+class ELBO(Bound):
     r"""The evidence lower bound, estimated by stochastic gradient variational Bayes (SGVB).
 
     Estimator B, `kl="analytic"` (eq. 7), where the divergence is known in closed form:
@@ -21,7 +19,8 @@ class ELBO:
 
     $$\tilde{L}^A = \frac1L \sum_l \log p(x, z_l) - \log q(z_l|x)$$
 
-    with $z_l \sim q(z|x)$. Both have the same mean; B typically has the lower variance.
+    with $z_l \sim q(z|x)$. Both have the same mean; B typically has the lower variance. The terms
+    are `elbo`, `reconstruction`, which is the mean of log p(x|z), and `kl`, their difference.
 
     Args:
         num_samples: L ≥ 1, the number of samples of z for each example.
@@ -41,29 +40,12 @@ class ELBO:
     terms = ("elbo", "reconstruction", "kl")
 
     def __init__(self, num_samples=1, kl="analytic"):
-        if not isinstance(num_samples, numbers.Integral) or num_samples < 1:
-            raise ValueError(
-                f"Expected `num_samples` to be a positive integer. Received: {num_samples}"
-            )
+        super().__init__(num_samples)
         if kl not in ("analytic", "sampled"):
             raise ValueError(f"Expected `kl` to be 'analytic' or 'sampled'. Received: {kl!r}")
-        self.num_samples = int(num_samples)
         self.kl = kl
 
     def __call__(self, x, q, prior, decode, seed):
-        """The bound and its terms for each example.
-
-        Args:
-            x: data of shape `[B, *event_shape]`.
-            q: TFP distribution q(z|x) of batch shape `[B]`.
-            prior: TFP distribution p(z) of batch shape `[]`.
-            decode: function from z of shape `[L, B, ...]` to the TFP distribution p(x|z).
-            seed: TFP seed of the samples.
-
-        Returns:
-            Dict with `"elbo"`, `"reconstruction"` (the mean of log p(x|z)) and `"kl"`, each of
-            shape `[B]`, in nats.
-        """
         z = q.sample(self.num_samples, seed=seed)  # [L, B, ...]
         reconstruction = ops.mean(decode(z).log_prob(x), axis=0)  # [B]
         if self.kl == "analytic":
@@ -73,7 +55,6 @@ class ELBO:
         return {"elbo": reconstruction - kl, "reconstruction": reconstruction, "kl": kl}
 
     def check(self, q, prior):
-        """Raises a `ValueError` if the bound cannot be computed for q(z|x) and p(z)."""
         if self.kl == "analytic":
             try:
                 q.kl_divergence(prior)
@@ -83,9 +64,13 @@ class ELBO:
                     "Estimate it with `bound=ELBO(kl='sampled')`"
                 ) from None
 
-    def get_config(self):
-        return {"num_samples": self.num_samples, "kl": self.kl}
+    def check_gradient(self, q):
+        if q.reparameterization_type != tfp.distributions.FULLY_REPARAMETERIZED:
+            raise ValueError(
+                "ELBO needs a reparameterisable posterior, z = g(ε, x) with a gradient through g. "
+                f"Received: {q}. `WakeSleep`, or AEVB with `bound=ScoreFunctionELBO()`, trains any "
+                "posterior"
+            )
 
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)
+    def get_config(self):
+        return {**super().get_config(), "kl": self.kl}

@@ -1,0 +1,10 @@
+"""Estimators of a lower bound on log p(x), one value per example.
+
+Symbols: B examples in the batch, L Monte Carlo samples.
+"""
+
+from keras_aevb.bounds.base import Bound
+from keras_aevb.bounds.elbo import ELBO
+from keras_aevb.bounds.score_function import ScoreFunctionELBO
+
+__all__ = ["ELBO", "Bound", "ScoreFunctionELBO"]

@@ -1,0 +1,145 @@
+"""How noisy the stochastic gradient of a bound is.
+
+Symbols: B examples in the batch, R repeats of the gradient.
+"""
+
+import math
+import numbers
+from typing import NamedTuple
+
+import numpy as np
+from keras import ops
+
+from keras_aevb import _backend
+from keras_aevb.models import VariationalModel, _examples
+from keras_aevb.models.latent_variable_model import check_type
+
+
+class Variance(NamedTuple):
+    """An estimate of a gradient's summed variance, the trace of its covariance.
+
+    Attributes:
+        total: the sum over all elements of the gradient.
+        standard_error: of `total`.
+        by_variable: dict from the path of each Keras variable to its part of `total`.
+    """
+
+    total: float
+    standard_error: float
+    by_variable: dict[str, float]
+
+
+class GradientVariance(NamedTuple):
+    """The variance of a gradient in the parameters of q(z|x), φ, and of p(x, z), θ."""
+
+    phi: Variance
+    theta: Variance
+
+
+def gradient_variance(model, x, bound=None, num_repeats=100, seed=None):
+    r"""Measures the variance of the stochastic gradient of a bound, by drawing it again and again.
+
+    $$\sum_j Var\left[\frac{∂}{∂φ_j} \frac1B \sum_i \tilde{L}(θ, φ; x_i)\right]
+    = E\left[(1 - \tfrac1r) \, |g_r - \bar{g}_{r-1}|^2\right]$$
+
+    and likewise for θ, where $g_r$ is the gradient in repeat r, which has fresh noise in z, and
+    $\bar{g}_{r-1}$ the mean of those before it (Welford's sum, term by term). All repeats see the
+    same x; the layers run in inference mode.
+
+    Args:
+        model: a `VariationalModel`.
+        x: one batch, of shape `[B, *event_shape]`.
+        bound: the estimator. Default: the model's own.
+        num_repeats: R ≥ 3.
+        seed: integer that fixes the noise. Default: the model's own stream.
+
+    Returns:
+        `GradientVariance` with a `total`, a `standard_error` and a dict `by_variable` in `phi`
+        (encoder and posterior) and in `theta` (decoder, likelihood and prior).
+
+    Raises:
+        ValueError: if the model has no q(z|x), x has the wrong shape or values of probability
+            zero, the bound or its gradient does not suit the posterior, or `num_repeats` is not an
+            integer of at least 3.
+
+    Reference: Kingma & Welling (2013), sec. 2.2 and 2.3; Welford (1962).
+
+    Example:
+        >>> import keras_aevb as kv
+        >>> model = kv.AEVB(**kv.networks.bernoulli_mlp(16, latent_dim=2, hidden_units=8), seed=0)
+        >>> x = np.random.default_rng(0).random((10, 16))
+        >>> naive, sgvb = (
+        ...     kv.gradient_variance(model, x, bound, num_repeats=20, seed=0)
+        ...     for bound in (kv.ScoreFunctionELBO(), kv.ELBO())
+        ... )
+        >>> naive.phi.total > 100 * sgvb.phi.total
+        True
+    """
+    check_type("model", model, VariationalModel)
+    if not isinstance(num_repeats, numbers.Integral) or num_repeats < 3:
+        raise ValueError(
+            f"Expected `num_repeats` to be an integer of at least 3. Received: {num_repeats}"
+        )
+    x = _examples.as_array(x)
+    model.likelihood.check(x)
+    bound = model.bound if bound is None else bound
+    q, prior = model.encode(x[:1]), model.prior.distribution()
+    bound.check(q, prior)
+    bound.check_gradient(q)
+
+    phi = _trainable(model.encoder, model.posterior)
+    theta = _trainable(model.decoder, model.likelihood, model.prior)
+    program = _gradient_program(model, bound, phi + theta)
+    terms = _welford_terms(program(x, model._seed(seed, r)) for r in range(num_repeats))
+    return GradientVariance(
+        phi=_variance(phi, terms[:, : len(phi)]), theta=_variance(theta, terms[:, len(phi) :])
+    )
+
+
+def _trainable(*parts):
+    return [v for part in parts for v in part.trainable_variables]
+
+
+def _gradient_program(model, bound, variables):
+    """The gradient of the batch's mean bound as a compiled function of x and a seed."""
+
+    def gradient(x, seed):
+        x = ops.cast(x, model.likelihood.density_dtype)
+
+        def mean_bound():
+            q, prior = model.encode(x), model.prior.distribution()
+            return ops.mean(bound(x, q, prior, model.decode, seed)[bound.name])
+
+        return _backend.gradients(mean_bound, variables, model.variables)
+
+    return _backend.compiled(model, gradient)
+
+
+def _welford_terms(gradients):
+    """Uncorrelated estimates of each array's summed variance, one for each gradient but the first.
+
+    Args:
+        gradients: iterable over R lists of arrays.
+
+    Returns:
+        NumPy array of shape `[R - 1, arrays]`.
+    """
+    means, terms = None, []
+    for r, gradient in enumerate(gradients, 1):
+        arrays = [np.asarray(g, "float64") for g in gradient]
+        if means is None:
+            means = arrays
+            continue
+        steps = [a - m for a, m in zip(arrays, means)]
+        terms.append([(1 - 1 / r) * np.vdot(s, s) for s in steps])
+        means = [m + s / r for m, s in zip(means, steps)]
+    return np.array(terms)
+
+
+def _variance(variables, terms):
+    totals = terms.sum(1)  # [R - 1]
+    return Variance(
+        total=float(totals.mean()),
+        standard_error=float(totals.std(ddof=1) / math.sqrt(len(totals))),
+        by_variable={v.path: float(t) for v, t in zip(variables, terms.mean(0))},
+    )

@@ -1,0 +1,46 @@
+"""Estimators of the marginal log-likelihood log p(x)."""
+
+from keras_aevb.marginal_likelihood.annealed_importance_sampling import AnnealedImportanceSampling
+from keras_aevb.marginal_likelihood.base import Estimator
+from keras_aevb.marginal_likelihood.importance_sampling import ImportanceSampling
+from keras_aevb.marginal_likelihood.posterior_density import PosteriorDensity
+
+METHODS = {
+    "annealed": AnnealedImportanceSampling,
+    "density": PosteriorDensity,
+    "importance": ImportanceSampling,
+}
+
+
+def get(method, num_samples=None):
+    """The estimator that a name stands for, or an estimator itself.
+
+    Args:
+        method: one of the names in `METHODS`, or an `Estimator`.
+        num_samples: what to use in place of the estimator's own `num_samples`.
+
+    Returns:
+        An `Estimator`.
+
+    Raises:
+        ValueError: if `method` is neither, or `num_samples` is not a positive integer.
+    """
+    estimator = METHODS[method]() if method in METHODS else method
+    if not isinstance(estimator, Estimator):
+        raise ValueError(
+            f"Expected `method` to be one of {sorted(METHODS)} or an Estimator. "
+            f"Received: {method!r}"
+        )
+    if num_samples is None:
+        return estimator
+    return estimator.from_config({**estimator.get_config(), "num_samples": num_samples})
+
+
+__all__ = [
+    "METHODS",
+    "AnnealedImportanceSampling",
+    "Estimator",
+    "ImportanceSampling",
+    "PosteriorDensity",
+    "get",
+]

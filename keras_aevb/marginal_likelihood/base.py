@@ -1,0 +1,76 @@
+"""What the estimators of log p(x) share: their interface, and the logarithm of a mean.
+
+Symbols: B examples in the batch, L Monte Carlo samples or C chains for each of them.
+"""
+
+import numbers
+
+from keras import ops
+
+# Samples that are decoded together: what a batch of images needs in memory stays bounded.
+CHUNK_SIZE = 50
+
+
+class Estimator:
+    """An estimator of log p(x), with a standard error for each example.
+
+    Args:
+        num_samples: samples or chains for each example.
+        **settings: the estimator's other settings, all of them positive integers.
+
+    Raises:
+        ValueError: if one of them is not a positive integer.
+    """
+
+    def __init__(self, num_samples, **settings):
+        self.settings = {"num_samples": num_samples, **settings}
+        for name, value in self.settings.items():
+            if not isinstance(value, numbers.Integral) or value < 1:
+                raise ValueError(f"Expected `{name}` to be a positive integer. Received: {value}")
+            setattr(self, name, int(value))
+
+    def __call__(self, x, q, prior, decode, seed):
+        """log p(x) of each example.
+
+        Args:
+            x: data of shape `[B, *event_shape]`.
+            q: TFP distribution q(z|x) of batch shape `[B]`, or `None` without one.
+            prior: TFP distribution p(z) of batch shape `[]`.
+            decode: function from z of shape `[..., B, *z_shape]` to the TFP distribution p(x|z).
+            seed: TFP seed of the samples.
+
+        Returns:
+            Dict with `"log_likelihood"` and `"standard_error"`, each of shape `[B]`, in nats.
+        """
+        raise NotImplementedError
+
+    def check(self, q, prior):
+        """Raises a `ValueError` or warns if log p(x) cannot be estimated well from q and p(z)."""
+
+    def get_config(self):
+        return {name: getattr(self, name) for name in self.settings}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+def log_mean_exp(log_weights):
+    r"""The logarithm of a mean of independent weights, and its standard error.
+
+    $$\log \bar w, \quad \bar w = \frac1L \sum_l w_l, \qquad
+    \frac{\operatorname{sd}(w)}{\bar w \sqrt L}$$
+
+    the latter by the delta method; it is NaN for a single weight.
+
+    Args:
+        log_weights: log w of shape `[L, B]`.
+
+    Returns:
+        Two tensors of shape `[B]`, in nats.
+    """
+    n = log_weights.shape[0]
+    log_mean = ops.logsumexp(log_weights, axis=0) - ops.log(ops.cast(n, log_weights.dtype))
+    deviation = ops.exp(log_weights - log_mean) - 1  # [L, B]
+    variance = ops.sum(ops.square(deviation), axis=0) / (n - 1.0)
+    return log_mean, ops.sqrt(variance / n)

@@ -1,0 +1,201 @@
+"""Full variational Bayes."""
+
+import math
+import numbers
+
+import keras
+from keras import ops
+
+from keras_aevb.distributions.normals import LOG_VARIANCE_BOUNDS
+from keras_aevb.models.aevb import AEVB
+from keras_aevb.models.posterior_predictive import PosteriorPredictive
+from keras_aevb.models.weight_posterior import WeightPosterior
+
+
+@keras.saving.register_keras_serializable(package="keras_aevb")
+class FullVB(PosteriorPredictive, AEVB):
+    r"""Trains q(z|x) and a diagonal normal q(θ) over the generative weights θ.
+
+    $$\max_{μ, σ, φ} \; \frac1M \sum_i \tilde{L}(θ, φ; x_i) - \frac1N KL(q(θ) \,\|\, p(θ)),
+    \qquad θ = μ + σ \odot ζ, \quad ζ \sim N(0, I)$$
+
+    over minibatches of M of the N training examples: eq. 24 divided by N. It is a lower bound on
+    log p(X) / N, with θ integrated out under p(θ) = N(0, I). θ are the variables of decoder,
+    likelihood and prior that are trainable when the model is made; each holds its own μ.
+
+    Each batch draws one θ, where the paper draws one for each example. The mean is the same, but
+    a batch costs one pass through the decoder instead of M passes and M copies of θ.
+
+    The logs have `weight_kl`, KL(q(θ) ‖ p(θ)) of all weights in nats, and the terms of the bound at
+    the θ drawn: `loss` is weight_kl / N - elbo. So `val_elbo` says how new examples fare: its mean
+    is a lower bound on that of log E_q(θ)[p(x|θ)], in which weight_kl has no part.
+
+    `decode`, `reconstruct` and `predict` use the mean of q(θ); `sample`, `elbo` and
+    `log_likelihood` draw θ.
+
+    Args:
+        encoder: Keras model from x to features.
+        decoder: Keras model from z to features.
+        posterior: `ConditionalDistribution` from the encoder's features to q(z|x); it must be
+            reparameterisable, unless the bound is a `ScoreFunctionELBO`.
+        likelihood: `ConditionalDistribution` from the decoder's features to p(x|z).
+        prior: `Prior` p(z). Default: a standard normal of the posterior's event shape.
+        bound: estimator of the lower bound at a given θ. Default: `ELBO()`, one sample, eq. 7.
+        weight_kl: `"analytic"` (eq. 24), or `"sampled"` at the θ drawn (eq. 22), which together
+            with `ELBO(kl="sampled")` is the estimator of higher variance.
+        n_train: N, with sample weights their sum. Default: the number of examples in the arrays
+            that `fit` gets, which the model keeps; a stream needs it here.
+        initial_scale: σ of all weights before training, between exp(-10) and exp(10).
+        seed: integer that fixes the noise of training and evaluation. Default: a random one.
+
+    Raises:
+        ValueError: if no generative variable is trainable or one has a regularizer, which would
+            count p(θ) twice; a number is not positive; or the parts do not fit together, as in
+            `AEVB`.
+
+    Reference: Kingma & Welling (2013), App. F, eqs. 13 to 24 and alg. 2.
+
+    Example:
+        >>> import numpy as np, keras_aevb as kv
+        >>> model = kv.FullVB(**kv.networks.bernoulli_mlp(64, latent_dim=2, hidden_units=32))
+        >>> model.compile("adam")
+        >>> x = np.random.default_rng(0).random((100, 64))
+        >>> sorted(model.fit(x, batch_size=20, verbose=0).history)
+        ['elbo', 'kl', 'loss', 'reconstruction', 'weight_kl']
+        >>> model.n_train
+        100.0
+    """
+
+    extra_terms = ("weight_kl",)
+
+    def __init__(
+        self,
+        encoder,
+        decoder,
+        posterior,
+        likelihood,
+        prior=None,
+        bound=None,
+        weight_kl="analytic",
+        n_train=None,
+        initial_scale=0.01,
+        seed=None,
+        **kwargs,
+    ):
+        if weight_kl not in ("analytic", "sampled"):
+            raise ValueError(
+                f"Expected `weight_kl` to be 'analytic' or 'sampled'. Received: {weight_kl!r}"
+            )
+        if n_train is not None and not (isinstance(n_train, numbers.Real) and n_train > 0):
+            raise ValueError(f"Expected `n_train` to be a positive number. Received: {n_train!r}")
+        low, high = (math.exp(bound / 2) for bound in LOG_VARIANCE_BOUNDS)
+        if not (isinstance(initial_scale, numbers.Real) and low <= initial_scale <= high):
+            raise ValueError(
+                "Expected `initial_scale` to be a number between exp(-10) and exp(10). "
+                f"Received: {initial_scale!r}"
+            )
+        super().__init__(encoder, decoder, posterior, likelihood, prior, bound, seed=seed, **kwargs)
+        self.weight_kl = weight_kl
+        self.initial_scale = initial_scale
+        self._given_n_train = n_train
+        # A variable, so that a compiled step reads it; 0 stands for an N that is not known.
+        self._n_train = self._add_variable("n_train", (), n_train or 0, trainable=False)
+        means = self._generative_variables()
+        log_variances = [
+            self._add_variable(f"{v.name}_log_variance", v.shape, 2 * math.log(initial_scale))
+            for v in means
+        ]
+        self.weight_posterior = WeightPosterior(means, log_variances, likelihood.density_dtype)
+
+    def _generative_variables(self):
+        parts = (self.decoder, self.likelihood, self.prior)
+        variables = list({id(v): v for part in parts for v in part.trainable_variables}.values())
+        if not variables:
+            raise ValueError(
+                "Expected trainable variables in decoder, likelihood or prior. Received none"
+            )
+        for variable in variables:
+            if variable.regularizer is not None:
+                raise ValueError(
+                    "The prior p(θ) = N(0, I) is part of the bound; a regularizer counts it twice. "
+                    f"Expected generative variables without one. Received: {variable.path} with "
+                    f"{variable.regularizer}"
+                )
+        return variables
+
+    def _add_variable(self, name, shape, value, trainable=True):
+        return self.add_weight(
+            shape,
+            initializer=keras.initializers.Constant(value),
+            dtype=self.likelihood.density_dtype,
+            trainable=trainable,
+            name=name,
+        )
+
+    # Training
+
+    @property
+    def n_train(self):
+        """N, or `None` as long as it is not known."""
+        return float(self._n_train.numpy()) or None
+
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        validation_split=0.0,
+        *args,
+        **kwargs,
+    ):
+        """`keras.Model.fit`; labels are ignored, and the data is checked first.
+
+        Raises:
+            ValueError: if the data has the wrong shape or impossible values, or is a stream and N
+                is not known.
+        """
+        if self._given_n_train is None and hasattr(x, "shape"):
+            self._n_train.assign(math.floor(len(x) * (1 - validation_split)))
+        return super().fit(
+            x, y, batch_size, epochs, verbose, callbacks, validation_split, *args, **kwargs
+        )
+
+    def make_train_function(self, force=False):
+        self._check_n_train()
+        return super().make_train_function(force)
+
+    def make_test_function(self, force=False):
+        self._check_n_train()
+        return super().make_test_function(force)
+
+    def _check_n_train(self):
+        if self.n_train is None:
+            raise ValueError(
+                "The loss has KL(q(θ) ‖ p(θ)) / N, and N, the number of training examples, is not "
+                "known before `fit` gets arrays. Expected `FullVB(..., n_train=N)`. "
+                "Received: n_train=None"
+            )
+
+    def objective(self, x, training):
+        q, p = self.weight_posterior.distribution(), self.weight_posterior.prior()
+        weights = q.sample(seed=self._seed())
+        with self.at_weights(weights) as scope:
+            losses, terms = super().objective(x, training)
+        if self.weight_kl == "analytic":
+            weight_kl = q.kl_divergence(p)
+        else:
+            weight_kl = q.log_prob(weights) - p.log_prob(weights)
+        # Penalties of the layers' activities would be lost with the scope.
+        losses = losses + weight_kl / self._n_train + sum(scope.losses)
+        return losses, {**terms, "weight_kl": ops.full_like(losses, weight_kl)}
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "weight_kl": self.weight_kl,
+            "n_train": self._given_n_train,
+            "initial_scale": self.initial_scale,
+        }

@@ -1,0 +1,220 @@
+"""Monte Carlo EM."""
+
+import numbers
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_aevb import _backend, hmc
+from keras_aevb.models.latent_variable_model import LatentVariableModel
+
+# Of the chains that `evaluate` starts from p(z).
+EVALUATION_TRANSITIONS = 10
+
+
+@keras.saving.register_keras_serializable(package="keras_aevb")
+class MonteCarloEM(LatentVariableModel):
+    r"""Trains p(x, z) on samples of p(z|x) from Hamiltonian Monte Carlo, without an encoder.
+
+    $$\text{E:} \quad z_i \sim p_θ(z|x_i), \qquad
+    \text{M:} \quad \max_θ \; \frac1M \sum_i \log p_θ(x_i, z_i)$$
+
+    Each training example has a chain of its own, which starts from p(z) and goes on from batch to
+    batch. A training step on M examples takes one transition of their chains, adapts the step size
+    to an acceptance rate of 0.9, and makes a few optimizer updates of θ with the new z.
+
+    The chains belong to the training set: chain i to row i of the arrays that `fit` gets, whatever
+    their order in batches. A stream must tell, in the place of labels: it yields `(x, i)` with i of
+    shape `[B]` in 0 … N - 1. An example that a batch holds twice takes two transitions from the
+    same z; both train θ, and the chain goes on from the last.
+
+    The logs are `log_joint`, the mean of log p(x, z), `reconstruction`, that of log p(x|z),
+    `acceptance_rate` and `hmc_step_size`. New examples have no chains: `evaluate` starts one for
+    each from p(z), takes 10 transitions at the current step size, and forgets it.
+
+    Args:
+        decoder: Keras model from z to features.
+        likelihood: `ConditionalDistribution` from the decoder's features to p(x|z).
+        prior: `Prior` p(z).
+        num_leapfrog_steps: leapfrog steps in one transition.
+        updates_per_sample: optimizer updates after one transition.
+        initial_step_size: ε of the first leapfrog steps, in the units of z.
+        n_train: number of training examples N. Default: the length of the arrays that `fit` gets;
+            a stream needs it here.
+        seed: integer that fixes the noise of training and evaluation. Default: a random one.
+
+    Raises:
+        ValueError: if a number is not positive, or a part does not accept what the one before it
+            returns.
+
+    Reference: Kingma & Welling (2013), App. E.
+
+    Example:
+        >>> import numpy as np, keras_aevb as kv
+        >>> parts = kv.networks.bernoulli_mlp(64, latent_dim=2, hidden_units=32, recognition=False)
+        >>> model = kv.MonteCarloEM(**parts)
+        >>> model.compile("adam")
+        >>> x = np.random.default_rng(0).random((100, 64))
+        >>> sorted(model.fit(x, batch_size=20, verbose=0).history)
+        ['acceptance_rate', 'hmc_step_size', 'log_joint', 'loss', 'reconstruction']
+        >>> model.chains.shape
+        (100, 2)
+    """
+
+    rising_terms = ("log_joint", "reconstruction")
+
+    def __init__(
+        self,
+        decoder,
+        likelihood,
+        prior,
+        num_leapfrog_steps=10,
+        updates_per_sample=5,
+        initial_step_size=0.1,
+        n_train=None,
+        seed=None,
+        **kwargs,
+    ):
+        check_positive("num_leapfrog_steps", num_leapfrog_steps, numbers.Integral)
+        check_positive("updates_per_sample", updates_per_sample, numbers.Integral)
+        check_positive("initial_step_size", initial_step_size, numbers.Real)
+        if n_train is not None:
+            check_positive("n_train", n_train, numbers.Integral)
+        terms = (*self.rising_terms, "acceptance_rate", "hmc_step_size")
+        super().__init__(decoder, likelihood, prior, terms, seed, **kwargs)
+        self.num_leapfrog_steps = num_leapfrog_steps
+        self.updates_per_sample = updates_per_sample
+        self.initial_step_size = initial_step_size
+        self.n_train = None
+        self.hmc_step_size = self._state("hmc_step_size", (), lambda: initial_step_size)
+        if n_train is not None:
+            self._start_chains(n_train)
+
+    def _start_chains(self, n_train):
+        self.n_train = n_train
+        self.chains = self._state(
+            "chains",
+            (n_train, *self.prior.event_shape),
+            lambda: self.prior.distribution().sample(n_train, seed=self._seed()),
+        )
+
+    def _state(self, name, shape, value):
+        return self.add_weight(
+            shape,
+            initializer=lambda shape, dtype: ops.cast(value(), dtype),
+            dtype=self.prior.variable_dtype,
+            trainable=False,
+            name=name,
+        )
+
+    # Training
+
+    def fit(self, x=None, y=None, *args, **kwargs):
+        """`keras.Model.fit`; labels of arrays are ignored, those of a stream are indices of chains.
+
+        Raises:
+            ValueError: if there is not one chain for each example, `class_weight` is given, or the
+                data has the wrong shape or impossible values.
+        """
+        if kwargs.get("class_weight") is not None:
+            raise ValueError(
+                "MonteCarloEM does not read labels: weight examples with `sample_weight`. "
+                f"Received: class_weight={kwargs['class_weight']}"
+            )
+        if hasattr(x, "shape"):
+            self._match_chains(len(x))
+            y = np.arange(len(x))
+        elif self.n_train is None:
+            raise ValueError(
+                "A stream of batches does not tell how many chains to start: give "
+                f"`MonteCarloEM(..., n_train=...)` the number. Received: {type(x)}"
+            )
+        return super().fit(x, y, *args, **kwargs)
+
+    def _match_chains(self, n):
+        if self.n_train is None:
+            self._start_chains(n)
+        if self.n_train != n:
+            raise ValueError(
+                f"Expected {self.n_train} examples, one for each chain. Received: {n}. Another "
+                "training set needs new chains; the weights stay with "
+                "`MonteCarloEM(model.decoder, model.likelihood, model.prior)`"
+            )
+
+    @_backend.step
+    def train_step(self, data):
+        """A transition and the updates with its z; on JAX a pure function of the variables."""
+        x, index, sample_weight = self._unpack(data)
+        if index is None:
+            raise ValueError(
+                "Expected a stream to yield (x, index of each example). Received: no index"
+            )
+        index = ops.reshape(ops.cast(index, "int32"), (-1,))  # [B]
+        z, statistics = self._run_chains(x, ops.take(self.chains, index, axis=0), 1)
+        self._store(index, z)
+        acceptance_rate = ops.mean(statistics["acceptance_rate"])
+        self.hmc_step_size.assign(hmc.adapted(self.hmc_step_size, acceptance_rate))
+
+        def loss():
+            return self._mean_loss(*self._complete_data(x, z, statistics, True), sample_weight)
+
+        for _ in range(self.updates_per_sample):
+            _backend.minimize(self, loss)
+        return self.get_metrics_result()
+
+    def _store(self, index, z):
+        """Writes z to the chains; all occurrences of an index write what the last one brings."""
+        last = ops.segment_max(ops.arange(ops.shape(index)[0]), index, num_segments=self.n_train)
+        z = ops.take(z, ops.take(last, index), axis=0)
+        self.chains.assign(ops.scatter_update(self.chains, index[:, None], z))
+
+    # Both
+
+    def objective(self, x, training):
+        """-log p(x, z) for each example, with z at the end of a new chain."""
+        z = self.prior.distribution().sample(ops.shape(x)[0], seed=self._seed())
+        z, statistics = self._run_chains(x, z, EVALUATION_TRANSITIONS)
+        return self._complete_data(x, z, statistics, training)
+
+    def _run_chains(self, x, z, num_transitions):
+        """z after the transitions, and what to log about the last, each of shape `[B]`."""
+        log_density = hmc.joint_log_density(x, self.prior.distribution(), self.decode)
+        step_size = ops.copy(self.hmc_step_size)
+        z, acceptance = hmc.transitions(
+            log_density, z, step_size, self.num_leapfrog_steps, self._seed(), num_transitions
+        )
+        statistics = {
+            "acceptance_rate": acceptance,
+            "hmc_step_size": ops.full_like(acceptance, step_size),
+        }
+        return ops.stop_gradient(z), statistics
+
+    def _complete_data(self, x, z, statistics, training):
+        """-log p(x, z) of shape `[B]`, and the terms for the logs."""
+        reconstruction = self.decode(z, training).log_prob(x)
+        log_joint = self.prior.distribution().log_prob(z) + reconstruction
+        return -log_joint, {"log_joint": log_joint, "reconstruction": reconstruction, **statistics}
+
+    def call(self, x, training=False):
+        """There is no q(z|x) to predict with."""
+        raise NotImplementedError(
+            "MonteCarloEM has no recognition model that leads from x to z. What it has learnt is "
+            "in `sample`, `draw` and `decode`; `chains` holds a z for each training example"
+        )
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_leapfrog_steps": self.num_leapfrog_steps,
+            "updates_per_sample": self.updates_per_sample,
+            "initial_step_size": self.initial_step_size,
+            "n_train": self.n_train,
+        }
+
+
+def check_positive(name, value, kind):
+    """Raises a `ValueError` if `value` is not a positive number of its kind."""
+    if not isinstance(value, kind) or not value > 0:
+        adjective = "integer" if kind is numbers.Integral else "number"
+        raise ValueError(f"Expected `{name}` to be a positive {adjective}. Received: {value!r}")

@@ -1,0 +1,160 @@
+"""What a model with q(θ) over its weights says about x: averages over draws of θ."""
+
+import math
+import numbers
+
+import numpy as np
+from keras import ops
+
+from keras_aevb import marginal_likelihood
+from keras_aevb._backend import tfp
+from keras_aevb.marginal_likelihood.base import Estimator, log_mean_exp
+from keras_aevb.models.variational_model import VariationalModel
+from keras_aevb.models.weight_posterior import WeightPosterior, substituted
+
+
+class PosteriorPredictive(VariationalModel):
+    r"""A variational model with a distribution over its generative weights, p(x) = E_q(θ)[p(x|θ)].
+
+    A subclass makes `weight_posterior`, the `WeightPosterior` q(θ). `encode`, `decode`, `predict`
+    and `reconstruct` use the mean of q(θ).
+    """
+
+    weight_posterior: WeightPosterior
+
+    def at_weights(self, weights):
+        """A context in which the model computes with `weights` θ in place of the mean of q(θ)."""
+        values = self.weight_posterior.split(weights)
+        return substituted(self, self.weight_posterior.means, values)
+
+    def at_weight_samples(self, function, num_weight_samples, seed):
+        """`function(seed)`, which uses the model, at draws of θ ~ q(θ).
+
+        Args:
+            function: from a TFP seed to a structure of tensors.
+            num_weight_samples: number of draws.
+            seed: TFP seed.
+
+        Returns:
+            The tensors, stacked: each of shape `[num_weight_samples, ...]`.
+
+        Raises:
+            ValueError: if `num_weight_samples` is not a positive integer.
+        """
+        if not isinstance(num_weight_samples, numbers.Integral) or num_weight_samples < 1:
+            raise ValueError(
+                "Expected the number of draws of θ to be a positive integer. "
+                f"Received: {num_weight_samples}"
+            )
+
+        def at_draw(seed):
+            weight_seed, seed = tfp.random.split_seed(seed)
+            with self.at_weights(self.weight_posterior.distribution().sample(seed=weight_seed)):
+                return function(seed)
+
+        return ops.map(at_draw, ops.stack(tfp.random.split_seed(seed, num_weight_samples)))
+
+    def sample(self, n, seed=None, num_weight_samples=None):
+        """Draws x from the posterior predictive: θ ~ q(θ), z ~ p(z), then x ~ p(x|z).
+
+        Args:
+            n: number of samples.
+            seed: integer that fixes the samples. Default: the model's own stream.
+            num_weight_samples: draws of θ, which the samples share evenly. Default: n, so that
+                the samples are independent.
+
+        Returns:
+            NumPy array of shape `[n, *event_shape]`.
+        """
+        draws = n if num_weight_samples is None else num_weight_samples
+
+        def samples(seed):
+            return self.draw(math.ceil(n / draws), *tfp.random.split_seed(seed))[0]
+
+        def all_samples(seed):
+            x = ops.swapaxes(self.at_weight_samples(samples, draws, seed), 0, 1)
+            return ops.reshape(x, (-1, *self.likelihood.event_shape))[:n]
+
+        return np.asarray(self._program(("sample", n, draws), all_samples)(self._seed(seed)))
+
+    def elbo(self, x, num_samples=1, batch_size=1000, seed=None):
+        """The model's bound on log E_q(θ)[p(x|θ)], estimated for each example.
+
+        Args:
+            x: data of shape `[N, *event_shape]`.
+            num_samples: draws of θ for each batch, and for each θ the bound's own samples of z.
+            batch_size: examples that are evaluated together.
+            seed: integer that fixes the noise. Default: the model's own stream.
+
+        Returns:
+            NumPy array of shape `[N]`, in nats.
+
+        Raises:
+            ValueError: if x has the wrong shape, or values of probability zero.
+        """
+
+        def batch_elbo(x, seed):
+            q = self.encode(x)
+
+            def bound(seed):
+                terms = self.bound(x, q, self.prior.distribution(), self.decode, seed)
+                return terms[self.bound.name]
+
+            return ops.mean(self.at_weight_samples(bound, num_samples, seed), axis=0)
+
+        return self._over_batches(("elbo", num_samples), batch_elbo, x, batch_size, seed)
+
+    def log_likelihood(
+        self,
+        x,
+        num_samples=None,
+        method="importance",
+        batch_size=100,
+        seed=None,
+        return_standard_error=False,
+        num_weight_samples=10,
+    ):
+        """log E_q(θ)[p(x|θ)] of each example, the posterior predictive density, estimated.
+
+        Args:
+            x, num_samples, method, batch_size, seed, return_standard_error: as in
+                `LatentVariableModel`; `num_samples` is for each θ.
+            num_weight_samples: draws of θ for each batch. The standard error comes from the spread
+                of p(x|θ) over them; it is NaN for a single one.
+
+        Returns:
+            NumPy array of shape `[N]`, in nats; or a pair of them, estimates and standard errors.
+
+        Raises:
+            ValueError: as in `LatentVariableModel`, or if `num_weight_samples` is not positive.
+        """
+        estimator = marginal_likelihood.get(method, num_samples)
+        density = PredictiveDensity(self, estimator, num_weight_samples)
+        return super().log_likelihood(x, None, density, batch_size, seed, return_standard_error)
+
+
+class PredictiveDensity(Estimator):
+    """An estimator of log p(x|θ) as one of log E_q(θ)[p(x|θ)]."""
+
+    def __init__(self, model, estimator, num_weight_samples):
+        super().__init__(estimator.num_samples, num_weight_samples=num_weight_samples)
+        self.model = model
+        self.estimator = estimator
+
+    def __call__(self, x, q, prior, decode, seed):
+        def log_likelihood(seed):
+            prior = self.model.prior.distribution()
+            return self.estimator(x, q, prior, decode, seed)["log_likelihood"]
+
+        log_likelihoods = self.model.at_weight_samples(
+            log_likelihood, self.num_weight_samples, seed
+        )
+        log_mean, standard_error = log_mean_exp(log_likelihoods)
+        return {"log_likelihood": log_mean, "standard_error": standard_error}
+
+    def check(self, q, prior):
+        self.estimator.check(q, prior)
+
+    def get_config(self):
+        estimator = (self.estimator.__class__, *self.estimator.get_config().items())
+        return {**super().get_config(), "estimator": estimator}

@@ -1,0 +1,81 @@
+"""q(θ): a distribution over the generative weights, which the Keras variables hold the means of."""
+
+import contextlib
+import itertools
+import math
+
+import keras
+from keras import ops
+
+from keras_aevb.distributions.normals import bounded_scale, diagonal_normal
+
+
+class WeightPosterior:
+    r"""A diagonal normal distribution over weights, beside their standard normal prior.
+
+    $$q(θ) = N(θ; μ, diag σ²), \qquad p(θ) = N(θ; 0, I)$$
+
+    Both are TFP distributions over one vector θ of all D weights: one draw of noise is faster than
+    one for each variable. The log-variance is clipped to [-20, 20].
+
+    Args:
+        means: Keras variables μ.
+        log_variances: Keras variables log σ², of the same shapes.
+        dtype: precision of the densities.
+
+    Reference: Kingma & Welling (2013), App. F.
+
+    Example:
+        >>> mean, log_variance = keras.Variable([[3.0, 4.0]]), keras.Variable([[0.0, 0.0]])
+        >>> weights = WeightPosterior([mean], [log_variance], "float32")
+        >>> float(weights.distribution().kl_divergence(weights.prior()))  # |μ|² / 2
+        12.5
+    """
+
+    def __init__(self, means, log_variances, dtype):
+        self.means = means
+        self.log_variances = log_variances
+        self.dtype = dtype
+        self.edges = list(itertools.accumulate(math.prod(v.shape) for v in means))
+
+    def distribution(self):
+        """q(θ), of event shape `[D]`."""
+        scale = bounded_scale(self._flat(self.log_variances))
+        return diagonal_normal(self._flat(self.means), scale, self.edges[-1:])
+
+    def prior(self):
+        """p(θ), of event shape `[D]`."""
+        zeros = ops.zeros(self.edges[-1], self.dtype)
+        return diagonal_normal(zeros, ops.ones_like(zeros), self.edges[-1:])
+
+    def split(self, weights):
+        """θ of shape `[D]` as a list of tensors, shaped like the variables."""
+        parts = ops.split(weights, self.edges[:-1])
+        return [ops.reshape(part, v.shape) for part, v in zip(parts, self.means)]
+
+    def _flat(self, variables):
+        return ops.concatenate([ops.cast(ops.ravel(v), self.dtype) for v in variables])
+
+
+@contextlib.contextmanager
+def substituted(model, variables, values):
+    """Lets a model compute with `values` in place of `variables`, which are left alone.
+
+    What its layers assign to other variables is assigned in the end.
+
+    Args:
+        model: Keras layer.
+        variables: some of its variables.
+        values: tensors of their shapes.
+
+    Returns:
+        Context manager of the `keras.StatelessScope` that holds the values.
+    """
+    # A scope hides the one around it: the other variables' values are passed on.
+    pairs = [(v, v.value) for v in model.variables] + list(zip(variables, values))
+    with keras.StatelessScope(state_mapping=pairs, collect_losses=True) as scope:
+        before = [scope.get_current_value(v) for v in model.non_trainable_variables]
+        yield scope
+    for variable, value in zip(model.non_trainable_variables, before):
+        if scope.get_current_value(variable) is not value:
+            variable.assign(scope.get_current_value(variable))

@@ -1,0 +1,74 @@
+"""Figure 5: random samples of models with different numbers of latent variables."""
+
+from pathlib import Path
+
+import numpy as np
+from keras import ops
+
+from replication import model as models
+from replication.figures import drawn
+from replication.figures.mosaics import draw, mosaic
+from replication.figures.tables import NAMES
+from replication.records import write_atomically
+
+TILES = 10  # in each direction
+HEIGHT = 560  # of each panel, in pixels
+SEED = 0
+
+PAGE = """\
+# Figure 5: random samples
+
+{pictures}
+
+Each panel shows the means of p(x|z) for {count} draws z ~ N(0, I), with NumPy's seed {seed}: what
+the paper shows too, and smoother than draws of x itself would be.
+
+{runs}
+"""
+
+
+def build(experiments, dataset, results):
+    """Draws a data set's part of `results/figure5` from the weights that were kept with the runs.
+
+    Args:
+        experiments: list of `Experiment` on this data set, trained, in the order of the panels.
+        dataset: `Dataset`.
+        results: folder of the results.
+
+    Returns:
+        Paths of `figure5.md`, `samples-<dataset>.png`, and `<dataset>.json`, which says what it
+        was drawn from.
+
+    Raises:
+        MissingCheckpointError: if a run's weights are not there.
+    """
+    trained = [models.trained(e, dataset, results) for e in experiments]
+    folder = Path(results) / "figure5"
+    folder.mkdir(parents=True, exist_ok=True)
+    picture = folder / f"samples-{dataset.name}.png"
+    panels = {
+        f"$N_z = {e.latent_dim}$": samples(model, dataset.image_shape)
+        for e, (model, _) in zip(experiments, trained)
+    }
+    draw(panels, HEIGHT, picture)
+    seen = [(e, n) for e, (_, n) in zip(experiments, trained)]
+    settings = {"pictures": [picture.name], "tiles": TILES, "seed": SEED}
+    record = drawn.record(folder, dataset.name, seen, **settings)
+    page = folder / "figure5.md"
+    write_atomically(page, _page(drawn.read(folder)))
+    return [page, picture, record]
+
+
+def samples(model, image_shape):
+    """The mosaic of decoded means, of shape `[TILES * height, TILES * width]` in [0, 1]."""
+    shape = (TILES**2, *model.prior.event_shape)
+    z = np.random.default_rng(SEED).standard_normal(shape, "float32")
+    means = ops.convert_to_numpy(model.decode(z).mean())
+    return mosaic(means.reshape(-1, *image_shape), TILES)
+
+
+def _page(records):
+    names = [NAMES[r["runs"][0]["experiment"]["dataset"]] for r in records]
+    pictures = [f"## {n}\n\n![{n}]({r['pictures'][0]})" for n, r in zip(names, records)]
+    runs = drawn.runs_table(records)
+    return PAGE.format(pictures="\n\n".join(pictures), count=TILES**2, seed=SEED, runs=runs)

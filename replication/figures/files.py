@@ -1,0 +1,35 @@
+"""Where a figure's runs come from and its tables and picture go."""
+
+from pathlib import Path
+
+from replication.errors import ReplicationError
+from replication.records import read_runs, runs_folder
+
+
+def runs_of(figure, select, results):
+    """The runs of a figure.
+
+    Args:
+        figure: its number.
+        select: function from all runs to those of the figure.
+        results: folder of the results.
+
+    Returns:
+        List of `Run`.
+
+    Raises:
+        ReplicationError: if there are none.
+    """
+    runs = select(read_runs(results))
+    if not runs:
+        folder = runs_folder(results)
+        raise ReplicationError(f"Expected runs of figure {figure} in {folder}. Found none")
+    return runs
+
+
+def paths_of(figure, results):
+    """Paths of page, picture, table and step sizes, in a folder that exists."""
+    folder = Path(results) / f"figure{figure}"
+    folder.mkdir(parents=True, exist_ok=True)
+    names = ("table.md", f"figure{figure}.png", "table.csv", "step_sizes.csv")
+    return [folder / name for name in names]

@@ -1,0 +1,184 @@
+"""The table of gradient variance: estimators A and B, and the score function (section 2.2)."""
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+
+from replication.errors import ReplicationError
+from replication.experiment import BATCH_SIZE, Experiment
+from replication.figures.tables import NAMES, count, csv_text, markdown
+from replication.records import read_run, runs_folder, write_atomically
+
+FILE = "gradient_variance.json"
+REFERENCE = "B"
+PARAMETERS = {"phi": "φ", "theta": "θ"}
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+COLUMNS = (
+    "run",
+    "dataset",
+    "latent_dim",
+    "samples",
+    "parameters",
+    "estimator",
+    "num_repeats",
+    "variance",
+    "standard_error",
+    "ratio_to_b",
+    "ratio_error",
+)
+
+INTRODUCTION = f"""\
+# Variance of the gradient
+
+The stochastic gradient of the bound (nats per example) on one fixed batch of {BATCH_SIZE} images,
+drawn again and again with fresh noise in z (L = 1): its variance, summed over all parameters φ of
+q(z|x) or θ of p(x|z). *A* is eq. 6, *B* eq. 7, and the *score function* is the naive gradient of
+section 2.2; all three have the same mean. A ratio to B above one is noisier than B. ± is the Monte
+Carlo standard error. *Training samples* are those that the model has seen.
+
+The gradient in θ does not know how φ's is estimated: all three have the same variance there, and
+their ratios are one but for the error. For an untrained model q(z|x) ≈ p(z) and p(x|z) hardly
+depends on z. Then B's gradient in φ has almost no variance, and the ratios to it are enormous.
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """The variance of one estimator's gradient, and its ratio to estimator B's.
+
+    Attributes:
+        experiment: the `Experiment` whose model it is.
+        samples: training samples that the model has seen.
+        parameters: `"phi"` or `"theta"`.
+        estimator: `"A"`, `"B"` or `"score function"`.
+        num_repeats: gradients that were drawn.
+        variance: summed over the parameters.
+        standard_error: of `variance`.
+        ratio: of `variance` to estimator B's.
+        ratio_error: standard error of `ratio`; the noise of two estimators is independent.
+    """
+
+    experiment: Experiment
+    samples: int
+    parameters: str
+    estimator: str
+    num_repeats: int
+    variance: float
+    standard_error: float
+    ratio: float
+    ratio_error: float
+
+
+def rows(results):
+    """All that was measured below `results/runs`, a list of `Row` in the data sets' usual order."""
+    found = []
+    for path in runs_folder(results).glob(f"*/{FILE}"):
+        experiment, info = read_run(path.parent).experiment, json.loads(path.read_text())
+        found += [_row(experiment, v, info["variances"]) for v in info["variances"]]
+    return sorted(found, key=_order)
+
+
+def build(results):
+    """Writes the tables to `results/gradient_variance` from the measurements in the run folders.
+
+    Args:
+        results: folder of the results.
+
+    Returns:
+        Paths of `table.md` and `table.csv`.
+
+    Raises:
+        ReplicationError: if nothing was measured.
+    """
+    measured = rows(results)
+    if not measured:
+        raise ReplicationError(
+            f"Expected {FILE} in a run folder below {runs_folder(results)}. Found none: measure it "
+            "with `python -m replication gradient-variance`"
+        )
+    folder = Path(results) / "gradient_variance"
+    folder.mkdir(parents=True, exist_ok=True)
+    page, table = folder / "table.md", folder / "table.csv"
+    write_atomically(page, _markdown(measured))
+    write_atomically(table, csv_text(COLUMNS, [_csv_row(row) for row in measured]))
+    return [page, table]
+
+
+def _order(row):
+    e = row.experiment
+    return list(NAMES).index(e.dataset), e.latent_dim, e.id, row.parameters, row.samples
+
+
+def _row(experiment, variance, variances):
+    place = ("samples", "parameters")
+    reference = next(
+        v
+        for v in variances
+        if v["estimator"] == REFERENCE and all(v[name] == variance[name] for name in place)
+    )
+    ratio = variance["variance"] / reference["variance"]
+    relative = [v["standard_error"] / v["variance"] for v in (variance, reference)]
+    error = 0.0 if variance is reference else ratio * math.hypot(*relative)
+    return Row(experiment, **variance, ratio=ratio, ratio_error=error)
+
+
+def _csv_row(row):
+    e = row.experiment
+    return {
+        "run": e.id,
+        "dataset": e.dataset,
+        "latent_dim": e.latent_dim,
+        "samples": row.samples,
+        "parameters": row.parameters,
+        "estimator": row.estimator,
+        "num_repeats": row.num_repeats,
+        "variance": f"{row.variance:.6g}",
+        "standard_error": f"{row.standard_error:.3g}",
+        "ratio_to_b": f"{row.ratio:.6g}",
+        "ratio_error": f"{row.ratio_error:.3g}",
+    }
+
+
+def _markdown(measured):
+    header = ["data set", "N_z", "step size", "gradient in", "training samples"]
+    header += ["B", "A", "A / B", "score function", "score function / B"]
+    by_line = {}
+    for row in measured:
+        line = by_line.setdefault((row.experiment, row.parameters, row.samples), {})
+        line[row.estimator] = row
+    lines = [
+        [
+            NAMES[e.dataset],
+            str(e.latent_dim),
+            f"{e.step_size:g}",
+            PARAMETERS[parameters],
+            count(samples) if samples else "0",
+            with_error(line["B"].variance, line["B"].standard_error),
+            with_error(line["A"].variance, line["A"].standard_error),
+            with_error(line["A"].ratio, line["A"].ratio_error),
+            with_error(line["score function"].variance, line["score function"].standard_error),
+            with_error(line["score function"].ratio, line["score function"].ratio_error),
+        ]
+        for (e, parameters, samples), line in by_line.items()
+    ]
+    return f"{INTRODUCTION}\n{markdown(header, lines, left=1)}\n"
+
+
+def with_error(value, error):
+    """A positive number and its standard error, with two digits of the error.
+
+    Example:
+        >>> with_error(1.1319, 0.0912), with_error(823495.0, 7693.9), with_error(2.72e-4, 3.4e-6)
+        ('1.132 ± 0.091', '(8.235 ± 0.077)·10⁵', '(2.720 ± 0.034)·10⁻⁴')
+    """
+    exponent = math.floor(math.log10(value))
+    if exponent in range(-2, 4):
+        return _decimals(value, error)
+    power = str(exponent).translate(_SUPERSCRIPTS)
+    return f"({_decimals(value / 10**exponent, error / 10**exponent)})·10{power}"
+
+
+def _decimals(value, error):
+    digits = max(0, 1 - math.floor(math.log10(error)))
+    return f"{value:.{digits}f} ± {error:.{digits}f}"

@@ -1,0 +1,75 @@
+"""Measures how noisy three estimators of the bound's gradient are, before and after training."""
+
+import json
+
+import keras_aevb as kv
+from replication import model as models
+from replication import provenance
+from replication.figures.gradient_variance import FILE
+from replication.records import read_run, runs_folder, write_atomically
+
+# Each with its number of repeats: A and B are so close that their ratio takes many.
+ESTIMATORS = {
+    "A": (kv.ELBO(kl="sampled"), 1000),
+    "B": (kv.ELBO(kl="analytic"), 1000),
+    "score function": (kv.ScoreFunctionELBO(), 100),
+}
+
+
+def measure(experiment, dataset, results):
+    """Writes the variances of the gradient in φ and in θ to the run's folder.
+
+    On the first images of the training set, as many as in a minibatch, with L = 1: for the
+    untrained model and for the trained one. Nothing is measured again if the file is there for as
+    many training samples as the run has.
+
+    Args:
+        experiment: `Experiment` of AEVB, trained.
+        dataset: `Dataset`.
+        results: folder of the results.
+
+    Returns:
+        Path of the file.
+
+    Raises:
+        MissingCheckpointError: if the run's weights are not there.
+    """
+    folder = runs_folder(results) / experiment.id
+    path = folder / FILE
+    if path.exists():
+        measured = json.loads(path.read_text())["samples"]
+        if measured == read_run(folder).info["samples"]:
+            return path
+    trained, samples = models.trained(experiment, dataset, results)
+    used = dataset.first(experiment.n_train)
+    x = used.train[: experiment.batch_size]
+    untrained = models.build(experiment, used)
+    variances = _variances(untrained, x, samples=0) + _variances(trained, x, samples)
+    info = {
+        "samples": samples,
+        "examples": len(x),
+        "variances": variances,
+        "session": provenance.session(),
+    }
+    write_atomically(path, json.dumps(info, indent=1) + "\n")
+    return path
+
+
+def _variances(model, x, samples):
+    """A dict for each estimator and each of φ and θ."""
+    rows = []
+    # Each estimator has noise of its own: the errors of two are independent.
+    for seed, (name, (bound, num_repeats)) in enumerate(ESTIMATORS.items()):
+        measured = kv.gradient_variance(model, x, bound, num_repeats, seed)
+        for parameters, variance in measured._asdict().items():
+            rows.append(
+                {
+                    "samples": samples,
+                    "estimator": name,
+                    "parameters": parameters,
+                    "variance": variance.total,
+                    "standard_error": variance.standard_error,
+                    "num_repeats": num_repeats,
+                }
+            )
+    return rows

@@ -1,0 +1,118 @@
+"""What `verify` compares with: verdicts, distances and the runs' own numbers, as one file."""
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+
+from replication.claims import judge
+from replication.distances import distances
+from replication.errors import ReplicationError
+from replication.figures.tables import sem
+from replication.records import write_atomically
+
+FILE = "reference.json"
+
+
+def read(results):
+    """The stored reference.
+
+    Raises:
+        ReplicationError: if there is none.
+    """
+    path = Path(results) / FILE
+    if not path.exists():
+        raise ReplicationError(
+            f"Expected the reference {path}. Found none: store one with `verify --update`"
+        )
+    return json.loads(path.read_text())
+
+
+def write(results, reference):
+    """Replaces the stored reference, one line for each entry; returns its path."""
+    sections = [
+        f'"{name}": [\n' + ",\n".join(json.dumps(e, allow_nan=False) for e in entries) + "\n]"
+        for name, entries in reference.items()
+    ]
+    path = Path(results) / FILE
+    write_atomically(path, "{\n" + ",\n".join(sections) + "\n}\n")
+    return path
+
+
+def of(evidence):
+    """The reference that `Evidence` amounts to.
+
+    Returns:
+        Dict of lists of dicts: `verdicts` on claims (with part `""`) and on their parts, the
+        `numbers` that decided, `distances`, and `runs` with every number they measured.
+    """
+    judgements = judge(evidence)
+    return {
+        "verdicts": [verdict for j in judgements for verdict in _verdicts(j)],
+        "numbers": [number for j in judgements for number in _numbers(j)],
+        "distances": [distance_entry(d) for d in distances(evidence.curves)],
+        "runs": [_run(run, evidence.runs) for run in evidence.runs],
+    }
+
+
+def _verdicts(judgement):
+    name = judgement.claim.name
+    yield {"claim": name, "part": "", "verdict": judgement.verdict}
+    for finding in judgement.findings:
+        yield {"claim": name, "part": finding.part, "verdict": finding.verdict}
+
+
+def _numbers(judgement):
+    for finding in judgement.findings:
+        for number in finding.numbers:
+            place = {"claim": judgement.claim.name, "part": finding.part, "number": number.name}
+            yield {**place, "after": number.samples, **_estimate(number.estimate)}
+
+
+def distance_entry(distance):
+    """A `Distance` as it is stored."""
+    place = {**distance.panel._asdict(), "algorithm": distance.algorithm, "split": distance.split}
+    return {**place, "samples": distance.samples, **_estimate(distance.estimate)}
+
+
+def _run(run, runs):
+    seeds = [other for other in runs if _same_but_seed(run.experiment, other.experiment)]
+    metrics = {
+        name: {
+            "values": [finite(point[name]) for point in run.points],
+            "standard_errors": [finite(_error(point, name, seeds)) for point in run.points],
+        }
+        for name in run.points[0].metrics
+    }
+    seconds = {
+        "values": [p.seconds for p in run.points],
+        "standard_errors": [0.0] * len(run.points),
+    }
+    return {
+        "id": run.experiment.id,
+        "started": run.info["sessions"][0]["started"],
+        "samples": [point.samples for point in run.points],
+        "metrics": {**metrics, "seconds": seconds},
+    }
+
+
+def _same_but_seed(experiment, other):
+    return dataclasses.replace(other, seed=experiment.seed) == experiment
+
+
+def _error(point, name, seeds):
+    """The evaluation's standard error or that over seeds, whichever is less; 0 without one."""
+    own = point.metrics.get(f"{name}_error", point.metrics.get(name.replace("_elbo", "_sem"), 0.0))
+    if name.endswith(("_sem", "_error")) or not own > 0:
+        return 0.0
+    over_seeds = sem([p[name] for p in (run.at(point.samples) for run in seeds) if p])
+    return min(own, over_seeds or own)
+
+
+def _estimate(estimate):
+    return {"value": finite(estimate.value), "standard_error": finite(estimate.error)}
+
+
+def finite(value):
+    """Eight digits of a number, `None` for what JSON has no number for."""
+    return float(f"{value:.8g}") if math.isfinite(value) else None

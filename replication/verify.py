@@ -1,0 +1,174 @@
+"""Recomputes every verdict, distance and number from the runs and compares with the reference.
+
+Two values agree if they differ by no more than 3 √(se² + se_ref²); where neither has a standard
+error, they have to agree to six digits.
+"""
+
+import collections
+import math
+
+from replication import reference
+from replication.claims import Evidence
+from replication.claims.estimate import Estimate
+from replication.claims.rules import SIGMAS
+from replication.distances import distance
+from replication.errors import ReplicationError
+from replication.figures.curves import Panel
+from replication.figures.tables import NAMES, count
+from replication.records import runs_folder
+
+SAME = 1e-6
+FAILURES = ("regressed", "missing")
+
+
+def run(results, echo, update=False):
+    """Compares what the runs say now with `results/reference.json`.
+
+    A run that is still the reference's, by the time when it was started, must still have all of
+    its numbers. One that was trained again is another draw: it is compared by the distances and
+    claims that it enters. What longer or further runs add or decide anew is new, not a failure.
+
+    Args:
+        results: folder of the results.
+        echo: function that prints a line.
+        update: whether to store today's reference instead.
+
+    Returns:
+        Whether nothing regressed and nothing is missing.
+
+    Raises:
+        ReplicationError: if there are no runs, or no reference to compare with.
+    """
+    evidence = Evidence(results)
+    if not evidence.runs:
+        raise ReplicationError(f"Expected runs in {runs_folder(results)}. Found none")
+    now = reference.of(evidence)
+    if update:
+        echo(f"stored {reference.write(results, now)}")
+        return True
+    statuses = collections.Counter()
+    for status, line in _compare(now, reference.read(results), evidence):
+        statuses[status] += 1
+        echo(f"{status:9} {line}")
+    echo(", ".join(f"{statuses[s]} {s}" for s in ("ok", "new", *FAILURES)))
+    return not any(statuses[status] for status in FAILURES)
+
+
+def _compare(now, stored, evidence):
+    """Pairs of a status and a line."""
+    numbers = list(_pairs(now["numbers"], stored["numbers"], "claim", "part", "number"))
+    longer = {new["claim"] for new, old in numbers if new and _is_longer(new, old)}
+    for new, old in _pairs(now["verdicts"], stored["verdicts"], "claim", "part"):
+        yield _verdict(new, old, longer)
+    for new, old in numbers:
+        name = "{claim}, {part}, {number}".format(**(new or old))
+        yield ("new", f"{name}: {_text(new)}") if _is_longer(new, old) else _value(name, new, old)
+    place = (*Panel._fields, "algorithm", "split", "samples")
+    for new, old in _pairs(now["distances"], stored["distances"], *place):
+        new = new or _distance_at(evidence, old)
+        yield _value(_place(new or old), new, old)
+    for new, old in _pairs(now["runs"], stored["runs"], "id"):
+        yield _run(new, old)
+
+
+def _pairs(now, stored, *names):
+    """What is at the same place in both, `None` where one has nothing there."""
+    new, old = ({tuple(e[n] for n in names): e for e in entries} for entries in (now, stored))
+    return [(new.get(key), old.get(key)) for key in dict.fromkeys([*old, *new])]
+
+
+def _is_longer(new, old):
+    """Whether a number is now known after more samples, or for the first time."""
+    return new is not None and (old is None or (new["after"] or 0) > (old["after"] or 0))
+
+
+def _verdict(new, old, longer):
+    entry = new or old
+    name = ", ".join(filter(None, (entry["claim"], entry["part"])))
+    if new is None or old is None:
+        return "missing" if new is None else "new", f"{name}: {entry['verdict']}"
+    line = f"{name}: {new['verdict']} (reference {old['verdict']})"
+    if new["verdict"] == old["verdict"]:
+        return "ok", line
+    return "new" if new["claim"] in longer else "regressed", line
+
+
+def _value(name, new, old):
+    if new is None or old is None:
+        return "missing" if new is None else "new", f"{name}: {_text(new or old)}"
+    shorter = (new.get("after") or 0) < (old.get("after") or 0)
+    agree = agrees(new["value"], new["standard_error"], old["value"], old["standard_error"])
+    status = "missing" if shorter else "ok" if agree else "regressed"
+    return status, f"{name}: {_text(new)} (reference {_text(old)})"
+
+
+def agrees(value, error, other, other_error):
+    """Whether two values agree within their standard errors.
+
+    Args:
+        value: a number, `None` if it is not finite.
+        error: its standard error; 0 or `None` if none is known.
+        other: the other number.
+        other_error: its standard error.
+
+    Example:
+        >>> agrees(-104.0, 0.3, -105.2, 0.3), agrees(-104.0, 0.3, -105.5, 0.3)
+        (True, False)
+    """
+    if value is None or other is None:
+        return value is other
+    slack = SIGMAS * math.hypot(error or 0.0, other_error or 0.0)
+    return abs(value - other) <= max(slack, SAME * max(1.0, abs(other)))
+
+
+def _text(entry):
+    if entry["value"] is None:
+        return "not finite"
+    return str(Estimate(entry["value"], entry["standard_error"] or 0.0, ""))
+
+
+def _distance_at(evidence, place):
+    """The distance at a place of the reference that is no curve's end any more."""
+    panel = Panel(*(place[name] for name in Panel._fields))
+    for curve in evidence.curves:
+        if (curve.panel, curve.algorithm) == (panel, place["algorithm"]):
+            found = distance(curve, place["split"], place["samples"])
+            return found and reference.distance_entry(found)
+    return None
+
+
+def _place(entry):
+    size = f"N_z={entry['latent_dim']}" + (
+        f" N_train={entry['n_train']}" if entry["n_train"] else ""
+    )
+    return (
+        f"figure {entry['figure']}, {NAMES[entry['dataset']]} {size}, "
+        f"{NAMES[entry['algorithm']]}, {entry['split']}, {count(entry['samples'])}, from the paper"
+    )
+
+
+def _run(new, old):
+    if new is None or old is None:
+        return "missing" if new is None else "new", f"run {(new or old)['id']}"
+    name = f"run {new['id']}"
+    if new["started"] != old["started"]:
+        return "new", f"{name}: trained again"
+    differing = [
+        f"{metric} after {samples:,} samples"
+        for metric, values in old["metrics"].items()
+        for samples, value, error in zip(
+            old["samples"], values["values"], values["standard_errors"]
+        )
+        if not _has(new, metric, samples, value, error)
+    ]
+    if differing:
+        return "regressed", f"{name}: {', '.join(differing)}"
+    return "ok", f"{name}: {len(old['samples']) * len(old['metrics'])} numbers"
+
+
+def _has(new, metric, samples, value, error):
+    """Whether a run still has a number. Both have the reference's error: it is the same draw."""
+    if metric not in new["metrics"] or samples not in new["samples"]:
+        return False
+    now = new["metrics"][metric]["values"][new["samples"].index(samples)]
+    return agrees(now, error, value, error)

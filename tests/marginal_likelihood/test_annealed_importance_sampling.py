@@ -1,0 +1,41 @@
+"""Annealed importance sampling: its mean weight is p(x), however few the steps."""
+
+import numpy as np
+import pytest
+
+import keras_aevb as kv
+
+
+@pytest.mark.parametrize("num_samples, num_steps", [(10, 200), (50, 100)])
+def test_the_mean_weight_is_p(num_samples, num_steps, linear_gaussian):
+    """Four standard errors of the mean over 400 examples: odds of 1e-4."""
+    lg = linear_gaussian(400)
+    method = kv.AnnealedImportanceSampling(num_samples, num_steps)
+    ratio = np.exp(lg.model.log_likelihood(lg.x, method=method, seed=0) - lg.log_likelihood)
+    error = ratio.std() / np.sqrt(400)
+    assert error < 0.02
+    assert abs(ratio.mean() - 1) < 4 * error
+
+
+def test_estimates_and_their_errors(linear_gaussian):
+    """The weights are nearly log-normal, their logarithm's mean is low by half its variance."""
+    lg = linear_gaussian(400)
+    values, errors = lg.model.log_likelihood(
+        lg.x, 50, "annealed", seed=0, return_standard_error=True
+    )
+    z = (values - lg.log_likelihood + errors**2 / 2) / errors
+    assert abs(z.mean()) < 5 / np.sqrt(400)  # odds of 1e-6 for normal z-scores
+    assert abs((z**2).mean() - 1) < 5 * np.sqrt(2 / 400)  # likewise
+    assert errors.max() < 0.3
+
+
+def test_more_steps_are_more_precise(linear_gaussian):
+    lg = linear_gaussian(100)
+    errors = [
+        lg.model.log_likelihood(
+            lg.x, method=kv.AnnealedImportanceSampling(10, n), seed=0, return_standard_error=True
+        )[1].mean()
+        for n in (50, 400)
+    ]
+    # The variance falls as 1/K, the error by √8; the means over 100 examples know them to 5 %
+    assert 1.6 < errors[0] / errors[1] < 5

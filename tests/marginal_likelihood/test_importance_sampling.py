@@ -1,0 +1,86 @@
+"""Importance sampling: exact where q(z|x) is, calibrated where it is not."""
+
+import numpy as np
+import pytest
+from keras import ops
+from scipy.special import logsumexp
+from scipy.stats import norm
+
+import keras_aevb as kv
+from keras_aevb._backend import tfp
+from keras_aevb.marginal_likelihood.base import log_mean_exp
+
+
+@pytest.mark.parametrize("num_samples", [2, 10, 101])
+def test_the_exact_posterior_gives_log_p_without_variance(num_samples, linear_gaussian):
+    lg = linear_gaussian(50)
+    values, errors = lg.model.log_likelihood(lg.x, num_samples, return_standard_error=True)
+    # log p(x) is about 10 nats, a sum of 10 terms in float32
+    np.testing.assert_allclose(values, lg.log_likelihood, atol=2e-5)
+    assert errors.max() < 1e-5
+
+
+def test_a_single_sample_has_no_standard_error(linear_gaussian):
+    lg = linear_gaussian(5)
+    values, errors = lg.model.log_likelihood(lg.x, 1, return_standard_error=True)
+    np.testing.assert_allclose(values, lg.log_likelihood, atol=2e-5)  # as above
+    assert np.isnan(errors).all()
+
+
+def test_log_mean_exp_by_hand():
+    log_w = np.random.default_rng(0).normal(size=(20, 3)).astype("float32") - 500
+    w = np.exp(log_w.astype("float64") + 500)
+    value, error = map(np.asarray, log_mean_exp(ops.array(log_w)))
+    np.testing.assert_allclose(value, np.log(w.mean(axis=0)) - 500, rtol=1e-6)  # float32
+    np.testing.assert_allclose(
+        error, w.std(axis=0, ddof=1) / w.mean(axis=0) / np.sqrt(20), rtol=1e-3
+    )  # exp of float32 near -500 keeps 4 digits
+
+
+class Grid(tfp.distributions.Normal):
+    """A standard normal whose n samples are n given points."""
+
+    def _sample_n(self, n, seed=None):
+        points = ops.reshape(ops.linspace(-1.0, 1.0, int(n)), (-1, *[1] * len(self.batch_shape)))
+        return ops.broadcast_to(points, (int(n), *self.batch_shape))
+
+
+@pytest.mark.parametrize("num_samples, chunks, size", [(7, 1, 7), (50, 1, 50), (101, 3, 34)])
+def test_samples_in_chunks_by_hand(num_samples, chunks, size, noise):
+    """101 samples are three chunks of 34, of which the last sample does not count."""
+    x = np.array([[0.3], [-2.0]], "float32")
+    q = tfp.distributions.Independent(Grid(ops.zeros((2, 1)), 1.0), 1)
+    prior = tfp.distributions.Independent(tfp.distributions.Normal(ops.zeros(1), 1.0), 1)
+    estimates = kv.ImportanceSampling(num_samples)(
+        ops.array(x),
+        q,
+        prior,
+        lambda z: tfp.distributions.Independent(tfp.distributions.Normal(2 * z, 0.7), 1),
+        noise(0),
+    )
+    z = np.tile(np.linspace(-1, 1, size), chunks)[:num_samples]  # p(z) = q(z|x)
+    log_w = norm(2 * z, 0.7).logpdf(x)  # [B, L]
+    expected = logsumexp(log_w, axis=1) - np.log(num_samples)
+    # float32 densities of about 10 nats
+    np.testing.assert_allclose(estimates["log_likelihood"], expected, atol=1e-5)
+
+
+def test_estimates_and_their_errors(linear_gaussian):
+    """Normal z-scores: each bound is exceeded with odds below 1e-4."""
+    lg = linear_gaussian(400, widened=1.5)
+    values, errors = lg.model.log_likelihood(lg.x, 500, seed=0, return_standard_error=True)
+    z = (values - lg.log_likelihood) / errors
+    assert abs(z.mean()) < 4 / np.sqrt(400)
+    assert abs((z**2).mean() - 1) < 4 * np.sqrt(2 / 400)
+    assert abs(z).max() < 5
+    assert errors.max() < 0.1
+
+
+def test_between_the_elbo_and_log_p(linear_gaussian):
+    """The gap of the ELBO is KL(q(z|x) || p(z|x)), log(1/s) + (s² - 1)/2 per dimension."""
+    lg = linear_gaussian(400, widened=2.0)
+    gap = 2 * (np.log(1 / 2) + 1.5)
+    few, many = (lg.model.log_likelihood(lg.x, n, seed=0) - lg.log_likelihood for n in (5, 500))
+    # Over 400 examples the means' standard errors are below 0.05 and 0.005: 5 of them
+    assert -gap + 0.25 < few.mean() < many.mean() - 0.1
+    assert abs(many.mean()) < 0.025

@@ -1,0 +1,90 @@
+"""The paper's estimator (App. D)."""
+
+import warnings
+
+import keras
+import numpy as np
+import pytest
+
+import keras_aevb as kv
+from keras_aevb.marginal_likelihood.posterior_density import likely_points
+
+
+@pytest.fixture(scope="module")
+def estimates(linear_gaussian):
+    lg = linear_gaussian(400)
+    values, errors = lg.model.log_likelihood(
+        lg.x, method="density", seed=0, return_standard_error=True
+    )
+    return values - lg.log_likelihood, errors
+
+
+def test_the_mean_reciprocal_weight_is_one_over_p(estimates):
+    """Four standard errors of the mean over 400 examples: odds of 1e-4."""
+    ratio = np.exp(-estimates[0])
+    error = ratio.std() / np.sqrt(400)
+    assert error < 0.02
+    assert abs(ratio.mean() - 1) < 4 * error
+
+
+def test_errors_are_of_the_right_size(estimates):
+    """The weights are skewed, so that z-scores are wider than normal ones, but not by much."""
+    error, standard_error = estimates
+    assert abs(np.median(error)) < 0.1
+    assert 0.05 < np.median(standard_error) < 0.2
+    assert 0.7 < np.median(abs(error / standard_error)) / 0.674 < 1.6  # 0.674: a normal's
+    assert (abs(error) < 3 * standard_error).mean() > 0.85
+
+
+def test_more_samples_are_more_precise(estimates, linear_gaussian):
+    lg = linear_gaussian(100)
+    values = lg.model.log_likelihood(lg.x, 200, "density", seed=0)
+    # Four times the samples and a better density: a spread of 0.08 in place of 0.14
+    assert (values - lg.log_likelihood).std() < 0.8 * estimates[0].std()
+
+
+def test_chains_start_where_the_posterior_is(linear_gaussian, noise):
+    """p(z) weighted by p(x|z) is p(z|x), up to the finite number of candidates."""
+    lg = linear_gaussian(100)
+    z = likely_points(lg.x, lg.model.prior.distribution(), lg.model.decode, 200, noise(0))
+    z = np.asarray(z)
+    assert z.shape == (200, 100, 2)
+    # 1000 candidates cover a posterior with some 10 to 50 points: means to a third of their sd
+    assert np.abs((z.mean(axis=0) - lg.means) / np.sqrt(lg.variances)).mean() < 0.35
+    assert 0.6 < (z.var(axis=0) / lg.variances).mean() < 1.4
+
+
+def test_unreliable_in_five_dimensions(make_model, x):
+    quick = kv.PosteriorDensity(4, 2, 2, 1)
+    four, five = (make_model(posterior=kv.DiagonalNormal(n)) for n in (4, 5))
+    for _ in range(2):  # at every call, not only at the first
+        with pytest.warns(UserWarning, match=r"below 5 latent.*of 5 dimensions") as caught:
+            five.log_likelihood(x, method=quick)
+        [warning] = [w for w in caught if w.category is UserWarning]
+        assert warning.filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        four.log_likelihood(x, method=quick)
+        five.log_likelihood(x, 2)
+
+
+def test_one_chain_has_no_held_out_samples():
+    with pytest.raises(ValueError, match=r"`num_chains` to be at least 2\. Received: 1"):
+        kv.PosteriorDensity(num_chains=1)
+
+
+def test_images_of_latents(linear_gaussian):
+    """z of shape [2, 1] is z of shape [2], to the digit."""
+    lg = linear_gaussian(100)
+    folded = kv.AEVB(
+        encoder=lg.model.encoder,
+        decoder=keras.Sequential([keras.layers.Flatten()]),
+        posterior=kv.DiagonalNormal((2, 1)),
+        likelihood=lg.model.likelihood,
+        seed=0,
+    )
+    for method in (kv.PosteriorDensity(20, 2, 10), kv.AnnealedImportanceSampling(2, 20)):
+        flat, image = (
+            model.log_likelihood(lg.x, method=method, seed=0) for model in (lg.model, folded)
+        )
+        np.testing.assert_allclose(flat, image, rtol=1e-4)  # float32 in another order

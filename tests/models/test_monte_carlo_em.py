@@ -1,0 +1,487 @@
+"""Monte Carlo EM: its chains have the posterior, its updates are EM's, and `fit` is Keras'."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_aevb as kv
+
+SCALE = 0.5  # σ of the linear-Gaussian models
+
+
+@pytest.fixture(scope="module")
+def x():
+    """Real-valued pixels, 12 examples: batches of 4 are all of one shape, and compile once."""
+    return np.random.default_rng(0).random((12, 6)).astype("float32")
+
+
+def make(prior=2, likelihood=None, decoder=None, updates_per_sample=1, seed=0, **settings):
+    """6 pixels, 2 latents, the same initial weights every time."""
+    keras.utils.set_random_seed(1)
+    return kv.MonteCarloEM(
+        keras.Sequential([keras.layers.Dense(4, "tanh")]) if decoder is None else decoder,
+        kv.Bernoulli(6) if likelihood is None else likelihood,
+        kv.StandardNormal(prior),
+        updates_per_sample=updates_per_sample,
+        seed=seed,
+        **settings,
+    )
+
+
+def make_linear(weights, regularizer=None, **settings):
+    """p(z) = N(0, I), p(x|z) = N(Wᵀz, σ²I) with W of shape [latents, pixels]."""
+    latents, pixels = weights.shape
+    dense = keras.layers.Dense(pixels, use_bias=False, kernel_regularizer=regularizer)
+    likelihood = kv.Normal(pixels, mean=keras.layers.Identity(), scale=SCALE)
+    model = make(latents, likelihood, keras.Sequential([dense]), **settings)
+    dense.kernel.assign(weights)
+    return model
+
+
+def posterior(weights, x):
+    """Mean of shape `[B, latents]` and covariance of p(z|x)."""
+    covariance = np.linalg.inv(np.eye(len(weights)) + weights @ weights.T / SCALE**2)
+    return x @ weights.T @ covariance / SCALE**2, covariance
+
+
+WEIGHTS = np.array([[0.8, -0.4, 0.3, 0.0, 0.5, -0.2], [0.1, 0.6, -0.5, 0.4, 0.2, 0.3]])
+
+
+def frozen(model, rate=0.0, **settings):
+    model.compile(keras.optimizers.SGD(rate), **settings)
+    return model
+
+
+def trained(model, x, batch_size=4, run_eagerly=False, steps_per_execution=1, **settings):
+    """History and final weights of two epochs in batches of 4, in the data's order."""
+    frozen(model, 0.1, run_eagerly=run_eagerly, steps_per_execution=steps_per_execution)
+    settings = {"batch_size": batch_size, "epochs": 2, "shuffle": False, "verbose": 0, **settings}
+    return model.fit(x, **settings).history, model.get_weights()
+
+
+# E: the chains
+
+
+def test_chains_have_the_posterior():
+    """1000 chains for each of three examples, with θ fixed; the batches are shuffled."""
+    model = frozen(make_linear(WEIGHTS, initial_step_size=0.5))
+    examples = np.random.default_rng(0).normal(size=(3, 6))
+    model.fit(np.repeat(examples, 1000, axis=0), batch_size=500, epochs=20, verbose=0)
+    mean, covariance = posterior(WEIGHTS, examples)
+    chains = model.chains.numpy().astype("float64").reshape(3, 1000, 2)
+    scale = np.diag(covariance) ** 0.5
+    # Five standard errors of 6 means, σ/√n, and of 9 covariances, at most σᵢσⱼ√(2/n): odds 9e-6.
+    np.testing.assert_allclose((chains.mean(1) - mean) / scale, 0, atol=5 / 1000**0.5)
+    for z in chains:
+        error = (np.cov(z.T) - covariance) / np.outer(scale, scale)
+        np.testing.assert_allclose(error, 0, atol=5 * (2 / 1000) ** 0.5)
+
+
+def test_chains_start_from_the_prior():
+    chains = make(n_train=5000).chains.numpy()
+    # Five standard errors of 2 means, 1/√n, and of 3 covariances, √(2/n): odds 3e-6.
+    np.testing.assert_allclose(chains.mean(0), 0, atol=5 / 5000**0.5)
+    np.testing.assert_allclose(np.cov(chains.T), np.eye(2), atol=5 * (2 / 5000) ** 0.5)
+
+
+def test_only_the_chains_of_the_batch_move(x):
+    model = frozen(make(n_train=12))
+    before = model.chains.numpy()
+    for chosen in ([2, 7, 11], [0, 2]):
+        model.train_on_batch(x[chosen], np.array(chosen))
+        moved = np.any(model.chains.numpy() != before, axis=1)
+        np.testing.assert_array_equal(np.flatnonzero(moved), sorted(chosen))
+        before = model.chains.numpy()
+
+
+def test_an_example_that_a_batch_holds_twice(x):
+    """Both start where the chain is, and the chain goes where the last one goes."""
+    once, twice = frozen(make(n_train=12)), frozen(make(n_train=12))
+    start = once.chains.numpy()
+    start[5] = start[3]
+    once.chains.assign(start)
+    once.train_on_batch(x[[3, 3, 1]], np.array([3, 5, 1]))
+    twice.train_on_batch(x[[3, 3, 1]], np.array([3, 3, 1]))
+    assert np.all(once.chains[3] != once.chains[5])
+    # One program, the same noise: equal to rounding.
+    np.testing.assert_allclose(twice.chains[3], once.chains[5], rtol=1e-6)
+    np.testing.assert_allclose(twice.chains[1], once.chains[1], rtol=1e-6)
+    received, expected = twice.get_metrics_result(), once.get_metrics_result()
+    np.testing.assert_allclose(received["log_joint"], expected["log_joint"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("initial_step_size", [0.02, 8.0])
+def test_step_size_adapts_to_the_acceptance_rate(initial_step_size):
+    model = make_linear(WEIGHTS, initial_step_size=initial_step_size)
+    x = np.random.default_rng(0).normal(size=(500, 6))
+    history = frozen(model).fit(x, batch_size=50, epochs=30, verbose=0).history
+    # The first batch has ε itself; from one to the next it changes by 2 %.
+    bound = 1.02**9
+    assert initial_step_size / bound < history["hmc_step_size"][0] < initial_step_size * bound
+    # Means over 50 batches of 40 acceptances, whose ε swings by 2 % around its goal.
+    assert abs(np.mean(history["acceptance_rate"][-5:]) - 0.9) < 0.03
+
+
+def test_logs_show_the_step_size_that_was_used(x):
+    model = frozen(make(initial_step_size=0.25))
+    logs = model.fit(x, batch_size=12, verbose=0).history
+    assert logs["hmc_step_size"] == [0.25]
+    factor = 1.02 if logs["acceptance_rate"][0] > 0.9 else 1 / 1.02
+    np.testing.assert_allclose(model.hmc_step_size.numpy(), 0.25 * factor, rtol=1e-6)  # float32
+
+
+# M: the updates
+
+
+@pytest.mark.parametrize("updates", [1, 5])
+def test_updates_ascend_log_p_at_the_new_z(updates):
+    """Gradient steps on -mean(w · log p(x, z)) + λ|W|² by hand; the log is their mean loss."""
+    rate, penalty = 0.05, 0.1
+    rng = np.random.default_rng(0)
+    x, sample_weight = rng.normal(size=(7, 6)), rng.random(7)
+    regularizer = keras.regularizers.L2(penalty)
+    model = make_linear(WEIGHTS, regularizer, updates_per_sample=updates)
+    frozen(model, rate)
+    logs = model.fit(x, sample_weight=sample_weight, batch_size=7, shuffle=False, verbose=0).history
+    assert int(model.optimizer.iterations) == updates
+
+    z, weights = model.chains.numpy().astype("float64"), WEIGHTS.copy()
+    losses, log_joints, reconstructions = [], [], []
+    for _ in range(updates):
+        residual = x - z @ weights
+        reconstruction = -0.5 * np.sum(
+            residual**2 / SCALE**2 + np.log(2 * np.pi * SCALE**2), axis=1
+        )
+        log_joint = reconstruction - 0.5 * np.sum(z**2 + np.log(2 * np.pi), axis=1)
+        losses.append(-np.mean(sample_weight * log_joint) + penalty * np.sum(weights**2))
+        log_joints.append(np.average(log_joint, weights=sample_weight))
+        reconstructions.append(np.average(reconstruction, weights=sample_weight))
+        gradient = -z.T @ (sample_weight[:, None] * residual) / SCALE**2 / 7
+        weights -= rate * (gradient + 2 * penalty * weights)
+    # float32, up to five steps
+    np.testing.assert_allclose(model.decoder.get_weights()[0], weights, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(logs["loss"], np.mean(losses), rtol=1e-5)
+    np.testing.assert_allclose(logs["log_joint"], np.mean(log_joints), rtol=1e-5)
+    np.testing.assert_allclose(logs["reconstruction"], np.mean(reconstructions), rtol=1e-5)
+
+
+def test_chains_move_before_the_weights(x):
+    """The first transition's z does not depend on the updates that follow it."""
+    still, moving = frozen(make()), frozen(make(), rate=1.0)
+    for model in (still, moving):
+        model.fit(x, batch_size=12, shuffle=False, verbose=0)
+    # One z from two programs
+    np.testing.assert_allclose(still.chains.numpy(), moving.chains.numpy(), rtol=1e-5, atol=1e-6)
+    assert np.any(still.decoder.get_weights()[0] != moving.decoder.get_weights()[0])
+
+
+@pytest.mark.parametrize("batch_size", [800, 200])
+def test_factor_analysis_by_maximum_likelihood(batch_size):
+    """With one factor and σ known, w = u √(λ - σ²), λ and u of the largest eigenvalue of XᵀX/N."""
+    w = np.array([[0.9, -0.6, 0.3]])
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(800, 1)) @ w + SCALE * rng.normal(size=(800, 3))
+    values, vectors = np.linalg.eigh(x.T @ x / 800)
+    expected = vectors[:, -1] * (values[-1] - SCALE**2) ** 0.5
+
+    model = frozen(make_linear(0.1 * w, initial_step_size=0.3), rate=0.02 * batch_size / 800)
+    tail = []
+    average = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: tail.append(model.decoder.get_weights()[0][0])
+    )
+    model.fit(x, batch_size=batch_size, epochs=120, callbacks=[average], verbose=0)
+    received = np.mean(tail[-60:], axis=0)
+    received *= np.sign(received @ expected)
+    # z is drawn anew each time: the mean of 60 correlated weights moves by about 0.005.
+    np.testing.assert_allclose(received, expected, atol=0.02)
+
+
+# Examples and their chains
+
+
+class Batches(keras.utils.PyDataset):
+    def __init__(self, x):
+        super().__init__()
+        self.x = x
+
+    def __len__(self):
+        return len(self.x) // 4
+
+    def __getitem__(self, i):
+        index = np.arange(4 * i, 4 * i + 4)
+        return self.x[index], index
+
+
+def as_tf_dataset(x):
+    tf = pytest.importorskip("tensorflow")
+    return tf.data.Dataset.from_tensor_slices((x, np.arange(len(x)))).batch(4)
+
+
+def as_generator(x):
+    for i in itertools.islice(itertools.cycle(range(3)), 6):  # epochs
+        yield Batches(x)[i]
+
+
+def as_torch_loader(x):
+    torch = pytest.importorskip("torch")
+    data = torch.utils.data.TensorDataset(torch.from_numpy(x), torch.arange(len(x)))
+    return torch.utils.data.DataLoader(data, batch_size=4)
+
+
+def assert_same(run, other):
+    """The same program on the same numbers: no tolerance."""
+    (history, state), (other_history, other_state) = run, other
+    assert history == other_history
+    for a, b in zip(state, other_state):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.fixture(scope="module")
+def from_arrays(x):
+    return trained(make(), x)
+
+
+@pytest.mark.parametrize("convert", [Batches, as_tf_dataset, as_generator, as_torch_loader])
+def test_streams_train_like_arrays(convert, from_arrays, x):
+    settings = {"batch_size": None, "steps_per_epoch": 3 if convert is as_generator else None}
+    assert_same(trained(make(n_train=12), convert(x), **settings), from_arrays)
+
+
+def test_labels_of_arrays_are_ignored(from_arrays, x):
+    assert_same(trained(make(n_train=12), x, y=np.zeros(12)), from_arrays)
+
+
+def test_a_stream_needs_n_train(x):
+    with pytest.raises(ValueError, match=r"MonteCarloEM\(\.\.\., n_train=\.\.\.\)"):
+        frozen(make()).fit(Batches(x), verbose=0)
+
+
+def test_a_stream_needs_indices(x):
+    tf = pytest.importorskip("tensorflow")
+    stream = tf.data.Dataset.from_tensor_slices((x,)).batch(4)
+    with pytest.raises(ValueError, match="to yield \\(x, index of each example\\)"):
+        frozen(make(n_train=12)).fit(stream, verbose=0)
+
+
+def test_another_training_set_needs_new_chains(x):
+    model = frozen(make(n_train=12))
+    with pytest.raises(ValueError, match=r"Expected 12 examples.*Received: 8") as error:
+        model.fit(x[:8], verbose=0)
+    assert "MonteCarloEM(model.decoder, model.likelihood, model.prior)" in str(error.value)
+    other = frozen(kv.MonteCarloEM(model.decoder, model.likelihood, model.prior))
+    other.fit(x[:8], verbose=0)
+    assert other.chains.shape == (8, 2)
+
+
+def test_class_weights_are_refused(x):
+    with pytest.raises(ValueError, match="`sample_weight`"):
+        frozen(make()).fit(x, np.zeros(12), class_weight={0: 2.0}, verbose=0)
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        *itertools.product(["num_leapfrog_steps", "updates_per_sample", "n_train"], [0, 1.5, "1"]),
+        *itertools.product(["initial_step_size"], [0, -0.1, "1", None, float("nan")]),
+    ],
+)
+def test_settings_must_be_positive(name, value):
+    with pytest.raises(ValueError, match=f"`{name}` to be a positive") as error:
+        make(**{name: value})
+    assert repr(value) in str(error.value)
+
+
+# Evaluation
+
+
+def test_evaluation_samples_the_posterior():
+    """E[log p(x, z)] over p(z|x) in closed form, from new chains at the current step size."""
+    x = np.random.default_rng(0).normal(size=(2000, 6))
+    # 10 leapfrog steps of 0.2 are no full period of any direction: 10 transitions mix well.
+    model = frozen(make_linear(WEIGHTS, initial_step_size=0.2, n_train=7))
+    before = [v.numpy() for v in (*model.trainable_variables, model.chains, model.hmc_step_size)]
+    logs = model.evaluate(x, batch_size=1000, verbose=0, return_dict=True)
+    after = [v.numpy() for v in (*model.trainable_variables, model.chains, model.hmc_step_size)]
+    for a, b in zip(before, after):
+        np.testing.assert_array_equal(a, b)
+    mean, covariance = posterior(WEIGHTS, x)
+    residual = np.sum((x - mean @ WEIGHTS) ** 2, axis=1)
+    residual = residual + np.trace(WEIGHTS.T @ covariance @ WEIGHTS)
+    reconstruction = -0.5 * residual / SCALE**2 - 3 * np.log(2 * np.pi * SCALE**2)
+    squares = np.sum(mean**2, axis=1) + np.trace(covariance)
+    log_joint = reconstruction - 0.5 * squares - np.log(2 * np.pi)
+    # Given x, log p(x, z) has variance 1 (half a χ² of 2 degrees) and log p(x|z) less than 2:
+    # five standard errors over 2000 examples, odds 1e-6.
+    np.testing.assert_allclose(logs["log_joint"], log_joint.mean(), atol=5 / 2000**0.5)
+    np.testing.assert_allclose(
+        logs["reconstruction"], reconstruction.mean(), atol=5 * (2 / 2000) ** 0.5
+    )
+    np.testing.assert_allclose(logs["loss"], -logs["log_joint"], rtol=1e-5)  # float32
+    np.testing.assert_allclose(logs["hmc_step_size"], 0.2, rtol=1e-6)
+    assert 0.9 < logs["acceptance_rate"] < 1
+
+
+def test_validation(x):
+    """Its terms have names of their own, and callbacks know which of them are to rise."""
+    stop = keras.callbacks.EarlyStopping(monitor="val_log_joint", patience=0)
+    history, _ = trained(make(), x, validation_data=(x[:4], None), callbacks=[stop])
+    terms = {"loss", "log_joint", "reconstruction", "acceptance_rate", "hmc_step_size"}
+    assert set(history) == terms | {f"val_{name}" for name in terms}
+    assert stop.mode == "max"
+
+
+def test_a_validation_split_has_chains_that_rest(x):
+    model = frozen(make())
+    model.fit(x, batch_size=4, validation_split=1 / 3, verbose=0)
+    moved = np.any(model.chains.numpy() != make(n_train=12).chains.numpy(), axis=1)
+    np.testing.assert_array_equal(moved, np.arange(12) < 8)
+
+
+# Layers
+
+
+class AddsThree(keras.layers.Layer):
+    def call(self, x):
+        self.add_loss(3.0 * ops.mean(ops.ones_like(x)))
+        return x
+
+
+def test_penalties_that_layers_add_are_in_the_loss(x):
+    """Once, although the transitions run the decoder too."""
+    decoder = keras.Sequential([AddsThree(), keras.layers.Dense(5)])
+    model = frozen(make(decoder=decoder))
+    logs = model.fit(x, batch_size=12, verbose=0, validation_data=(x, None)).history
+    for prefix in ("", "val_"):
+        penalty = logs[f"{prefix}loss"][0] + logs[f"{prefix}log_joint"][0]
+        np.testing.assert_allclose(penalty, 3, rtol=1e-5)  # float32
+
+
+def test_layers_are_in_training_mode_for_updates_alone(x):
+    layer = keras.layers.BatchNormalization(momentum=0.75)
+    decoder = keras.Sequential([layer, keras.layers.Dense(5), keras.layers.Dropout(0.5)])
+    model = frozen(make(decoder=decoder, updates_per_sample=5))
+    model.evaluate(x, batch_size=12, verbose=0)
+    model.fit(x, batch_size=12, verbose=0)
+    mean = model.chains.numpy().mean(0)
+    # Five updates at one z; float32
+    np.testing.assert_allclose(layer.moving_mean.numpy(), (1 - 0.75**5) * mean, rtol=1e-4)
+
+
+def test_images_and_maps_of_z(x):
+    decoder = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(4, "tanh")])
+    model = frozen(make((1, 2), kv.Bernoulli((2, 3, 1)), decoder), rate=0.1)
+    model.fit(x.reshape(12, 2, 3, 1), batch_size=4, verbose=0)
+    assert model.chains.shape == (12, 1, 2)
+    assert model.sample(4).shape == (4, 2, 3, 1)
+
+
+def test_mixed_precision(mixed_float16, x):
+    model = make(likelihood=kv.Normal(6))
+    assert (model.hmc_step_size.dtype, model.compute_dtype) == ("float32", "float16")
+    history, _ = trained(model, x)
+    assert model.chains.dtype == "float32"
+    assert np.all(np.isfinite(history["loss"]))
+
+
+# Prediction, saving, reproducibility
+
+
+def test_there_is_nothing_to_predict_with(x):
+    model = frozen(make())
+    for predict in (model, model.predict):
+        with pytest.raises(NotImplementedError, match="no recognition model"):
+            predict(x)
+
+
+def test_the_seed_fixes_the_results(from_arrays, x):
+    assert_same(trained(make(), x), from_arrays)
+    assert trained(make(seed=1), x)[0] != from_arrays[0]
+
+
+def test_ways_to_run_train_alike(from_arrays, x):
+    history, weights = from_arrays
+    for mode in ({"run_eagerly": True}, {"steps_per_execution": 2}):
+        other_history, other_weights = trained(make(), x, **mode)
+        # Six transitions and updates in another order of float32 operations.
+        for name in history:
+            np.testing.assert_allclose(other_history[name], history[name], rtol=1e-4)
+        for a, b in zip(other_weights, weights):
+            np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+
+
+def test_a_loaded_model_goes_on(x, tmp_path):
+    model = make(num_leapfrog_steps=3, updates_per_sample=2, initial_step_size=0.3)
+    frozen(model, 0.1).fit(x, batch_size=4, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    config = loaded.get_config()
+    names = ["num_leapfrog_steps", "updates_per_sample", "initial_step_size", "n_train"]
+    assert [config[name] for name in names] == [3, 2, 0.3, 12]
+    for a, b in zip(loaded.get_weights(), model.get_weights()):
+        np.testing.assert_array_equal(a, b)
+    assert loaded.hmc_step_size.numpy() != 0.3
+    np.testing.assert_array_equal(loaded.sample(5, seed=0), model.sample(5, seed=0))
+    # Keras leaves the seed's state out of the file.
+    loaded.seed_generator.state.assign(model.seed_generator.state)
+    logs = [m.fit(x, batch_size=4, shuffle=False, verbose=0).history for m in (loaded, model)]
+    assert logs[0] == logs[1]
+    np.testing.assert_array_equal(loaded.chains.numpy(), model.chains.numpy())
+
+
+def test_chains_may_start_late(x, tmp_path):
+    """After `evaluate` compiled programs without them, and after loading."""
+    model = frozen(make())
+    model.evaluate(x, verbose=0)
+    model.save(tmp_path / "model.keras")
+    for late in (model, keras.saving.load_model(tmp_path / "model.keras")):
+        assert late.get_config()["n_train"] is None
+        late.fit(x, batch_size=4, verbose=0)
+        assert late.chains.shape == (12, 2)
+    model.evaluate(x, verbose=0)
+
+
+def test_on_jax_replicas_train_in_one_program():
+    """`train_step` is pure: `vmap` over stacked models and `scan` over steps equal `fit`."""
+    if keras.backend.backend() != "jax":
+        pytest.skip("only JAX' train_step is a function of its state")
+    import jax
+
+    x = np.random.default_rng(0).random((60, 12), dtype="float32")
+    batches = x.reshape(3, 20, 12), np.arange(60).reshape(3, 20)
+
+    def build(seed, rate):
+        parts = kv.networks.bernoulli_mlp(12, 2, 6, 100, seed=seed, recognition=False)
+        model = kv.MonteCarloEM(**parts, n_train=60, updates_per_sample=2, seed=seed)
+        model.compile(keras.optimizers.Adagrad(rate))
+        return model
+
+    def state(model):
+        groups = (
+            model.trainable_variables,
+            model.non_trainable_variables,
+            model.optimizer.variables,
+            model.metrics_variables,
+        )
+        return tuple([v.value for v in group] for group in groups)
+
+    models = [build(0, 0.01), build(1, 0.05)]
+    stacked = jax.tree.map(lambda *values: jax.numpy.stack(values), *map(state, models))
+    before = jax.tree.map(np.array, state(models[0]))
+
+    def epoch(state):
+        return jax.lax.scan(lambda s, data: models[0].train_step(s, data)[::-1], state, batches)
+
+    replicas, logs = jax.jit(jax.vmap(epoch))(stacked)
+    for ours, theirs in zip(jax.tree.leaves(before), jax.tree.leaves(state(models[0]))):
+        np.testing.assert_array_equal(ours, theirs)
+    for i, model in enumerate(models):
+        history = model.fit(x, batch_size=20, shuffle=False, verbose=0).history
+        # float32 sums in another order; three transitions, six updates
+        for name in history:
+            np.testing.assert_allclose(logs[name][i, -1], history[name][0], rtol=1e-5)
+        for values, group in zip(replicas[:2], state(model)[:2]):
+            for value, variable in zip(values, group):
+                np.testing.assert_allclose(value[i], variable, rtol=1e-4, atol=1e-6)

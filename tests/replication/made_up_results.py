@@ -1,0 +1,108 @@
+"""A folder of results made up for the tests of claims, `verify` and the report."""
+
+import json
+import math
+
+import made_up
+
+from replication.figures.gradient_variance import FILE
+from replication.paper import paper_curve, paper_value
+from replication.protocols import figure2_experiment, figure3_experiment
+
+GRID = [int(m * 10**k) for k in range(3, 8) for m in (10, 12.5, 16, 20, 25, 32, 40, 50, 63, 80)]
+BOUND_SEM = {"mnist": 0.3, "frey": 10.0}
+SESSION = {
+    "command": "python -m replication figure2",
+    "commit": "0123456789abcdef",
+    "started": "2026-01-01T00:00:00+00:00",
+    "backend": "jax",
+    "device": "cpu:0",
+    "machine": "Abacus, 2 cores",
+    "python": "3.11.7",
+    "versions": {"keras": "3.15.1", "jax": "0.6.2"},
+    "samples_from": 0,
+}
+
+
+def counts(end):
+    return [s for s in GRID if s < end] + [end]
+
+
+def like_paper(figure, experiment, samples, split):
+    """The paper's curve, and a steep line before it enters the paper's panel."""
+    e = experiment
+    place = (figure, e.dataset, e.algorithm, e.latent_dim, split, e.n_train)
+    value = paper_value(*place, at=samples)
+    if value is not None:
+        return value
+    first, values = paper_curve(*place)
+    if samples > first[0]:
+        return float(values[-1])
+    return float(values[0]) - 30 * math.log10(first[0] / samples)
+
+
+def write_bounds(results, experiment, end, offset=0.0, sem=None, gap=0.0, **session):
+    """A run of figure 2 that is the paper's curve, moved by `offset`, and in training by `gap`."""
+    sem = BOUND_SEM.get(experiment.dataset, 0.3) if sem is None else sem
+
+    def metrics(samples):
+        found = {}
+        for split in ("train", "test"):
+            value = like_paper(2, experiment, samples, split) if samples else -2000.0
+            value += offset + gap * (split == "train")
+            found |= {f"{split}_elbo": value, f"{split}_sem": sem}
+        return found
+
+    _write(results, experiment, {s: metrics(s) for s in [0, *counts(end)]}, session)
+
+
+def write_likelihoods(results, experiment, end, offset=0.0, error=0.05):
+    """A run of figure 3 that is the paper's curve, moved by `offset`."""
+
+    def metrics(samples):
+        found = {}
+        for split in ("train", "test"):
+            value = like_paper(3, experiment, samples, split) if samples else -2000.0
+            found |= {f"{split}_density": value + offset, f"{split}_density_error": error}
+        return found
+
+    _write(results, experiment, {s: metrics(s) for s in [0, *counts(end)]}, {})
+
+
+def write_panel(results, dataset, latent_dim, end, **offsets):
+    """AEVB and wake-sleep in one panel of figure 2; `wake_sleep` moves the latter."""
+    for algorithm, offset in (("aevb", 0.0), ("wake-sleep", offsets.pop("wake_sleep", 0.0))):
+        experiment = figure2_experiment(dataset, algorithm, latent_dim, 0.01)
+        write_bounds(results, experiment, end, offset, **offsets)
+
+
+def write_figure3(results, n_train, end, **offsets):
+    """The three algorithms with one N_train of figure 3, moved by `offsets`."""
+    for algorithm in ("aevb", "wake-sleep", "mcem"):
+        experiment = figure3_experiment("mnist", algorithm, n_train, 0.02)
+        offset = offsets.get(algorithm.replace("-", "_"), 0.0)
+        write_likelihoods(results, experiment, end, offset)
+
+
+def write_variances(results, experiment, **variances):
+    """The gradient variances of a run that is there, with a standard error of 1 %."""
+    rows = [
+        {
+            "samples": 1_000_000,
+            "parameters": "phi",
+            "estimator": estimator.replace("_", " "),
+            "num_repeats": 100,
+            "variance": variance,
+            "standard_error": variance / 100,
+        }
+        for estimator, variance in variances.items()
+    ]
+    path = results / "runs" / experiment.id / FILE
+    path.write_text(json.dumps({"samples": 1_000_000, "variances": rows}))
+
+
+def _write(results, experiment, metrics, session):
+    made_up.write_run(results, experiment, metrics)
+    path = results / "runs" / experiment.id / "run.json"
+    sessions = [{**SESSION, **session, "samples_to": max(metrics)}]
+    path.write_text(json.dumps({**json.loads(path.read_text()), "sessions": sessions}))

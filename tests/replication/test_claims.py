@@ -1,0 +1,229 @@
+"""Verdicts on the paper's claims, from results made up for them."""
+
+import itertools
+
+import pytest
+from made_up import write_run
+from made_up_results import (
+    write_bounds,
+    write_figure3,
+    write_panel,
+    write_variances,
+)
+
+from replication import claims
+from replication.claims import Evidence, Verdict
+from replication.claims.bounds import PANELS, overfitting_shows
+from replication.claims.claim import combined
+from replication.claims.estimate import Estimate, at, gain
+from replication.claims.rules import ahead, not_below, within
+from replication.protocols import figure2_experiment
+
+YES, PARTLY, NO, SMALL = Verdict
+
+
+@pytest.fixture
+def judge(tmp_path):
+    """judge(): the judgements on the runs below tmp_path, by the claims' order."""
+    return lambda: claims.judge(Evidence(tmp_path))
+
+
+def estimate(value, error=1.0):
+    return Estimate(value, error, "examples")
+
+
+def part(judgement, name):
+    return next(f for f in judgement.findings if name in f.part)
+
+
+def test_a_difference_counts_beyond_three_standard_errors():
+    assert [ahead(estimate(v)) for v in (3.1, 2.9, 0.0, -2.9, -3.1)] == [
+        YES,
+        SMALL,
+        SMALL,
+        SMALL,
+        NO,
+    ]
+    assert ahead(estimate(0.1, 0.0)) is YES
+    assert ahead(estimate(1.0, float("nan"))) is SMALL
+    # A nat is allowed, or three standard errors; errors of more than 2/3 nat hide two nats.
+    assert [not_below(estimate(v, 0.1)) for v in (5.0, -0.9, -1.1)] == [YES, YES, NO]
+    assert [not_below(estimate(v, 0.6)) for v in (-1.7, -1.9)] == [YES, NO]
+    assert not_below(estimate(5.0, 0.7)) is SMALL
+    assert [within(estimate(v, 0.1)) for v in (0.9, -0.9, 1.1, -1.1)] == [YES, YES, NO, NO]
+    assert within(estimate(0.0, 0.7)) is SMALL
+
+
+def test_the_verdict_on_a_whole():
+    for pair in itertools.product(Verdict, repeat=2):
+        kinds = set(pair)
+        if len(kinds) == 1:
+            expected = pair[0]
+        elif kinds == {NO, SMALL}:
+            expected = NO
+        else:
+            expected = PARTLY
+        assert combined(pair) is expected
+
+
+def test_the_papers_own_curves_replicate_the_paper(tmp_path, judge):
+    for dataset, latent_dim in PANELS:
+        write_panel(tmp_path, dataset, latent_dim, end=100_000_000)
+    for n_train in (1000, 50_000):
+        write_figure3(tmp_path, n_train, end=60_000_000)
+    faster, superfluous, likelihood, gradients, _ = judge()
+    assert [j.verdict for j in (faster, superfluous, likelihood)] == [YES] * 3
+    assert len(faster.findings) == 9
+    assert all(f.verdict is YES for f in faster.findings)
+    assert gradients.verdict is SMALL and gradients.findings[0].note == "not run"
+
+
+def test_short_runs_show_a_lead_but_not_the_end(tmp_path, judge):
+    write_panel(tmp_path, "mnist", 20, end=1_000_000)
+    faster = judge()[0]
+    panel = part(faster, "MNIST, N_z = 20")
+    gained, lead = panel.numbers
+    # The paper at 10⁶: −124.2 and −130.8; its wake-sleep gains more than that from 5·10⁵ on.
+    assert lead.estimate.value == pytest.approx(6.6, abs=0.1)
+    assert lead.estimate.error == pytest.approx(0.3 * 2**0.5)
+    assert gained.estimate.value > lead.estimate.value
+    assert panel.verdict is PARTLY
+    others = [f for f in faster.findings if f is not panel]
+    assert {f.note for f in others} == {"not run, or diverged: AEVB, Wake-sleep"}
+    assert faster.verdict is PARTLY
+
+
+def test_a_panel_below_a_million_samples_is_too_short(tmp_path, judge):
+    write_panel(tmp_path, "mnist", 20, end=500_000)
+    panel = part(judge()[0], "MNIST, N_z = 20")
+    assert (panel.verdict, panel.numbers) == (SMALL, ())
+    assert "500,000" in panel.note
+
+
+@pytest.mark.parametrize(("wake_sleep", "verdict"), [(20.0, NO), (-40.0, YES)])
+def test_wake_sleep_ahead_and_far_behind(tmp_path, judge, wake_sleep, verdict):
+    write_panel(tmp_path, "mnist", 20, end=1_000_000, wake_sleep=wake_sleep)
+    assert part(judge()[0], "MNIST, N_z = 20").verdict is verdict
+
+
+def test_large_errors_decide_nothing(tmp_path, judge):
+    for latent_dim in (20, 200):
+        write_panel(tmp_path, "mnist", latent_dim, end=100_000_000, sem=5.0)
+    faster, superfluous, *_ = judge()
+    assert part(faster, "MNIST, N_z = 200").verdict is SMALL
+    assert superfluous.verdict is SMALL
+
+
+def test_errors_are_over_seeds_where_there_are_several(tmp_path):
+    for seed, offset in enumerate((-1.0, 0.0, 4.0)):
+        experiment = figure2_experiment("mnist", "aevb", 20, 0.01, seed)
+        write_bounds(tmp_path, experiment, 2_000_000 if seed else 4_000_000, offset)
+    curve = Evidence(tmp_path).figure2("mnist", 20, "aevb")
+    paper = curve.paper(1_000_000, "test")
+    several, single = at(curve, 1_000_000, "test"), at(curve, 4_000_000, "test")
+    # Variance of −1, 0, 4: 7. Standard error √(7/3).
+    assert several == Estimate(pytest.approx(paper + 1), pytest.approx((7 / 3) ** 0.5), "3 seeds")
+    assert (single.error, single.over) == (0.3, "examples")
+    # The last doubling compares the longest seed with itself.
+    alone = curve.paper(4_000_000, "test") - curve.paper(2_000_000, "test")
+    assert gain(curve, 4_000_000, "test").value == pytest.approx(alone)
+
+
+def test_the_chosen_step_size_is_judged(tmp_path):
+    # Training bounds after the pilot of 10⁵ samples choose the better one, which is 0.02 here.
+    for step_size, offset in ((0.01, 0.0), (0.02, 5.0)):
+        experiment = figure2_experiment("mnist", "aevb", 20, step_size)
+        write_bounds(tmp_path, experiment, 2_000_000, offset)
+    assert Evidence(tmp_path).figure2("mnist", 20, "aevb").step_size == 0.02
+
+
+def test_without_a_choice_between_two_step_sizes_nothing_is_judged(tmp_path):
+    for step_size in (0.03, 0.04):
+        write_bounds(tmp_path, figure2_experiment("mnist", "aevb", 20, step_size), 2_000_000)
+        curve = Evidence(tmp_path).figure2("mnist", 20, "aevb")
+        assert (curve is None) == (step_size == 0.04)
+
+
+def test_overfitting_can_show_where_the_papers_curves_have_parted():
+    # Read off the curves: half a nat apart at 10⁷, and 0.1 at 5·10⁶.
+    assert 5_000_000 < overfitting_shows() < 10_000_000
+
+
+@pytest.mark.parametrize(
+    ("loss", "gap", "verdicts"),
+    [(0.0, 0.0, [YES, YES]), (3.0, 0.0, [NO, YES]), (0.0, 3.0, [YES, NO]), (-3, -3, [YES, YES])],
+)
+def test_superfluous_latents(tmp_path, judge, loss, gap, verdicts):
+    few, many = (figure2_experiment("mnist", "aevb", n, 0.01) for n in (20, 200))
+    write_bounds(tmp_path, few, 10_000_000)
+    write_bounds(tmp_path, many, 10_000_000, offset=-loss, gap=gap)
+    assert [f.verdict for f in judge()[1].findings] == verdicts
+
+
+@pytest.mark.parametrize(
+    ("offsets", "name", "verdict"),
+    [
+        ({"mcem": -3.0}, "MCEM reaches AEVB", NO),
+        ({"mcem": -0.5}, "MCEM reaches AEVB", YES),
+        ({"wake_sleep": 30.0}, "wake-sleep stays below", NO),
+    ],
+)
+def test_few_images(tmp_path, judge, offsets, name, verdict):
+    write_figure3(tmp_path, 1000, end=60_000_000, **offsets)
+    assert part(judge()[2], name).verdict is verdict
+
+
+def test_too_early_to_say_that_monte_carlo_em_arrives(tmp_path, judge):
+    write_figure3(tmp_path, 1000, end=10_000_000, mcem=3.9)  # the paper's are 3.9 apart there
+    assert part(judge()[2], "MCEM reaches AEVB").verdict is SMALL
+
+
+@pytest.mark.parametrize(("mcem", "verdict"), [(0.0, YES), (9.0, PARTLY), (30.0, NO)])
+def test_many_images(tmp_path, judge, mcem, verdict):
+    # The paper ends 17.7 behind AEVB and 11.6 behind wake-sleep.
+    write_figure3(tmp_path, 50_000, end=60_000_000, mcem=mcem)
+    assert part(judge()[2], "MCEM is far behind").verdict is verdict
+    assert part(judge()[2], "AEVB is ahead").verdict is YES
+
+
+@pytest.mark.parametrize(
+    ("variances", "verdicts"),
+    [
+        ({"A": 1.5, "B": 1.0, "score_function": 300.0}, [YES, YES, YES]),
+        ({"A": 1.5, "B": 1.0, "score_function": 12.0}, [YES, NO, YES]),
+        ({"A": 0.9, "B": 1.0, "score_function": 300.0}, [NO, YES, YES]),
+        ({"A": 1.02, "B": 1.0, "score_function": 300.0}, [SMALL, YES, YES]),
+    ],
+)
+def test_gradients(tmp_path, judge, variances, verdicts):
+    experiment = figure2_experiment("mnist", "aevb", 20, 0.01)
+    write_bounds(tmp_path, experiment, 1_000_000)
+    write_variances(tmp_path, experiment, **variances)
+    gradients = judge()[3]
+    assert [f.verdict for f in gradients.findings] == verdicts
+    ratio = gradients.findings[0].numbers[0].estimate
+    assert ratio.value == pytest.approx(variances["A"])
+    assert ratio.error == pytest.approx(variances["A"] * 0.01 * 2**0.5)
+
+
+def test_cost_by_machine(tmp_path, judge):
+    # `made_up` takes a second for 10⁴ samples: 5/3 minutes for a million.
+    for seed in (0, 1):
+        experiment = figure2_experiment("mnist", "aevb", 20, 0.01, seed)
+        write_bounds(tmp_path, experiment, 1_000_000, machine=f"Abacus {seed}")
+    one, two = judge()[4].findings
+    assert (one.part, two.part) == ("Abacus 0 (cpu:0), jax", "Abacus 1 (cpu:0), jax")
+    assert one.numbers[0].estimate == Estimate(pytest.approx(5 / 3), 0.0, "1 runs")
+    assert one.verdict is YES
+
+
+def test_the_digits_decide_nothing_about_the_paper(tmp_path, judge):
+    experiment = figure2_experiment("digits", "aevb", 2, 0.01)
+    write_run(tmp_path, experiment, {s: {"train_elbo": -9.0, "test_elbo": -9.0} for s in (0, 100)})
+    assert {j.verdict for j in judge()} == {SMALL}
+
+
+def test_every_claim_has_a_rule_for_readers():
+    assert len(claims.CLAIMS) == len({claim.name for claim in claims.CLAIMS}) == 5
+    for claim in claims.CLAIMS:
+        assert "eplicated" in claim.rule or "budget is too small" in claim.rule

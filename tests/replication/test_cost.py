@@ -1,0 +1,126 @@
+"""The table of cost, from run folders made up for it."""
+
+import csv
+import dataclasses
+import json
+
+import pytest
+
+from replication.errors import ReplicationError
+from replication.experiment import Experiment
+from replication.figures import cost
+from replication.records import Point, write_atomically, write_points
+
+MNIST = Experiment("mnist", "aevb", 20, 0.01)
+
+
+def write_run(results, experiment, seconds, started="10:00", backend="jax", machine="a CPU"):
+    """A run folder from {samples: seconds}."""
+    folder = results / "runs" / experiment.id
+    folder.mkdir(parents=True)
+    session = {
+        "machine": machine,
+        "device": "cpu:0",
+        "backend": backend,
+        "started": f"2026-01-01T{started}:00+00:00",
+        "samples_from": 0,
+        "samples_to": max(seconds),
+    }
+    info = {"experiment": dataclasses.asdict(experiment), "sessions": [session]}
+    write_atomically(folder / "run.json", json.dumps(info))
+    points = [Point(n, {"train_elbo": -1.0, "test_elbo": -1.0}, s) for n, s in seconds.items()]
+    write_points(folder, points)
+
+
+def read_csv(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_row_by_hand(tmp_path):
+    # 1000, 20 000 (too short to tell) and 4000 samples a second; 100 000 in 33 seconds.
+    write_run(tmp_path, MNIST, {0: 0.0, 10_000: 10.0, 20_000: 10.5, 100_000: 33.0})
+    (row,) = cost.rows(tmp_path)
+    assert row.machine == "a CPU (cpu:0), jax"
+    assert (row.runs, row.shared, row.samples, row.seconds) == (1, 0, 100_000, 33.0)
+    assert row.rate == pytest.approx(100_000 / 33)
+    assert row.minutes_per_million == pytest.approx(330 / 60)
+    assert row.fastest == pytest.approx(80_000 / 22.5)
+    # 4.1 MFLOP for each of them
+    assert row.gflop_per_second == pytest.approx(80_000 / 22.5 * 4.1e6 / 1e9)
+
+
+def test_seeds_and_step_sizes_are_one_row_and_what_costs_time_is_another(tmp_path):
+    alike = [MNIST, dataclasses.replace(MNIST, seed=1), dataclasses.replace(MNIST, step_size=1)]
+    for i, e in enumerate(alike):
+        write_run(tmp_path, e, {0: 0.0, 10_000: 10.0 * (i + 1)}, started=f"1{i}:00")
+    others = {
+        "latent_dim": 5,
+        "algorithm": "wake-sleep",
+        "hidden_units": 100,
+        "n_train": 1000,
+        "num_samples": 2,
+    }
+    for i, (name, value) in enumerate(others.items()):
+        e = dataclasses.replace(MNIST, **{name: value})
+        write_run(tmp_path, e, {0: 0.0, 10_000: 10.0}, started=f"2{i % 4}:{i:02}")
+    rows = cost.rows(tmp_path)
+    assert len(rows) == 6
+    (row,) = [r for r in rows if r.runs == 3]
+    assert (row.samples, row.seconds, row.fastest) == (30_000, 60.0, 1000.0)
+
+
+def test_each_machine_and_backend_has_its_section(tmp_path):
+    places = [("jax", "a CPU"), ("tensorflow", "a CPU"), ("jax", "another")]
+    for seed, (backend, machine) in enumerate(places):
+        e = dataclasses.replace(MNIST, seed=seed)
+        seconds = {0: 0.0, 10_000: 10.0 * (seed + 1)}
+        write_run(tmp_path, e, seconds, backend=backend, machine=machine)
+    page, _ = cost.build(tmp_path)
+    titles = [line for line in page.read_text().splitlines() if line.startswith("## ")]
+    assert titles == [
+        "## a CPU (cpu:0), jax",
+        "## a CPU (cpu:0), tensorflow",
+        "## another (cpu:0), jax",
+    ]
+
+
+def test_a_run_on_two_machines_names_both(tmp_path):
+    write_run(tmp_path, MNIST, {0: 0.0, 10_000: 10.0})
+    path = tmp_path / "runs" / MNIST.id / "run.json"
+    info = json.loads(path.read_text())
+    info["sessions"] += [info["sessions"][0], {**info["sessions"][0], "machine": "another"}]
+    path.write_text(json.dumps(info))
+    (row,) = cost.rows(tmp_path)
+    assert row.machine == "a CPU (cpu:0), jax; another (cpu:0), jax"
+
+
+def test_the_page_and_the_table(tmp_path):
+    write_run(tmp_path, MNIST, {0: 0.0, 10_000: 1.0, 100_000: 20.0})
+    sleep = dataclasses.replace(MNIST, algorithm="wake-sleep")
+    write_run(tmp_path, sleep, {0: 0.0, 10_000: 1.0}, started="10:00")
+    small = Experiment("digits", "mcem", 3, 0.01, hidden_units=50, n_train=300)
+    write_run(tmp_path, small, {0: 0.0, 4_500: 30.0}, started="20:00")
+    page, table = cost.build(tmp_path)
+    text = page.read_text()
+    # 10⁶ / (40 · 60) and 10⁶ / (20 · 60) a second; 4.1·10¹² / (40·10⁹ · 60) minutes
+    for part in ("417 to 833 samples per second", "4.1 MFLOP", "take 1.7 minutes per million"):
+        assert part in text
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    # 100 000 samples in 20 s, shared with wake-sleep; 90 000 of them in 19 s.
+    expected = ["MNIST", "AEVB", "20", "500", "all", "1", "1", "5000", "3.3", "4737", "4.10"]
+    assert cells[2] == [*expected, "19.4"]
+    assert cells[3][:10] == [*expected[:1], "Wake-sleep", *expected[2:7], "10000", "1.7", "–"]
+    assert cells[4][:7] == ["Digits", "MCEM", "3", "50", "300", "1", "0"]
+    assert len({len(line) for line in lines}) == 1
+    row, shortest, _ = read_csv(table)
+    assert row["samples_per_second"] == "5000.0000"
+    assert row["mflop_per_sample"] == "4.1000"
+    assert shortest["fastest_samples_per_second"] == shortest["fastest_gflop_per_second"] == ""
+
+
+def test_untrained_runs_cost_nothing(tmp_path):
+    write_run(tmp_path, MNIST, {0: 0.0})
+    with pytest.raises(ReplicationError, match=r"Expected trained runs in .*runs"):
+        cost.build(tmp_path)

@@ -1,0 +1,320 @@
+"""Figure 3's tables and picture, from run folders made up for it."""
+
+import dataclasses
+import itertools
+import math
+
+import made_up
+import numpy as np
+import pytest
+from made_up import read_csv
+from matplotlib import image
+
+from replication import schedule
+from replication.errors import ReplicationError
+from replication.figures import figure3
+from replication.figures.curves import shown_curves
+from replication.paper import paper_curve, paper_value
+from replication.protocols import figure3_experiment, of_figure3
+from replication.records import read_runs
+from replication.step_sizes import pilot_samples
+
+ERRORS = {"density": 0.03, "importance": 0.04, "annealed": 0.04}  # together 0.05
+UNTRAINED = {0: (-543.0, -543.0)}
+
+
+def write_run(results, experiment, likelihoods):
+    """A run folder from {samples: (training, test likelihood)}, with the second a quarter lower."""
+    recognition = experiment.algorithm != "mcem"
+
+    def metrics(split, likelihood):
+        other = "importance" if recognition else "annealed"
+        values = {"density": likelihood, other: likelihood - 0.25}
+        values |= {f"{name}_error": ERRORS[name] for name in values}
+        values |= {"elbo": likelihood - 2.0} if recognition else {}
+        return {f"{split}_{name}": value for name, value in values.items()}
+
+    points = {s: metrics("train", a) | metrics("test", b) for s, (a, b) in likelihoods.items()}
+    made_up.write_run(results, experiment, points)
+
+
+def run_of(algorithm, n_train=1000, step_size=0.02, seed=0, dataset="mnist"):
+    return figure3_experiment(dataset, algorithm, n_train, step_size, seed)
+
+
+def paper_like(experiment, end, offset=0.0):
+    """The paper's curve moved by `offset`, and anything where it has none."""
+    e, step = experiment, experiment.samples_per_step
+
+    def value(samples, split):
+        key = (3, e.dataset, e.algorithm, e.latent_dim, split, e.n_train)
+        paper = paper_value(*key, at=samples)
+        return offset + (-165 - 2e5 / (samples + 1e3) if paper is None else paper)
+
+    counts = schedule.evaluations(schedule.whole(end, step), step, "likelihood")
+    return {s: (value(s, "train"), value(s, "test")) for s in counts}
+
+
+@pytest.fixture
+def tables(tmp_path, monkeypatch):
+    """tables(): builds the figure without its picture; the rows of table.csv, and table.md."""
+    monkeypatch.setattr(figure3, "draw", lambda *args: None)
+
+    def build():
+        page, _, table, _ = figure3.build(tmp_path)
+        return read_csv(table), page.read_text()
+
+    return build
+
+
+def cells(page, heading):
+    """The rows of the first table below a heading, header first, as lists of cells."""
+    lines = page.split(f"## {heading}\n")[1].splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("|"))
+    table = itertools.takewhile(lambda line: line.startswith("|"), lines[start:])
+    rows = [[c.strip() for c in line.strip("|").split("|")] for line in table]
+    return [rows[0], *rows[2:]]
+
+
+@pytest.mark.parametrize("n_train", [1000, 50_000])
+def test_a_row_by_hand(tmp_path, tables, n_train):
+    run = {5_000_000: (-130.5, -148.5), 10_000_000: (-124.5, -146.0)}
+    write_run(tmp_path, run_of("aevb", n_train), UNTRAINED | run)
+    rows, _ = tables()
+    assert [row["samples"] for row in rows] == ["5000000", "10000000"]
+    row = rows[0]
+    given = {"dataset": "mnist", "n_train": str(n_train), "algorithm": "aevb", "step_size": "0.02"}
+    ours = {"train_density": "-130.5000", "train_density_error": "0.0300"}
+    others = {"test_importance": "-148.7500", "test_importance_error": "0.0400"}
+    empty = {"test_annealed": "", "test_annealed_error": "", "test_sem_over_seeds": ""}
+    given |= {"role": "given", "seeds": "1", "train_elbo": "-132.5000"} | ours | others | empty
+    assert given.items() <= row.items()
+    # The paper's AEVB at 5·10⁶ samples, to the rounding of four decimals.
+    for split, value in (("train", -130.5), ("test", -148.5)):
+        paper = paper_value(3, "mnist", "aevb", 3, split, n_train, at=5e6)
+        assert float(row[f"{split}_paper"]) == pytest.approx(paper, abs=5e-5)
+        assert float(row[f"{split}_difference"]) == pytest.approx(value - paper, abs=1e-4)
+
+
+def test_round_counts_are_interpolated_linearly_in_log_samples(tmp_path, tables):
+    # 10⁵ and 5·10⁵ lie in the middle of their neighbours, in logarithms.
+    run = {50_000: (-160.0, -161.0), 200_000: (-150.0, -153.0), 1_250_000: (-140.0, -147.0)}
+    write_run(tmp_path, run_of("wake-sleep"), UNTRAINED | run)
+    rows, _ = tables()
+    values = {int(r["samples"]): (r["train_density"], r["test_density"]) for r in rows}
+    assert list(values) == [100_000, 200_000, 500_000, 1_000_000, 1_250_000]
+    assert values[100_000] == ("-155.0000", "-157.0000")
+    assert values[200_000] == ("-150.0000", "-153.0000")
+    assert values[500_000] == ("-145.0000", "-150.0000")
+    assert values[1_250_000] == ("-140.0000", "-147.0000")
+
+
+def test_the_error_over_seeds_or_of_the_estimate(tmp_path, tables):
+    for seed, test in enumerate((-145.0, -147.0, -149.0)):
+        run = {1_000_000: (test + 20, test)} | ({2_000_000: (-120.0, -144.0)} if seed == 0 else {})
+        write_run(tmp_path, run_of("aevb", seed=seed), UNTRAINED | run)
+    (at_1e6, at_2e6), page = tables()
+    assert (at_1e6["seeds"], at_1e6["test_density"]) == ("3", "-147.0000")
+    assert at_1e6["test_sem_over_seeds"] == f"{2 / math.sqrt(3):.4f}"
+    assert (at_2e6["seeds"], at_2e6["test_sem_over_seeds"]) == ("1", "")
+    assert " −147.00 ± 1.15 |" in page
+    assert " −144.00 (± 0.03) |" in page
+
+
+def test_the_page_compares_the_algorithms_count_by_count(tmp_path, tables):
+    run = {1_000_000: (-130.0, -148.0), 2_000_000: (-125.0, -146.0)}
+    write_run(tmp_path, run_of("aevb"), UNTRAINED | run)
+    # 15 000 samples in each iteration: 10⁶ is not among its counts, and it ends just after 2·10⁶.
+    write_run(
+        tmp_path, run_of("mcem"), UNTRAINED | {990_000: (-141, -152), 2_010_000: (-141, -152)}
+    )
+    write_run(tmp_path, run_of("wake-sleep"), UNTRAINED | {1_500_000: (-139.0, -151.0)})
+    _, page = tables()
+    header, *rows = cells(page, "MNIST, N_train = 1000")
+    triples = ["paper", "difference"]
+    assert header[:3] == ["samples", "algorithm", "step size"]
+    assert header[3:] == ["training: ours", *triples, "test: ours", *triples]
+    assert [row[:2] for row in rows] == [
+        ["10⁶", "AEVB"],
+        ["10⁶", "MCEM"],
+        ["1.5·10⁶", "Wake-sleep"],
+        ["2·10⁶", "AEVB"],
+        ["2·10⁶", "MCEM"],
+    ]
+    # The paper's AEVB has −129.00 and −147.17 there.
+    difference = ["−1.00", "−148.00 (± 0.03)", "−147.17", "−0.83"]
+    assert rows[0][2:] == ["0.02 (given)", "−130.00 (± 0.03)", "−129.00", *difference]
+    assert rows[1][3] == "−141.00 (± 0.03)"
+
+
+def test_the_algorithms_stand_in_the_papers_order(tmp_path, tables):
+    for algorithm in ("mcem", "wake-sleep", "aevb"):
+        for n_train in (50_000, 1000):
+            run = {1_000_000: (-150.0, -150.0)}
+            write_run(tmp_path, run_of(algorithm, n_train), UNTRAINED | run)
+    rows, page = tables()
+    expected = [(n, a) for n in ("1000", "50000") for a in ("aevb", "wake-sleep", "mcem")]
+    assert [(row["n_train"], row["algorithm"]) for row in rows] == expected
+    assert page.index("N_train = 1000\n") < page.index("N_train = 50000\n")
+
+
+def test_the_page_says_how_mcem_counts_and_the_papers_points_bear_it_out(tmp_path, tables):
+    write_run(tmp_path, run_of("mcem"), UNTRAINED | {15_000: (-150.0, -151.0)})
+    _, page = tables()
+    text = " ".join(page.split())
+    assert "takes the whole training set as one batch" in text
+    assert "(10 leapfrog steps + 5 updates)·N_train samples" in text
+    assert "multiples of 15·1000 and 15·50000 samples" in text
+    for n_train in (1000, 50_000):
+        for split in ("train", "test"):
+            iterations = paper_curve(3, "mnist", "mcem", 3, split, n_train)[0] / (15 * n_train)
+            # The drawing places a point to some 200 samples, 0.013 of 15 000.
+            np.testing.assert_allclose(iterations, iterations.round(), rtol=0, atol=0.02)
+
+
+def test_two_estimators_and_the_gap(tmp_path, tables):
+    write_run(tmp_path, run_of("aevb"), UNTRAINED | {1_000_000: (-130.0, -148.0)})
+    write_run(tmp_path, run_of("mcem"), UNTRAINED | {1_500_000: (-135.0, -149.0)})
+    _, page = tables()
+    header, *rows = cells(page, "Two estimators")
+    assert header[-5:] == ["App. D", "other", "App. D − other", "ELBO", "gap"]
+    # √(0.03² + 0.04²) = 0.05
+    assert rows[0] == [
+        *("MNIST", "1000", "AEVB", "0.02", "10⁶", "training"),
+        *("−130.00", "−130.25", "+0.25 (± 0.05)", "−132.00", "+1.75"),
+    ]
+    assert rows[3][2:] == [
+        *("MCEM", "0.02", "1.5·10⁶", "test"),
+        *("−149.00", "−149.25", "+0.25 (± 0.05)", "–", "–"),
+    ]
+
+
+def test_the_difference_of_two_estimators_is_paired_over_seeds(tmp_path, tables):
+    for seed, test in enumerate((-145.0, -149.0)):
+        write_run(tmp_path, run_of("aevb", seed=seed), UNTRAINED | {1_000_000: (test, test)})
+    row = cells(tables()[1], "Two estimators")[2]
+    assert row[5:10] == ["test", "−147.00", "−147.25", "+0.25 ± 0.00", "−149.00"]
+
+
+def test_other_step_sizes_appear_only_at_the_end(tmp_path, tables):
+    for algorithm in ("aevb", "mcem"):
+        for step, score in ((0.01, -150.0), (0.02, -140.0), (0.1, -1e5)):
+            e = run_of(algorithm, step_size=step)
+            pilot = {pilot_samples(e): (score, score)}
+            write_run(tmp_path, e, paper_like(e, pilot_samples(e)) | pilot)
+    # The choice made for 1000 images holds for 50 000.
+    for step in (0.01, 0.02):
+        write_run(tmp_path, run_of("aevb", 50_000, step), UNTRAINED | {200_000: (-150.0, -151.0)})
+    rows, page = tables()
+    assert {(row["algorithm"], row["step_size"], row["role"]) for row in rows} == {
+        ("aevb", "0.02", "chosen"),
+        ("mcem", "0.02", "chosen"),
+    }
+    assert {row["n_train"] for row in rows} == {"1000", "50000"}
+    choice = read_csv(tmp_path / "figure3" / "step_sizes.csv")
+    assert [(r["algorithm"], r["step_size"], r["score"], r["verdict"]) for r in choice] == [
+        (algorithm, step, score, verdict)
+        for algorithm in ("aevb", "mcem")
+        for step, score, verdict in (
+            ("0.01", "-150.0000", ""),
+            ("0.02", "-140.0000", "chosen"),
+            ("0.1", "-100000.0000", "diverged"),
+        )
+    ]
+    assert "AEVB and wake-sleep 10⁵ samples (digits: 2·10⁴)" in page
+    assert "MCEM 3·10⁶ samples (digits: 1.8·10⁵)" in page
+    assert "| MNIST    | MCEM      | chosen   |      0.02 |            −140.0 |" in page
+    assert "diverged too" not in page
+
+
+def test_runs_that_diverge_for_the_larger_training_set_are_named_and_left_out(tmp_path, tables):
+    for step in (0.01, 0.02, 0.1):
+        pilot = {100_000: (-1e5 if step == 0.1 else -150 - step, -150.0)}
+        write_run(tmp_path, run_of("aevb", step_size=step), UNTRAINED | pilot)
+    write_run(tmp_path, run_of("aevb", 50_000, 0.1), UNTRAINED | {200_000: (math.nan, math.nan)})
+    rows, page = tables()
+    assert {row["n_train"] for row in rows} == {"1000"}
+    header, *diverged = cells(page.replace("These runs diverged too", "## runs\n"), "runs")
+    assert header[2] == "N_train"
+    assert diverged == [["MNIST", "AEVB", "50000", "0.1", "0", "200000", "nan"]]
+
+
+def test_data_without_a_paper_curve_have_no_columns_for_it(tmp_path, tables):
+    run = {20_000: (-30.0, -31.0), 50_000: (-25.0, -26.0)}
+    write_run(tmp_path, run_of("aevb", 300, dataset="digits"), UNTRAINED | run)
+    header, *rows = cells(tables()[1], "Digits, N_train = 300")
+    assert header == ["samples", "algorithm", "step size", "training: ours", "test: ours"]
+    assert [row[0] for row in rows] == ["2·10⁴", "5·10⁴"]
+
+
+def test_runs_with_other_settings_do_not_belong_to_the_figure(tmp_path):
+    for settings in ({"hidden_units": 500}, {"latent_dim": 2}, {"accumulate_only": 0}):
+        other = dataclasses.replace(run_of("aevb"), **settings)
+        write_run(tmp_path, other, UNTRAINED | {100_000: (-150.0, -150.0)})
+    with pytest.raises(ReplicationError, match=r"Expected runs of figure 3 in .*runs"):
+        figure3.build(tmp_path)
+
+
+def test_interpolation_stays_within_what_a_seed_reached(tmp_path):
+    for seed, end in enumerate((200_000, 400_000)):
+        run = {100_000: (-150.0, -160.0), end: (-140.0, -150.0)}
+        write_run(tmp_path, run_of("aevb", seed=seed), UNTRAINED | run)
+    (curve,) = shown_curves(of_figure3(read_runs(tmp_path)), [])
+    assert [curve.reaches(s) for s in (99_999, 100_000, 400_000, 400_001)] == [
+        *(False, True),
+        *(True, False),
+    ]
+    assert curve.counts == [100_000, 200_000, 400_000]
+    assert curve.values(200_000, "train") == pytest.approx([-140.0, -145.0])
+    assert curve.values(300_000, "test").shape == (1,)
+
+
+@pytest.mark.parametrize("datasets", [("mnist",), ("digits",), ("mnist", "digits")])
+def test_the_picture_shows_our_curves(tmp_path, datasets):
+    for dataset in datasets:
+        for height, algorithm in enumerate(("aevb", "wake-sleep", "mcem")):
+            n_train = 1000 if dataset == "mnist" else 300
+            for seed in (0, 1):
+                e = run_of(algorithm, n_train, seed=seed, dataset=dataset)
+                write_run(tmp_path, e, paper_like(e, 5_000_000, offset=height + seed))
+    paths = figure3.build(tmp_path)
+    assert [p.name for p in paths] == ["table.md", "figure3.png", "table.csv", "step_sizes.csv"]
+    assert all(p.parent == tmp_path / "figure3" and p.exists() for p in paths)
+    assert paths[1].stat().st_size < 500_000
+    pixels = image.imread(paths[1])[..., :3]
+    # 4.4 by 3.7 inches of 120 pixels. The paper has two panels of MNIST. The legend takes half a
+    # panel, or the free cell beside the one panel of the digits.
+    columns = {("mnist",): 2.5, ("digits",): 1.5}.get(datasets, 2)
+    assert pixels.shape == (444 * len(datasets), 528 * columns, 3)
+    for colour in ((0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00), (0x00, 0x9E, 0x73)):
+        on_curve = np.all(np.abs(pixels - np.array(colour) / 255) < 0.01, axis=-1)
+        for row in np.split(on_curve[:, :600], len(datasets)):  # without the legend
+            assert row.sum() > 200
+
+
+def test_the_picture_has_the_training_above_the_test_curve(tmp_path):
+    write_run(tmp_path, run_of("aevb"), paper_like(run_of("aevb"), 5_000_000))
+    pixels = image.imread(figure3.build(tmp_path)[1])[..., :3]
+    blue = np.array([0x00, 0x72, 0xB2]) / 255
+    # From 10⁶ to 5·10⁶ samples training rises from −129 to −118 nats, test from −147 to −143.
+    on_curve = np.all(np.abs(pixels[:, 240:380] - blue) < 0.01, axis=-1).sum(axis=1)
+    assert on_curve[100:200].sum() > 50
+    assert on_curve[200:250].sum() == 0
+    assert on_curve[250:320].sum() > 50
+
+
+def test_the_picture_is_the_same_every_time(tmp_path):
+    write_run(tmp_path, run_of("aevb"), paper_like(run_of("aevb"), 1_000_000))
+    pictures = [figure3.build(tmp_path)[1].read_bytes() for _ in range(2)]
+    assert pictures[0] == pictures[1]
+
+
+def test_diverged_untrained_and_short_runs_can_be_drawn(tmp_path):
+    write_run(tmp_path, run_of("aevb"), UNTRAINED | {1000: (math.nan, math.nan)})
+    figure3.build(tmp_path)
+    write_run(tmp_path, run_of("mcem", 300, dataset="digits"), UNTRAINED)
+    figure3.build(tmp_path)
+    short = {4500: (-500.0, -500.0)}
+    write_run(tmp_path, run_of("mcem", 300, seed=1, dataset="digits"), UNTRAINED | short)
+    figure3.build(tmp_path)
+    assert [r["samples"] for r in read_csv(tmp_path / "figure3" / "table.csv")] == ["4500"]

@@ -1,0 +1,71 @@
+"""Figure 5: every tile is the mean of p(x|z) at a draw of z."""
+
+import json
+
+import numpy as np
+import pytest
+from matplotlib import image
+from scipy.special import expit
+
+from replication import datasets, model, runner
+from replication.errors import MissingCheckpointError
+from replication.experiment import Experiment
+from replication.figures import figure5
+from replication.figures.mosaics import MARGIN, TITLE
+from replication.progress import RunProgress
+
+# They start far from zero, so that every z has an image of its own without much training.
+START = {"hidden_units": 10, "accumulate_only": 0, "initial_stddev": 0.5}
+EXPERIMENTS = [Experiment("digits", "aevb", n, 0.02, **START) for n in (2, 5)]
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return datasets.load("digits")
+
+
+@pytest.fixture(scope="module")
+def results(digits, tmp_path_factory):
+    results = tmp_path_factory.mktemp("results")
+    for experiment in EXPERIMENTS:
+        runner.train(experiment, 2_000, digits, results, RunProgress())
+    return results
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_tiles_are_means_at_draws_of_the_prior(digits, results, experiment):
+    trained, _ = model.trained(experiment, digits, results)
+    w1, b1 = (np.asarray(v) for v in trained.decoder.trainable_variables)
+    w2, b2 = (np.asarray(v) for v in trained.likelihood.trainable_variables)
+    z = np.random.default_rng(0).standard_normal((100, experiment.latent_dim), "float32")
+    expected = expit(np.tanh(z @ w1 + b1) @ w2 + b2).reshape(10, 10, 8, 8)
+    picture = figure5.samples(trained, (8, 8)).reshape(10, 8, 10, 8).swapaxes(1, 2)
+    np.testing.assert_allclose(picture, expected, atol=1e-6)  # float32
+    assert picture.std() > 0.1
+
+
+def test_panels_stand_in_the_order_of_the_experiments(digits, results):
+    page, picture, record = figure5.build(EXPERIMENTS, digits, results)
+    assert picture == results / "figure5" / "samples-digits.png"
+    pixels = image.imread(picture)[..., 0]
+    left, side = MARGIN, 560
+    for experiment in EXPERIMENTS:
+        trained, _ = model.trained(experiment, digits, results)
+        expected = np.kron(figure5.samples(trained, (8, 8)), np.ones((7, 7)))
+        shown = pixels[TITLE : TITLE + side, left : left + side]
+        np.testing.assert_allclose(shown, expected, atol=0.51 / 255)  # 256 shades
+        left += side + MARGIN
+    record = json.loads(record.read_text())
+    assert [(run["id"], run["samples"]) for run in record["runs"]] == [
+        (e.id, 2_000) for e in EXPERIMENTS
+    ]
+    assert (record["tiles"], record["seed"]) == (10, 0)
+    text = page.read_text()
+    assert "![Digits](samples-digits.png)" in text
+    assert all(e.id in text for e in EXPERIMENTS)
+
+
+def test_without_weights_nothing_is_drawn(digits, tmp_path):
+    with pytest.raises(MissingCheckpointError, match="--fresh"):
+        figure5.build(EXPERIMENTS, digits, tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,222 @@
+"""The report: its README, and its web page as text and in a real browser."""
+
+import base64
+import html.parser
+import io
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_up_results import write_bounds, write_panel
+from matplotlib import image
+from PIL import Image
+
+from replication import report
+from replication.claims import CLAIMS, Verdict
+from replication.claims.claim import Finding, Number
+from replication.claims.estimate import Estimate
+from replication.errors import ReplicationError
+from replication.protocols import figure2_experiment
+from replication.report.figures import FIGURES
+from replication.report.sections import headline
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+# A window of chromium is never narrower than 500 pixels; a frame inside can be.
+FRAME = """<!DOCTYPE html>
+<script>addEventListener("message", e => { document.body.dataset.measured = e.data; });</script>
+<body><iframe src="index.html" width="{width}" height="800" style="border: 0"></iframe></body>
+"""
+MEASURE = """
+<script>
+addEventListener("load", () => {
+  const images = [...document.images];
+  parent.postMessage(JSON.stringify({
+    width: innerWidth,
+    overflow: document.documentElement.scrollWidth - innerWidth,
+    images: images.length,
+    broken: images.filter(i => !i.complete || i.naturalWidth === 0).length,
+  }), "*");
+});
+</script>
+"""
+
+
+@pytest.fixture
+def results(tmp_path):
+    """One panel of figure 2, its page and a picture, as the command would leave them."""
+    write_panel(tmp_path, "mnist", 20, end=2_000_000)
+    write_panel(tmp_path, "frey", 2, end=1_000_000)
+    folder = tmp_path / "figure2"
+    folder.mkdir()
+    noise = np.random.default_rng(0).random((60, 90, 3))
+    image.imsave(folder / "figure2.png", noise)
+    (folder / "table.md").write_text(
+        "# Figure 2: made up\n\n![Curves](figure2.png)\n\n## Steps\n\n"
+        "| a | b |\n|:--|--:|\n| <b>1 & 2</b> | −3 |\n"
+    )
+    return tmp_path
+
+
+@pytest.fixture
+def built(results):
+    """The README's text and the web page's."""
+    readme, page, _ = report.build(results)
+    return readme.read_text(), page.read_text()
+
+
+class Page(html.parser.HTMLParser):
+    """Tags in order, with what they hold; checks that they close."""
+
+    VOID = ("meta", "link", "img", "br", "hr")
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.open, self.text = [], [], ""
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.text += data
+
+    def all(self, tag):
+        return [attrs for name, attrs in self.tags if name == tag]
+
+
+def test_files(results):
+    paths = report.build(results)
+    assert paths == [results / n for n in ("README.md", "index.html", "distances.csv")]
+    first = [path.read_bytes() for path in paths]
+    assert [path.read_bytes() for path in report.build(results)] == first
+    header, *rows = paths[2].read_text().splitlines()
+    assert header.startswith("figure,dataset,latent_dim,n_train,algorithm,split,samples,difference")
+    # Two algorithms and splits: MNIST at 10⁶ and 2·10⁶, Frey Face at 10⁶.
+    assert len(rows) == 12
+    assert rows[1] == "2,mnist,20,,aevb,train,2000000,0.0000,0.3000,examples"
+
+
+def test_without_runs(tmp_path):
+    with pytest.raises(ReplicationError, match="Expected runs in"):
+        report.build(tmp_path)
+
+
+def test_the_readme_has_every_claim_with_its_rule_and_verdict(built):
+    readme, _ = built
+    text = " ".join(readme.replace(">", " ").split())
+    for i, claim in enumerate(CLAIMS, 1):
+        assert f"| {i} | {claim.name} " in readme
+        assert f"### {i}. {claim.name}: " in readme
+        for words in (claim.statement, claim.rule):
+            assert " ".join(words.replace(">", " ").split()) in text
+    assert "| **partly** " in readme
+    assert "7 of 9 budget too small to say" in readme
+
+
+def test_missing_figures_are_named(built):
+    readme, page = built
+    assert readme.count("Not run yet: `python -m replication ") == len(FIGURES) - 1
+    assert "### Figure 2: the lower bound during training\n\n[figure2/table.md]" in readme
+    assert "![Figure 2: the lower bound during training](figure2/figure2.png)" in readme
+    assert page.count("Not run yet: <code>python -m replication ") == len(FIGURES) - 1
+
+
+def test_closeness_deviations_and_provenance(built):
+    readme, _ = built
+    assert re.search(r"\| 2 +\| MNIST +\| AEVB +\| +10⁶ \| +0\.0 \|", readme)
+    items = re.findall(r"^(\d+)\. \*\*", readme, re.MULTILINE)
+    assert items == [str(i) for i in range(1, len(items) + 1)] and len(items) > 15
+    assert re.search(r"\| 2 +\| Abacus, 2 cores \(cpu:0\), jax \| +4 \| +2·10⁶ \|", readme)
+    assert "| 0123456 |" in readme
+    assert "- Python 3.11.7, keras 3.15.1, jax 0.6.2" in readme
+
+
+def test_the_readmes_links_lead_to_files(results, built):
+    links = re.findall(r"\]\(([^)]+)\)", built[0])
+    assert len(links) >= 4
+    assert all((results / link).exists() for link in links)
+
+
+def test_the_web_page_is_well_formed_and_needs_nothing_else(built):
+    page = Page(built[1])
+    assert page.tags[0][0] == "html" and page.all("html")[0]["lang"] == "en"
+    assert not page.all("script")
+    [picture] = page.all("img")
+    assert picture["alt"] == "Curves"
+    kind, data = picture["src"].split(",")
+    assert kind == "data:image/webp;base64"
+    with Image.open(io.BytesIO(base64.b64decode(data))) as decoded:
+        assert decoded.size == (90, 60)
+    assert [link["href"] for link in page.all("link")] == ["data:,"]
+    assert "url(" not in built[1] and "@import" not in built[1]
+    ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    anchors = [a["href"] for a in page.all("a") if a["href"].startswith("#")]
+    assert {"#figure2-table", "#the-paper-s-claims"} <= set(anchors)
+    assert {anchor[1:] for anchor in anchors} <= set(ids)
+
+
+def test_the_web_page_has_the_figures_pages_one_level_down(built):
+    page = Page(built[1])
+    assert len(page.all("h1")) == 1
+    assert '<h2 id="figure2-table">Figure 2: made up</h2>' in built[1]
+    assert "<h3>Steps</h3>" in built[1]
+
+
+def test_the_web_page_escapes(results):
+    experiment = figure2_experiment("mnist", "aevb", 5, 0.01)
+    write_bounds(results, experiment, 1_000_000, machine="<script>alert(1)</script> & Co")
+    page = Page(report.build(results)[1].read_text())
+    assert not page.all("script") and not page.all("b")
+    assert "<b>1 & 2</b>" in page.text and "<script>alert(1)</script> & Co" in page.text
+
+
+def test_headlines():
+    numbers = [Number(f"lead {i}", Estimate(i, 0.5, "draws"), "> 0") for i in (1, 2)]
+    one = Finding("one", Verdict.PARTLY, tuple(numbers))
+    assert headline([one]) == "lead 2 2.00 ± 0.50"
+    more = Finding("two", Verdict.REPLICATED, (Number("lead 2", Estimate(9, 0.5, "draws"), "> 0"),))
+    expected = "1 of 2 replicated; 1 of 2 partly; lead 2 2.00 ± 0.50 to 9.00 ± 0.50"
+    assert headline([one, more]) == expected
+    notes = [Finding(p, Verdict.TOO_SMALL, note=f"not run: {p}") for p in "ab"]
+    assert headline(notes) == "not run"
+
+
+def test_the_page_of_this_repositorys_results_is_small(tmp_path):
+    copy = shutil.copytree(ROOT / "results", tmp_path / "results")
+    page = report.build(copy)[1]
+    Page(page.read_text())
+    assert page.stat().st_size < 1024**2
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
+@pytest.mark.parametrize("width", [360, 1280])
+def test_in_a_browser(tmp_path, width):
+    copy = shutil.copytree(ROOT / "results", tmp_path / "results")
+    page = report.build(copy)[1]
+    page.write_text(page.read_text().replace("</body>", f"{MEASURE}</body>"))
+    frame = copy / "frame.html"
+    frame.write_text(FRAME.replace("{width}", str(width)))
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"]
+    command += [f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1400,900"]
+    command += ["--virtual-time-budget=5000", "--dump-dom", frame.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    measured = json.loads(Page(done.stdout.strip()).all("body")[0]["data-measured"])
+    assert "CONSOLE" not in done.stderr
+    assert measured["width"] == width
+    assert measured["overflow"] <= 0
+    assert measured["images"] >= 1 and measured["broken"] == 0

@@ -1,0 +1,59 @@
+"""Which runs shared their machine, from sessions made up for it."""
+
+import pytest
+
+from replication.experiment import Experiment
+from replication.records import Point, Run
+from replication.sharing import shared
+
+
+def a_run(seed, *sessions, machine="one"):
+    """A run that trains a sample a second, from (hh:mm:ss, first sample, last sample)."""
+    points = tuple(Point(s, {}, float(s)) for s in range(0, 1001, 100))
+    info = [
+        {
+            "machine": machine,
+            "started": f"2026-01-01T{start}+00:00",
+            "samples_from": first,
+            "samples_to": last,
+        }
+        for start, first, last in sessions
+    ]
+    return Run(Experiment("digits", "aevb", 2, 0.01, seed), points, {"sessions": info})
+
+
+def seeds(runs):
+    ids = {run.experiment.id: run.experiment.seed for run in runs}
+    return {ids[i] for i in shared(runs)}
+
+
+@pytest.mark.parametrize(
+    "start, expected", [("10:04:59", {0, 1}), ("10:05:01", set()), ("09:58:21", {0, 1})]
+)
+def test_two_runs(start, expected):
+    runs = [a_run(0, ("10:00:00", 0, 300)), a_run(1, (start, 0, 100))]
+    runs[0].info["sessions"][0]["samples_to"] = 300
+    assert seeds(runs) == expected
+
+
+def test_a_later_session_counts_from_where_it_began():
+    # 900 seconds of which the second session took 200, from 10:00 to 10:03:20.
+    continued = a_run(0, ("08:00:00", 0, 700), ("10:00:00", 700, 900))
+    assert seeds([continued, a_run(1, ("10:03:00", 0, 100))]) == {0, 1}
+    assert seeds([continued, a_run(1, ("10:03:21", 0, 100))]) == set()
+
+
+def test_a_long_run_overlaps_with_all_that_come_in_it():
+    runs = [a_run(0, ("10:00:00", 0, 1000))]
+    runs += [a_run(1, ("10:01:00", 0, 100)), a_run(2, ("10:10:00", 0, 100))]
+    runs += [a_run(3, ("10:20:00", 0, 100))]
+    assert seeds(runs) == {0, 1, 2}
+
+
+def test_other_machines_are_others():
+    runs = [a_run(0, ("10:00:00", 0, 300)), a_run(1, ("10:00:00", 0, 300), machine="two")]
+    assert seeds(runs) == set()
+
+
+def test_the_sessions_of_one_run_follow_each_other():
+    assert seeds([a_run(0, ("10:00:00", 0, 300), ("10:05:00", 300, 400))]) == set()

@@ -1,0 +1,236 @@
+"""`verify` against references of results made up for it: what it lets pass, and what it catches."""
+
+import csv
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from made_up_results import write_bounds, write_figure3, write_panel, write_variances
+
+from replication import verify
+from replication.errors import ReplicationError
+from replication.protocols import figure2_experiment, figure3_experiment
+
+SINGLE = figure2_experiment("mnist", "wake-sleep", 20, 0.01)
+SEEDS = [figure2_experiment("mnist", "aevb", 20, 0.01, seed) for seed in range(3)]
+LIKELIHOOD = figure3_experiment("mnist", "mcem", 1000, 0.02)
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def results(tmp_path):
+    """Results with their reference: AEVB with three seeds, the rest with one."""
+    write_bounds(tmp_path, SINGLE, 2_000_000)
+    for experiment, offset in zip(SEEDS, (-0.2, 0.0, 0.3)):
+        write_bounds(tmp_path, experiment, 2_000_000, offset)
+    write_figure3(tmp_path, 1000, end=2_000_000)
+    write_variances(tmp_path, SEEDS[0], A=2.0, B=1.0, score_function=300.0)
+    assert verify.run(tmp_path, lambda line: None, update=True)
+    return tmp_path
+
+
+@pytest.fixture
+def check(results):
+    """check(): whether the results agree with their reference, and the lines that do not say ok."""
+
+    def run():
+        lines = []
+        good = verify.run(results, lines.append)
+        return good, [line for line in lines[:-1] if not line.startswith("ok ")]
+
+    return run
+
+
+def change_metric(results, experiment, samples, name, change):
+    """Adds to a number in a metrics.csv."""
+    path = results / "runs" / experiment.id / "metrics.csv"
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    row = next(r for r in rows if r["samples"] == str(samples))
+    row[name] = repr(float(row[name]) + change)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def change_reference(results, section, change):
+    """Calls `change` with the first entry of a section for which it does not return False."""
+    path = results / "reference.json"
+    stored = json.loads(path.read_text())
+    changed = [entry for entry in stored[section] if change(entry) is not False]
+    path.write_text(json.dumps(stored))
+    return changed
+
+
+def test_unchanged_results_agree(check, results, capsys):
+    assert check() == (True, [])
+    lines = []
+    verify.run(results, lines.append)
+    assert lines[-1] == f"{len(lines) - 1} ok, 0 new, 0 regressed, 0 missing"
+    # Three seeds: −0.2, 0, 0.3 around the paper's curve, 0.03 ± 0.15 apart.
+    place = "figure 2, MNIST N_z=20, AEVB, test, 10⁶, from the paper"
+    assert f"ok        {place}: 0.03 ± 0.15 (reference 0.03 ± 0.15)" in lines
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(
+    ("experiment", "samples", "name", "error"),
+    [
+        (SINGLE, 1_000_000, "test_elbo", 0.3),
+        (SINGLE, 1_000_000, "train_elbo", 0.3),
+        (SINGLE, 125_000, "test_elbo", 0.3),  # neither a decade nor an end
+        (SEEDS[0], 1_000_000, "test_elbo", 0.3),
+        (SEEDS[1], 1_000_000, "test_elbo", 0.145),  # the error over seeds
+        (SEEDS[2], 100_000, "train_elbo", 0.145),
+        (LIKELIHOOD, 2_000_000, "train_density", 0.05),
+        (LIKELIHOOD, 1_000_000, "test_density", 0.05),
+    ],
+)
+def test_a_metric_changed_by_five_errors_is_caught(
+    results, check, experiment, samples, name, error, sign
+):
+    change_metric(results, experiment, samples, name, sign * 5 * error)
+    good, lines = check()
+    assert not good
+    assert any(experiment.id in line and f"{name} after {samples:,}" in line for line in lines)
+
+
+def test_a_metric_changed_within_its_error_passes(results, check):
+    change_metric(results, SINGLE, 1_000_000, "test_elbo", 0.3)
+    change_metric(results, SEEDS[0], 1_000_000, "test_elbo", 0.14)
+    assert check() == (True, [])
+
+
+@pytest.mark.parametrize("name", ["test_sem", "seconds"])
+def test_a_number_without_an_error_must_be_the_same(results, check, name):
+    change_metric(results, SINGLE, 1_000_000, name, 0.01)
+    assert not check()[0]
+
+
+@pytest.mark.parametrize("section", ["distances", "numbers"])
+def test_a_reference_changed_by_five_errors_is_caught(results, check, section):
+    stored = json.loads((results / "reference.json").read_text())
+    count = len(stored[section])
+    assert count > 8
+    for i in range(count):
+        changed = json.loads(json.dumps(stored))
+        entry = changed[section][i]
+        entry["value"] += 5 * (entry["standard_error"] or 1e-3)
+        (results / "reference.json").write_text(json.dumps(changed))
+        good, lines = check()
+        assert not good, entry
+        assert len(lines) == 1 and lines[0].startswith("regressed")
+
+
+def test_a_run_of_the_reference_changed_by_five_errors_is_caught(results, check):
+    def change(run):
+        metric = run["metrics"].get("test_elbo")
+        if metric is None:
+            return False
+        metric["values"][-1] += 5 * metric["standard_errors"][-1]
+
+    change_reference(results, "runs", change)
+    good, lines = check()
+    assert not good
+    assert len(lines) == 4 and all("test_elbo after 2,000,000" in line for line in lines)
+
+
+def test_every_flipped_verdict_is_caught(results, check):
+    stored = json.loads((results / "reference.json").read_text())
+    for i, verdict in enumerate(v["verdict"] for v in stored["verdicts"]):
+        for other in {"replicated", "not replicated", "budget too small to say"} - {verdict}:
+            changed = json.loads(json.dumps(stored))
+            changed["verdicts"][i]["verdict"] = other
+            (results / "reference.json").write_text(json.dumps(changed))
+            good, lines = check()
+            assert not good and len(lines) == 1
+            assert f"{verdict} (reference {other})" in lines[0]
+
+
+def test_a_missing_run_is_named(results, check):
+    shutil.rmtree(results / "runs" / SINGLE.id)
+    good, lines = check()
+    assert not good
+    assert f"missing   run {SINGLE.id}" in lines
+    assert any(line.startswith("missing   figure 2, MNIST N_z=20, Wake-sleep") for line in lines)
+
+
+def test_a_shortened_run_is_caught(results, check):
+    path = results / "runs" / SINGLE.id / "metrics.csv"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    good, lines = check()
+    assert not good
+    assert any(line.startswith("missing   AEVB beats wake-sleep") for line in lines)
+    assert any(line.startswith("missing   figure 2") and "2·10⁶" in line for line in lines)
+
+
+def test_longer_runs_are_new(results, check):
+    for experiment, offset in ((SINGLE, 0.0), (SEEDS[0], -0.2)):
+        shutil.rmtree(results / "runs" / experiment.id)
+        write_bounds(results, experiment, 20_000_000, offset)
+    write_variances(results, SEEDS[0], A=2.0, B=1.0, score_function=300.0)
+    good, lines = check()
+    assert good
+    assert all(line.startswith("new ") for line in lines)
+    assert any("MNIST, N_z = 20: replicated (reference partly)" in line for line in lines)
+    assert any("AEVB, test, 10⁷, from the paper" in line for line in lines)
+
+
+def test_further_runs_are_new(results, check):
+    write_panel(results, "frey", 10, end=1_000_000)
+    good, lines = check()
+    assert good
+    assert any(line.startswith("new       figure 2, Frey Face N_z=10") for line in lines)
+
+
+def test_a_run_that_was_trained_again_is_another_draw(results, check):
+    again = {"started": "2026-02-02T00:00:00+00:00"}
+    shutil.rmtree(results / "runs" / SINGLE.id)
+    write_bounds(results, SINGLE, 2_000_000, offset=0.8, **again)  # 2.7 of its standard errors
+    assert check() == (True, [f"new       run {SINGLE.id}: trained again"])
+    shutil.rmtree(results / "runs" / SINGLE.id)
+    write_bounds(results, SINGLE, 2_000_000, offset=1.5, **again)
+    good, lines = check()
+    assert not good
+    assert any(line.startswith("regressed figure 2, MNIST N_z=20, Wake-sleep") for line in lines)
+
+
+def test_numbers_that_agree():
+    assert verify.agrees(1.0, 0.0, 1.0, 0.0)
+    assert verify.agrees(-104.00001, 0.0, -104.0, None)
+    assert not verify.agrees(-104.001, 0.0, -104.0, None)
+    assert not verify.agrees(1e-3, 0.0, 0.0, 0.0)
+    assert verify.agrees(None, None, None, 0.1)
+    assert not verify.agrees(None, None, 1.0, 0.1)
+    # 3 √(0.3² + 0.4²) = 1.5
+    assert verify.agrees(1.49, 0.3, 0.0, 0.4) and not verify.agrees(1.51, 0.3, 0.0, 0.4)
+
+
+def test_what_diverged_is_stored_and_compared(results, check):
+    diverged = dataclasses.replace(SINGLE, step_size=0.1)
+    write_bounds(results, diverged, 200_000)
+    change_metric(results, diverged, 200_000, "train_elbo", float("nan"))
+    verify.run(results, lambda line: None, update=True)
+    assert check() == (True, [])
+    shutil.rmtree(results / "runs" / diverged.id)
+    write_bounds(results, diverged, 200_000)
+    assert not check()[0]
+
+
+def test_without_reference_or_runs(results, tmp_path_factory):
+    (results / "reference.json").unlink()
+    with pytest.raises(ReplicationError, match=r"Expected the reference .*`verify --update`"):
+        verify.run(results, print)
+    with pytest.raises(ReplicationError, match="Expected runs in"):
+        verify.run(tmp_path_factory.mktemp("empty"), print)
+
+
+def test_the_results_of_this_repository_agree_with_their_reference():
+    results = ROOT / "results"
+    if not (results / "reference.json").exists():
+        pytest.skip("results/reference.json is not there")
+    lines = []
+    assert verify.run(results, lines.append), [line for line in lines if "ok " not in line]
