@@ -24,6 +24,10 @@ def figure2_experiment(dataset, algorithm, latent_dim, step_size, seed=0):
 
 
 def figure3_experiment(dataset, algorithm, n_train, step_size, seed=0):
+    settings = {}
+    if algorithm == "mcem":
+        # The paper's curve is at -159 nats after 65 weight updates: they all moved the weights.
+        settings["accumulate_only"] = 0
     return Experiment(
         dataset,
         algorithm,
@@ -33,6 +37,7 @@ def figure3_experiment(dataset, algorithm, n_train, step_size, seed=0):
         hidden_units=FIGURE3_HIDDEN_UNITS[dataset],
         n_train=n_train,
         measure="likelihood",
+        **settings,
     )
 
 

@@ -49,7 +49,9 @@ def test_defaults_are_the_papers():
 @BOTH
 def test_architecture(mlp):
     parts = mlp(6, 2, 5)
-    assert set(parts) == {"encoder", "decoder", "posterior", "likelihood"}
+    assert set(parts) == {"encoder", "decoder", "posterior", "likelihood", "prior"}
+    assert isinstance(parts["prior"], kv.StandardNormal)
+    assert parts["prior"].event_shape == (2,)
     for part in ("encoder", "decoder"):
         (layer,) = parts[part].layers
         assert layer.activation is keras.activations.tanh
@@ -119,3 +121,23 @@ def test_n_train_must_be_positive(mlp, n_train):
     with pytest.raises(ValueError, match="`n_train` to be positive") as error:
         mlp(6, 2, 5, n_train=n_train)
     assert str(n_train) in str(error.value)
+
+
+@BOTH
+def test_the_decoder_starts_alike_without_a_recognition_model(mlp):
+    parts = mlp(6, 2, 5, n_train=50, seed=3, recognition=False)
+    assert set(parts) == {"decoder", "likelihood", "prior"}
+    model, whole = kv.MonteCarloEM(**parts), kv.AEVB(**mlp(6, 2, 5, n_train=50, seed=3))
+    expected = whole.decoder.trainable_variables + whole.likelihood.trainable_variables
+    assert len(model.trainable_variables) == len(expected)
+    for ours, theirs in zip(model.trainable_variables, expected):
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+    assert len(model.losses) == len(expected) / 2  # the weight prior of the kernels
+
+
+def test_a_seed_starts_from_the_same_weights_in_every_version():
+    """The committed runs in results/ started from these."""
+    kernel = bernoulli_mlp(6, 2, 5, seed=0)["decoder"].layers[0]
+    kernel.build((None, 2))
+    expected = EXPECTED
+    np.testing.assert_allclose(kernel.kernel.numpy()[0], expected, rtol=1e-5)

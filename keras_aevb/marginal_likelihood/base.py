@@ -3,6 +3,7 @@
 Symbols: B examples in the batch, L Monte Carlo samples or C chains for each of them.
 """
 
+import math
 import numbers
 
 from keras import ops
@@ -70,7 +71,7 @@ def log_mean_exp(log_weights):
         Two tensors of shape `[B]`, in nats.
     """
     n = log_weights.shape[0]
-    log_mean = ops.logsumexp(log_weights, axis=0) - ops.log(ops.cast(n, log_weights.dtype))
+    log_mean = ops.logsumexp(log_weights, axis=0) - math.log(n)
     deviation = ops.exp(log_weights - log_mean) - 1  # [L, B]
     variance = ops.sum(ops.square(deviation), axis=0) / (n - 1.0)
     return log_mean, ops.sqrt(variance / n)

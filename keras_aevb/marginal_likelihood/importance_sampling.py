@@ -47,7 +47,7 @@ class ImportanceSampling(Estimator):
 
         seeds = ops.stack(tfp.random.split_seed(seed, num_chunks))
         chunks = ops.map(log_weights, seeds)  # [num_chunks, chunk_size, B]
-        samples = ops.reshape(chunks, (-1, ops.shape(x)[0]))[: self.num_samples]  # [L, B]
+        samples = ops.reshape(chunks, (num_chunks * chunk_size, -1))[: self.num_samples]  # [L, B]
         log_likelihood, standard_error = log_mean_exp(samples)
         return {"log_likelihood": log_likelihood, "standard_error": standard_error}
 

@@ -54,7 +54,7 @@ class PosteriorDensity(Estimator):
         4
     """
 
-    def __init__(self, num_samples=50, num_chains=10, num_burnin_steps=30, num_leapfrog_steps=4):
+    def __init__(self, num_samples=50, num_chains=10, num_burnin_steps=20, num_leapfrog_steps=4):
         super().__init__(
             num_samples,
             num_chains=num_chains,
@@ -65,12 +65,16 @@ class PosteriorDensity(Estimator):
             raise ValueError(f"Expected `num_chains` to be at least 2. Received: {num_chains}")
 
     def __call__(self, x, q, prior, decode, seed):
-        z, log_joint = self._posterior_samples(x, prior, decode, seed)  # [S, 2C, B, D], [S, 2C, B]
-        first, new = (self._rows(z) for z in ops.split(z, 2, axis=1))  # [B, SC, D]
+        z, log_joint = self._posterior_samples(x, prior, decode, seed)  # [S, 2C, B, ...]
+        shape = (z.shape[0] * self.num_chains, -1, math.prod(prior.event_shape))  # [SC, B, D]
+        first, new = (
+            ops.transpose(ops.reshape(group, shape), (1, 0, 2))  # [B, SC, D]
+            for group in ops.split(z, 2, axis=1)
+        )
         chains = ops.tile(ops.arange(self.num_chains), z.shape[0])
         log_q = ops.transpose(KernelDensity(first, chains).log_prob(new))  # [SC, B]
         log_p = log_joint[:, self.num_chains :]  # [S, C, B]
-        log_weights = ops.reshape(log_q, log_p.shape) - log_p
+        log_weights = ops.reshape(log_q, ops.shape(log_p)) - log_p
         log_means = ops.logsumexp(log_weights, axis=0) - math.log(z.shape[0])  # [C, B]
         log_reciprocal, standard_error = log_mean_exp(log_means)
         return {"log_likelihood": -log_reciprocal, "standard_error": standard_error}
@@ -79,7 +83,7 @@ class PosteriorDensity(Estimator):
         """Samples of both groups of chains, and log p(x, z) of each."""
         start_seed, chain_seed = tfp.random.split_seed(seed, 2)
         starts = likely_points(x, prior, decode, 2 * self.num_chains, start_seed)
-        step_size_shape = (1, starts.shape[1], *[1] * len(prior.event_shape))
+        step_size_shape = (1, ops.shape(x)[0], *[1] * len(prior.event_shape))
         kernel = tfp.mcmc.DualAveragingStepSizeAdaptation(
             tfp.mcmc.HamiltonianMonteCarlo(
                 hmc.joint_log_density(x, prior, decode),
@@ -97,11 +101,6 @@ class PosteriorDensity(Estimator):
             trace_fn=lambda z, r: (z, r.inner_results.accepted_results.target_log_prob),
             seed=chain_seed,
         ).trace
-
-    def _rows(self, z):
-        """[S, C, B, ...] as [B, SC, D]."""
-        rows = ops.reshape(z, (z.shape[0] * z.shape[1], z.shape[2], -1))
-        return ops.transpose(rows, (1, 0, 2))
 
     def check(self, q, prior):
         """Warns where the paper's estimator is unreliable."""

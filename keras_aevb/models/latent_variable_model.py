@@ -152,7 +152,8 @@ class LatentVariableModel(TrainingLoop):
         def cast_first(x, seed):
             return function(ops.cast(x, self.likelihood.density_dtype), seed)
 
-        program = self._program(key, cast_first)
+        # One program for one batch size: on TensorFlow, TFP's loops need to know it.
+        program = self._program((*key, min(batch_size, len(x))), cast_first)
         results = [
             keras.tree.map_structure(
                 lambda values, length=length: np.asarray(values)[:length],

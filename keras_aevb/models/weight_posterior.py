@@ -36,7 +36,8 @@ class WeightPosterior:
         self.means = means
         self.log_variances = log_variances
         self.dtype = dtype
-        self.edges = list(itertools.accumulate(math.prod(v.shape) for v in means))
+        sizes = (math.prod(v.shape) for v in means)
+        self.edges = list(itertools.accumulate(sizes, initial=0))
 
     def distribution(self):
         """q(θ), of event shape `[D]`."""
@@ -50,7 +51,7 @@ class WeightPosterior:
 
     def split(self, weights):
         """θ of shape `[D]` as a list of tensors, shaped like the variables."""
-        parts = ops.split(weights, self.edges[:-1])
+        parts = [weights[start:end] for start, end in itertools.pairwise(self.edges)]
         return [ops.reshape(part, v.shape) for part, v in zip(parts, self.means)]
 
     def _flat(self, variables):

@@ -36,7 +36,7 @@ def log_kernels(points, samples, h):
 def test_density_in_one_dimension_is_scipys():
     samples = np.random.default_rng(1).normal(2, 0.3, (1, 40, 1))
     q = fit(samples)
-    points = np.linspace(1, 3, 50)
+    points = np.linspace(1, 3, 50, dtype="float32")
     # scipy divides the variance by n - 1
     h = float(q.bandwidth[0]) * np.sqrt(39 / 40)
     expected = gaussian_kde(samples[0, :, 0], h).logpdf(points)

@@ -426,21 +426,18 @@ def test_seeds_of_methods(make_model, x):
 
 
 def fit(model, x, **settings):
-    return model.fit(x, **{"batch_size": 5, "shuffle": False, "verbose": 0, **settings}).history
+    return model.fit(x, **{"batch_size": 13, "shuffle": False, "verbose": 0, **settings}).history
 
 
 @every_kind
-@pytest.mark.parametrize("eagerly", [True, False])
-def test_trains_means_scales_and_recognition_model(parts, eagerly, make_model, x):
+def test_trains_means_scales_and_recognition_model(parts, make_model, x):
     model = randomised(make_model(kv.FullVB, **parts()))
-    model.compile(keras.optimizers.SGD(0.1), run_eagerly=eagerly)
+    model.compile(keras.optimizers.SGD(0.1))
     before = values(model.variables)
-    history = fit(model, x, validation_data=(x, None))
-    terms = {"loss", "elbo", "reconstruction", "kl", "weight_kl"}
-    assert set(history) == terms | {f"val_{term}" for term in terms}
+    history = fit(model, x)
+    assert set(history) == {"loss", "elbo", "reconstruction", "kl", "weight_kl"}
     assert all(np.all(np.isfinite(v)) for v in history.values())
-    changed = [np.any(a != b) for a, b in zip(values(model.variables), before)]
-    assert all(changed)
+    assert all(np.any(a != b) for a, b in zip(values(model.variables), before))
 
 
 def test_same_seed_gives_the_same_results(make_model, x):
@@ -459,10 +456,12 @@ def test_early_stopping_needs_no_mode(make_model, x):
     model = make_model(kv.FullVB)
     model.compile("adam")
     callback = keras.callbacks.EarlyStopping(monitor="val_elbo")
-    fit(model, x, validation_data=(x, None), callbacks=[callback])
+    history = fit(model, x, validation_data=(x, None), callbacks=[callback])
     assert callback.mode == "max"
+    assert {"val_loss", "val_elbo", "val_weight_kl"} < set(history)
 
 
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX always compiles with XLA")
 def test_compiles_with_xla(make_model, x):
     model = make_model(kv.FullVB)
     model.compile("adam", jit_compile=True)
@@ -474,7 +473,7 @@ def test_mixed_precision(mixed_float16, make_model, x):
     model = make_model(kv.FullVB)
     model.compile("adam")
     assert np.isfinite(fit(model, x)["loss"][0])
-    assert model.elbo(x).dtype == "float32"
+    assert model.objective(x, False)[0].dtype == "float32"
 
 
 def penalty(history):
@@ -495,9 +494,8 @@ def test_n_train_comes_from_the_arrays(make_model, x):
 def test_n_train_that_is_given_stays(make_model, x):
     model = make_model(kv.FullVB, n_train=1000)
     model.compile(keras.optimizers.SGD(0.0))
-    history = fit(model, x)
-    np.testing.assert_allclose(penalty(history), 1000, rtol=1e-2)  # cancels
-    assert model.n_train == 1000
+    np.testing.assert_allclose(penalty(fit(model, x)), 1000, rtol=1e-2)  # cancels
+    assert kv.FullVB.from_config(model.get_config()).n_train == model.n_train == 1000
 
 
 def test_weights_of_examples_stand_for_copies(x):
@@ -512,16 +510,16 @@ def test_weights_of_examples_stand_for_copies(x):
     np.testing.assert_allclose(logs["loss"], total / len(x), rtol=1e-5)  # float32
 
 
-@pytest.mark.parametrize("given", [None, 13])
-def test_survives_saving(given, make_model, x, tmp_path):
-    model = randomised(make_model(kv.FullVB, n_train=given, decoder=image_decoder()))
+def test_survives_saving(make_model, x, tmp_path):
+    settings = {"weight_kl": "sampled", "initial_scale": 0.1}
+    model = randomised(make_model(kv.FullVB, decoder=image_decoder(), **settings))
     model.compile("adam")
     fit(model, x)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert loaded.n_train == 13
-    for setting in ("weight_kl", "n_train", "initial_scale"):
-        assert loaded.get_config()[setting] == model.get_config()[setting]
+    for name, setting in settings.items():
+        assert loaded.get_config()[name] == setting
     for ours, theirs in zip(loaded.get_weights(), model.get_weights()):
         np.testing.assert_array_equal(ours, theirs)
     for method in (
@@ -531,7 +529,6 @@ def test_survives_saving(given, make_model, x, tmp_path):
     ):
         np.testing.assert_allclose(method(loaded), method(model), rtol=1e-5)
     assert np.isfinite(loaded.evaluate(x, verbose=0)).all()
-    assert np.isfinite(fit(loaded, x)["loss"][0])
 
 
 # On JAX the step is a function of its state

@@ -187,7 +187,10 @@ def test_factor_analysis_by_maximum_likelihood(batch_size):
     values, vectors = np.linalg.eigh(x.T @ x / 800)
     expected = vectors[:, -1] * (values[-1] - SCALE**2) ** 0.5
 
-    model = frozen(make_linear(0.1 * w, initial_step_size=0.3), rate=0.02 * batch_size / 800)
+    model = frozen(
+        make_linear(0.1 * w, initial_step_size=0.3, updates_per_sample=5),
+        rate=0.02 * batch_size / 800,
+    )
     tail = []
     average = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: tail.append(model.decoder.get_weights()[0][0])
@@ -271,9 +274,10 @@ def test_another_training_set_needs_new_chains(x):
     with pytest.raises(ValueError, match=r"Expected 12 examples.*Received: 8") as error:
         model.fit(x[:8], verbose=0)
     assert "MonteCarloEM(model.decoder, model.likelihood, model.prior)" in str(error.value)
-    other = frozen(kv.MonteCarloEM(model.decoder, model.likelihood, model.prior))
-    other.fit(x[:8], verbose=0)
+    other = kv.MonteCarloEM(model.decoder, model.likelihood, model.prior, n_train=8)
     assert other.chains.shape == (8, 2)
+    for ours, theirs in zip(other.trainable_variables, model.trainable_variables):
+        assert ours is theirs
 
 
 def test_class_weights_are_refused(x):
@@ -396,8 +400,8 @@ def test_there_is_nothing_to_predict_with(x):
             predict(x)
 
 
-def test_the_seed_fixes_the_results(from_arrays, x):
-    assert_same(trained(make(), x), from_arrays)
+def test_another_seed_gives_other_results(from_arrays, x):
+    """The same one: see the streams."""
     assert trained(make(seed=1), x)[0] != from_arrays[0]
 
 
@@ -425,7 +429,7 @@ def test_a_loaded_model_goes_on(x, tmp_path):
     assert loaded.hmc_step_size.numpy() != 0.3
     np.testing.assert_array_equal(loaded.sample(5, seed=0), model.sample(5, seed=0))
     # Keras leaves the seed's state out of the file.
-    loaded.seed_generator.state.assign(model.seed_generator.state)
+    loaded.seed_generator.state.assign(model.seed_generator.state.numpy())
     logs = [m.fit(x, batch_size=4, shuffle=False, verbose=0).history for m in (loaded, model)]
     assert logs[0] == logs[1]
     np.testing.assert_array_equal(loaded.chains.numpy(), model.chains.numpy())
