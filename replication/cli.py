@@ -22,6 +22,10 @@ def main():
     given again. The environment variable KERAS_BACKEND chooses tensorflow or jax.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Runs that differ in seed or step size alone share their programs, now and after a restart.
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", os.path.join(cache, "keras-aevb", "jax"))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 
 
 @main.command()

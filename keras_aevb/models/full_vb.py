@@ -88,7 +88,7 @@ class FullVB(PosteriorPredictive, AEVB):
             )
         if n_train is not None and not (isinstance(n_train, numbers.Real) and n_train > 0):
             raise ValueError(f"Expected `n_train` to be a positive number. Received: {n_train!r}")
-        low, high = (math.exp(bound / 2) for bound in LOG_VARIANCE_BOUNDS)
+        low, high = (math.exp(limit / 2) for limit in LOG_VARIANCE_BOUNDS)
         if not (isinstance(initial_scale, numbers.Real) and low <= initial_scale <= high):
             raise ValueError(
                 "Expected `initial_scale` to be a number between exp(-10) and exp(10). "

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_aevb import _backend, hmc
+from keras_aevb.models import _examples
 from keras_aevb.models.latent_variable_model import LatentVariableModel
 
 # Of the chains that `evaluate` starts from p(z).
@@ -31,7 +32,8 @@ class MonteCarloEM(LatentVariableModel):
 
     The logs are `log_joint`, the mean of log p(x, z), `reconstruction`, that of log p(x|z),
     `acceptance_rate` and `hmc_step_size`. New examples have no chains: `evaluate` starts one for
-    each from p(z), takes 10 transitions at the current step size, and forgets it.
+    each from p(z), takes 10 transitions at the current step size, and forgets it. `log_joint` there
+    is of z on the way to p(z|x), not an estimate of log p(x).
 
     Args:
         decoder: Keras model from z to features.
@@ -58,7 +60,7 @@ class MonteCarloEM(LatentVariableModel):
         >>> x = np.random.default_rng(0).random((100, 64))
         >>> sorted(model.fit(x, batch_size=20, verbose=0).history)
         ['acceptance_rate', 'hmc_step_size', 'log_joint', 'loss', 'reconstruction']
-        >>> model.chains.shape
+        >>> model.chains.numpy().shape
         (100, 2)
     """
 
@@ -83,20 +85,20 @@ class MonteCarloEM(LatentVariableModel):
             check_positive("n_train", n_train, numbers.Integral)
         terms = (*self.rising_terms, "acceptance_rate", "hmc_step_size")
         super().__init__(decoder, likelihood, prior, terms, seed, **kwargs)
-        self.num_leapfrog_steps = num_leapfrog_steps
-        self.updates_per_sample = updates_per_sample
-        self.initial_step_size = initial_step_size
+        self.num_leapfrog_steps = int(num_leapfrog_steps)
+        self.updates_per_sample = int(updates_per_sample)
+        self.initial_step_size = float(initial_step_size)
         self.n_train = None
         self.hmc_step_size = self._state("hmc_step_size", (), lambda: initial_step_size)
         if n_train is not None:
             self._start_chains(n_train)
 
     def _start_chains(self, n_train):
-        self.n_train = n_train
+        self.n_train = int(n_train)
         self.chains = self._state(
             "chains",
-            (n_train, *self.prior.event_shape),
-            lambda: self.prior.distribution().sample(n_train, seed=self._seed()),
+            (self.n_train, *self.prior.event_shape),
+            lambda: self.prior.distribution().sample(self.n_train, seed=self._seed()),
         )
 
     def _state(self, name, shape, value):
@@ -123,7 +125,7 @@ class MonteCarloEM(LatentVariableModel):
                 f"Received: class_weight={kwargs['class_weight']}"
             )
         if hasattr(x, "shape"):
-            self._match_chains(len(x))
+            self._match_chains(x)
             y = np.arange(len(x))
         elif self.n_train is None:
             raise ValueError(
@@ -132,13 +134,14 @@ class MonteCarloEM(LatentVariableModel):
             )
         return super().fit(x, y, *args, **kwargs)
 
-    def _match_chains(self, n):
+    def _match_chains(self, x):
         if self.n_train is None:
-            self._start_chains(n)
-        if self.n_train != n:
+            self.likelihood.check(_examples.as_array(x))
+            self._start_chains(len(x))
+        if self.n_train != len(x):
             raise ValueError(
-                f"Expected {self.n_train} examples, one for each chain. Received: {n}. Another "
-                "training set needs new chains; the weights stay with "
+                f"Expected {self.n_train} examples, one for each chain. Received: {len(x)}. "
+                "Another training set needs new chains; the weights stay with "
                 "`MonteCarloEM(model.decoder, model.likelihood, model.prior)`"
             )
 

@@ -175,6 +175,6 @@ def _reaches(run, samples):
 
 
 def _value(run, name, samples):
-    points = _trained(run)
+    points = [point for point in _trained(run) if name in point.metrics]
     logs = np.log([point.samples for point in points])
     return np.interp(math.log(samples), logs, [point[name] for point in points])

@@ -19,13 +19,20 @@ def linear_gaussian():
     """linear_gaussian(n): p(z) = N(0, I), p(x|z) = N(x; zW + b, σ² I), and n examples.
 
     The rows of W are orthogonal, so that p(z|x) has a diagonal covariance; q(z|x) is p(z|x) with
-    standard deviations `widened` times as large. The model comes with its compiled programs.
+    standard deviations `widened` times as large. Models and their compiled programs are shared.
     """
     return _linear_gaussian
 
 
-@functools.cache
 def _linear_gaussian(n, widened=1.0):
+    model, x, exact, means, variances = _parts(widened)
+    return types.SimpleNamespace(
+        model=model, x=x[:n], log_likelihood=exact[:n], means=means[:n], variances=variances
+    )
+
+
+@functools.cache
+def _parts(widened, n=2000):
     rng = np.random.default_rng(7)
     latent_dim, lengths = 2, np.array([1, 2])
     w = lengths[:, None] * np.linalg.qr(rng.normal(size=(PIXELS, latent_dim)))[0].T
@@ -50,6 +57,4 @@ def _linear_gaussian(n, widened=1.0):
     z = rng.normal(size=(n, latent_dim))
     x = (z @ w + b + SIGMA * rng.normal(size=(n, PIXELS))).astype("float32")
     exact = multivariate_normal(b, w.T @ w + SIGMA**2 * np.eye(PIXELS)).logpdf(x)
-    return types.SimpleNamespace(
-        model=model, x=x, log_likelihood=exact, means=(x - b) @ to_mean, variances=variances
-    )
+    return model, x, exact, (x - b) @ to_mean, variances

@@ -29,9 +29,10 @@ class Generative(kv.LatentVariableModel):
 
 
 def test_all_methods_agree(linear_gaussian):
-    """Three roads to one number, each known to about 0.1 nats per example."""
-    lg = linear_gaussian(100, widened=1.5)
-    values = [lg.model.log_likelihood(lg.x, 100, name, seed=0) for name in QUICK]
+    """Three roads to one number."""
+    lg = linear_gaussian(100)
+    values = [lg.model.log_likelihood(lg.x, 50, name, seed=0) for name in QUICK]
+    # Single errors have a spread of 0.15 nats, and skewed tails
     np.testing.assert_allclose(values, [lg.log_likelihood] * 3, atol=1.0)
     for value in values:
         assert abs((value - lg.log_likelihood).mean()) < 0.1
@@ -101,7 +102,7 @@ def test_compiled_as_the_user_says(name, how, linear_gaussian):
     lg = linear_gaussian(100)
     method = {"annealed": kv.AnnealedImportanceSampling(10, 100)}.get(name, name)
     lg.model.compile(**how)
-    values = lg.model.log_likelihood(lg.x, 20, method=method, seed=0)
+    values = lg.model.log_likelihood(lg.x, method=method, seed=0)
     lg.model.compile()
     # Of single examples to half a nat, of their mean to a tenth; exact for importance sampling
     assert abs(values - lg.log_likelihood).mean() < (2e-5 if name == "importance" else 0.5)

@@ -98,6 +98,12 @@ def test_densities(weights):
     np.testing.assert_allclose(posterior.prior().log_prob(draw), p, rtol=1e-5)
 
 
+def test_scales_stay_finite():
+    variables = [[keras.Variable(v, dtype="float32")] for v in ([0.0, 0.0], [-1e3, 1e3])]
+    scales = WeightPosterior(*variables, "float32").distribution().stddev()
+    np.testing.assert_allclose(scales, np.exp([-10, 10]), rtol=1e-5)  # float32
+
+
 def test_draws(weights, noise):
     posterior, mean, log_variance = weights
     draws = np.float64(posterior.distribution().sample(20_000, seed=noise(0)))

@@ -280,6 +280,13 @@ def test_another_training_set_needs_new_chains(x):
         assert ours is theirs
 
 
+def test_data_that_is_refused_starts_no_chains(x):
+    model = frozen(make())
+    with pytest.raises(ValueError, match="event shape"):
+        model.fit(x[:, :5], verbose=0)
+    assert model.n_train is None
+
+
 def test_class_weights_are_refused(x):
     with pytest.raises(ValueError, match="`sample_weight`"):
         frozen(make()).fit(x, np.zeros(12), class_weight={0: 2.0}, verbose=0)
