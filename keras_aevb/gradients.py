@@ -44,7 +44,7 @@ def gradient_variance(model, x, bound=None, num_repeats=100, seed=None):
 
     and likewise for θ, where $g_r$ is the gradient in repeat r, which has fresh noise in z, and
     $\bar{g}_{r-1}$ the mean of those before it (Welford's sum, term by term). All repeats see the
-    same x; the layers run in inference mode.
+    same x; the layers run in inference mode, and `FullVB`'s weights stay at the mean of q(θ).
 
     Args:
         model: a `VariationalModel`.

@@ -1,0 +1,77 @@
+"""`all`: every figure, table and verdict, also after being killed."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from click.testing import CliRunner
+
+from replication import records
+from replication.cli import main
+from replication.presets import PRESETS
+from replication.protocols import figure2_experiment, figure3_experiment
+from replication.step_sizes import pilot_samples
+
+WRITTEN = (
+    "README.md",
+    "index.html",
+    "figure2/table.md",
+    "figure3/table.md",
+    "figure4/figure4.md",
+    "figure5/figure5.md",
+    "gradient_variance/table.md",
+    "cost/table.md",
+)
+
+
+def test_help_tells_what_each_preset_costs():
+    text = CliRunner().invoke(main, ["all", "--help"]).output
+    for name, preset in PRESETS.items():
+        assert f"{name}: {preset.summary}" in " ".join(text.split())
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
+def test_budgets_suffice_to_choose_the_step_sizes(preset):
+    for dataset in preset.datasets:
+        pilot = pilot_samples(figure2_experiment(dataset, "aevb", 2, 0.01))
+        assert min(preset.figure2[dataset], preset.models) >= pilot
+    first = preset.datasets[0]
+    for algorithm, budgets in preset.figure3.items():
+        pilot = pilot_samples(figure3_experiment(first, algorithm, min(budgets), 0.01))
+        assert min(budgets.values()) >= pilot
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_it_ends_with_the_same_numbers(tmp_path):
+    """The smoke preset as a whole, and once more with `kill -9` again and again."""
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    _command(whole).wait()
+    chance = random.Random(0)
+    for _ in range(6):
+        process = _command(killed)
+        time.sleep(chance.uniform(5, 60))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert _command(killed).wait() == 0
+    expected, got = records.read_runs(whole), records.read_runs(killed)
+    assert [r.experiment for r in got] == [r.experiment for r in expected]
+    for ours, theirs in zip(got, expected):
+        assert [(p.samples, p.metrics) for p in ours.points] == [
+            (p.samples, p.metrics) for p in theirs.points
+        ]
+    for name in WRITTEN:
+        assert (killed / name).exists()
+
+
+def _command(results):
+    arguments = ["-m", "replication", "all", "--preset", "smoke", "--results", str(results)]
+    return subprocess.Popen(
+        [sys.executable, *arguments],
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
