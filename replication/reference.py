@@ -77,12 +77,14 @@ def distance_entry(distance):
 
 def _run(run, runs):
     seeds = [other for other in runs if _same_but_seed(run.experiment, other.experiment)]
+    # What is measured at the end alone is no number before.
+    names = dict.fromkeys(name for point in run.points for name in point.metrics)
     metrics = {
         name: {
-            "values": [finite(point[name]) for point in run.points],
+            "values": [finite(point.metrics.get(name, math.nan)) for point in run.points],
             "standard_errors": [finite(_error(point, name, seeds)) for point in run.points],
         }
-        for name in run.points[0].metrics
+        for name in names
     }
     seconds = {
         "values": [p.seconds for p in run.points],
@@ -105,7 +107,8 @@ def _error(point, name, seeds):
     own = point.metrics.get(f"{name}_error", point.metrics.get(name.replace("_elbo", "_sem"), 0.0))
     if name.endswith(("_sem", "_error")) or not own > 0:
         return 0.0
-    over_seeds = sem([p[name] for p in (run.at(point.samples) for run in seeds) if p])
+    others = [run.at(point.samples) for run in seeds]
+    over_seeds = sem([p[name] for p in others if p and name in p.metrics])
     return min(own, over_seeds or own)
 
 

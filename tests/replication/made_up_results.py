@@ -64,6 +64,8 @@ def write_likelihoods(results, experiment, end, offset=0.0, error=0.05):
         for split in ("train", "test"):
             value = like_paper(3, experiment, samples, split) if samples else -2000.0
             found |= {f"{split}_density": value + offset, f"{split}_density_error": error}
+            if samples == end and experiment.algorithm == "mcem":  # costly: at the end alone
+                found |= {f"{split}_annealed": value, f"{split}_annealed_error": error}
         return found
 
     _write(results, experiment, {s: metrics(s) for s in [0, *counts(end)]}, {})
