@@ -75,7 +75,7 @@ def test_figure2_chooses_the_step_size_and_trains_on(tmp_path):
     runs = records.read_runs(tmp_path)
     pilots = {r.experiment.step_size: r.at(20_000) for r in runs if r.experiment.seed == 0}
     assert set(pilots) == set(STEP_SIZES)
-    best = max(pilots, key=lambda step: pilots[step].train_elbo)
+    best = max(pilots, key=lambda step: pilots[step]["train_elbo"])
     ends = {(r.experiment.step_size, r.experiment.seed): r.points[-1].samples for r in runs}
     expected = {(step, 0): 20_000 for step in STEP_SIZES}
     assert ends == {**expected, (best, 0): 25_000, (best, 1): 25_000}
