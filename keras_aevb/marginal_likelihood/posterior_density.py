@@ -34,8 +34,7 @@ class PosteriorDensity(Estimator):
     The chains of steps 1 and 3 are independent of each other and run side by side. They start at
     points of the prior, chosen with probabilities proportional to p(x|z). During the burn-in each
     example's step size is adapted to an acceptance of 90 %, then it is fixed. The standard error
-    comes from the spread between the chains of step 3. The weights are skewed, so that errors
-    beyond three standard errors are more frequent than those of a normal distribution.
+    comes from the spread between the C chains of step 3, and has C - 1 degrees of freedom.
 
     Args:
         num_samples: L, the number of samples for each example, in step 1 and again in step 3;

@@ -5,7 +5,7 @@ import pytest
 from keras import ops
 from scipy.stats import gaussian_kde, multivariate_normal
 
-from keras_aevb.marginal_likelihood.kernel_density import BANDWIDTHS, KernelDensity
+from keras_aevb.marginal_likelihood.kernel_density import BANDWIDTHS, NARROWING, KernelDensity
 
 CHAINS = np.tile(np.arange(5), 8)  # 40 samples, 8 of each chain
 
@@ -37,9 +37,11 @@ def test_density_in_one_dimension_is_scipys():
     samples = np.random.default_rng(1).normal(2, 0.3, (1, 40, 1))
     q = fit(samples)
     points = np.linspace(1, 3, 50, dtype="float32")
-    # scipy divides the variance by n - 1
-    h = float(q.bandwidth[0]) * np.sqrt(39 / 40)
-    expected = gaussian_kde(samples[0, :, 0], h).logpdf(points)
+    h, mean = float(q.bandwidth[0, 0, 0]), samples.mean()
+    drawn_in = np.sqrt(1 - h**2)
+    centres = mean + NARROWING * drawn_in * (samples[0, :, 0] - mean)
+    # scipy measures h in standard deviations of the centres, and divides their variance by n - 1
+    expected = gaussian_kde(centres, h / drawn_in * np.sqrt(39 / 40)).logpdf(points)
     # float32: squared distances of up to 100, known to 1e-6 of that, over 2h²
     np.testing.assert_allclose(q.log_prob(ops.array(points[None, :, None]))[0], expected, atol=2e-3)
 
@@ -48,14 +50,18 @@ def test_density_by_hand(samples):
     q = fit(samples)
     points = samples + 0.1 * samples.std(axis=1, keepdims=True)
     for i in range(3):
-        kernels = log_kernels(points[i], samples[i], float(q.bandwidth[i]))
+        h, mean = float(q.bandwidth[i, 0, 0]), samples[i].mean(axis=0)
+        centres = mean + NARROWING * np.sqrt(1 - h**2) * (samples[i] - mean)
+        scale = NARROWING * h
+        normal = multivariate_normal([0, 0], scale**2 * shrunk_covariance(samples[i]))
+        kernels = normal.logpdf(points[i][:, None] - centres)  # [P, L]
         expected = np.log(np.exp(kernels).mean(axis=1))
         # as above
         np.testing.assert_allclose(q.log_prob(ops.array(points, "float32"))[i], expected, atol=2e-3)
 
 
 def test_bandwidth_is_chosen_on_the_other_chains(samples):
-    for i, chosen in enumerate(np.asarray(fit(samples).bandwidth)):
+    for i, chosen in enumerate(np.asarray(fit(samples).bandwidth)[:, 0, 0]):
         scores = [
             np.log(
                 np.where(
@@ -72,8 +78,23 @@ def test_bandwidth_follows_the_data():
     rng = np.random.default_rng(2)
     cloud = rng.normal(size=(40, 1))
     clusters = 0.02 * cloud + rng.choice([-1.0, 1.0], size=(40, 1))
-    bandwidths = np.asarray(fit(np.stack([cloud, clusters])).bandwidth)
+    bandwidths = np.asarray(fit(np.stack([cloud, clusters])).bandwidth)[:, 0, 0]
     assert bandwidths[0] > 0.3 and bandwidths[1] == np.float32(BANDWIDTHS[0])
+
+
+def test_density_is_a_little_narrower_than_the_samples():
+    """Mean and variance by quadrature: those of the samples, and c² of it, for any bandwidth."""
+    rng = np.random.default_rng(5)
+    samples = rng.normal(size=(1, 40, 1)) ** np.array([1, 3])[:, None, None]  # one cloud, one spread
+    q = fit(samples)
+    points = np.linspace(-30, 30, 60_001, dtype="float32")
+    grid = ops.array(np.tile(points[None, :, None], (2, 1, 1)))
+    for density, z in zip(np.exp(np.asarray(q.log_prob(grid))), samples[:, :, 0]):
+        mean = np.trapezoid(density * points, points)
+        variance = np.trapezoid(density * (points - mean) ** 2, points)
+        np.testing.assert_allclose(mean, z.mean(), atol=1e-3)  # float32, as above
+        np.testing.assert_allclose(variance, NARROWING**2 * z.var(), rtol=5e-3)
+    assert float(q.bandwidth[0, 0, 0]) > 1.5 * float(q.bandwidth[1, 0, 0])
 
 
 def test_density_integrates_to_one():
