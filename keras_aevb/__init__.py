@@ -2,6 +2,7 @@
 
 from keras_aevb import networks
 from keras_aevb._version import __version__
+from keras_aevb.batches import EpochMinibatches, RandomMinibatches, RowBatches
 from keras_aevb.bounds import ELBO, Bound, ScoreFunctionELBO
 from keras_aevb.distributions import (
     Bernoulli,
@@ -22,6 +23,7 @@ from keras_aevb.models import (
     FullVB,
     LatentVariableModel,
     MonteCarloEM,
+    Replicas,
     VariationalModel,
     WakeSleep,
 )
@@ -34,6 +36,7 @@ __all__ = [
     "Bound",
     "ConditionalDistribution",
     "DiagonalNormal",
+    "EpochMinibatches",
     "FullVB",
     "ImportanceSampling",
     "LatentVariableModel",
@@ -41,6 +44,9 @@ __all__ = [
     "Normal",
     "PosteriorDensity",
     "Prior",
+    "RandomMinibatches",
+    "Replicas",
+    "RowBatches",
     "ScoreFunctionELBO",
     "StandardNormal",
     "VariationalModel",

@@ -83,8 +83,20 @@ class Experiment:
         return {"bound": "train_elbo", "likelihood": "train_density"}[self.measure]
 
     def __str__(self):
-        size = "" if self.n_train is None else f" N={self.n_train}"
-        return (
-            f"{self.dataset} {self.algorithm} N_z={self.latent_dim}{size} "
-            f"step {self.step_size:g} seed {self.seed}"
-        )
+        return together([self])
+
+    @property
+    def shape(self):
+        """What runs have in common that can be trained side by side: all but step size and seed."""
+        return dataclasses.replace(self, step_size=0.0, seed=0)
+
+
+def together(experiments):
+    """A line for experiments that differ in step size and seed alone."""
+    first = experiments[0]
+    size = "" if first.n_train is None else f" N={first.n_train}"
+    steps = "/".join(f"{step:g}" for step in sorted({e.step_size for e in experiments}))
+    seeds = "/".join(map(str, sorted({e.seed for e in experiments})))
+    return (
+        f"{first.dataset} {first.algorithm} N_z={first.latent_dim}{size} step {steps} seed {seeds}"
+    )

@@ -6,6 +6,8 @@ from replication.errors import MissingCheckpointError
 from replication.experiment import MCEM_LEAPFROG_STEPS, MCEM_UPDATES
 from replication.optimizer import Adagrad
 
+STEPS_PER_EXECUTION = 100
+
 
 def build(experiment, dataset):
     """The compiled, untrained Keras model of `experiment` for `dataset`."""
@@ -23,7 +25,11 @@ def build(experiment, dataset):
     else:
         parts = kv.networks.bernoulli_mlp(**settings)
     model = _ALGORITHMS[experiment.algorithm](experiment, parts, len(dataset.train))
-    model.compile(Adagrad(experiment.step_size, accumulate_only=experiment.accumulate_only))
+    model.compile(
+        Adagrad(experiment.step_size, accumulate_only=experiment.accumulate_only),
+        # A step of Monte Carlo EM is long, and holds the whole training set.
+        steps_per_execution=1 if experiment.algorithm == "mcem" else STEPS_PER_EXECUTION,
+    )
     return model
 
 

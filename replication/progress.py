@@ -9,7 +9,7 @@ REFRESH_SECONDS = 0.5
 
 
 class RunProgress:
-    """A bar for each run: samples, samples per second, current bound, time left.
+    """A bar for runs that are trained side by side: samples, rate, current bound, time left.
 
     Use as a context manager around all runs of a command.
     """
@@ -43,7 +43,7 @@ class RunProgress:
             self.bars.console.print(message, highlight=False)
 
     def begin(self, description, done, total):
-        """A new run's bar, in place of the last run's."""
+        """A new bar in place of the last one."""
         self._finish()
         self.started, self.start = time.monotonic(), done
         self.shown = 0.0
@@ -56,10 +56,11 @@ class RunProgress:
         """Whether the display is old enough to be worth the cost of reading the bound."""
         return self.console.is_terminal and time.monotonic() - self.shown > REFRESH_SECONDS
 
-    def update(self, done, bound):
+    def update(self, done, bound, runs=1):
+        """Each of so many runs has done so many samples."""
         self.shown = time.monotonic()
         seconds = self.shown - self.started
-        rate = (done - self.start) / seconds if seconds > 0 else 0
+        rate = runs * (done - self.start) / seconds if seconds > 0 else 0
         self.bars.update(
             self.task,
             completed=done,

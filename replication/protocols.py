@@ -73,7 +73,7 @@ def figure3_choice_runs(runs):
 
 
 class Protocol:
-    """Trains runs one after another, below one folder of results.
+    """Trains runs below one folder of results.
 
     Use as a context manager, for the progress display.
 
@@ -100,14 +100,17 @@ class Protocol:
         self.progress.__exit__(*exception)
 
     def train(self, experiments, samples):
-        """Trains each experiment up to `samples` training samples."""
+        """Trains each experiment up to `samples`, side by side where they can be."""
         from replication.runner import train  # loads Keras
 
+        groups = {}
         for experiment in experiments:
-            dataset = self.datasets[experiment.dataset]
             discard = self.fresh and experiment not in self.begun
             self.begun.add(experiment)
-            train(experiment, samples, dataset, self.results, self.progress, discard)
+            groups.setdefault((experiment.shape, discard), []).append(experiment)
+        for (shape, discard), group in groups.items():
+            dataset = self.datasets[shape.dataset]
+            train(group, samples, dataset, self.results, self.progress, discard)
 
     def choose(self, experiment_of, sizes, select):
         """Chooses a step size as the paper does: short runs with each of them come first.
@@ -124,8 +127,8 @@ class Protocol:
             ProtocolError: if all of them diverge.
         """
         pilots = [experiment_of(size, step) for size, step in itertools.product(sizes, STEP_SIZES)]
-        for experiment in pilots:
-            self.train([experiment], choice.pilot_samples(experiment))
+        for samples, group in itertools.groupby(pilots, choice.pilot_samples):
+            self.train(list(group), samples)
         first = pilots[0]
         chosen = self.chosen(first.dataset, first.algorithm, select)
         if chosen is None:

@@ -1,166 +1,143 @@
-"""Trains one experiment: evaluates, keeps checkpoints, continues where it stopped."""
+"""Trains experiments side by side: evaluates, keeps checkpoints, continues where they stopped."""
 
-import dataclasses
-import json
+import contextlib
 import math
 import shutil
 import time
 
-import keras
+from keras import ops
 
-from replication import checkpoint, evaluation, model, provenance, records, schedule
-from replication.errors import BackendMismatchError, MissingCheckpointError
-from replication.minibatches import RandomMinibatches, WholeTrainingSet
+import keras_aevb as kv
+from replication import provenance, records, schedule
+from replication.experiment import together
+from replication.training import Training
 
 
-def train(experiment, samples, dataset, results, progress, fresh=False):
-    """Trains `experiment` up to `samples` training samples, from its last checkpoint on.
+def train(experiments, samples, dataset, results, progress, fresh=False):
+    """Trains experiments that differ in step size and seed alone, up to `samples` each.
 
     A run that was killed and continued ends with the same numbers as one that was not: minibatches
     and noise depend on the seed and the step alone, and evaluation draws from seeds of its own.
+    Runs that lag behind catch up first; then all go on in one program. A run that diverges is left
+    out from then on.
 
     Args:
-        experiment: `Experiment`.
-        samples: training samples in all; rounded up to whole training steps.
+        experiments: list of `Experiment`, equal in everything but step size and seed.
+        samples: training samples of each; rounded up to whole training steps.
         dataset: `Dataset`.
         results: folder below which `runs/<id>/` is kept.
         progress: `RunProgress`.
-        fresh: whether to throw away what the folder holds.
+        fresh: whether to throw away what the folders hold.
 
     Returns:
-        The `Run`.
+        List of `Run`.
 
     Raises:
-        BackendMismatchError: if the run was begun on another Keras backend.
-        MissingCheckpointError: if the run has numbers but no checkpoint to continue from.
+        BackendMismatchError: if a run was begun on another Keras backend.
+        MissingCheckpointError: if a run has numbers but no checkpoint to continue from.
     """
-    folder = records.runs_folder(results) / experiment.id
-    samples = schedule.whole(samples, experiment.samples_per_step)
-    if fresh and folder.exists():
-        shutil.rmtree(folder)
-    run = _finished(folder, samples)
-    if run is not None:
-        return run
-    folder.mkdir(parents=True, exist_ok=True)
-    training = _Training(experiment, dataset, folder)
-    progress.begin(str(experiment), training.samples, samples)
-    training.run(samples, progress)
-    return records.read_run(folder)
+    first = experiments[0]
+    samples = schedule.whole(samples, first.samples_per_step)
+    folders = [records.runs_folder(results) / e.id for e in experiments]
+    for folder in folders:
+        if fresh and folder.exists():
+            shutil.rmtree(folder)
+    unfinished = [(e, f) for e, f in zip(experiments, folders) if not _finished(f, samples)]
+    if unfinished:
+        dataset = dataset.first(first.n_train)
+        session = {**provenance.session(), "side_by_side": len(unfinished)}
+        x_train = ops.convert_to_tensor(dataset.train)
+        for _, folder in unfinished:
+            folder.mkdir(parents=True, exist_ok=True)
+        _Group(
+            [Training(e, dataset, x_train, f, dict(session)) for e, f in unfinished],
+            schedule.Schedule(samples, first.samples_per_step, first.measure),
+            progress,
+        ).run()
+    return [records.read_run(folder) for folder in folders]
 
 
 def _finished(folder, samples):
-    """The folder's run if nothing is left to do."""
+    """Whether nothing is left to do for the folder's run."""
     if not (folder / "run.json").exists():
-        return None
+        return False
     run = records.read_run(folder)
     reached = run.points and run.at(samples) is not None
-    return run if reached or run.info["status"] == "diverged" else None
+    return reached or run.info["status"] == "diverged"
 
 
-class _Training:
-    """The state of one run."""
+class _Group:
+    """Runs that are trained side by side as long as they are equally far."""
 
-    def __init__(self, experiment, dataset, folder):
-        self.experiment = experiment
-        self.dataset = dataset.first(experiment.n_train)
-        self.folder = folder
-        self.model = model.build(experiment, self.dataset)
-        self.sessions = self._earlier_sessions()
-        self.samples, self.seconds = checkpoint.restore(folder, self.model)
-        # Rows after the checkpoint are of a training that was lost.
-        points = records.read_points(folder)
-        self.points = [p for p in points if p.samples <= self.samples]
-
-    def _earlier_sessions(self):
-        path = self.folder / "run.json"
-        if not path.exists():
-            return []
-        sessions = json.loads(path.read_text())["sessions"]
-        begun, backend = sessions[0]["backend"], keras.backend.backend()
-        if begun != backend:
-            raise BackendMismatchError(
-                f"{self.folder} was begun on the {begun} backend and cannot be continued on "
-                f"{backend}. Set KERAS_BACKEND={begun}, give another --results folder, or start "
-                "over with --fresh"
-            )
-        if not (self.folder / checkpoint.FILE).exists():
-            raise MissingCheckpointError(
-                f"{self.folder} has the numbers of a run but not its {checkpoint.FILE}, without "
-                "which it cannot be continued. Give another --results folder, or start this run "
-                "over with --fresh"
-            )
-        return sessions
-
-    def run(self, samples, progress):
-        self.sessions.append({**provenance.session(), "samples_from": self.samples})
-        if not self.points:
-            self._evaluate()
-        grid = (samples, self.experiment.samples_per_step, self.experiment.measure)
-        evaluations = set(schedule.evaluations(*grid))
-        for stop in schedule.stops(self.samples, *grid):
-            self._fit(stop, progress)
-            if stop in evaluations:
-                self._evaluate(at_end=stop == samples)
-            self._save("running")
-            score = self.points[-1][self.experiment.score]
-            progress.update(self.samples, score)
-            if not math.isfinite(score):
-                self._save("diverged")
-                return
-        self._save("complete")
-
-    def _fit(self, stop, progress):
-        """Trains until `stop` samples."""
-        e, x = self.experiment, self.dataset.train
-        first, last = self.samples // e.samples_per_step, stop // e.samples_per_step
-        if e.algorithm == "mcem":
-            batches = WholeTrainingSet(x, last - first)
-        else:
-            batches = RandomMinibatches(x, e.batch_size, e.seed, first, last - first)
-        report = _Report(progress, self.samples, e.samples_per_step)
-        start = time.perf_counter()
-        self.model.fit(batches, verbose=0, shuffle=False, callbacks=[report])
-        self.seconds += time.perf_counter() - start
-        self.samples = stop
-
-    def _evaluate(self, at_end=False):
-        metrics = evaluation.measure(self.model, self.experiment, self.dataset, at_end)
-        self.points.append(records.Point(self.samples, metrics, self.seconds))
-
-    def _save(self, status):
-        self.sessions[-1].update(samples_to=self.samples)
-        evaluated = evaluation.examples(self.experiment, self.dataset)
-        info = {
-            "id": self.experiment.id,
-            "experiment": dataclasses.asdict(self.experiment),
-            "status": status,
-            "samples": self.samples,
-            "seconds": round(self.seconds, 2),
-            "parameters": self.model.count_params(),
-            "data": {
-                "digest": self.dataset.digest,
-                "train": len(self.dataset.train),
-                "test": len(self.dataset.test),
-                **{f"evaluated_{split}": len(x) for split, x in evaluated.items()},
-            },
-            "sessions": self.sessions,
-        }
-        # In this order a kill in between leaves no row unwritten and no run without a checkpoint.
-        records.write_points(self.folder, self.points)
-        checkpoint.save(self.folder, self.model, self.samples, self.seconds)
-        records.write_atomically(self.folder / "run.json", json.dumps(info, indent=1) + "\n")
-
-
-class _Report(keras.callbacks.Callback):
-    """Shows how far `fit` is; reads the bound only when the display is due, for it waits for it."""
-
-    def __init__(self, progress, samples, samples_per_step):
-        super().__init__()
+    def __init__(self, trainings, grid, progress):
+        self.trainings = trainings
+        self.grid = grid
         self.progress = progress
-        self.samples = samples
-        self.samples_per_step = samples_per_step
+        self.replicas = {}  # by the runs that they train
 
-    def on_train_batch_end(self, batch, logs=None):
-        if self.progress.due():
-            done = self.samples + (batch + 1) * self.samples_per_step
-            self.progress.update(done, float(logs[self.model.rising_terms[0]]))
+    def run(self):
+        title = together([t.experiment for t in self.trainings])
+        done = min(t.samples for t in self.trainings)
+        self.progress.begin(title, done, self.grid.samples)
+        self._measure([t for t in self.trainings if not t.points])
+        while active := [t for t in self.trainings if self._status(t) == "running"]:
+            position = min(t.samples for t in active)
+            self._advance([t for t in active if t.samples == position])
+
+    def _advance(self, trainings):
+        """To the next stop."""
+        position = trainings[0].samples
+        stop = self.grid.next_stop(position)
+        samples_per_step = trainings[0].experiment.samples_per_step
+
+        def report(steps, logs):
+            if self.progress.due():
+                bound = float(logs[trainings[0].model.rising_terms[0]])
+                done = position + steps // len(trainings) * samples_per_step
+                self.progress.update(done, bound, len(trainings))
+
+        start = time.perf_counter()
+        self._replicas(trainings).fit([t.batches(stop) for t in trainings], report=report)
+        seconds = (time.perf_counter() - start) / len(trainings)
+        for training in trainings:
+            training.advance(stop, seconds)
+        if stop in self.grid.evaluations:
+            self._measure(trainings, at_end=stop == self.grid.samples)
+        for training in trainings:
+            training.save(self._status(training))
+        scores = [t.score for t in trainings if not t.diverged]
+        self.progress.update(stop, max(scores, default=math.nan), len(trainings))
+
+    def _replicas(self, trainings):
+        key = tuple(map(id, trainings))
+        if key not in self.replicas:
+            self.replicas[key] = kv.Replicas([t.model for t in trainings])
+        return self.replicas[key]
+
+    def _measure(self, trainings, at_end=False):
+        """With the programs of one model, so that they are compiled once."""
+        model = self.trainings[0].model
+        for training in trainings:
+            with _weights_of(training.model, model):
+                training.measure(model, at_end)
+
+    def _status(self, training):
+        if training.diverged:
+            return "diverged"
+        return "complete" if training.samples == self.grid.samples else "running"
+
+
+@contextlib.contextmanager
+def _weights_of(source, model):
+    """`model` with the values of the variables of `source`, as long as the context lasts."""
+    if source is model:
+        yield
+        return
+    own = [ops.copy(v.value) for v in model.variables]
+    for variable, other in zip(model.variables, source.variables):
+        variable.assign(other.value)
+    try:
+        yield
+    finally:
+        for variable, value in zip(model.variables, own):
+            variable.assign(value)

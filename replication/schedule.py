@@ -1,5 +1,7 @@
 """At which numbers of training samples a run is evaluated and kept."""
 
+import bisect
+
 # By what is measured: the first evaluation, and the hundredths of each decade; 1, 2 and 5 are among
 # them. A bound costs little and has ten (Renard's preferred numbers R10), a likelihood three.
 GRIDS = {
@@ -25,11 +27,24 @@ def evaluations(samples, step=1, measure="bound"):
     return sorted({whole(count, step) for count in counts})
 
 
-def stops(done, samples, step=1, measure="bound"):
-    """Counts after `done` at which training pauses to save a checkpoint, in order."""
-    grid = {whole(count, step) for count in range(0, samples, CHECKPOINT_INTERVAL)}
-    grid.update(evaluations(samples, step, measure))
-    return [count for count in sorted(grid) if count > done]
+class Schedule:
+    """When a run of `samples` training samples stops.
+
+    Args:
+        samples: training samples in all, whole training steps.
+        step: samples of one training step.
+        measure: what is evaluated.
+    """
+
+    def __init__(self, samples, step=1, measure="bound"):
+        self.samples = samples
+        self.evaluations = frozenset(evaluations(samples, step, measure))
+        kept = {whole(count, step) for count in range(0, samples, CHECKPOINT_INTERVAL)}
+        self.stops = sorted(self.evaluations | kept)
+
+    def next_stop(self, done):
+        """The next count at which training pauses to save a checkpoint, or also to evaluate."""
+        return self.stops[bisect.bisect_right(self.stops, done)]
 
 
 def whole(samples, step):

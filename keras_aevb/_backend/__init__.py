@@ -11,12 +11,16 @@ Both flavours export the same names:
 - `gradients(function, variables, others=())`: derivatives of the scalar `function()`, zero where
   it does not depend on a variable. In a compiled program, `others` are all variables it reads.
 - `compiled(model, function)`: `function`, which may read the model's variables, as one program.
+- `Model`: `keras.Model`, with the `fit` that is fastest on this backend.
+- `ReplicaTrainer(models)`: trains several models side by side.
 """
 
 import keras
 
 if keras.backend.backend() == "tensorflow":
     from keras_aevb._backend.tensorflow import (
+        Model,
+        ReplicaTrainer,
         compiled,
         fixed_seed,
         gradients,
@@ -35,6 +39,10 @@ elif keras.backend.backend() == "jax":
         step,
         tfp,
     )
+    from keras_aevb._backend.jax_training import (  # type: ignore[assignment]
+        Model,
+        ReplicaTrainer,
+    )
 else:
     raise ImportError(
         "keras_aevb runs on the Keras backends 'tensorflow' and 'jax'. "
@@ -42,4 +50,14 @@ else:
         "Set the environment variable KERAS_BACKEND before keras is imported."
     )
 
-__all__ = ["compiled", "fixed_seed", "gradients", "minimize", "next_seed", "step", "tfp"]
+__all__ = [
+    "Model",
+    "ReplicaTrainer",
+    "compiled",
+    "fixed_seed",
+    "gradients",
+    "minimize",
+    "next_seed",
+    "step",
+    "tfp",
+]

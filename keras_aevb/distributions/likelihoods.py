@@ -65,7 +65,8 @@ class Bernoulli(ConditionalDistribution):
     def distribution(self, logits):
         dtype = keras.backend.standardize_dtype(logits.dtype)
         return tfd.Independent(
-            BernoulliFromLogits(logits, dtype=dtype), reinterpreted_batch_ndims=len(self.event_shape)
+            BernoulliFromLogits(logits, dtype=dtype),
+            reinterpreted_batch_ndims=len(self.event_shape),
         )
 
     def check(self, x):

@@ -127,12 +127,15 @@ class MonteCarloEM(LatentVariableModel):
         if hasattr(x, "shape"):
             self._match_chains(x)
             y = np.arange(len(x))
-        elif self.n_train is None:
+        return super().fit(x, y, *args, **kwargs)
+
+    def make_train_function(self, force=False):
+        if self.n_train is None:
             raise ValueError(
                 "A stream of batches does not tell how many chains to start: give "
-                f"`MonteCarloEM(..., n_train=...)` the number. Received: {type(x)}"
+                "`MonteCarloEM(..., n_train=...)` the number. Received: n_train=None"
             )
-        return super().fit(x, y, *args, **kwargs)
+        return super().make_train_function(force)
 
     def _match_chains(self, x):
         if self.n_train is None:

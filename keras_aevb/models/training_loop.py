@@ -7,7 +7,7 @@ from keras_aevb import _backend
 from keras_aevb.models import _examples
 
 
-class TrainingLoop(keras.Model):
+class TrainingLoop(_backend.Model):
     """A Keras model that is trained on an `objective` of its own in place of a loss.
 
     A subclass has a `likelihood`, which knows what examples look like.
@@ -108,7 +108,7 @@ class TrainingLoop(keras.Model):
         self._maximise(callbacks)
         return super().fit(
             _examples.checked(x, self.likelihood),
-            _examples.labels(x, y, sample_weight),
+            y=_examples.labels(x, y, sample_weight),
             batch_size=batch_size,
             epochs=epochs,
             verbose=verbose,

@@ -85,7 +85,9 @@ def test_bandwidth_follows_the_data():
 def test_density_is_a_little_narrower_than_the_samples():
     """Mean and variance by quadrature: those of the samples, and c² of it, for any bandwidth."""
     rng = np.random.default_rng(5)
-    samples = rng.normal(size=(1, 40, 1)) ** np.array([1, 3])[:, None, None]  # one cloud, one spread
+    samples = (
+        rng.normal(size=(1, 40, 1)) ** np.array([1, 3])[:, None, None]
+    )  # one cloud, one spread
     q = fit(samples)
     points = np.linspace(-30, 30, 60_001, dtype="float32")
     grid = ops.array(np.tile(points[None, :, None], (2, 1, 1)))

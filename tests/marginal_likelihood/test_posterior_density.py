@@ -37,7 +37,9 @@ def test_errors_are_those_that_are_stated(estimates):
     for threshold in (2, 3):
         expected = t.cdf(threshold) - t.cdf(-threshold)  # 0.923, 0.985
         # Three standard errors of a fraction of 400, and a hundredth for weights that are skewed
-        assert (z < threshold).mean() > expected - 3 * np.sqrt(expected / 400 * (1 - expected)) - 0.01
+        assert (z < threshold).mean() > expected - 3 * np.sqrt(
+            expected / 400 * (1 - expected)
+        ) - 0.01
 
 
 def test_more_samples_are_more_precise(estimates, linear_gaussian):

@@ -37,7 +37,7 @@ def results(data, tmp_path_factory):
     """Results with both runs."""
     results = tmp_path_factory.mktemp("results")
     for experiment in (DIGITS, FREY):
-        runner.train(experiment, 2_000, data[experiment.dataset], results, RunProgress())
+        runner.train([experiment], 2_000, data[experiment.dataset], results, RunProgress())
     return results
 
 

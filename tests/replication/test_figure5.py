@@ -28,7 +28,7 @@ def digits():
 def results(digits, tmp_path_factory):
     results = tmp_path_factory.mktemp("results")
     for experiment in EXPERIMENTS:
-        runner.train(experiment, 2_000, digits, results, RunProgress())
+        runner.train([experiment], 2_000, digits, results, RunProgress())
     return results
 
 

@@ -26,7 +26,7 @@ def digits():
 @pytest.fixture(scope="module")
 def results(digits, tmp_path_factory):
     results = tmp_path_factory.mktemp("results")
-    runner.train(EXPERIMENT, 3_000, digits, results, RunProgress())
+    runner.train([EXPERIMENT], 3_000, digits, results, RunProgress())
     return results
 
 

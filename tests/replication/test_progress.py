@@ -23,5 +23,15 @@ def test_shows_samples_rate_bound_and_time_left():
         assert part in text
 
 
+def test_the_rate_is_that_of_all_runs_together(monkeypatch):
+    clock = iter([0.0, 10.0])
+    monkeypatch.setattr("replication.progress.time.monotonic", lambda: next(clock))
+    with RunProgress(Console(file=io.StringIO(), force_terminal=True)) as progress:
+        progress.begin("three runs", 1_000, 100_000)
+        progress.update(11_000, -100.0, runs=3)
+        assert progress.bars.tasks[-1].fields["rate"] == "3,000/s"
+        progress.task = None
+
+
 def test_silent_where_there_is_no_terminal():
     assert display(terminal=False) == ""

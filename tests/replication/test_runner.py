@@ -29,7 +29,8 @@ def short_intervals(monkeypatch):
 
 
 def train(digits, results, samples, fresh=False):
-    return runner.train(EXPERIMENT, samples, digits, results, RunProgress(), fresh)
+    (run,) = runner.train([EXPERIMENT], samples, digits, results, RunProgress(), fresh)
+    return run
 
 
 def numbers(run):
@@ -70,9 +71,11 @@ def test_continued_run_equals_uninterrupted_one(digits, tmp_path, uninterrupted)
 
 def test_monte_carlo_em_continues_with_its_chains(digits, tmp_path):
     """The whole training set in each step; a step counts 15 N = 600 samples."""
-    whole = runner.train(LIKELIHOOD, 12_000, digits, tmp_path / "whole", RunProgress())
+    (whole,) = runner.train([LIKELIHOOD], 12_000, digits, tmp_path / "whole", RunProgress())
     for samples in (5_500, 12_000):  # rounded up to 6000
-        continued = runner.train(LIKELIHOOD, samples, digits, tmp_path / "parts", RunProgress())
+        (continued,) = runner.train(
+            [LIKELIHOOD], samples, digits, tmp_path / "parts", RunProgress()
+        )
     assert [p.samples for p in whole.points] == [0, 12_000]
     assert [p.samples for p in continued.points] == [0, 6_000, 12_000]
     assert whole.points[-1].metrics == continued.points[-1].metrics
@@ -126,7 +129,7 @@ def test_killed_command_continues(digits, tmp_path):
     killed = records.read_run(folder)
     assert killed.info["status"] == "complete"
     assert killed.info["sessions"][1]["samples_from"] >= 10_000  # the first checkpoint
-    whole = runner.train(experiment, 50_000, digits, tmp_path / "whole", RunProgress())
+    (whole,) = runner.train([experiment], 50_000, digits, tmp_path / "whole", RunProgress())
     assert numbers(killed) == numbers(whole)
     assert str(tmp_path / "killed" / "figure2" / "table.md") in output.stdout
 
@@ -164,11 +167,12 @@ def test_numbers_without_a_checkpoint_are_not_overwritten(digits, tmp_path):
 
 def test_run_that_breaks_down_is_recorded_as_diverged(digits, tmp_path):
     experiment = Experiment("digits", "aevb", 2, 1e30, hidden_units=10, accumulate_only=0)
-    run = runner.train(experiment, 20_000, digits, tmp_path, RunProgress())
+    (run,) = runner.train([experiment], 20_000, digits, tmp_path, RunProgress())
     assert run.diverged
     assert run.info["status"] == "diverged"
     assert run.info["samples"] < 20_000
-    assert runner.train(experiment, 20_000, digits, tmp_path, RunProgress()).info == run.info
+    (again,) = runner.train([experiment], 20_000, digits, tmp_path, RunProgress())
+    assert again.info == run.info
 
 
 def test_run_json_says_where_the_numbers_come_from(uninterrupted, digits):
@@ -191,3 +195,44 @@ def test_evaluation_leaves_training_alone(digits):
     trained[1].elbo(digits.test, seed=0)
     for ours, theirs in zip(trained[0].variables, trained[1].variables):
         np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs))
+
+
+GROUP = [
+    Experiment("digits", "aevb", 2, step_size, seed, hidden_units=10)
+    for step_size, seed in ((0.01, 0), (0.02, 1), (1e30, 0))
+]
+
+
+def test_runs_side_by_side_equal_runs_alone(digits, tmp_path):
+    """One of them diverges, without harm to the others."""
+    together = runner.train(GROUP, 20_000, digits, tmp_path / "together", RunProgress())
+    assert [run.info["status"] for run in together] == ["complete", "complete", "diverged"]
+    for experiment, run in zip(GROUP[:2], together):
+        (alone,) = runner.train([experiment], 20_000, digits, tmp_path / "alone", RunProgress())
+        assert [p.samples for p in run.points] == [p.samples for p in alone.points]
+        for ours, theirs in zip(run.points, alone.points):
+            # float32 sums in another order; 200 steps
+            assert ours.metrics == pytest.approx(theirs.metrics, rel=1e-3)
+        assert run.info["sessions"][0]["side_by_side"] == 3
+
+
+def test_runs_that_lag_behind_catch_up(digits, tmp_path):
+    """A kill between two checkpoints leaves a group's runs at different counts."""
+    runner.train(GROUP[:1], 10_000, digits, tmp_path / "parts", RunProgress())
+    parts = runner.train(GROUP[:2], 20_000, digits, tmp_path / "parts", RunProgress())
+    whole = runner.train(GROUP[:2], 20_000, digits, tmp_path / "whole", RunProgress())
+    for ours, theirs in zip(parts, whole):
+        assert [p.samples for p in ours.points] == [p.samples for p in theirs.points]
+        last = ours.points[-1].metrics
+        assert last == pytest.approx(theirs.points[-1].metrics, rel=1e-3)  # as above
+    again = runner.train(GROUP[:2], 20_000, digits, tmp_path / "parts", RunProgress())
+    assert [run.info for run in again] == [run.info for run in parts]
+
+
+def test_time_is_shared_out(digits, tmp_path):
+    """Runs side by side have the same seconds, and together no more than the clock."""
+    start = time.perf_counter()
+    runs = runner.train(GROUP[:2], 5_000, digits, tmp_path, RunProgress())
+    seconds = [run.points[-1].seconds for run in runs]
+    assert seconds[0] == seconds[1] > 0
+    assert sum(seconds) < time.perf_counter() - start

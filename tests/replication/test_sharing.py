@@ -7,7 +7,7 @@ from replication.records import Point, Run
 from replication.sharing import shared
 
 
-def a_run(seed, *sessions, machine="one"):
+def a_run(seed, *sessions, machine="one", side_by_side=1):
     """A run that trains a sample a second, from (hh:mm:ss, first sample, last sample)."""
     points = tuple(Point(s, {}, float(s)) for s in range(0, 1001, 100))
     info = [
@@ -16,6 +16,7 @@ def a_run(seed, *sessions, machine="one"):
             "started": f"2026-01-01T{start}+00:00",
             "samples_from": first,
             "samples_to": last,
+            "side_by_side": side_by_side,
         }
         for start, first, last in sessions
     ]
@@ -57,3 +58,10 @@ def test_other_machines_are_others():
 
 def test_the_sessions_of_one_run_follow_each_other():
     assert seeds([a_run(0, ("10:00:00", 0, 300), ("10:05:00", 300, 400))]) == set()
+
+
+def test_runs_side_by_side_do_not_share():
+    """Two runs of 100 seconds each, in one program from 10:00:00 to 10:03:20."""
+    group = [a_run(seed, ("10:00:00", 0, 100), side_by_side=2) for seed in (0, 1)]
+    assert seeds([*group, a_run(2, ("10:03:21", 0, 100))]) == set()
+    assert seeds([*group, a_run(2, ("10:03:19", 0, 100))]) == {0, 1, 2}

@@ -1,0 +1,280 @@
+"""JAX: many training steps, of one model or of several, in one program.
+
+The program is given the values of all variables and a stack of batches, and makes one step after
+another. Where the batches are rows of arrays that fit on the device, the arrays stay there and
+only the rows' numbers are handed over.
+"""
+
+import itertools
+
+import jax
+import keras
+import numpy as np
+from jax import numpy as jnp
+
+from keras_aevb.batches import EpochMinibatches, RowBatches
+
+# The share of an accelerator's memory, or the bytes of a computer's, that data may take.
+DEVICE_SHARE = 0.25
+HOST_BYTES = 2**31
+
+
+class Model(keras.Model):
+    """A Keras model whose `fit` makes `steps_per_execution` steps in one program.
+
+    Keras' own loop calls a program for each step, and copies each batch to the device.
+    """
+
+    def make_train_function(self, force=False):
+        if self.train_function is not None and not force:
+            return
+        super().make_train_function(force)
+        distributed = keras.distribution.distribution() is not None
+        if not self.run_eagerly and self.jit_compile and not distributed:
+            self.train_function = TrainFunction(self)
+
+    def fit(self, x=None, **kwargs):
+        self.make_train_function()
+        if not isinstance(self.train_function, TrainFunction):
+            return super().fit(x, **kwargs)
+        stream = x if isinstance(x, RowBatches) else _as_stream({"x": x, **kwargs})
+        if stream is None or not _fits(stream.arrays):
+            return super().fit(x, **kwargs)
+        if stream is not x:
+            validation = kwargs.get("validation_batch_size") or kwargs.get("batch_size")
+            kwargs.update(y=None, sample_weight=None, batch_size=None, shuffle=False)
+            kwargs["validation_batch_size"] = validation
+        self.train_function.arrays = _on_device(stream.arrays)
+        try:
+            return super().fit(_RowNumbers(stream), **kwargs)
+        finally:
+            self.train_function.arrays = None
+
+
+class TrainFunction:
+    """What Keras' loop calls in place of its own: the next steps of a model.
+
+    Args:
+        model: `Model`.
+    """
+
+    def __init__(self, model):
+        self.model = model
+        self.program = Program([model])
+        self.arrays = None
+
+    def __call__(self, state, iterator):
+        batches = list(itertools.islice(iterator, self.model.steps_per_execution))
+        if not batches:
+            raise StopIteration
+        (logs,), (state,) = self.program([state], self.arrays, [[batch] for batch in batches])
+        return logs, state
+
+
+class Program:
+    """Steps of one or more models that are alike but for the values of their variables.
+
+    Args:
+        models: list of R models.
+    """
+
+    def __init__(self, models):
+        self.train_step = models[0].train_step
+        self.steps_per_execution = models[0].steps_per_execution
+        # On a processor several steps side by side keep its cores busier than one step on stacked
+        # values; a GPU has too many for that.
+        self.side_by_side = jax.default_backend() == "cpu"
+        self._run = jax.jit(self._steps, donate_argnums=0)
+
+    def __call__(self, states, arrays, batches):
+        """Makes the steps.
+
+        Args:
+            states: list of R states of `train_step`, whose memory is used for the new ones.
+            arrays: what the batches are rows of, or `None`.
+            batches: for each of at most `steps_per_execution` steps a list of R batches.
+
+        Returns:
+            List of R dicts of logs after the last step, list of R states.
+        """
+        for group in _of_one_shape(batches):
+            # A shorter group is filled up, so that it needs no program of its own.
+            filled = group + group[-1:] * (self.steps_per_execution - len(group))
+            stacked = _stacked([_stacked(step) for step in filled])
+            logs, states = self._run(states, arrays, stacked, len(group))
+        return logs, states
+
+    def _steps(self, states, arrays, batches, n):
+        """`n` steps; the leaves of `batches` have shape `[steps_per_execution, R, B, ...]`."""
+
+        def step(state, batch):
+            if arrays is not None:
+                (rows,) = batch
+                batch = tuple(jnp.take(array, rows, axis=0) for array in arrays)
+            return self.train_step(state, batch)
+
+        def all_models(states, batch):
+            if len(states) > 1 and not self.side_by_side:
+                results = jax.vmap(step)(_stacked(states), batch)
+                return tuple(_unstacked(result, len(states)) for result in results)
+            batches = _unstacked(batch, len(states))
+            return tuple(map(list, zip(*map(step, states, batches))))
+
+        def body(i, carry):
+            return all_models(carry[1], jax.tree.map(lambda values: values[i], batches))
+
+        first = jax.tree.map(lambda values: values[0], batches)
+        logs, _ = jax.eval_shape(all_models, states, first)
+        logs = jax.tree.map(lambda log: jnp.zeros(log.shape, log.dtype), logs)
+        return jax.lax.fori_loop(0, n, body, (logs, states))
+
+
+class ReplicaTrainer:
+    """Trains models that are alike but for the values of their variables, in one program.
+
+    Args:
+        models: list of R `Model`.
+    """
+
+    def __init__(self, models):
+        self.models = models
+        self.program = Program(models)
+
+    def fit(self, streams, epochs, report):
+        """Trains each model on its stream.
+
+        Args:
+            streams: list of R `PyDataset`, of one length, whose batches are of one shape.
+            epochs: passes over the streams.
+            report: function of the steps made so far, of all models together, and of one model's
+                logs.
+
+        Returns:
+            List of R dicts from the names of the logs to lists of their values after each epoch.
+        """
+        shared = _shared_arrays(streams)
+        arrays = None
+        if shared is not None and _fits(shared):
+            arrays = _on_device(shared)
+            streams = [_RowNumbers(stream) for stream in streams]
+        histories = [{} for _ in self.models]
+        done = 0
+        for _ in range(epochs):
+            for model, stream in zip(self.models, streams):
+                model.reset_metrics()
+                stream.on_epoch_begin()
+            states = [_state(model) for model in self.models]
+            batches = ([stream[i] for stream in streams] for i in range(len(streams[0])))
+            try:
+                while group := list(itertools.islice(batches, self.program.steps_per_execution)):
+                    logs, states = self.program(states, arrays, group)
+                    done += len(group) * len(self.models)
+                    report(done, logs[0])
+            finally:
+                for model, state in zip(self.models, states):
+                    _assign(model, state)
+            for history, model_logs, stream in zip(histories, logs, streams):
+                stream.on_epoch_end()
+                for name, value in model_logs.items():
+                    history.setdefault(name, []).append(float(value))
+        return histories
+
+
+class _RowNumbers(keras.utils.PyDataset):
+    """The rows' numbers of a `RowBatches` in place of its batches."""
+
+    def __init__(self, stream):
+        super().__init__(stream.workers, stream.use_multiprocessing, stream.max_queue_size)
+        self.stream = stream
+
+    def __len__(self):
+        return len(self.stream)
+
+    def __getitem__(self, i):
+        return (np.asarray(self.stream.rows(i), "int32"),)
+
+    def on_epoch_begin(self):
+        self.stream.on_epoch_begin()
+
+    def on_epoch_end(self):
+        self.stream.on_epoch_end()
+
+
+def _as_stream(arguments):
+    """The batches that Keras would make of the arguments of `fit`, or `None` if not of rows."""
+    given = (arguments.get(name) for name in ("x", "y", "sample_weight"))
+    arrays = [a for a in given if a is not None]
+    left_to_keras = ("validation_split", "class_weight", "steps_per_epoch")
+    if (
+        not arrays
+        or not all(isinstance(array, np.ndarray | jax.Array) for array in arrays)
+        or any(arguments.get(name) for name in left_to_keras)
+        or arguments.get("shuffle", True) not in (True, False)
+    ):
+        return None
+    return EpochMinibatches(
+        arrays, arguments.get("batch_size") or 32, arguments.get("shuffle", True)
+    )
+
+
+def _shared_arrays(streams):
+    """The arrays that all streams take their rows from, or `None`."""
+    if not all(isinstance(stream, RowBatches) for stream in streams):
+        return None
+    first = streams[0].arrays
+    same = all(map(lambda *group: all(a is group[0] for a in group), *(s.arrays for s in streams)))
+    return first if same else None
+
+
+def _fits(arrays):
+    """Whether arrays may be held on the device."""
+    needed = sum(a.nbytes for a in arrays if isinstance(a, np.ndarray))
+    statistics = jax.local_devices()[0].memory_stats()
+    return needed <= (DEVICE_SHARE * statistics["bytes_limit"] if statistics else HOST_BYTES)
+
+
+def _on_device(arrays):
+    return tuple(jnp.asarray(array) for array in arrays)
+
+
+def _of_one_shape(batches):
+    """Splits a list of steps where the shapes of their batches change."""
+
+    def shapes(step):
+        return [np.shape(leaf) for leaf in jax.tree.leaves(step)]
+
+    return [list(group) for _, group in itertools.groupby(batches, shapes)]
+
+
+def _stacked(trees):
+    """A tree whose leaves are stacks of the leaves of the trees."""
+
+    def stack(*leaves):
+        on_device = any(isinstance(leaf, jax.Array) for leaf in leaves)
+        return (jnp if on_device else np).stack(leaves)
+
+    return jax.tree.map(stack, *trees)
+
+
+def _unstacked(tree, n):
+    """The list of n trees of which `tree` is the stack."""
+    return [jax.tree.map(lambda values, i=i: values[i], tree) for i in range(n)]
+
+
+def _groups(model):
+    return (
+        model.trainable_variables,
+        model.non_trainable_variables,
+        model.optimizer.variables,
+        model.metrics_variables,
+    )
+
+
+def _state(model):
+    return tuple([v.value for v in group] for group in _groups(model))
+
+
+def _assign(model, state):
+    for variables, values in zip(_groups(model), state):
+        for variable, value in zip(variables, values):
+            variable.assign(value)

@@ -1,0 +1,134 @@
+"""Streams of batches that are rows of arrays, known by the rows' numbers.
+
+The arrays can then lie where they are used, and only the numbers need to go there.
+"""
+
+import functools
+
+import keras
+import numpy as np
+
+
+class RowBatches(keras.utils.PyDataset):
+    """Batches of rows of fixed arrays, for `fit`.
+
+    On the jax backend `fit` keeps the arrays on the device, if they fit, and picks the rows there.
+    A subclass has a length and `rows`.
+
+    Args:
+        arrays: tuple (x,), (x, y) or (x, y, sample_weight) of arrays of one length N. Tensors of
+            the backend, as from `keras.ops.convert_to_tensor`, stay on the device between calls.
+        **kwargs: arguments of `keras.utils.PyDataset`.
+
+    Raises:
+        ValueError: if the arrays are not of one length.
+    """
+
+    def __init__(self, arrays, **kwargs):
+        super().__init__(**kwargs)
+        lengths = {len(array) for array in arrays}
+        if len(lengths) != 1:
+            raise ValueError(f"Expected arrays of one length. Received: lengths {sorted(lengths)}")
+        self.arrays = tuple(arrays)
+        (self.num_rows,) = lengths
+        self._on_host = None
+
+    def rows(self, i):
+        """Numbers of the rows of batch i, an integer array of shape `[B]`."""
+        raise NotImplementedError
+
+    def __getitem__(self, i):
+        if self._on_host is None:
+            self._on_host = [np.asarray(array) for array in self.arrays]
+        rows = self.rows(i)
+        return tuple(array[rows] for array in self._on_host)
+
+
+class EpochMinibatches(RowBatches):
+    """Epochs: every row once, in batches, as Keras takes them from arrays.
+
+    Args:
+        arrays: as for `RowBatches`.
+        batch_size: M, examples in a batch; the last one has what is left.
+        shuffle: whether each epoch has an order of its own.
+        seed: integer that fixes the orders. Default: NumPy's global generator, as in Keras.
+
+    Example:
+        >>> import numpy as np
+        >>> batches = EpochMinibatches((np.arange(5.0),), batch_size=2, shuffle=False)
+        >>> [batch[0].tolist() for batch in batches]
+        [[0.0, 1.0], [2.0, 3.0], [4.0]]
+    """
+
+    def __init__(self, arrays, batch_size=32, shuffle=True, seed=None, **kwargs):
+        super().__init__(arrays, **kwargs)
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.random = np.random if seed is None else np.random.default_rng(seed)
+        self.order = np.arange(self.num_rows)
+
+    def __len__(self):
+        return -(-self.num_rows // self.batch_size)
+
+    def on_epoch_begin(self):
+        if self.shuffle:
+            self.order = self.random.permutation(self.num_rows)
+
+    def rows(self, i):
+        return self.order[i * self.batch_size : (i + 1) * self.batch_size]
+
+
+class RandomMinibatches(RowBatches):
+    """The paper's minibatches: drawn at random, with replacement.
+
+    Batches number `first`, `first + 1`, … of an endless stream that `seed` determines. What a batch
+    holds depends on its own number alone, so that a stream can be taken up anywhere. Beside x it
+    holds the rows' numbers, in the place of labels, as Monte Carlo EM wants them.
+
+    Args:
+        x: array of shape `[N, *event_shape]`.
+        batch_size: M, examples per batch.
+        seed: integer.
+        first: number of the first batch.
+        length: how many batches.
+
+    Reference: Kingma & Welling (2013), alg. 1.
+
+    Example:
+        >>> import numpy as np
+        >>> x = np.arange(10.0)
+        >>> whole = RandomMinibatches(x, batch_size=3, seed=0, first=0, length=4)
+        >>> tail = RandomMinibatches(x, batch_size=3, seed=0, first=2, length=2)
+        >>> np.array_equal(whole[3][0], tail[1][0])
+        True
+    """
+
+    # Batches whose rows are drawn in one go.
+    BLOCK = 100
+
+    def __init__(self, x, batch_size, seed, first, length, **kwargs):
+        super().__init__((x, row_numbers(len(x))), **kwargs)
+        self.batch_size = batch_size
+        self.seed = seed
+        self.first = first
+        self.length = length
+        self._block = None, None
+
+    def __len__(self):
+        return self.length
+
+    def rows(self, i):
+        number, i_in_block = divmod(self.first + i, self.BLOCK)
+        if self._block[0] != number:
+            rng = np.random.default_rng([self.seed, number])
+            rows = rng.integers(self.num_rows, size=(self.BLOCK, self.batch_size), dtype="int32")
+            self._block = number, rows
+        return self._block[1][i_in_block]
+
+
+@functools.lru_cache(maxsize=16)
+def row_numbers(n):
+    """The array 0 … n - 1; the same one every time, so that streams can tell that they share it."""
+    numbers = np.arange(n)
+    numbers.flags.writeable = False
+    return numbers

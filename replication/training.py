@@ -1,0 +1,111 @@
+"""The state of one run: its model, what was measured so far, and its files."""
+
+import dataclasses
+import json
+import math
+
+import keras
+
+import keras_aevb as kv
+from replication import checkpoint, evaluation, model, records
+from replication.errors import BackendMismatchError, MissingCheckpointError
+from replication.minibatches import WholeTrainingSet
+
+
+class Training:
+    """A run that goes on from its last checkpoint.
+
+    Args:
+        experiment: `Experiment`.
+        dataset: `Dataset`.
+        x_train: the training images, where the backend computes.
+        folder: the run's folder.
+        session: dict that describes this process.
+
+    Raises:
+        BackendMismatchError: if the run was begun on another Keras backend.
+        MissingCheckpointError: if the run has numbers but no checkpoint to continue from.
+    """
+
+    def __init__(self, experiment, dataset, x_train, folder, session):
+        self.experiment = experiment
+        self.dataset = dataset
+        self.x_train = x_train
+        self.folder = folder
+        earlier = self._earlier_sessions()
+        self.model = model.build(experiment, dataset)
+        self.samples, self.seconds = checkpoint.restore(folder, self.model)
+        self.sessions = [*earlier, {**session, "samples_from": self.samples}]
+        # Rows after the checkpoint are of a training that was lost.
+        points = records.read_points(folder)
+        self.points = [p for p in points if p.samples <= self.samples]
+
+    def _earlier_sessions(self):
+        path = self.folder / "run.json"
+        if not path.exists():
+            return []
+        sessions = json.loads(path.read_text())["sessions"]
+        begun, backend = sessions[0]["backend"], keras.backend.backend()
+        if begun != backend:
+            raise BackendMismatchError(
+                f"{self.folder} was begun on the {begun} backend and cannot be continued on "
+                f"{backend}. Set KERAS_BACKEND={begun}, give another --results folder, or start "
+                "over with --fresh"
+            )
+        if not (self.folder / checkpoint.FILE).exists():
+            raise MissingCheckpointError(
+                f"{self.folder} has the numbers of a run but not its {checkpoint.FILE}, without "
+                "which it cannot be continued. Give another --results folder, or start this run "
+                "over with --fresh"
+            )
+        return sessions
+
+    def batches(self, stop):
+        """The stream from here to `stop` samples."""
+        e = self.experiment
+        first, last = self.samples // e.samples_per_step, stop // e.samples_per_step
+        if e.algorithm == "mcem":
+            return WholeTrainingSet(self.x_train, last - first)
+        return kv.RandomMinibatches(self.x_train, e.batch_size, e.seed, first, last - first)
+
+    def advance(self, stop, seconds):
+        """Takes note of training up to `stop` samples."""
+        self.samples = stop
+        self.seconds += seconds
+
+    def measure(self, model, at_end):
+        """Adds a row, measured with `model`, which has this run's weights."""
+        metrics = evaluation.measure(model, self.experiment, self.dataset, at_end)
+        self.points.append(records.Point(self.samples, metrics, self.seconds))
+
+    @property
+    def score(self):
+        """The quantity by which runs are compared, as last measured."""
+        return self.points[-1][self.experiment.score]
+
+    @property
+    def diverged(self):
+        return not math.isfinite(self.score)
+
+    def save(self, status):
+        self.sessions[-1].update(samples_to=self.samples)
+        evaluated = evaluation.examples(self.experiment, self.dataset)
+        info = {
+            "id": self.experiment.id,
+            "experiment": dataclasses.asdict(self.experiment),
+            "status": status,
+            "samples": self.samples,
+            "seconds": round(self.seconds, 2),
+            "parameters": self.model.count_params(),
+            "data": {
+                "digest": self.dataset.digest,
+                "train": len(self.dataset.train),
+                "test": len(self.dataset.test),
+                **{f"evaluated_{split}": len(x) for split, x in evaluated.items()},
+            },
+            "sessions": self.sessions,
+        }
+        # In this order a kill in between leaves no row unwritten and no run without a checkpoint.
+        records.write_points(self.folder, self.points)
+        checkpoint.save(self.folder, self.model, self.samples, self.seconds)
+        records.write_atomically(self.folder / "run.json", json.dumps(info, indent=1) + "\n")

@@ -1,0 +1,164 @@
+"""On JAX, `fit` runs many steps in one program on data that stays on the device."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_aevb as kv
+from keras_aevb import _backend
+
+if keras.backend.backend() != "jax":
+    pytest.skip("elsewhere Keras' own `fit` is used", allow_module_level=True)
+
+from keras_aevb._backend import jax_training
+
+X = np.random.default_rng(0).random((50, 12), dtype="float32")
+WEIGHTS = np.linspace(0, 2, 50, dtype="float32")
+
+
+def train(*args, algorithm=kv.AEVB, steps_per_execution=1, run_eagerly=False, **kwargs):
+    """The history and the final weights; 50 examples are 7 batches, the last one of 2."""
+    keras.utils.set_random_seed(1)
+    recognition = algorithm is not kv.MonteCarloEM
+    model = algorithm(
+        **kv.networks.bernoulli_mlp(12, 2, 6, seed=0, recognition=recognition), seed=0
+    )
+    model.compile(
+        keras.optimizers.Adagrad(0.05),
+        steps_per_execution=steps_per_execution,
+        run_eagerly=run_eagerly,
+    )
+    history = model.fit(*args, **{"batch_size": 8, "epochs": 2, "verbose": 0, **kwargs}).history
+    return history, model.get_weights()
+
+
+def assert_same(run, other):
+    (history, weights), (other_history, other_weights) = run, other
+    assert history.keys() == other_history.keys()
+    # float32: another program for the same sums; some ten steps. The divergence at the start is a
+    # difference of terms that are almost equal.
+    for name, values in history.items():
+        np.testing.assert_allclose(values, other_history[name], 1e-5, 1e-8, err_msg=name)
+    for ours, theirs in zip(weights, other_weights):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+@pytest.fixture
+def keras_own_fit(monkeypatch):
+    """Keras' loop in place of ours: a program for each step."""
+
+    def switch():
+        monkeypatch.delattr(_backend.Model, "fit")
+        monkeypatch.delattr(_backend.Model, "make_train_function")
+
+    return switch
+
+
+@pytest.mark.parametrize("steps_per_execution", [1, 3, 100])
+@pytest.mark.parametrize(
+    "algorithm, settings",
+    [
+        (kv.AEVB, {}),
+        (kv.WakeSleep, {"sample_weight": WEIGHTS}),
+        (kv.FullVB, {"validation_data": (X[:5], None)}),
+        (kv.MonteCarloEM, {}),
+        (kv.AEVB, {"shuffle": "batch"}),
+        (kv.AEVB, {"validation_split": 0.3}),
+        (kv.AEVB, {"steps_per_epoch": 3}),
+        (kv.AEVB, {"y": np.arange(50) % 2, "class_weight": {0: 1.0, 1: 3.0}}),
+    ],
+)
+def test_equals_keras_own_fit(algorithm, settings, steps_per_execution, keras_own_fit):
+    settings = {"algorithm": algorithm, "steps_per_execution": steps_per_execution, **settings}
+    ours = train(X, **settings)
+    keras_own_fit()
+    assert_same(ours, train(X, **settings))
+
+
+class Stream(keras.utils.PyDataset):
+    """Batches that are not known by their rows."""
+
+    def __len__(self):
+        return 7
+
+    def __getitem__(self, i):
+        return (X[8 * i : 8 * i + 8],)
+
+
+@pytest.mark.parametrize("steps_per_execution", [1, 3])
+def test_streams_and_eager_steps(steps_per_execution):
+    expected = train(X, shuffle=False)
+    settings = {"steps_per_execution": steps_per_execution, "shuffle": False}
+    for stream in (Stream(), kv.EpochMinibatches((X,), 8, shuffle=False)):
+        assert_same(train(stream, batch_size=None, **settings), expected)
+    assert_same(train(X, run_eagerly=True, **settings), expected)
+
+
+def test_callbacks_come_after_each_execution():
+    seen = []
+    callback = keras.callbacks.LambdaCallback(on_train_batch_end=lambda i, logs: seen.append(i))
+    train(X, steps_per_execution=3, epochs=1, callbacks=[callback])
+    assert seen == [2, 5, 8]  # Keras counts the last execution as if it were whole
+
+
+def test_weights_are_there_during_training():
+    """A callback may read and change the model between steps, as in Keras."""
+
+    class Halve(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            kernel = self.model.trainable_variables[0]
+            self.before = kernel.numpy().copy()
+            kernel.assign(kernel / 2)
+
+    callback = Halve()
+    _, weights = train(X, epochs=1, callbacks=[callback], steps_per_execution=3)
+    np.testing.assert_allclose(weights[0], callback.before / 2)
+
+
+def gathered(monkeypatch, x, **kwargs):
+    """Whether the program picked the rows itself."""
+    seen = []
+    call = jax_training.Program.__call__
+
+    def spy(self, states, arrays, batches):
+        seen.append(arrays is not None)
+        return call(self, states, arrays, batches)
+
+    monkeypatch.setattr(jax_training.Program, "__call__", spy)
+    train(x, epochs=1, **kwargs)
+    assert len(set(seen)) == 1
+    return seen[0]
+
+
+def test_arrays_stay_on_the_device_if_they_fit(monkeypatch):
+    assert gathered(monkeypatch, X)
+    assert gathered(monkeypatch, keras.ops.convert_to_tensor(X))
+    assert gathered(monkeypatch, kv.RandomMinibatches(X, 8, 0, 0, 3), batch_size=None)
+    assert not gathered(monkeypatch, X, validation_split=0.3)
+    assert not gathered(monkeypatch, Stream(), batch_size=None)
+    monkeypatch.setattr(jax_training, "HOST_BYTES", X.nbytes - 1)
+    assert not gathered(monkeypatch, X)
+
+
+def test_the_arrays_are_let_go_of():
+    model = kv.AEVB(**kv.networks.bernoulli_mlp(12, 2, 6, seed=0), seed=0)
+    model.compile()
+    model.fit(X, batch_size=8, verbose=0)
+    assert model.train_function.arrays is None
+    with pytest.raises(ZeroDivisionError):
+        failing = keras.callbacks.LambdaCallback(on_train_batch_end=lambda i, logs: 1 / 0)
+        model.fit(X, batch_size=8, verbose=0, callbacks=[failing])
+    assert model.train_function.arrays is None
+    model.fit(X, batch_size=8, verbose=0)
+
+
+def test_other_settings_make_another_program():
+    """`compile` again, and another optimizer and number of steps are in force."""
+    model = kv.AEVB(**kv.networks.bernoulli_mlp(12, 2, 6, seed=0), seed=0)
+    model.compile(keras.optimizers.SGD(0.1))
+    model.fit(X, batch_size=8, verbose=0)
+    before = model.get_weights()
+    model.compile(keras.optimizers.SGD(0.0), steps_per_execution=3)
+    model.fit(X, batch_size=8, verbose=0)
+    for ours, theirs in zip(model.get_weights(), before):
+        np.testing.assert_array_equal(ours, theirs)

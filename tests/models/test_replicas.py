@@ -1,0 +1,208 @@
+"""Models trained side by side equal models trained alone."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+
+import keras_aevb as kv
+
+X = np.random.default_rng(0).random((90, 12), dtype="float32")
+SETTINGS = [(0, 0.01), (1, 0.02), (2, 0.05)]  # seeds and step sizes
+
+
+def build(algorithm=kv.AEVB, seed=0, step_size=0.01, units=6, **compile_options):
+    recognition = algorithm is not kv.MonteCarloEM
+    parts = kv.networks.bernoulli_mlp(
+        12, latent_dim=2, hidden_units=units, seed=seed, recognition=recognition
+    )
+    n_train = {} if algorithm in (kv.AEVB, kv.WakeSleep) else {"n_train": 90}
+    model = algorithm(**parts, seed=seed, **n_train)
+    model.compile(keras.optimizers.Adagrad(step_size), **compile_options)
+    return model
+
+
+def streams(n=3, length=7):
+    return [kv.RandomMinibatches(X, 20, seed, 0, length) for seed in range(n)]
+
+
+def assert_alike(model, other):
+    # float32 sums in another order; some twenty steps
+    for ours, theirs in zip(model.variables, other.variables, strict=True):
+        np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), rtol=1e-4, atol=1e-6)
+    for ours, theirs in zip(model.optimizer.variables, other.optimizer.variables, strict=True):
+        np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), rtol=1e-3, atol=1e-6)
+
+
+@pytest.fixture(params=["this device", "stacked"])
+def stacked_or_not(request, monkeypatch):
+    """On JAX, replicas on a GPU are stacked; here they can be too."""
+    if request.param == "stacked":
+        if keras.backend.backend() != "jax":
+            pytest.skip("replicas share a program on jax alone")
+        import jax
+
+        monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+
+
+@pytest.mark.parametrize("algorithm", [kv.AEVB, kv.WakeSleep, kv.MonteCarloEM, kv.FullVB])
+def test_replicas_equal_models_trained_alone(algorithm, stacked_or_not):
+    replicas = [build(algorithm, *s, steps_per_execution=3) for s in SETTINGS]
+    histories = kv.Replicas(replicas).fit(streams(), epochs=2, verbose=0)
+    assert len(histories) == 3
+    for replica, settings, stream, history in zip(replicas, SETTINGS, streams(), histories):
+        alone = build(algorithm, *settings)
+        expected = alone.fit(stream, epochs=2, shuffle=False, verbose=0).history
+        assert set(history) == set(expected)
+        for name in expected:
+            np.testing.assert_allclose(history[name], expected[name], rtol=1e-4, err_msg=name)
+        assert_alike(replica, alone)
+
+
+def test_learning_goes_on_where_it_stopped():
+    """Two calls equal one, and `fit` of a model by itself may come between."""
+    models, whole = [build(seed=1), build(seed=2)], [build(seed=1), build(seed=2)]
+    replicas = kv.Replicas(models)
+    first, second, third = (
+        [kv.RandomMinibatches(X, 20, s, f, 4) for s in (0, 1)] for f in (0, 4, 8)
+    )
+    replicas.fit(first, verbose=0)
+    for model, stream in zip(models, second):
+        model.fit(stream, shuffle=False, verbose=0)
+    replicas.fit(third, verbose=0)
+    kv.Replicas(whole).fit([kv.RandomMinibatches(X, 20, s, 0, 12) for s in (0, 1)], verbose=0)
+    for model, other in zip(models, whole):
+        assert_alike(model, other)
+
+
+def test_a_model_that_diverges_does_not_touch_the_others(stacked_or_not):
+    models = [build(seed=s, step_size=a) for s, a in ((0, 0.01), (1, 1e30), (2, 0.05))]
+    histories = kv.Replicas(models).fit(streams(), epochs=2, verbose=0)
+    assert not np.isfinite(histories[1]["loss"][-1])
+    for i in (0, 2):
+        alone = build(seed=i, step_size=(0.01, None, 0.05)[i])
+        alone.fit(streams()[i], epochs=2, shuffle=False, verbose=0)
+        assert_alike(models[i], alone)
+
+
+def test_one_array_in_an_order_for_each_model():
+    weights = np.linspace(0, 2, 90, dtype="float32")
+    models = [build(seed=seed) for seed in (3, 4)]
+    kv.Replicas(models).fit(X, weights, batch_size=20, epochs=2, verbose=0)
+    for model, seed in zip(models, (3, 4)):
+        alone = build(seed=seed)
+        stream = kv.EpochMinibatches((X, np.zeros(90), weights), 20, seed=seed)
+        alone.fit(stream, epochs=2, shuffle=False, verbose=0)
+        assert_alike(model, alone)
+    orders = [kv.EpochMinibatches((X,), 20, seed=seed) for seed in (3, 4)]
+    for stream in orders:
+        stream.on_epoch_begin()
+    assert np.any(orders[0].rows(0) != orders[1].rows(0))
+
+
+class Stream(keras.utils.PyDataset):
+    """Batches that are not known by their rows."""
+
+    def __init__(self, first):
+        super().__init__()
+        self.first = first
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, i):
+        return (X[self.first + 10 * i : self.first + 10 * i + (10 if i < 3 else 7)],)
+
+
+def test_streams_of_any_kind():
+    models = [build(seed=seed, steps_per_execution=2) for seed in (0, 1)]
+    kv.Replicas(models).fit([Stream(0), Stream(50)], verbose=0)
+    for seed, first in ((0, 0), (1, 50)):
+        alone = build(seed=seed)
+        alone.fit(Stream(first), shuffle=False, verbose=0)
+        assert_alike(models[seed], alone)
+
+
+def test_report_counts_the_steps_of_all_models():
+    reports = []
+    models = [build(seed=seed, steps_per_execution=3) for seed in (0, 1)]
+    kv.Replicas(models).fit(
+        streams(2), epochs=2, report=lambda done, logs: reports.append((done, float(logs["loss"])))
+    )
+    done, losses = zip(*reports)
+    assert all(a < b for a, b in itertools.pairwise(done))
+    assert done[-1] == 2 * 2 * 7
+    assert np.isfinite(losses).all()
+
+
+def test_interrupted_models_are_up_to_date():
+    class InterruptionError(Exception):
+        pass
+
+    def report(done, logs):
+        if done >= 4:
+            raise InterruptionError
+
+    models = [build(seed=seed) for seed in (0, 1)]
+    with pytest.raises(InterruptionError):
+        kv.Replicas(models).fit(streams(2), report=report)
+    assert all(np.isfinite(weights).all() for model in models for weights in model.get_weights())
+    assert int(models[0].optimizer.iterations) in (2, 4)  # side by side, or one after another
+
+
+def test_progress_bar(capsys):
+    kv.Replicas([build(seed=0), build(seed=1)]).fit(streams(2))
+    assert "14/14" in capsys.readouterr().out
+    kv.Replicas([build(seed=0), build(seed=1)]).fit(streams(2), verbose=0)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    "models, message",
+    [
+        (lambda: [], "one or more different models"),
+        (lambda: [build()] * 2, "one or more different models"),
+        (lambda: [keras.Sequential()], "`models` to be a TrainingLoop"),
+        (lambda: [kv.AEVB(**kv.networks.bernoulli_mlp(12, 2, 6))], "before `compile`"),
+        (lambda: [build(), build(kv.WakeSleep)], "AEVB and WakeSleep"),
+        (lambda: [build(), build(units=7)], "equal in everything but"),
+        (lambda: [build(), build(steps_per_execution=2)], "equal in everything but"),
+    ],
+)
+def test_models_that_are_not_alike(models, message):
+    with pytest.raises(ValueError, match=message):
+        kv.Replicas(models())
+
+
+def test_learning_rate_schedules_must_be_equal():
+    """A schedule is no number among the variables."""
+    models = [build(), build()]
+    for model, rate in zip(models, (0.1, 0.2)):
+        schedule = keras.optimizers.schedules.ExponentialDecay(rate, 10, 0.5)
+        model.compile(keras.optimizers.Adagrad(schedule))
+    with pytest.raises(ValueError, match="equal in everything but"):
+        kv.Replicas(models)
+
+
+@pytest.mark.parametrize(
+    "streams, message",
+    [
+        (lambda: streams(1), "Expected 2 streams, one for each model. Received: 1"),
+        (lambda: [*streams(1), *streams(1, 5)], r"lengths \[5, 7\]"),
+        (lambda: 2 * X, r"pixels in \[0, 1\]"),
+        (lambda: [kv.RandomMinibatches(2 * X, 20, 0, 0, 1)] * 2, r"pixels in \[0, 1\]"),
+    ],
+)
+def test_data_that_does_not_fit(streams, message):
+    with pytest.raises(ValueError, match=message):
+        kv.Replicas([build(seed=0), build(seed=1)]).fit(streams(), verbose=0)
+
+
+@pytest.mark.parametrize("algorithm", [kv.MonteCarloEM, kv.FullVB])
+def test_algorithms_that_must_know_the_number_of_examples(algorithm):
+    recognition = algorithm is kv.FullVB
+    model = algorithm(**kv.networks.bernoulli_mlp(12, 2, 6, recognition=recognition), seed=0)
+    model.compile()
+    with pytest.raises(ValueError, match="n_train=None"):
+        kv.Replicas([model]).fit(X, verbose=0)
