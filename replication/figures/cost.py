@@ -2,13 +2,13 @@
 
 import dataclasses
 import itertools
-from pathlib import Path
 
 from replication.errors import ReplicationError
 from replication.experiment import Experiment
-from replication.figures.tables import NAMES, csv_text, markdown, number
+from replication.figures.files import write_tables
+from replication.figures.tables import NAMES, markdown, number
 from replication.flop import flop_per_sample
-from replication.records import read_runs, runs_folder, write_atomically
+from replication.records import read_runs, runs_folder
 from replication.sharing import shared
 
 PAPER_MINUTES = (20, 40)  # per million samples
@@ -126,12 +126,7 @@ def build(results):
             f"Expected trained runs in {runs_folder(results)}. Found none: train some with "
             "`python -m replication figure2`"
         )
-    folder = Path(results) / "cost"
-    folder.mkdir(parents=True, exist_ok=True)
-    page, table = folder / "table.md", folder / "table.csv"
-    write_atomically(page, _markdown(costs))
-    write_atomically(table, csv_text(COLUMNS, [_csv_row(row) for row in costs]))
-    return [page, table]
+    return write_tables("cost", results, _markdown(costs), COLUMNS, map(_csv_row, costs))
 
 
 def _machine(run):

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from replication.errors import ReplicationError
-from replication.records import read_runs, runs_folder
+from replication.figures.tables import csv_text
+from replication.records import read_runs, runs_folder, write_atomically
 
 
 def runs_of(figure, select, results):
@@ -33,3 +34,24 @@ def paths_of(figure, results):
     folder.mkdir(parents=True, exist_ok=True)
     names = ("table.md", f"figure{figure}.png", "table.csv", "step_sizes.csv")
     return [folder / name for name in names]
+
+
+def write_tables(name, results, page, columns, rows):
+    """Writes a folder of results that has a page and a table alone.
+
+    Args:
+        name: of the folder.
+        results: folder of the results.
+        page: Markdown text.
+        columns: names of the table's columns.
+        rows: dicts, as `csv_text` takes them.
+
+    Returns:
+        Paths of `table.md` and `table.csv`.
+    """
+    folder = Path(results) / name
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / "table.md", folder / "table.csv"]
+    for path, text in zip(paths, (page, csv_text(columns, rows))):
+        write_atomically(path, text)
+    return paths

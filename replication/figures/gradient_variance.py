@@ -3,12 +3,12 @@
 import dataclasses
 import json
 import math
-from pathlib import Path
 
 from replication.errors import ReplicationError
 from replication.experiment import BATCH_SIZE, Experiment
-from replication.figures.tables import NAMES, count, csv_text, markdown
-from replication.records import read_run, runs_folder, write_atomically
+from replication.figures.files import write_tables
+from replication.figures.tables import NAMES, count, markdown
+from replication.records import read_run, runs_folder
 
 FILE = "gradient_variance.json"
 REFERENCE = "B"
@@ -97,12 +97,8 @@ def build(results):
             f"Expected {FILE} in a run folder below {runs_folder(results)}. Found none: measure it "
             "with `python -m replication gradient-variance`"
         )
-    folder = Path(results) / "gradient_variance"
-    folder.mkdir(parents=True, exist_ok=True)
-    page, table = folder / "table.md", folder / "table.csv"
-    write_atomically(page, _markdown(measured))
-    write_atomically(table, csv_text(COLUMNS, [_csv_row(row) for row in measured]))
-    return [page, table]
+    rows_of_csv = map(_csv_row, measured)
+    return write_tables("gradient_variance", results, _markdown(measured), COLUMNS, rows_of_csv)
 
 
 def _order(row):

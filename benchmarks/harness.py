@@ -1,0 +1,148 @@
+"""Peers as processes that take turns, so that the machine's other load falls on all alike."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+import click
+
+FOLDER = Path(__file__).resolve().parent
+
+PROGRAM = """
+import importlib, resource, sys
+sys.path[:0] = {paths!r}
+from work import Work
+train = getattr(importlib.import_module("peers.{module}"), "{function}")
+for _ in train(Work(**{work!r}), **{options!r}):
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, flush=True)
+    if not sys.stdin.readline(): break
+"""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Peer:
+    """A program that trains on some work.
+
+    Attributes:
+        name: for people.
+        module: below `peers/`.
+        backend: of Keras.
+        function: in the module, a generator that makes one step and then an epoch at each turn.
+        options: of the function.
+        environment: name of the Python environment that has the peer's packages, "" for this one.
+    """
+
+    name: str
+    module: str
+    backend: str = "jax"
+    function: str = "epochs"
+    options: dict = dataclasses.field(default_factory=dict)
+    environment: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What was measured of a peer.
+
+    Attributes:
+        seconds: of each epoch.
+        first_step_seconds: from the start of the process to the end of the first step.
+        peak_mib: the most memory that the process held.
+    """
+
+    seconds: list[float]
+    first_step_seconds: float
+    peak_mib: float
+
+
+class Process:
+    """A peer at work: trains an epoch each time it is asked to."""
+
+    def __init__(self, peer, work, environments):
+        program = PROGRAM.format(
+            paths=[str(FOLDER), str(FOLDER.parent)],
+            module=peer.module,
+            function=peer.function,
+            work=dataclasses.asdict(work),
+            options=peer.options,
+        )
+        start = time.perf_counter()
+        self.process = subprocess.Popen(
+            [str(python_of(peer, environments)), "-c", program],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "KERAS_BACKEND": peer.backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        )
+        self.peer = peer
+        self._wait()
+        self.first_step_seconds = time.perf_counter() - start
+
+    def epoch(self):
+        """Seconds of one epoch."""
+        start = time.perf_counter()
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        self._wait()
+        return time.perf_counter() - start
+
+    def _wait(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise click.ClickException(f"{self.peer.name} ended early; its error stands above")
+        self.peak_mib = int(line) / 1024
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def python_of(peer, environments):
+    """The interpreter of a peer's environment."""
+    if not peer.environment:
+        return Path(sys.executable)
+    return Path(environments) / peer.environment / "bin" / "python"
+
+
+def measure(works, rounds, environments):
+    """Lets peers take turns, epoch by epoch.
+
+    Args:
+        works: dict from `Peer` to its `Work`.
+        rounds: epochs of each that count; one goes before them.
+        environments: folder of the peers' Python environments.
+
+    Returns:
+        Dict from the peers to their `Result`.
+    """
+    processes = {}
+    try:
+        for peer, work in works.items():
+            processes[peer] = Process(peer, work, environments)
+            processes[peer].epoch()
+        seconds = {peer: [] for peer in processes}
+        for _ in range(rounds):
+            for peer, process in processes.items():
+                seconds[peer].append(process.epoch())
+        return {
+            peer: Result(seconds[peer], process.first_step_seconds, process.peak_mib)
+            for peer, process in processes.items()
+        }
+    finally:
+        for process in processes.values():
+            process.close()
+
+
+def ratio(result, baseline, samples=1.0):
+    """How many times as fast as the baseline: the median over rounds of ratios in one round.
+
+    Args:
+        result: `Result`.
+        baseline: `Result` of a peer that took turns with it.
+        samples: samples of an epoch as a multiple of the baseline's.
+    """
+    return median(samples * b / a for a, b in zip(result.seconds, baseline.seconds))

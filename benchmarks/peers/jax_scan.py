@@ -1,0 +1,63 @@
+"""Plain JAX, written by hand: `lax.scan` over an epoch of shuffled, device-resident data."""
+
+import jax
+import numpy as np
+from jax import numpy as jnp
+
+
+def epochs(work):
+    keys = jax.random.split(jax.random.key(0), 5)
+    shapes = {
+        "hidden": (work.x_dim, work.hidden_units),
+        "mean": (work.hidden_units, work.latent_dim),
+        "log_variance": (work.hidden_units, work.latent_dim),
+        "decoder": (work.latent_dim, work.hidden_units),
+        "logits": (work.hidden_units, work.x_dim),
+    }
+    parameters = {name: dense(k, *shape) for k, (name, shape) in zip(keys, shapes.items())}
+    state = (parameters, jax.tree.map(jnp.zeros_like, parameters), jax.random.key(1))
+    step = make_step(work.examples)
+
+    @jax.jit
+    def epoch(state, x, order):
+        return jax.lax.scan(step, state, x[order].reshape(-1, work.batch_size, work.x_dim))
+
+    x = jnp.asarray(work.data())
+    rng = np.random.default_rng(0)
+    state, losses = epoch(state, x, np.arange(work.batch_size))
+    while True:
+        losses.block_until_ready()
+        yield
+        state, losses = epoch(state, x, rng.permutation(work.examples))
+
+
+def dense(key, inputs, outputs):
+    return {"w": 0.01 * jax.random.normal(key, (inputs, outputs)), "b": jnp.zeros(outputs)}
+
+
+def affine(layer, x):
+    return x @ layer["w"] + layer["b"]
+
+
+def make_step(n_train):
+    def loss(p, x, key):
+        h = jnp.tanh(affine(p["hidden"], x))
+        mean, log_variance = affine(p["mean"], h), affine(p["log_variance"], h)
+        z = mean + jnp.exp(0.5 * log_variance) * jax.random.normal(key, mean.shape)
+        logits = affine(p["logits"], jnp.tanh(affine(p["decoder"], z)))
+        log_likelihood = jnp.sum(x * logits - jax.nn.softplus(logits), -1)
+        kl = -0.5 * jnp.sum(1 + log_variance - mean**2 - jnp.exp(log_variance), -1)
+        penalty = 0.5 / n_train * sum(jnp.sum(layer["w"] ** 2) for layer in p.values())
+        return jnp.mean(kl - log_likelihood) + penalty
+
+    def step(state, batch):
+        parameters, accumulators, key = state
+        key, noise_key = jax.random.split(key)
+        value, gradients = jax.value_and_grad(loss)(parameters, batch, noise_key)
+        accumulators = jax.tree.map(lambda a, g: a + g**2, accumulators, gradients)
+        parameters = jax.tree.map(
+            lambda p, a, g: p - 0.01 * g / jnp.sqrt(a + 1e-8), parameters, accumulators, gradients
+        )
+        return (parameters, accumulators, key), value
+
+    return step

@@ -1,0 +1,49 @@
+"""The machine's rate: nothing but float32 matrix products, in JAX.
+
+With `shape="square"` products of 2048 × 2048 matrices, with `shape="model"` the eleven products of
+a training step of the work, each with matrices of its own sizes.
+"""
+
+import jax
+from jax import numpy as jnp
+
+
+def epochs(work, shape="square"):
+    """As many operations as the work's matrix products, up to whole products."""
+    flop = work.flop_per_sample * work.examples
+    if shape == "square":
+        n = 2048
+        pairs = [(jnp.ones((n, n)), jnp.ones((n, n)))]
+        rounds = max(1, round(flop / (2 * n**3)))
+    else:
+        pairs = [(jnp.ones(a), jnp.ones(b)) for a, b in products(work)]
+        rounds = work.examples // work.batch_size
+
+    @jax.jit
+    def multiply(pairs, n):
+        def body(_, pairs):
+            # Each product enters the next round, so that none can be left out.
+            return [(a, b + 1e-30 * jnp.max(a @ b)) for a, b in pairs]
+
+        return jax.lax.fori_loop(0, n, body, pairs)
+
+    jax.block_until_ready(multiply(pairs, 1))
+    while True:
+        yield
+        jax.block_until_ready(multiply(pairs, rounds))
+
+
+def products(work):
+    """Shapes of the factors: forward, then for every layer backward to weights and to inputs."""
+    layers = [
+        (work.x_dim, work.hidden_units),
+        (work.hidden_units, 2 * work.latent_dim),
+        (work.latent_dim, work.hidden_units),
+        (work.hidden_units, work.x_dim),
+    ]
+    m = work.batch_size
+    for i, (inputs, outputs) in enumerate(layers):
+        yield (m, inputs), (inputs, outputs)
+        yield (inputs, m), (m, outputs)
+        if i > 0:
+            yield (m, outputs), (outputs, inputs)

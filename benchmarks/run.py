@@ -1,0 +1,107 @@
+"""Measures the speed of training beside other programs, how its cost grows, and imports.
+
+    python benchmarks/run.py
+
+Every program runs in a process of its own; the processes take turns epoch by epoch, so that the
+machine's other load falls on all alike. Compare ratios, not single numbers: each is the median over
+rounds of the ratio in one round. Programs with packages of their own need environments, made once:
+
+    python benchmarks/run.py --install
+"""
+
+import csv
+import os
+import subprocess
+import sys
+
+import click
+from harness import FOLDER
+
+sys.path.insert(0, str(FOLDER.parent))
+
+ENVIRONMENTS = FOLDER / "environments"
+RESULTS = FOLDER / "results"
+PARTS = ("training", "scaling", "imports")
+
+
+@click.command(help=__doc__)
+@click.option("--part", multiple=True, type=click.Choice(PARTS), help="Default: all.")
+@click.option("--rounds", default=7, show_default=True, help="Epochs measured for each program.")
+@click.option("--examples", default=20_000, show_default=True, help="Examples in an epoch.")
+@click.option("--only", default="", help="Peers of the training whose names contain this.")
+@click.option("--install", is_flag=True, help="Make the other programs' environments and stop.")
+def main(part, rounds, examples, only, install):
+    if install:
+        return make_environments()
+    RESULTS.mkdir(exist_ok=True)
+    for name in part or PARTS:
+        click.echo(f"{name} …", err=True)
+        rows = measure(name, rounds, examples, only)
+        if not only:
+            write(name, rows)
+        click.echo(table(rows))
+
+
+def measure(part, rounds, examples, only):
+    import imports
+    import scaling
+    import training
+
+    if part == "training":
+        return training.rows(rounds, examples, ENVIRONMENTS, lambda peer: takes_part(peer, only))
+    if part == "scaling":
+        return scaling.rows(rounds, examples, ENVIRONMENTS)
+    return imports.rows(rounds)
+
+
+def takes_part(peer, only):
+    """Whether a peer was asked for and can run; says so where it cannot."""
+    from harness import python_of
+
+    if only not in peer.name:
+        return False
+    if not python_of(peer, ENVIRONMENTS).exists():
+        click.echo(f"left out: {peer.name}; its environment is not installed", err=True)
+        return False
+    return True
+
+
+def make_environments():
+    for requirements in sorted((FOLDER / "requirements").glob("*.txt")):
+        folder = ENVIRONMENTS / requirements.stem
+        click.echo(f"installing {folder.name}", err=True)
+        subprocess.run(["uv", "venv", "--quiet", "--allow-existing", folder], check=True)
+        python = folder / "bin" / "python"
+        install = ["uv", "pip", "install", "--quiet", "--python", python, "-r", requirements]
+        subprocess.run(install, check=True)
+
+
+def write(part, rows):
+    from pictures import draw
+
+    with (RESULTS / f"{part}.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    heading = f"{machine()}\n\n"
+    (RESULTS / f"{part}.md").write_text(heading + table(rows) + "\n")
+    draw(part, rows, machine(), RESULTS / f"{part}.png")
+
+
+def machine():
+    """The processor and how many of its cores there are to use."""
+    from replication.provenance import processor
+
+    return f"{processor()}, {len(os.sched_getaffinity(0))} cores"
+
+
+def table(rows):
+    from replication.figures.tables import markdown
+
+    header = [name.replace("_", " ") for name in rows[0]]
+    left = sum(isinstance(value, str) for value in rows[0].values())
+    return markdown(header, [[str(value) for value in row.values()] for row in rows], left)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""How the cost of a training sample grows, on the jax backend."""
+
+import dataclasses
+from statistics import median
+
+from harness import Peer, measure, ratio
+from work import Work
+
+OURS = Peer("ours", "ours", options={"steps_per_execution": 100})
+REPLICAS = Peer("replicas", "ours", function="replica_epochs", options=OURS.options)
+AXES = {
+    "latent_dim": (3, 20, 50, 100, 200),
+    "num_samples": (1, 2, 5, 10),
+    "batch_size": (10, 32, 100, 320, 1000),
+    "replicas": (1, 2, 3, 6, 9),
+}
+
+
+def rows(rounds, examples, environments):
+    """A row for each value: time for a sample, as a multiple of that in the paper's setting.
+
+    The values of one axis take turns with each other; each is trained on as many samples.
+    """
+    table = []
+    for axis, values in AXES.items():
+        peer = REPLICAS if axis == "replicas" else OURS
+        works = {
+            dataclasses.replace(peer, name=f"{axis}={value}"): _work(axis, value, examples)
+            for value in values
+        }
+        results = measure(works, rounds, environments)
+        base_value = getattr(Work(), axis)
+        base = next(p for p, w in works.items() if getattr(w, axis) == base_value)
+        for (peer, work), value in zip(works.items(), values):
+            share = works[base].samples / work.samples
+            table.append(
+                {
+                    "axis": axis,
+                    "value": value,
+                    "samples_per_second": round(work.samples / median(results[peer].seconds)),
+                    "time_for_a_sample": round(share / ratio(results[peer], results[base]), 3),
+                    "flop_for_a_sample": round(
+                        work.flop_per_sample / works[base].flop_per_sample, 3
+                    ),
+                    "first_step_seconds": round(results[peer].first_step_seconds, 1),
+                    "peak_mib": round(results[peer].peak_mib),
+                }
+            )
+    return table
+
+
+def _work(axis, value, examples):
+    work = dataclasses.replace(Work(examples=examples), **{axis: value})
+    if axis == "replicas":
+        return dataclasses.replace(work, examples=examples // value)
+    return work
