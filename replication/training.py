@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import time
 
 import keras
 
@@ -35,7 +36,8 @@ class Training:
         earlier = self._earlier_sessions()
         self.model = model.build(experiment, dataset)
         self.samples, self.seconds = checkpoint.restore(folder, self.model)
-        self.sessions = [*earlier, {**session, "samples_from": self.samples}]
+        here = {"samples_from": self.samples, "evaluation_seconds": 0.0}
+        self.sessions = [*earlier, {**session, **here}]
         # Rows after the checkpoint are of a training that was lost.
         points = records.read_points(folder)
         self.points = [p for p in points if p.samples <= self.samples]
@@ -75,7 +77,9 @@ class Training:
 
     def measure(self, model, at_end):
         """Adds a row, measured with `model`, which has this run's weights."""
+        start = time.perf_counter()
         metrics = evaluation.measure(model, self.experiment, self.dataset, at_end)
+        self.sessions[-1]["evaluation_seconds"] += round(time.perf_counter() - start, 2)
         self.points.append(records.Point(self.samples, metrics, self.seconds))
 
     @property

@@ -11,6 +11,8 @@ Both flavours export the same names:
 - `gradients(function, variables, others=())`: derivatives of the scalar `function()`, zero where
   it does not depend on a variable. In a compiled program, `others` are all variables it reads.
 - `compiled(model, function)`: `function`, which may read the model's variables, as one program.
+- `full_precision()`: a context in which matrix products of float32 keep its digits on accelerators
+  too, which else may round the factors to ten bits (TF32). `compiled` programs are made in it.
 - `Model`: `keras.Model`, with the `fit` that is fastest on this backend.
 - `ReplicaTrainer(models)`: trains several models side by side.
 """
@@ -23,6 +25,7 @@ if keras.backend.backend() == "tensorflow":
         ReplicaTrainer,
         compiled,
         fixed_seed,
+        full_precision,
         gradients,
         minimize,
         next_seed,
@@ -33,6 +36,7 @@ elif keras.backend.backend() == "jax":
     from keras_aevb._backend.jax import (
         compiled,
         fixed_seed,
+        full_precision,
         gradients,
         minimize,
         next_seed,
@@ -55,6 +59,7 @@ __all__ = [
     "ReplicaTrainer",
     "compiled",
     "fixed_seed",
+    "full_precision",
     "gradients",
     "minimize",
     "next_seed",

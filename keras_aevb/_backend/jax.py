@@ -65,11 +65,15 @@ def gradients(function, variables, others=()):
 
 def compiled(model, function):
     def pure(values, *args):
-        with _scope([model.variables], [values]):
+        with full_precision(), _scope([model.variables], [values]):
             return function(*args)
 
     program = pure if model.run_eagerly else jax.jit(pure)
     return lambda *args: program([v.value for v in model.variables], *args)
+
+
+def full_precision():
+    return jax.default_matmul_precision("highest")
 
 
 def _gradients(function, variables, others):
@@ -94,4 +98,13 @@ def _values(scope, variables):
     return [scope.get_current_value(v) for v in variables]
 
 
-__all__ = ["compiled", "fixed_seed", "gradients", "minimize", "next_seed", "step", "tfp"]
+__all__ = [
+    "compiled",
+    "fixed_seed",
+    "full_precision",
+    "gradients",
+    "minimize",
+    "next_seed",
+    "step",
+    "tfp",
+]

@@ -1,5 +1,7 @@
 """TensorFlow: eager variables, gradients by tape, compilation by `tf.function`."""
 
+import contextlib
+
 import keras
 
 try:
@@ -45,6 +47,14 @@ def gradients(function, variables, others=()):
     with tf.GradientTape() as tape:
         result = function()
     return tape.gradient(result, [v.value for v in variables], unconnected_gradients="zero")
+
+
+def full_precision():
+    """TensorFlow has one setting for the whole process, which is the user's.
+
+    It is `tf.config.experimental.enable_tensor_float_32_execution`.
+    """
+    return contextlib.nullcontext()
 
 
 def compiled(model, function):

@@ -37,7 +37,8 @@ class TrainingLoop(_backend.Model):
     @_backend.step
     def test_step(self, data):
         """The objective's running means over a batch; on JAX a pure function."""
-        self._loss(data, training=False)
+        with _backend.full_precision():
+            self._loss(data, training=False)
         return self.get_metrics_result()
 
     def _loss(self, data, training):

@@ -30,6 +30,7 @@ COLUMNS = (
     "minutes_per_million",
     "mflop_per_sample",
     "fastest_gflop_per_second",
+    "evaluation_share",
 )
 
 _SLOW, _FAST = (f"{1e6 / 60 / minutes:.0f}" for minutes in PAPER_MINUTES[::-1])
@@ -54,7 +55,9 @@ rows differ by load as much as by cost.
 
 *MFLOP* is the arithmetic of the matrix products that one sample needs, counted from the networks'
 sizes, and *GFLOP/s* what the fastest stretch achieved of it. A step of MCEM counts as 15 samples of
-each image: 10 leapfrog steps and 5 updates.
+each image: 10 leapfrog steps and 5 updates. *Evaluation* is the part of the runs' whole time that
+went into measuring the curve, where it was taken down: it falls with the length of the run, and is
+large in figure 3, whose estimator of log p(x) takes 2000 gradients for each image.
 """
 
 
@@ -70,6 +73,7 @@ class Row:
         samples: training samples of all of them.
         seconds: of their training.
         fastest: samples per second of the fastest stretch, `None` if all are too short.
+        evaluation_seconds: of all evaluations, `None` if not known of all runs.
     """
 
     machine: str
@@ -79,6 +83,7 @@ class Row:
     samples: int
     seconds: float
     fastest: float | None
+    evaluation_seconds: float | None
 
     @property
     def rate(self):
@@ -88,6 +93,12 @@ class Row:
     @property
     def minutes_per_million(self):
         return 1e6 / self.rate / 60
+
+    @property
+    def evaluation_share(self):
+        """The part of the time that went into evaluation, `None` if not known."""
+        evaluation = self.evaluation_seconds
+        return None if evaluation is None else evaluation / (evaluation + self.seconds)
 
     @property
     def gflop_per_second(self):
@@ -144,7 +155,14 @@ def _row(machine, runs, not_alone):
         samples=sum(run.points[-1].samples for run in runs),
         seconds=sum(run.points[-1].seconds for run in runs),
         fastest=max((rate for run in runs for rate in _stretches(run)), default=None),
+        evaluation_seconds=_evaluation_seconds(runs),
     )
+
+
+def _evaluation_seconds(runs):
+    """The sum over all sessions, `None` if one of them did not take it down."""
+    seconds = [s.get("evaluation_seconds") for run in runs for s in run.info["sessions"]]
+    return None if None in seconds else sum(seconds)
 
 
 def _stretches(run):
@@ -179,6 +197,7 @@ def _csv_row(row):
         "minutes_per_million": row.minutes_per_million,
         "mflop_per_sample": flop_per_sample(e) / 1e6,
         "fastest_gflop_per_second": row.gflop_per_second,
+        "evaluation_share": row.evaluation_share,
     }
 
 
@@ -191,7 +210,7 @@ def _markdown(costs):
 
 def _section(costs):
     header = ["data set", "algorithm", "N_z", "hidden units", "N_train", "runs", "shared"]
-    header += ["samples/s", "minutes per million", "fastest", "MFLOP", "GFLOP/s"]
+    header += ["samples/s", "minutes per million", "fastest", "MFLOP", "GFLOP/s", "evaluation"]
     lines = [
         [
             NAMES[e.dataset],
@@ -206,6 +225,7 @@ def _section(costs):
             number(row.fastest, digits=0),
             number(flop_per_sample(e) / 1e6, digits=2),
             number(row.gflop_per_second),
+            "–" if row.evaluation_share is None else f"{row.evaluation_share:.0%}",
         ]
         for e, row in ((row.experiment, row) for row in costs)
     ]

@@ -14,7 +14,9 @@ from replication.records import Point, write_atomically, write_points
 MNIST = Experiment("mnist", "aevb", 20, 0.01)
 
 
-def write_run(results, experiment, seconds, started="10:00", backend="jax", machine="a CPU"):
+def write_run(
+    results, experiment, seconds, started="10:00", backend="jax", machine="a CPU", **session
+):
     """A run folder from {samples: seconds}."""
     folder = results / "runs" / experiment.id
     folder.mkdir(parents=True)
@@ -25,6 +27,7 @@ def write_run(results, experiment, seconds, started="10:00", backend="jax", mach
         "started": f"2026-01-01T{started}:00+00:00",
         "samples_from": 0,
         "samples_to": max(seconds),
+        **session,
     }
     info = {"experiment": dataclasses.asdict(experiment), "sessions": [session]}
     write_atomically(folder / "run.json", json.dumps(info))
@@ -110,7 +113,7 @@ def test_the_page_and_the_table(tmp_path):
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     # 100 000 samples in 20 s, shared with wake-sleep; 90 000 of them in 19 s.
     expected = ["MNIST", "AEVB", "20", "500", "all", "1", "1", "5000", "3.3", "4737", "4.10"]
-    assert cells[2] == [*expected, "19.4"]
+    assert cells[2] == [*expected, "19.4", "–"]
     assert cells[3][:10] == [*expected[:1], "Wake-sleep", *expected[2:7], "10000", "1.7", "–"]
     assert cells[4][:7] == ["Digits", "MCEM", "3", "50", "300", "1", "0"]
     assert len({len(line) for line in lines}) == 1
@@ -124,3 +127,17 @@ def test_untrained_runs_cost_nothing(tmp_path):
     write_run(tmp_path, MNIST, {0: 0.0})
     with pytest.raises(ReplicationError, match=r"Expected trained runs in .*runs"):
         cost.build(tmp_path)
+
+
+def test_evaluation_is_a_part_of_the_whole_time(tmp_path):
+    write_run(tmp_path, MNIST, {0: 0.0, 10_000: 30.0}, evaluation_seconds=2.0)
+    other = dataclasses.replace(MNIST, seed=1)
+    write_run(tmp_path, other, {0: 0.0, 10_000: 30.0}, evaluation_seconds=10.0)
+    (row,) = cost.rows(tmp_path)
+    assert row.evaluation_share == pytest.approx(12 / 72)
+    page, table = cost.build(tmp_path)
+    assert read_csv(table)[0]["evaluation_share"] == "0.1667"
+    assert "17%" in page.read_text()
+    # An older run did not take it down.
+    write_run(tmp_path, dataclasses.replace(MNIST, seed=2), {0: 0.0, 10_000: 30.0})
+    assert cost.rows(tmp_path)[0].evaluation_share is None

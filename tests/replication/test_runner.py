@@ -236,3 +236,4 @@ def test_time_is_shared_out(digits, tmp_path):
     seconds = [run.points[-1].seconds for run in runs]
     assert seconds[0] == seconds[1] > 0
     assert sum(seconds) < time.perf_counter() - start
+    assert all(run.info["sessions"][0]["evaluation_seconds"] > 0 for run in runs)
