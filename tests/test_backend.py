@@ -1,7 +1,12 @@
 """What both backends do behind the same names."""
 
+import os
+import subprocess
+import sys
+
 import keras
 import numpy as np
+import pytest
 from keras import ops
 
 from keras_aevb import _backend
@@ -31,3 +36,21 @@ def test_gradients_in_a_program_follow_the_other_variables(make_model):
         # d/db of f Σb² Σk, with 2 · 4 weights in the kernel
         expected = np.full(bias.shape, 2.0 * 2 * value * 8 * 3 * value)
         np.testing.assert_allclose(program(np.float32(2)), expected, rtol=1e-6)  # float32
+
+
+def test_tensorflow_is_not_loaded_for_jax_but_can_be_later():
+    """TFP would import all of it for its docstrings. A process of its own, which is fresh."""
+    if keras.backend.backend() != "jax":
+        pytest.skip("about the jax backend alone")
+    program = """
+import sys, numpy as np, keras_aevb as kv
+assert "tensorflow" not in sys.modules
+model = kv.AEVB(**kv.networks.bernoulli_mlp(4, 2, 3))
+model.compile()
+model.fit(np.ones((6, 4)), verbose=0)
+assert "tensorflow" not in sys.modules
+import tensorflow as tf
+model.fit(tf.data.Dataset.from_tensor_slices((np.ones((6, 4)),)).batch(3), verbose=0)
+"""
+    pytest.importorskip("tensorflow")
+    subprocess.run([sys.executable, "-c", program], check=True, env=os.environ)

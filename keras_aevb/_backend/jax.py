@@ -4,13 +4,36 @@ Code that reads and assigns Keras variables becomes pure inside a `keras.Statele
 holds the values, and the variables are left alone.
 """
 
+import contextlib
 import functools
+import sys
 
 import jax
 import keras
 
+
+@contextlib.contextmanager
+def without_tensorflow():
+    """Imports that only try to import TensorFlow go on without it, if it was not imported before.
+
+    TFP's JAX flavour has no use for TensorFlow but to copy its docstrings, for which it imports all
+    of it: seconds, and half a gigabyte.
+    """
+    absent = "tensorflow" not in sys.modules
+    if absent:
+        sys.modules["tensorflow"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if absent:
+            del sys.modules["tensorflow"]
+
+
 try:
-    from tensorflow_probability.substrates import jax as tfp
+    with without_tensorflow():
+        from tensorflow_probability.substrates import jax as tfp
+
+        tfp.distributions  # noqa: B018  TFP loads lazily: this is where it does
 except (ImportError, AttributeError) as error:
     raise ImportError(
         "TensorFlow Probability could not be loaded for the jax backend: tensorflow-probability "
