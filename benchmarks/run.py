@@ -13,13 +13,13 @@ import csv
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 from harness import FOLDER
 
 sys.path.insert(0, str(FOLDER.parent))
 
-ENVIRONMENTS = FOLDER / "environments"
 RESULTS = FOLDER / "results"
 PARTS = ("training", "scaling", "imports")
 
@@ -29,46 +29,56 @@ PARTS = ("training", "scaling", "imports")
 @click.option("--rounds", default=7, show_default=True, help="Epochs measured for each program.")
 @click.option("--examples", default=20_000, show_default=True, help="Examples in an epoch.")
 @click.option("--only", default="", help="Peers of the training whose names contain this.")
-@click.option("--install", is_flag=True, help="Make the other programs' environments and stop.")
-def main(part, rounds, examples, only, install):
+@click.option(
+    "--environments",
+    default=FOLDER / "environments",
+    type=click.Path(path_type=Path),
+    help="Folder of the other programs' environments.",
+)
+@click.option("--install", is_flag=True, help="Make these environments and stop.")
+def main(part, rounds, examples, only, environments, install):
     if install:
-        return make_environments()
+        return make_environments(environments)
     RESULTS.mkdir(exist_ok=True)
     for name in part or PARTS:
         click.echo(f"{name} …", err=True)
-        rows = measure(name, rounds, examples, only)
+        rows = measure(name, rounds, examples, only, environments)
         if not only:
             write(name, rows)
         click.echo(table(rows))
 
 
-def measure(part, rounds, examples, only):
+def measure(part, rounds, examples, only, environments):
     import imports
     import scaling
     import training
 
     if part == "training":
-        return training.rows(rounds, examples, ENVIRONMENTS, lambda peer: takes_part(peer, only))
+
+        def chosen(peer):
+            return takes_part(peer, only, environments)
+
+        return training.rows(rounds, examples, environments, chosen)
     if part == "scaling":
-        return scaling.rows(rounds, examples, ENVIRONMENTS)
+        return scaling.rows(rounds, examples, environments)
     return imports.rows(rounds)
 
 
-def takes_part(peer, only):
+def takes_part(peer, only, environments):
     """Whether a peer was asked for and can run; says so where it cannot."""
     from harness import python_of
 
     if only not in peer.name:
         return False
-    if not python_of(peer, ENVIRONMENTS).exists():
+    if not python_of(peer, environments).exists():
         click.echo(f"left out: {peer.name}; its environment is not installed", err=True)
         return False
     return True
 
 
-def make_environments():
+def make_environments(environments):
     for requirements in sorted((FOLDER / "requirements").glob("*.txt")):
-        folder = ENVIRONMENTS / requirements.stem
+        folder = environments / requirements.stem
         click.echo(f"installing {folder.name}", err=True)
         subprocess.run(["uv", "venv", "--quiet", "--allow-existing", folder], check=True)
         python = folder / "bin" / "python"

@@ -3,7 +3,7 @@
 An epoch is a `train()` of one epoch, after which the trainer copies the best model and saves it to
 `output_dir`; checkpoints are off, as they are by default. Only the optimizer is kept from one
 `train()` to the next, as in one of many epochs. Its Bernoulli loss takes probabilities, not
-logits.
+logits. Biases decay like weights, and both start as PyTorch has them.
 """
 
 import logging

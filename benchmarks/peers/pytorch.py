@@ -1,5 +1,7 @@
 """PyTorch, written by hand: eager, or the loss compiled by `torch.compile`."""
 
+import logging
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -39,6 +41,7 @@ def adagrad(model, work):
 
 
 def epochs(work, compiled=False):
+    logging.disable(logging.WARNING)
     torch.manual_seed(0)
     model = VAE(work)
     optimizer = adagrad(model, work)

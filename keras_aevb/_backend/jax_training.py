@@ -113,12 +113,14 @@ class Program:
                 batch = tuple(jnp.take(array, rows, axis=0) for array in arrays)
             return self.train_step(state, batch)
 
-        def all_models(states, batch):
-            if len(states) > 1 and not self.side_by_side:
-                results = jax.vmap(step)(_stacked(states), batch)
-                return tuple(_unstacked(result, len(states)) for result in results)
-            batches = _unstacked(batch, len(states))
-            return tuple(map(list, zip(*map(step, states, batches))))
+        def side_by_side(states, batch):
+            results = map(step, states, _unstacked(batch, len(states)))
+            return tuple(map(list, zip(*results)))  # logs, states
+
+        num_models = len(states)
+        stacked = num_models > 1 and not self.side_by_side
+        all_models = jax.vmap(step) if stacked else side_by_side
+        states = _stacked(states) if stacked else states
 
         def body(i, carry):
             return all_models(carry[1], jax.tree.map(lambda values: values[i], batches))
@@ -126,7 +128,8 @@ class Program:
         first = jax.tree.map(lambda values: values[0], batches)
         logs, _ = jax.eval_shape(all_models, states, first)
         logs = jax.tree.map(lambda log: jnp.zeros(log.shape, log.dtype), logs)
-        return jax.lax.fori_loop(0, n, body, (logs, states))
+        results = jax.lax.fori_loop(0, n, body, (logs, states))
+        return tuple(_unstacked(r, num_models) for r in results) if stacked else results
 
 
 class ReplicaTrainer:
@@ -134,9 +137,17 @@ class ReplicaTrainer:
 
     Args:
         models: list of R `Model`.
+
+    Raises:
+        ValueError: if they are compiled to run eagerly.
     """
 
     def __init__(self, models):
+        if models[0].run_eagerly or not models[0].jit_compile:
+            raise ValueError(
+                "Expected models that are compiled into programs. Received: "
+                f"run_eagerly={models[0].run_eagerly}, jit_compile={models[0].jit_compile}"
+            )
         self.models = models
         self.program = Program(models)
 

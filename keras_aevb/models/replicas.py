@@ -98,8 +98,10 @@ class Replicas:
                     f"Expected {len(self.models)} streams, one for each model. Received: {len(x)}"
                 )
             lengths = sorted({len(stream) for stream in x})
-            if len(lengths) > 1:
-                raise ValueError(f"Expected streams of one length. Received: lengths {lengths}")
+            if len(lengths) > 1 or lengths == [0]:
+                raise ValueError(
+                    f"Expected streams of one length, at least 1. Received: lengths {lengths}"
+                )
             return list(x)
         self.models[0].likelihood.check(_examples.as_array(x))
         arrays = (x, row_numbers(len(x)), *([] if sample_weight is None else [sample_weight]))

@@ -190,6 +190,7 @@ def test_learning_rate_schedules_must_be_equal():
     [
         (lambda: streams(1), "Expected 2 streams, one for each model. Received: 1"),
         (lambda: [*streams(1), *streams(1, 5)], r"lengths \[5, 7\]"),
+        (lambda: streams(2, 0), r"at least 1. Received: lengths \[0\]"),
         (lambda: 2 * X, r"pixels in \[0, 1\]"),
         (lambda: [kv.RandomMinibatches(2 * X, 20, 0, 0, 1)] * 2, r"pixels in \[0, 1\]"),
     ],
@@ -206,3 +207,10 @@ def test_algorithms_that_must_know_the_number_of_examples(algorithm):
     model.compile()
     with pytest.raises(ValueError, match="n_train=None"):
         kv.Replicas([model]).fit(X, verbose=0)
+
+
+def test_eager_models_have_no_program():
+    if keras.backend.backend() != "jax":
+        pytest.skip("elsewhere models are trained one after another, however they are compiled")
+    with pytest.raises(ValueError, match="run_eagerly=True, jit_compile=False"):
+        kv.Replicas([build(run_eagerly=True)])
