@@ -7,8 +7,9 @@ import math
 
 from keras import ops
 
-# Bandwidths h that are tried, in standard deviations of the samples: 0.1 to 1.
-BANDWIDTHS = tuple(10 ** (-1 + i / 8) for i in range(9))
+# Bandwidths h that are tried, in standard deviations of the samples: 0.01, for modes that lie far
+# from each other, to 1.
+BANDWIDTHS = tuple(10 ** (-2 + i / 6) for i in range(13))
 # How much narrower than the samples the whole density is: thinner tails than those of p(z|x) keep
 # q(z) / p(z|x) bounded.
 NARROWING = 0.9

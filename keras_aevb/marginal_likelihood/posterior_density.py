@@ -13,8 +13,9 @@ from keras_aevb.marginal_likelihood.kernel_density import KernelDensity
 
 RELIABLE_BELOW = 5
 FIRST_STEP_SIZE = 0.1
-# Points of the prior, in chunks, among which the chains' starts are chosen.
-NUM_CANDIDATE_CHUNKS = 20
+# Points of the prior, in chunks, among which the chains' starts are chosen: enough of them to find
+# every mode of a narrow posterior in three dimensions, for a chain in a wrong one never leaves it.
+NUM_CANDIDATE_CHUNKS = 200
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")

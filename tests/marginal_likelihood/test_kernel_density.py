@@ -79,7 +79,7 @@ def test_bandwidth_follows_the_data():
     cloud = rng.normal(size=(40, 1))
     clusters = 0.02 * cloud + rng.choice([-1.0, 1.0], size=(40, 1))
     bandwidths = np.asarray(fit(np.stack([cloud, clusters])).bandwidth)[:, 0, 0]
-    assert bandwidths[0] > 0.3 and bandwidths[1] == np.float32(BANDWIDTHS[0])
+    assert bandwidths[0] > 0.3 and bandwidths[1] < 0.03  # the clusters' own spread is 0.02
 
 
 def test_density_is_a_little_narrower_than_the_samples():
