@@ -126,7 +126,10 @@ def likely_points(x, prior, decode, n, seed):
     prior_seed, choice_seed = tfp.random.split_seed(seed, 2)
     z = prior.sample((NUM_CANDIDATE_CHUNKS, CHUNK_SIZE, 1), seed=prior_seed)
     log_likelihoods = ops.map(lambda z: decode(z).log_prob(x), z)  # [chunks, CHUNK_SIZE, B]
-    logits = ops.reshape(log_likelihoods, (NUM_CANDIDATE_CHUNKS * CHUNK_SIZE, -1))
-    choice = tfp.distributions.Categorical(logits=ops.transpose(logits))
     candidates = ops.reshape(z, (-1, *prior.event_shape))
-    return ops.take(candidates, choice.sample(n, seed=choice_seed), axis=0)
+    logits = ops.reshape(log_likelihoods, (candidates.shape[0], -1))
+    # The inverse of the cumulative distribution function: a draw costs no noise for each candidate.
+    cumulative = ops.cumsum(ops.softmax(logits, axis=0), axis=0)  # [candidates, B]
+    uniform = tfp.distributions.Uniform(high=cumulative[-1])
+    below = cumulative[:, None] < uniform.sample(n, seed=choice_seed)  # [candidates, n, B]
+    return ops.take(candidates, ops.sum(ops.cast(below, "int32"), axis=0), axis=0)
