@@ -13,7 +13,8 @@ class RowBatches(keras.utils.PyDataset):
     """Batches of rows of fixed arrays, for `fit`.
 
     On the jax backend `fit` keeps the arrays on the device, if they fit, and picks the rows there.
-    A subclass has a length and `rows`.
+    A subclass has a length and `rows`; one that changes the rows, in a `__getitem__` of its own, is
+    a stream like any other. `fit` takes the batches in their own order, whatever its `shuffle`.
 
     Args:
         arrays: tuple (x,), (x, y) or (x, y, sample_weight) of arrays of one length N. Tensors of

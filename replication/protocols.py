@@ -104,7 +104,7 @@ class Protocol:
         from replication.runner import train  # loads Keras
 
         groups = {}
-        for experiment in experiments:
+        for experiment in dict.fromkeys(experiments):
             discard = self.fresh and experiment not in self.begun
             self.begun.add(experiment)
             groups.setdefault((experiment.shape, discard), []).append(experiment)

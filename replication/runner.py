@@ -10,6 +10,7 @@ from keras import ops
 import keras_aevb as kv
 from replication import provenance, records, schedule
 from replication.experiment import together
+from replication.step_sizes import pilot_samples
 from replication.training import Training
 
 
@@ -49,21 +50,21 @@ def train(experiments, samples, dataset, results, progress, fresh=False):
         x_train = ops.convert_to_tensor(dataset.train)
         for _, folder in unfinished:
             folder.mkdir(parents=True, exist_ok=True)
-        _Group(
-            [Training(e, dataset, x_train, f, dict(session)) for e, f in unfinished],
-            schedule.Schedule(samples, first.samples_per_step, first.measure),
-            progress,
-        ).run()
+        pilot = pilot_samples(first)
+        grid = schedule.Schedule(samples, first.samples_per_step, first.measure, pilot)
+        trainings = [Training(e, dataset, x_train, f, dict(session)) for e, f in unfinished]
+        _Group(trainings, grid, progress).run()
     return [records.read_run(folder) for folder in folders]
 
 
 def _finished(folder, samples):
-    """Whether nothing is left to do for the folder's run."""
+    """Whether nothing is left to do for the folder's run: it may be further than asked for."""
     if not (folder / "run.json").exists():
         return False
     run = records.read_run(folder)
-    reached = run.points and run.at(samples) is not None
-    return reached or run.info["status"] == "diverged"
+    done = run.info["samples"]
+    measured = done > samples or run.at(samples) is not None
+    return run.info["status"] == "diverged" or (done >= samples and measured)
 
 
 class _Group:
@@ -80,9 +81,16 @@ class _Group:
         done = min(t.samples for t in self.trainings)
         self.progress.begin(title, done, self.grid.samples)
         self._measure([t for t in self.trainings if not t.points])
+        self._finish([t for t in self.trainings if self._status(t) == "complete"])
         while active := [t for t in self.trainings if self._status(t) == "running"]:
             position = min(t.samples for t in active)
             self._advance([t for t in active if t.samples == position])
+
+    def _finish(self, trainings):
+        """Completes runs at the end whose last row or files a kill, or another end, left out."""
+        self._measure([t for t in trainings if t.points[-1].samples < t.samples], at_end=True)
+        for training in trainings:
+            training.save("complete")
 
     def _advance(self, trainings):
         """To the next stop."""
@@ -124,7 +132,7 @@ class _Group:
     def _status(self, training):
         if training.diverged:
             return "diverged"
-        return "complete" if training.samples == self.grid.samples else "running"
+        return "complete" if training.samples >= self.grid.samples else "running"
 
 
 @contextlib.contextmanager

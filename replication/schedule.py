@@ -34,11 +34,12 @@ class Schedule:
         samples: training samples in all, whole training steps.
         step: samples of one training step.
         measure: what is evaluated.
+        also: a count that is evaluated too.
     """
 
-    def __init__(self, samples, step=1, measure="bound"):
+    def __init__(self, samples, step=1, measure="bound", also=0):
         self.samples = samples
-        self.evaluations = frozenset(evaluations(samples, step, measure))
+        self.evaluations = frozenset(evaluations(samples, step, measure)) | {min(also, samples)}
         kept = {whole(count, step) for count in range(0, samples, CHECKPOINT_INTERVAL)}
         self.stops = sorted(self.evaluations | kept)
 

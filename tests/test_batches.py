@@ -77,3 +77,18 @@ def test_tensors_of_the_backend():
 def test_arrays_of_different_lengths():
     with pytest.raises(ValueError, match=r"one length. Received: lengths \[3, 50\]"):
         kv.EpochMinibatches((X, X[:3]))
+
+
+def test_fit_keeps_the_order_of_a_stream(make_model):
+    """Keras' default is to shuffle a `PyDataset`, by a seed that is not the stream's."""
+
+    def weights(global_seed):
+        keras.utils.set_random_seed(global_seed)
+        model = make_model()
+        model.compile(keras.optimizers.SGD(0.1))
+        x = np.random.default_rng(0).random((40, 6), dtype="float32")
+        model.fit(kv.RandomMinibatches(x, 5, 0, 0, 20), verbose=0)
+        return model.get_weights()
+
+    for ours, theirs in zip(weights(1), weights(2)):
+        np.testing.assert_array_equal(ours, theirs)

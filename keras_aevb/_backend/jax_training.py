@@ -37,8 +37,9 @@ class Model(keras.Model):
         self.make_train_function()
         if not isinstance(self.train_function, TrainFunction):
             return super().fit(x, **kwargs)
-        stream = x if isinstance(x, RowBatches) else _as_stream({"x": x, **kwargs})
-        if stream is None or not _fits(stream.arrays):
+        stream = x if _by_rows(x) else _as_stream({"x": x, **kwargs})
+        # Class weights are Keras' to look up, in labels that row numbers do not have.
+        if stream is None or kwargs.get("class_weight") or not _fits(stream.arrays):
             return super().fit(x, **kwargs)
         if stream is not x:
             validation = kwargs.get("validation_batch_size") or kwargs.get("batch_size")
@@ -188,6 +189,8 @@ class ReplicaTrainer:
                 stream.on_epoch_end()
                 for name, value in model_logs.items():
                     history.setdefault(name, []).append(float(value))
+        for model in self.models:
+            model.optimizer.finalize_variable_values(model.trainable_variables)
         return histories
 
 
@@ -215,7 +218,7 @@ def _as_stream(arguments):
     """The batches that Keras would make of the arguments of `fit`, or `None` if not of rows."""
     given = (arguments.get(name) for name in ("x", "y", "sample_weight"))
     arrays = [a for a in given if a is not None]
-    left_to_keras = ("validation_split", "class_weight", "steps_per_epoch")
+    left_to_keras = ("validation_split", "steps_per_epoch")
     if (
         not arrays
         or not all(isinstance(array, np.ndarray | jax.Array) for array in arrays)
@@ -228,9 +231,14 @@ def _as_stream(arguments):
     )
 
 
+def _by_rows(stream):
+    """Whether batches are rows of the stream's arrays as they are."""
+    return isinstance(stream, RowBatches) and type(stream).__getitem__ is RowBatches.__getitem__
+
+
 def _shared_arrays(streams):
     """The arrays that all streams take their rows from, or `None`."""
-    if not all(isinstance(stream, RowBatches) for stream in streams):
+    if not all(map(_by_rows, streams)):
         return None
     first = streams[0].arrays
     same = all(map(lambda *group: all(a is group[0] for a in group), *(s.arrays for s in streams)))

@@ -157,11 +157,15 @@ class FullVB(PosteriorPredictive, AEVB):
             ValueError: if the data has the wrong shape or impossible values, or is a stream and N
                 is not known.
         """
-        if self._given_n_train is None and hasattr(x, "shape"):
-            self._n_train.assign(math.floor(len(x) * (1 - validation_split)))
+        if hasattr(x, "shape"):
+            self.prepare(x, math.floor(len(x) * (1 - validation_split)))
         return super().fit(
             x, y, batch_size, epochs, verbose, callbacks, validation_split, *args, **kwargs
         )
+
+    def prepare(self, x, n_train):
+        if self._given_n_train is None:
+            self._n_train.assign(n_train)
 
     def make_train_function(self, force=False):
         self._check_n_train()

@@ -125,7 +125,7 @@ class MonteCarloEM(LatentVariableModel):
                 f"Received: class_weight={kwargs['class_weight']}"
             )
         if hasattr(x, "shape"):
-            self._match_chains(x)
+            self.prepare(x, len(x))
             y = np.arange(len(x))
         return super().fit(x, y, *args, **kwargs)
 
@@ -137,7 +137,7 @@ class MonteCarloEM(LatentVariableModel):
             )
         return super().make_train_function(force)
 
-    def _match_chains(self, x):
+    def prepare(self, x, n_train):
         if self.n_train is None:
             self.likelihood.check(_examples.as_array(x))
             self._start_chains(len(x))

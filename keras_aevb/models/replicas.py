@@ -1,18 +1,13 @@
 """Several models trained side by side."""
 
-import numbers
-
 import keras
 
 from keras_aevb import _backend
 from keras_aevb.batches import EpochMinibatches, row_numbers
 from keras_aevb.models import _examples
+from keras_aevb.models._likeness import difference
 from keras_aevb.models.latent_variable_model import check_type
 from keras_aevb.models.training_loop import TrainingLoop
-
-# What may differ between models whose steps one program makes; names and the seeds of initializers
-# play no part once a model is built.
-FREE = {"name", "seed"}
 
 
 class Replicas:
@@ -31,7 +26,8 @@ class Replicas:
             optimizer's learning rate, which must be a number.
 
     Raises:
-        ValueError: if there are none, one is given twice, is not compiled, or differs in more.
+        ValueError: if there are none, one is not compiled, on jax is compiled to run eagerly, or
+            differs in more, or two share variables.
 
     Example:
         >>> import keras, numpy as np, keras_aevb as kv
@@ -49,14 +45,27 @@ class Replicas:
 
     def __init__(self, models):
         self.models = list(models)
-        if not self.models or len({id(model) for model in self.models}) < len(self.models):
-            raise ValueError(f"Expected one or more different models. Received: {models}")
+        if not self.models:
+            raise ValueError("Expected at least one model. Received none")
         for model in self.models:
             check_type("models", model, TrainingLoop)
             if not model.compiled:
                 raise ValueError(f"Expected compiled models. Received: {model} before `compile`")
-            self._check_alike(model)
-        self._trainer = _backend.ReplicaTrainer(self.models)
+        variables = [id(v) for m in self.models for v in (*m.variables, *m.optimizer.variables)]
+        if len(set(variables)) < len(variables):
+            raise ValueError("Expected models that share no variables. Received some that do")
+        self._trainer = self._new_trainer()
+
+    def _new_trainer(self):
+        for model in self.models[1:]:
+            found = difference(self.models[0], model)
+            if found is not None:
+                raise ValueError(
+                    "Expected models that are equal in everything but seeds, weights and the "
+                    f"learning rate. Received a difference in {found}"
+                )
+        self._compiled_as = [_how_compiled(model) for model in self.models]
+        return _backend.ReplicaTrainer(self.models)
 
     def fit(
         self, x, sample_weight=None, batch_size=32, epochs=1, shuffle=True, verbose=1, report=None
@@ -80,9 +89,12 @@ class Replicas:
             epoch.
 
         Raises:
-            ValueError: if there is not one stream for each model, they differ in length, or the
-                data has the wrong shape or impossible values.
+            ValueError: if there is not one stream for each model, they differ in length, the data
+                has the wrong shape or impossible values, a model does not know the size of its
+                training set and gets a stream, or models were compiled again and differ now.
         """
+        if self._compiled_as != [_how_compiled(model) for model in self.models]:
+            self._trainer = self._new_trainer()
         streams = self._streams(x, sample_weight, batch_size, shuffle)
         for model, stream in zip(self.models, streams):
             _examples.checked(stream, model.likelihood)
@@ -104,18 +116,12 @@ class Replicas:
                 )
             return list(x)
         self.models[0].likelihood.check(_examples.as_array(x))
+        for model in self.models:
+            model.prepare(x, len(x))
         arrays = (x, row_numbers(len(x)), *([] if sample_weight is None else [sample_weight]))
         return [
             EpochMinibatches(arrays, batch_size, shuffle, seed=model.seed) for model in self.models
         ]
-
-    def _check_alike(self, model):
-        for ours, theirs in zip(_description(self.models[0]), _description(model), strict=True):
-            if ours != theirs:
-                raise ValueError(
-                    "Expected models that are equal in everything but seeds, weights and the "
-                    f"learning rate. Received: {ours} and {theirs}"
-                )
 
 
 class _ProgressBar:
@@ -126,26 +132,6 @@ class _ProgressBar:
         self.bar.update(done, [("loss", float(logs["loss"]))])
 
 
-def _description(model):
-    """What must be equal: settings of model and optimizer, shapes, and how it is compiled."""
-    optimizer = model.optimizer.get_config()
-    if isinstance(optimizer["learning_rate"], numbers.Number):
-        del optimizer["learning_rate"]
-    variables = [*model.variables, *model.optimizer.variables]
-    return [
-        type(model).__name__,
-        _settings(model.get_config()),
-        type(model.optimizer).__name__,
-        _settings(optimizer),
-        [(tuple(v.shape), v.dtype) for v in variables],
-        [model.run_eagerly, model.jit_compile, model.steps_per_execution],
-    ]
-
-
-def _settings(config):
-    """A config without what may differ."""
-    if isinstance(config, dict):
-        return {name: _settings(value) for name, value in config.items() if name not in FREE}
-    if isinstance(config, list | tuple):
-        return [_settings(value) for value in config]
-    return config
+def _how_compiled(model):
+    """What `compile` changes; the optimizer itself, so that another one is told from it."""
+    return model.optimizer, model.run_eagerly, model.jit_compile, model.steps_per_execution

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_aevb import _backend
+from keras_aevb.batches import RowBatches
 from keras_aevb.models import _examples
 
 
@@ -107,6 +108,8 @@ class TrainingLoop(_backend.Model):
                 of probability zero.
         """
         self._maximise(callbacks)
+        if isinstance(x, RowBatches):
+            shuffle = False  # they come in an order of their own
         return super().fit(
             _examples.checked(x, self.likelihood),
             y=_examples.labels(x, y, sample_weight),
@@ -121,6 +124,17 @@ class TrainingLoop(_backend.Model):
             sample_weight=sample_weight,
             **kwargs,
         )
+
+    def prepare(self, x, n_train):
+        """Sets up what depends on the training set; `fit` calls it with arrays.
+
+        Args:
+            x: array of shape `[N, *event_shape]`.
+            n_train: how many of its examples are trained on.
+
+        Raises:
+            ValueError: if the model was made for another training set.
+        """
 
     def evaluate(
         self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, **kwargs

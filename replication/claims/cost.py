@@ -45,7 +45,8 @@ COST = Claim(
     "Cost of training",
     f"Computation took {STATED[0]}–{STATED[1]} minutes per million training samples on a Xeon that "
     "ran at an effective 40 GFLOPS (sec. 5).",
-    f"""Minutes of training, without evaluation, per million samples, averaged over figure 2's runs
+    f"""Minutes of training, without evaluation, per million samples, those of runs trained side by
+side shared out among them, averaged over figure 2's runs
 on MNIST and Frey Face of at least {LEAST_SAMPLES:,} samples, for each machine apart. Replicated: no
 more than {STATED[1]} minutes, with {SIGMAS} standard errors over runs to spare. Less than
 {STATED[0]} says that machines and programs became faster, not that the paper was wrong.""",

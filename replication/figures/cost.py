@@ -44,7 +44,8 @@ The paper: "around 20-40 minutes per million training samples with a Intel Xeon 
 effective 40 GFLOPS". That is {_SLOW} to {_FAST} samples per second. The matrix products alone,
 {_MFLOP} MFLOP for a sample of MNIST with N_z = 20, take {_MINUTES} minutes per million then.
 
-Ours are the seconds that the runs themselves took to train, with compilation, without evaluation:
+Ours are the seconds that the runs took to train, with compilation, without evaluation; of runs
+that were trained side by side in one program, each has an equal share of the program's seconds:
 *samples/s* and *minutes per million* are those of whole runs, *fastest* the samples per second of
 the fastest stretch between two evaluations at least {SHORTEST_STRETCH:.0f} seconds apart.
 

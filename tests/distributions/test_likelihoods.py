@@ -45,6 +45,15 @@ def test_bernoulli_gradient_is_x_minus_y(logit, gradients):
     np.testing.assert_allclose(gradient, expected, rtol=RTOL, atol=1e-7)
 
 
+def test_bernoulli_infinite_logits_and_integer_pixels(gradients):
+    p = kv.Bernoulli(2).distribution(ops.convert_to_tensor([[np.inf, -np.inf]], "float32"))
+    assert float(p.log_prob(np.array([[1.0, 0.0]], "float32"))[0]) == 0
+    wrong = float(p.log_prob(np.array([[0.0, 0.0]], "float32"))[0])
+    assert np.isfinite(wrong) and wrong < -1e29
+    whole = ops.convert_to_tensor([[1, 0]], "int32")
+    assert float(p.log_prob(whole)[0]) == 0
+
+
 def test_bernoulli_probabilities_of_binary_images_sum_to_one():
     images = np.array(list(itertools.product([0.0, 1.0], repeat=4)), "float32")
     p = kv.Bernoulli(4).distribution(ops.convert_to_tensor([[-2.0, 0.1, 1.0, 30.0]]))

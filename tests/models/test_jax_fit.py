@@ -153,12 +153,37 @@ def test_the_arrays_are_let_go_of():
 
 
 def test_other_settings_make_another_program():
-    """`compile` again, and another optimizer and number of steps are in force."""
+    """`compile` again: another optimizer and number of steps are in force."""
     model = kv.AEVB(**kv.networks.bernoulli_mlp(12, 2, 6, seed=0), seed=0)
-    model.compile(keras.optimizers.SGD(0.1))
-    model.fit(X, batch_size=8, verbose=0)
+    ends = []
+    callback = keras.callbacks.LambdaCallback(on_train_batch_end=lambda i, logs: ends.append(i))
+    model.compile(keras.optimizers.Adagrad(0.1))
+    model.fit(X, batch_size=8, verbose=0, callbacks=[callback])
+    assert ends == list(range(7))
     before = model.get_weights()
     model.compile(keras.optimizers.SGD(0.0), steps_per_execution=3)
-    model.fit(X, batch_size=8, verbose=0)
+    model.fit(X, batch_size=8, verbose=0, callbacks=[callback])
+    assert ends[7:] == [2, 5, 8]
     for ours, theirs in zip(model.get_weights(), before):
         np.testing.assert_array_equal(ours, theirs)
+
+
+class Halved(kv.EpochMinibatches):
+    """A stream that changes the rows."""
+
+    def __getitem__(self, i):
+        (x,) = super().__getitem__(i)
+        return (x / 2,)
+
+
+def test_streams_that_change_the_rows_are_heeded(monkeypatch):
+    stream = Halved((X,), 8, shuffle=False)
+    assert not gathered(monkeypatch, stream, batch_size=None)
+    assert_same(train(stream, batch_size=None), train(X / 2, shuffle=False))
+
+
+def test_class_weights_of_streams(monkeypatch):
+    labels, weights = np.arange(50) % 2, {0: 1.0, 1: 3.0}
+    stream = kv.EpochMinibatches((X, labels), 8, shuffle=False)
+    expected = train(X, y=labels, class_weight=weights, shuffle=False)
+    assert_same(train(stream, batch_size=None, class_weight=weights), expected)

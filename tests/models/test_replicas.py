@@ -161,18 +161,93 @@ def test_progress_bar(capsys):
 @pytest.mark.parametrize(
     "models, message",
     [
-        (lambda: [], "one or more different models"),
-        (lambda: [build()] * 2, "one or more different models"),
+        (lambda: [], "at least one model"),
+        (lambda: [build()] * 2, "share no variables"),
         (lambda: [keras.Sequential()], "`models` to be a TrainingLoop"),
         (lambda: [kv.AEVB(**kv.networks.bernoulli_mlp(12, 2, 6))], "before `compile`"),
-        (lambda: [build(), build(kv.WakeSleep)], "AEVB and WakeSleep"),
-        (lambda: [build(), build(units=7)], "equal in everything but"),
-        (lambda: [build(), build(steps_per_execution=2)], "equal in everything but"),
+        (lambda: [build(), build(kv.WakeSleep)], "model: AEVB and WakeSleep"),
+        (lambda: [build(), build(units=7)], r"variables\[1\]: \(2, 6\).* and \(2, 7\)"),
+        (lambda: [build(), build(steps_per_execution=2)], "steps_per_execution: 1 and 2"),
+        (lambda: [build(), functional(activation="relu")], "difference in model"),
     ],
 )
 def test_models_that_are_not_alike(models, message):
     with pytest.raises(ValueError, match=message):
         kv.Replicas(models())
+
+
+def functional(seed=0, activation="tanh", **parts):
+    """The networks of `build` as functional models, whose layers have names of their own."""
+
+    def network(size):
+        inputs = keras.Input((size,))
+        return keras.Model(inputs, keras.layers.Dense(6, activation)(inputs))
+
+    defaults = {
+        "encoder": network(12),
+        "decoder": network(2),
+        "posterior": kv.DiagonalNormal(2),
+        "likelihood": kv.Bernoulli(12),
+    }
+    model = kv.AEVB(**{**defaults, **parts}, seed=seed)
+    model.compile(keras.optimizers.Adagrad(0.01))
+    return model
+
+
+def test_functional_models_are_alike():
+    histories = kv.Replicas([functional(0), functional(1)]).fit(streams(2), verbose=0)
+    assert np.isfinite([history["loss"] for history in histories]).all()
+    with pytest.raises(ValueError, match=r"difference in model.*: tanh and relu"):
+        kv.Replicas([functional(), functional(activation="relu")])
+
+
+def test_models_that_share_a_part():
+    first = functional()
+    with pytest.raises(ValueError, match="share no variables"):
+        kv.Replicas([first, functional(decoder=first.decoder)])
+
+
+def test_another_optimizer_is_in_force():
+    models = [build(seed=seed) for seed in (0, 1)]
+    replicas = kv.Replicas(models)
+    replicas.fit(streams(2), verbose=0)
+    for model in models:
+        model.compile(keras.optimizers.SGD(0.0))
+    before = models[1].get_weights()
+    replicas.fit(streams(2), verbose=0)
+    for ours, theirs in zip(models[1].get_weights(), before):
+        np.testing.assert_array_equal(ours, theirs)
+    models[1].compile(keras.optimizers.Adam())
+    with pytest.raises(ValueError, match="optimizer: SGD and Adam"):
+        replicas.fit(streams(2), verbose=0)
+
+
+def test_optimizers_that_end_with_an_average():
+    """`SGD(use_ema=True)` puts the average in place when training ends."""
+    replica, alone = build(seed=1), build(seed=1)
+    for model in (replica, alone):
+        model.compile(keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5))
+    kv.Replicas([build_like(replica), replica]).fit(streams(2), verbose=0)
+    alone.fit(streams(2)[1], verbose=0)
+    assert_alike(replica, alone)
+
+
+def build_like(model):
+    other = build(seed=0)
+    other.compile(type(model.optimizer).from_config(model.optimizer.get_config()))
+    return other
+
+
+def test_scaled_losses():
+    models = [build(seed=seed) for seed in (0, 1)]
+    for model, step_size in zip(models, (0.01, 0.02)):
+        inner = keras.optimizers.Adagrad(step_size)
+        model.compile(keras.optimizers.LossScaleOptimizer(inner))
+    alone = build(seed=1)
+    alone.compile(keras.optimizers.LossScaleOptimizer(keras.optimizers.Adagrad(0.02)))
+    kv.Replicas(models).fit(streams(2), verbose=0)
+    alone.fit(streams(2)[1], verbose=0)
+    assert_alike(models[1], alone)
 
 
 def test_learning_rate_schedules_must_be_equal():
@@ -205,8 +280,14 @@ def test_algorithms_that_must_know_the_number_of_examples(algorithm):
     recognition = algorithm is kv.FullVB
     model = algorithm(**kv.networks.bernoulli_mlp(12, 2, 6, recognition=recognition), seed=0)
     model.compile()
+    replicas = kv.Replicas([model])
     with pytest.raises(ValueError, match="n_train=None"):
-        kv.Replicas([model]).fit(X, verbose=0)
+        replicas.fit(streams(1), verbose=0)
+    replicas.fit(X, verbose=0)  # an array tells
+    assert model.n_train == 90
+    if algorithm is kv.MonteCarloEM:
+        with pytest.raises(ValueError, match="Expected 90 examples"):
+            replicas.fit(X[:20], verbose=0)
 
 
 def test_eager_models_have_no_program():

