@@ -49,7 +49,7 @@ def test_budgets_suffice_to_choose_the_step_sizes(preset):
 def test_killed_at_random_moments_it_ends_with_the_same_numbers(tmp_path):
     """The smoke preset as a whole, and once more with `kill -9` again and again."""
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    _command(whole).wait()
+    assert _command(whole).wait() == 0
     chance = random.Random(0)
     for _ in range(6):
         process = _command(killed)
