@@ -10,7 +10,7 @@ from keras_aevb import _backend
 if keras.backend.backend() != "jax":
     pytest.skip("elsewhere Keras' own `fit` is used", allow_module_level=True)
 
-from keras_aevb._backend import jax_training
+from keras_aevb._backend import jax_program, jax_training
 
 X = np.random.default_rng(0).random((50, 12), dtype="float32")
 WEIGHTS = np.linspace(0, 2, 50, dtype="float32")
@@ -118,13 +118,13 @@ def test_weights_are_there_during_training():
 def gathered(monkeypatch, x, **kwargs):
     """Whether the program picked the rows itself."""
     seen = []
-    call = jax_training.Program.__call__
+    call = jax_program.Program.__call__
 
     def spy(self, states, arrays, batches):
         seen.append(arrays is not None)
         return call(self, states, arrays, batches)
 
-    monkeypatch.setattr(jax_training.Program, "__call__", spy)
+    monkeypatch.setattr(jax_program.Program, "__call__", spy)
     train(x, epochs=1, **kwargs)
     assert len(set(seen)) == 1
     return seen[0]
