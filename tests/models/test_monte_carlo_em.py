@@ -235,11 +235,16 @@ def as_torch_loader(x):
 
 
 def assert_same(run, other):
-    """The same program on the same numbers: no tolerance."""
+    """The same numbers, but in programs that may round otherwise.
+
+    Of a stream TensorFlow does not know the batch size, and compiles another program.
+    """
     (history, state), (other_history, other_state) = run, other
-    assert history == other_history
+    assert history.keys() == other_history.keys()
+    for name, values in history.items():
+        np.testing.assert_allclose(values, other_history[name], rtol=1e-5, err_msg=name)
     for a, b in zip(state, other_state):
-        np.testing.assert_array_equal(a, b)
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)  # float32; 30 updates
 
 
 @pytest.fixture(scope="module")
