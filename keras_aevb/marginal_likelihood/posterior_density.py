@@ -37,6 +37,9 @@ class PosteriorDensity(Estimator):
     example's step size is adapted to an acceptance of 90 %, then it is fixed. The standard error
     comes from the spread between the C chains of step 3, and has C - 1 degrees of freedom.
 
+    Where the posterior has modes far from each other, chains do not pass between them: with ten
+    chains errors of more than a nat occur, beyond what the standard error says.
+
     Args:
         num_samples: L, the number of samples for each example, in step 1 and again in step 3;
             rounded up to a multiple of `num_chains`.
