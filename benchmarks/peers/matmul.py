@@ -21,11 +21,11 @@ def epochs(work, shape="square"):
 
     @jax.jit
     def multiply(pairs, n):
-        def body(_, pairs):
+        def body(_, results):
             # Each product enters the next round, so that none can be left out.
-            return [(a, b + 1e-30 * jnp.max(a @ b)) for a, b in pairs]
+            return [(a + 0 * r[0, 0]) @ b for (a, b), r in zip(pairs, results)]
 
-        return jax.lax.fori_loop(0, n, body, pairs)
+        return jax.lax.fori_loop(0, n, body, [jnp.zeros((len(a), b.shape[1])) for a, b in pairs])
 
     jax.block_until_ready(multiply(pairs, 1))
     while True:

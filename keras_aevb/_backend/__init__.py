@@ -21,8 +21,6 @@ import keras
 
 if keras.backend.backend() == "tensorflow":
     from keras_aevb._backend.tensorflow import (
-        Model,
-        ReplicaTrainer,
         compiled,
         fixed_seed,
         full_precision,
@@ -32,6 +30,7 @@ if keras.backend.backend() == "tensorflow":
         step,
         tfp,
     )
+    from keras_aevb._backend.tensorflow_training import Model, ReplicaTrainer
 elif keras.backend.backend() == "jax":
     from keras_aevb._backend.jax import (
         compiled,

@@ -4,11 +4,11 @@ The program is given the values of all variables and a stack of batches, and mak
 another.
 """
 
-import itertools
-
 import jax
 import numpy as np
 from jax import numpy as jnp
+
+from keras_aevb._backend.resident import of_one_shape
 
 
 class Program:
@@ -37,7 +37,7 @@ class Program:
         Returns:
             List of R dicts of logs after the last step, list of R states.
         """
-        for group in _of_one_shape(batches):
+        for group in of_one_shape(batches):
             # A shorter group is filled up, so that it needs no program of its own.
             filled = group + group[-1:] * (self.steps_per_execution - len(group))
             stacked = _stacked([_stacked(step) for step in filled])
@@ -70,15 +70,6 @@ class Program:
         logs = jax.tree.map(lambda log: jnp.zeros(log.shape, log.dtype), logs)
         results = jax.lax.fori_loop(0, n, body, (logs, states))
         return tuple(_unstacked(r, num_models) for r in results) if stacked else results
-
-
-def _of_one_shape(batches):
-    """Splits a list of steps where the shapes of their batches change."""
-
-    def shapes(step):
-        return [np.shape(leaf) for leaf in jax.tree.leaves(step)]
-
-    return [list(group) for _, group in itertools.groupby(batches, shapes)]
 
 
 def _stacked(trees):

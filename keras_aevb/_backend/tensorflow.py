@@ -2,8 +2,6 @@
 
 import contextlib
 
-import keras
-
 try:
     import tensorflow as tf
     import tensorflow_probability as tfp
@@ -61,39 +59,3 @@ def compiled(model, function):
     if model.run_eagerly:
         return function
     return tf.function(function, reduce_retracing=True, jit_compile=model.jit_compile)
-
-
-Model = keras.Model
-
-
-class ReplicaTrainer:
-    """Trains models one after another: on TensorFlow, several share no program."""
-
-    def __init__(self, models):
-        self.models = models
-
-    def fit(self, streams, epochs, report):
-        """As on JAX."""
-        histories = []
-        for i, (model, stream) in enumerate(zip(self.models, streams)):
-            callback = _Report(report, i * epochs * len(stream), len(stream))
-            history = model.fit(
-                stream, epochs=epochs, verbose=0, shuffle=False, callbacks=[callback]
-            )
-            histories.append(history.history)
-        return histories
-
-
-class _Report(keras.callbacks.Callback):
-    def __init__(self, report, done, steps_per_epoch):
-        super().__init__()
-        self.report = report
-        self.done = done
-        self.steps_per_epoch = steps_per_epoch
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.before_epoch = self.done + epoch * self.steps_per_epoch
-
-    def on_train_batch_end(self, batch, logs=None):
-        # With several steps per execution, Keras counts the last ones as if they were all made.
-        self.report(self.before_epoch + min(batch + 1, self.steps_per_epoch), logs)

@@ -1,16 +1,11 @@
-"""On JAX, `fit` runs many steps in one program on data that stays on the device."""
+"""`fit` runs many steps in one program on data that stays on the device."""
 
 import keras
 import numpy as np
 import pytest
 
 import keras_aevb as kv
-from keras_aevb import _backend
-
-if keras.backend.backend() != "jax":
-    pytest.skip("elsewhere Keras' own `fit` is used", allow_module_level=True)
-
-from keras_aevb._backend import jax_program, jax_training
+from keras_aevb._backend import resident
 
 X = np.random.default_rng(0).random((50, 12), dtype="float32")
 WEIGHTS = np.linspace(0, 2, 50, dtype="float32")
@@ -27,6 +22,7 @@ def train(*args, algorithm=kv.AEVB, steps_per_execution=1, run_eagerly=False, **
         keras.optimizers.Adagrad(0.05),
         steps_per_execution=steps_per_execution,
         run_eagerly=run_eagerly,
+        jit_compile=not run_eagerly,
     )
     history = model.fit(*args, **{"batch_size": 8, "epochs": 2, "verbose": 0, **kwargs}).history
     return history, model.get_weights()
@@ -48,28 +44,31 @@ def keras_own_fit(monkeypatch):
     """Keras' loop in place of ours: a program for each step."""
 
     def switch():
-        monkeypatch.delattr(_backend.Model, "fit")
-        monkeypatch.delattr(_backend.Model, "make_train_function")
+        monkeypatch.delattr(resident.Model, "fit")
+        monkeypatch.delattr(resident.Model, "make_train_function")
 
     return switch
 
 
-@pytest.mark.parametrize("steps_per_execution", [1, 3, 100])
 @pytest.mark.parametrize(
-    "algorithm, settings",
+    "settings",
     [
-        (kv.AEVB, {}),
-        (kv.WakeSleep, {"sample_weight": WEIGHTS}),
-        (kv.FullVB, {"validation_data": (X[:5], None)}),
-        (kv.MonteCarloEM, {}),
-        (kv.AEVB, {"shuffle": "batch"}),
-        (kv.AEVB, {"validation_split": 0.3}),
-        (kv.AEVB, {"steps_per_epoch": 3}),
-        (kv.AEVB, {"y": np.arange(50) % 2, "class_weight": {0: 1.0, 1: 3.0}}),
+        {"steps_per_execution": 1},
+        {"steps_per_execution": 100},
+        {},
+        {"algorithm": kv.WakeSleep, "sample_weight": WEIGHTS},
+        {"algorithm": kv.FullVB, "validation_data": (X[:5], None)},
+        {"algorithm": kv.MonteCarloEM},
+        {"shuffle": "batch"},
+        {"validation_split": 0.3},
+        {"steps_per_epoch": 3},
+        {"y": np.arange(50) % 2, "class_weight": {0: 1.0, 1: 3.0}},
     ],
 )
-def test_equals_keras_own_fit(algorithm, settings, steps_per_execution, keras_own_fit):
-    settings = {"algorithm": algorithm, "steps_per_execution": steps_per_execution, **settings}
+def test_equals_keras_own_fit(settings, keras_own_fit):
+    # On TensorFlow, Keras draws the orders of arrays from a generator that NumPy's seed leaves be.
+    settings = {"shuffle": keras.backend.backend() == "jax", **settings}
+    settings = {"steps_per_execution": 3, **settings}
     ours = train(X, **settings)
     keras_own_fit()
     assert_same(ours, train(X, **settings))
@@ -91,7 +90,8 @@ def test_streams_and_eager_steps(steps_per_execution):
     settings = {"steps_per_execution": steps_per_execution, "shuffle": False}
     for stream in (Stream(), kv.EpochMinibatches((X,), 8, shuffle=False)):
         assert_same(train(stream, batch_size=None, **settings), expected)
-    assert_same(train(X, run_eagerly=True, **settings), expected)
+    if keras.backend.backend() == "jax":  # TensorFlow draws other noise inside of XLA programs
+        assert_same(train(X, run_eagerly=True, **settings), expected)
 
 
 def test_callbacks_come_after_each_execution():
@@ -116,18 +116,18 @@ def test_weights_are_there_during_training():
 
 
 def gathered(monkeypatch, x, **kwargs):
-    """Whether the program picked the rows itself."""
+    """Whether the arrays were put on the device, for the program to pick rows there."""
     seen = []
-    call = jax_program.Program.__call__
+    on_device = resident.on_device
 
-    def spy(self, states, arrays, batches):
-        seen.append(arrays is not None)
-        return call(self, states, arrays, batches)
+    def spy(arrays):
+        seen.append(arrays)
+        return on_device(arrays)
 
-    monkeypatch.setattr(jax_program.Program, "__call__", spy)
+    monkeypatch.setattr(resident, "on_device", spy)
     train(x, epochs=1, **kwargs)
-    assert len(set(seen)) == 1
-    return seen[0]
+    monkeypatch.setattr(resident, "on_device", on_device)
+    return bool(seen)
 
 
 def test_arrays_stay_on_the_device_if_they_fit(monkeypatch):
@@ -136,13 +136,13 @@ def test_arrays_stay_on_the_device_if_they_fit(monkeypatch):
     assert gathered(monkeypatch, kv.RandomMinibatches(X, 8, 0, 0, 3), batch_size=None)
     assert not gathered(monkeypatch, X, validation_split=0.3)
     assert not gathered(monkeypatch, Stream(), batch_size=None)
-    monkeypatch.setattr(jax_training, "HOST_BYTES", X.nbytes - 1)
+    monkeypatch.setattr(resident, "HOST_BYTES", X.nbytes - 1)
     assert not gathered(monkeypatch, X)
 
 
 def test_the_arrays_are_let_go_of():
     model = kv.AEVB(**kv.networks.bernoulli_mlp(12, 2, 6, seed=0), seed=0)
-    model.compile()
+    model.compile(jit_compile=True)
     model.fit(X, batch_size=8, verbose=0)
     assert model.train_function.arrays is None
     with pytest.raises(ZeroDivisionError):
@@ -157,11 +157,11 @@ def test_other_settings_make_another_program():
     model = kv.AEVB(**kv.networks.bernoulli_mlp(12, 2, 6, seed=0), seed=0)
     ends = []
     callback = keras.callbacks.LambdaCallback(on_train_batch_end=lambda i, logs: ends.append(i))
-    model.compile(keras.optimizers.Adagrad(0.1))
+    model.compile(keras.optimizers.Adagrad(0.1), jit_compile=True)
     model.fit(X, batch_size=8, verbose=0, callbacks=[callback])
     assert ends == list(range(7))
     before = model.get_weights()
-    model.compile(keras.optimizers.SGD(0.0), steps_per_execution=3)
+    model.compile(keras.optimizers.SGD(0.0), steps_per_execution=3, jit_compile=True)
     model.fit(X, batch_size=8, verbose=0, callbacks=[callback])
     assert ends[7:] == [2, 5, 8]
     for ours, theirs in zip(model.get_weights(), before):

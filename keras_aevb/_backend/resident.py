@@ -1,0 +1,135 @@
+"""`fit` on data that stays on the device.
+
+Where batches are rows of arrays that fit there, only the rows' numbers are handed over.
+"""
+
+import abc
+import itertools
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_aevb.batches import EpochMinibatches, RowBatches
+
+# The share of an accelerator's memory, or the bytes of a computer's, that data may take.
+DEVICE_SHARE = 0.25
+HOST_BYTES = 2**31
+
+
+class TrainFunction(abc.ABC):
+    """What Keras' loop calls in place of its own: the next steps of a model, in one program.
+
+    Attributes:
+        arrays: what the batches are rows of, or `None` where the batches are handed over whole.
+    """
+
+    arrays = None
+
+
+class Model(keras.Model):
+    """A Keras model whose `fit` makes `steps_per_execution` steps in one program.
+
+    Keras' own loop calls a program for each step, and copies each batch to the device.
+    """
+
+    def _in_one_program(self, train_function):
+        """A `TrainFunction` in place of Keras' own, or Keras' own where models are distributed."""
+        raise NotImplementedError
+
+    @staticmethod
+    def _device_bytes():
+        """Memory of the accelerator, or `None` where the processor computes or it is not known."""
+        raise NotImplementedError
+
+    def make_train_function(self, force=False):
+        if self.train_function is not None and not force:
+            return
+        super().make_train_function(force)
+        if not self.run_eagerly and self.jit_compile:
+            self.train_function = self._in_one_program(self.train_function)
+
+    def fit(self, x=None, **kwargs):
+        self.make_train_function()
+        if not isinstance(self.train_function, TrainFunction):
+            return super().fit(x, **kwargs)
+        stream = x if by_rows(x) else _as_stream({"x": x, **kwargs})
+        # Class weights are Keras' to look up, in labels that row numbers do not have.
+        if stream is None or kwargs.get("class_weight") or not self.fits(stream.arrays):
+            return super().fit(x, **kwargs)
+        if stream is not x:
+            validation = kwargs.get("validation_batch_size") or kwargs.get("batch_size")
+            kwargs.update(y=None, sample_weight=None, batch_size=None, shuffle=False)
+            kwargs["validation_batch_size"] = validation
+        self.train_function.arrays = on_device(stream.arrays)
+        try:
+            return super().fit(RowNumbers(stream), **kwargs)
+        finally:
+            self.train_function.arrays = None
+
+    def fits(self, arrays):
+        """Whether arrays may be held on the device."""
+        needed = sum(a.nbytes for a in arrays if isinstance(a, np.ndarray))
+        memory = self._device_bytes()
+        return needed <= (HOST_BYTES if memory is None else DEVICE_SHARE * memory)
+
+
+class RowNumbers(keras.utils.PyDataset):
+    """The rows' numbers of a `RowBatches` in place of its batches."""
+
+    def __init__(self, stream):
+        super().__init__(stream.workers, stream.use_multiprocessing, stream.max_queue_size)
+        self.stream = stream
+
+    def __len__(self):
+        return len(self.stream)
+
+    def __getitem__(self, i):
+        return (np.asarray(self.stream.rows(i), "int32"),)
+
+    def on_epoch_begin(self):
+        self.stream.on_epoch_begin()
+
+    def on_epoch_end(self):
+        self.stream.on_epoch_end()
+
+
+def by_rows(stream):
+    """Whether batches are rows of the stream's arrays as they are."""
+    return isinstance(stream, RowBatches) and type(stream).__getitem__ is RowBatches.__getitem__
+
+
+def on_device(arrays):
+    """Tensors; floating-point numbers as Keras' `floatx`, as Keras makes them of arrays."""
+    return tuple(map(_tensor, arrays))
+
+
+def of_one_shape(batches):
+    """Splits a list of steps where the shapes of their batches change."""
+
+    def shapes(step):
+        return [np.shape(leaf) for leaf in keras.tree.flatten(step)]
+
+    return [list(group) for _, group in itertools.groupby(batches, shapes)]
+
+
+def _tensor(array):
+    floating = isinstance(array, np.ndarray) and np.issubdtype(array.dtype, np.floating)
+    return ops.convert_to_tensor(array, keras.config.floatx() if floating else None)
+
+
+def _as_stream(arguments):
+    """The batches that Keras would make of the arguments of `fit`, or `None` if not of rows."""
+    given = (arguments.get(name) for name in ("x", "y", "sample_weight"))
+    arrays = [a for a in given if a is not None]
+    left_to_keras = ("validation_split", "steps_per_epoch")
+    if (
+        not arrays
+        or not all(isinstance(a, np.ndarray) or ops.is_tensor(a) for a in arrays)
+        or any(arguments.get(name) for name in left_to_keras)
+        or arguments.get("shuffle", True) not in (True, False)
+    ):
+        return None
+    return EpochMinibatches(
+        arrays, arguments.get("batch_size") or 32, arguments.get("shuffle", True)
+    )
