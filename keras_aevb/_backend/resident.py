@@ -3,7 +3,6 @@
 Where batches are rows of arrays that fit there, only the rows' numbers are handed over.
 """
 
-import abc
 import itertools
 
 import keras
@@ -17,7 +16,7 @@ DEVICE_SHARE = 0.25
 HOST_BYTES = 2**31
 
 
-class TrainFunction(abc.ABC):
+class TrainFunction:
     """What Keras' loop calls in place of its own: the next steps of a model, in one program.
 
     Attributes:
