@@ -21,7 +21,7 @@ from harness import FOLDER
 sys.path.insert(0, str(FOLDER.parent))
 
 RESULTS = FOLDER / "results"
-PARTS = ("training", "scaling", "imports")
+PARTS = ("training", "floor", "scaling", "imports")
 
 
 @click.command(help=__doc__)
@@ -49,19 +49,20 @@ def main(part, rounds, examples, only, environments, install):
 
 
 def measure(part, rounds, examples, only, environments):
+    import floor
     import imports
     import scaling
     import training
 
-    if part == "training":
+    def chosen(peer):
+        return takes_part(peer, only, environments)
 
-        def chosen(peer):
-            return takes_part(peer, only, environments)
-
-        return training.rows(rounds, examples, environments, chosen)
+    if part == "imports":
+        return imports.rows(rounds)
     if part == "scaling":
         return scaling.rows(rounds, examples, environments)
-    return imports.rows(rounds)
+    rows = {"training": training, "floor": floor}[part].rows
+    return rows(rounds, examples, environments, chosen)
 
 
 def takes_part(peer, only, environments):

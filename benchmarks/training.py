@@ -6,12 +6,23 @@ from harness import Peer, measure, ratio
 from work import Work
 
 SCAN = Peer("JAX scan, by hand", "jax_scan")
+PYTORCH = Peer("PyTorch, eager, fused Adagrad", "pytorch", environment="torch")
 SCANNED = {"steps_per_execution": 100}
+LATEST = {"environment": "jax-latest"}
 PEERS = (
     SCAN,
     Peer("ours, jax, steps_per_execution=100", "ours", options=SCANNED),
     Peer("ours, jax, as compiled by default", "ours"),
     Peer("ours, jax, 3 replicas", "ours", function="replica_epochs", options=SCANNED),
+    Peer("latest JAX: scan, by hand", "jax_scan", **LATEST),
+    Peer("latest JAX: ours, steps_per_execution=100", "ours", options=SCANNED, **LATEST),
+    Peer(
+        "latest JAX: ours, 3 replicas",
+        "ours",
+        function="replica_epochs",
+        options=SCANNED,
+        **LATEST,
+    ),
     Peer(
         "ours, tensorflow, jit_compile, steps_per_execution=100",
         "ours",
@@ -19,7 +30,7 @@ PEERS = (
         options={**SCANNED, "jit_compile": True},
     ),
     Peer("ours, tensorflow, as compiled by default", "ours", backend="tensorflow"),
-    Peer("PyTorch, eager, fused Adagrad", "pytorch", environment="torch"),
+    PYTORCH,
     Peer(
         "PyTorch, eager, Adagrad by default",
         "pytorch",
@@ -41,6 +52,13 @@ MATMULS = (
     Peer("matrix products, 2048 × 2048", "matmul"),
     Peer("matrix products, the model's shapes", "matmul", options={"shape": "model"}),
 )
+# What the programs' rates are given as multiples of.
+BASELINES = {
+    "of_square_products": MATMULS[0],
+    "of_products": MATMULS[1],
+    "of_scan": SCAN,
+    "of_pytorch": PYTORCH,
+}
 
 
 def rows(rounds, examples, environments, chosen):
@@ -63,15 +81,16 @@ def rows(rounds, examples, environments, chosen):
 
 def _row(peer, work, result, results):
     rate = work.samples / median(result.seconds)
-    baselines = {peer: results[peer] for peer in (*MATMULS, SCAN)}
-    ratios = [ratio(result, baseline, work.replicas) for baseline in baselines.values()]
+    ratios = {
+        name: round(ratio(result, results[baseline], work.replicas), 3)
+        for name, baseline in BASELINES.items()
+        if baseline in results
+    }
     return {
         "peer": peer.name,
         "samples_per_second": round(rate),
         "gflop_per_second": round(rate * work.flop_per_sample / 1e9, 1),
-        "of_square_products": round(ratios[0], 3),
-        "of_products": round(ratios[1], 3),
-        "of_scan": round(ratios[2], 3),
+        **ratios,
         "first_step_seconds": round(result.first_step_seconds, 1),
         "peak_mib": round(result.peak_mib),
     }

@@ -12,7 +12,8 @@ import numpy as np
 class RowBatches(keras.utils.PyDataset):
     """Batches of rows of fixed arrays, for `fit`.
 
-    On the jax backend `fit` keeps the arrays on the device, if they fit, and picks the rows there.
+    `fit` keeps the arrays on the device, if they fit, and picks the rows there; on TensorFlow if
+    the model is compiled with `jit_compile=True`.
     A subclass has a length and `rows`; one that changes the rows, in a `__getitem__` of its own, is
     a stream like any other. `fit` takes the batches in their own order, whatever its `shuffle`.
 
@@ -35,7 +36,7 @@ class RowBatches(keras.utils.PyDataset):
         self._on_host = None
 
     def rows(self, i):
-        """Numbers of the rows of batch i, an integer array of shape `[B]`."""
+        """Numbers of the rows of batch i, from 0 to N - 1: an integer array of shape `[B]`."""
         raise NotImplementedError
 
     def __getitem__(self, i):

@@ -6,15 +6,7 @@ from jax import numpy as jnp
 
 
 def epochs(work):
-    keys = jax.random.split(jax.random.key(0), 5)
-    shapes = {
-        "hidden": (work.x_dim, work.hidden_units),
-        "mean": (work.hidden_units, work.latent_dim),
-        "log_variance": (work.hidden_units, work.latent_dim),
-        "decoder": (work.latent_dim, work.hidden_units),
-        "logits": (work.hidden_units, work.x_dim),
-    }
-    parameters = {name: dense(k, *shape) for k, (name, shape) in zip(keys, shapes.items())}
+    parameters = initial(work)
     state = (parameters, jax.tree.map(jnp.zeros_like, parameters), jax.random.key(1))
     step = make_step(work.examples)
 
@@ -29,6 +21,19 @@ def epochs(work):
         losses.block_until_ready()
         yield
         state, losses = epoch(state, x, rng.permutation(work.examples))
+
+
+def initial(work):
+    """The weights at the start."""
+    shapes = {
+        "hidden": (work.x_dim, work.hidden_units),
+        "mean": (work.hidden_units, work.latent_dim),
+        "log_variance": (work.hidden_units, work.latent_dim),
+        "decoder": (work.latent_dim, work.hidden_units),
+        "logits": (work.hidden_units, work.x_dim),
+    }
+    keys = jax.random.split(jax.random.key(0), len(shapes))
+    return {name: dense(k, *shape) for k, (name, shape) in zip(keys, shapes.items())}
 
 
 def dense(key, inputs, outputs):

@@ -38,7 +38,8 @@ except (ImportError, AttributeError) as error:
     raise ImportError(
         "TensorFlow Probability could not be loaded for the jax backend: tensorflow-probability "
         f"0.25 works with jax 0.5 and 0.6, newer jax {jax.__version__!r} needs tfp-nightly. "
-        "Install versions made for each other with: pip install 'keras-aevb[jax]'. "
+        "Install versions made for each other with: pip install 'keras-aevb[jax]', or, with the "
+        "newest jax and without TensorFlow, 'keras-aevb[jax-latest]'. "
         f"The cause was: {error}"
     ) from error
 

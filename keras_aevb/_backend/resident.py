@@ -84,7 +84,11 @@ class RowNumbers(keras.utils.PyDataset):
         return len(self.stream)
 
     def __getitem__(self, i):
-        return (np.asarray(self.stream.rows(i), "int32"),)
+        rows, n = np.asarray(self.stream.rows(i), "int32"), self.stream.num_rows
+        # Devices take some row or other where there is none.
+        if rows.min(initial=0) < 0 or rows.max(initial=0) >= n:
+            raise IndexError(f"Expected numbers of rows from 0 to {n - 1}. Received: {rows}")
+        return (rows,)
 
     def on_epoch_begin(self):
         self.stream.on_epoch_begin()

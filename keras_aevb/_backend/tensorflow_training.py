@@ -34,9 +34,7 @@ class TrainFunction(resident.TrainFunction):
         self.steps_per_execution = model.steps_per_execution
         self.train_function = train_function
         # Without AutoGraph, as Keras calls steps.
-        self._run = tf.function(
-            self._steps, jit_compile=True, reduce_retracing=True, autograph=False
-        )
+        self._run = tf.function(self._steps, jit_compile=True, autograph=False)
 
     def __call__(self, iterator):
         if self.arrays is None:

@@ -187,3 +187,14 @@ def test_class_weights_of_streams(monkeypatch):
     stream = kv.EpochMinibatches((X, labels), 8, shuffle=False)
     expected = train(X, y=labels, class_weight=weights, shuffle=False)
     assert_same(train(stream, batch_size=None, class_weight=weights), expected)
+
+
+@pytest.mark.parametrize("row", [-1, 50])
+def test_rows_that_do_not_exist_are_an_error(row):
+    class Wrong(kv.EpochMinibatches):
+        def rows(self, i):
+            return np.array([0, row if i == 3 else 1])
+
+    # TensorFlow has an error of its own around that of a stream.
+    with pytest.raises(Exception, match="numbers of rows from 0 to 49"):
+        train(Wrong((X,), 8), batch_size=None)
