@@ -24,8 +24,9 @@ lint: $(VENV)/installed-all
 types: $(VENV)/installed-all
 	$(BIN)/mypy
 
+# Files are tested side by side; a worker takes a core and a gigabyte.
 test-jax test-tensorflow: test-%: $(VENV)/installed-all
-	KERAS_BACKEND=$* $(BIN)/python -m pytest -q
+	KERAS_BACKEND=$* $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 $(VENV)/installed-all: EXTRAS = tensorflow,jax,replication,test
 $(VENV)/installed-%: EXTRAS = $*,replication
