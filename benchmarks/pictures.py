@@ -29,7 +29,7 @@ def _training(rows):
     programs.sort(key=lambda row: row["of_scan"])
     names = [row["peer"] for row in programs]
     ratios = [row["of_scan"] for row in programs]
-    colours = ["tab:blue" if name.startswith("ours") else "0.6" for name in names]
+    colours = ["tab:blue" if "ours" in name else "0.6" for name in names]
     bars = axes.barh(names, ratios, color=colours)
     axes.bar_label(bars, [f"{ratio:.2f}" for ratio in ratios], padding=3)
     axes.axvline(1, color="0.3", linewidth=0.8)
