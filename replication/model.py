@@ -20,6 +20,7 @@ def build(experiment, dataset):
         "stddev": experiment.initial_stddev,
         "seed": experiment.seed,
         "recognition": experiment.algorithm != "mcem",
+        "log_variance_gain": experiment.log_variance_gain,
     }
     if experiment.dataset == "frey":
         parts = kv.networks.gaussian_mlp(**settings, mean_activation="sigmoid")

@@ -6,7 +6,12 @@ import itertools
 from replication import datasets as data_sets
 from replication import step_sizes as choice
 from replication.errors import ProtocolError
-from replication.experiment import LATENT_DIMS, STEP_SIZES, Experiment
+from replication.experiment import (
+    LATENT_DIMS,
+    STEP_SIZES,
+    WAKE_SLEEP_LOG_VARIANCE_GAIN,
+    Experiment,
+)
 from replication.progress import RunProgress
 from replication.records import read_runs
 
@@ -20,7 +25,10 @@ SAMPLES_LATENT_DIMS = (2, 5, 10, 20)
 
 
 def figure2_experiment(dataset, algorithm, latent_dim, step_size, seed=0):
-    return Experiment(dataset, algorithm, latent_dim, step_size, seed)
+    settings = {}
+    if algorithm == "wake-sleep":
+        settings["log_variance_gain"] = WAKE_SLEEP_LOG_VARIANCE_GAIN
+    return Experiment(dataset, algorithm, latent_dim, step_size, seed, **settings)
 
 
 def figure3_experiment(dataset, algorithm, n_train, step_size, seed=0):
