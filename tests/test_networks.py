@@ -5,6 +5,7 @@ import itertools
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
 import keras_aevb as kv
 from keras_aevb.networks import bernoulli_mlp, gaussian_mlp
@@ -143,3 +144,41 @@ def test_the_kernels_seeds_stay_what_they_were(mlp):
     layers += [*parts["decoder"].layers, *parts["likelihood"].heads.values()]
     expected = [3757552657, 673228719, 3241444873, 3685993406, 1216546553, 2078861726]
     assert [layer.kernel_initializer.seed for layer in layers] == expected[: len(layers)]
+
+
+@BOTH
+def test_the_log_variance_gain(mlp):
+    """log σ² = c W h + b, from the same kernels as without; the mean has no gain."""
+    plain, damped = (kv.AEVB(**mlp(6, 2, 5, seed=0, log_variance_gain=c)) for c in (1.0, 0.25))
+    kernel, bias = damped.posterior.heads["log_variance"].trainable_variables
+    bias.assign([3.0, -3.0])
+    for ours, theirs in zip(damped.trainable_variables, plain.trainable_variables):
+        if ours is not bias:
+            np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+    features = np.random.default_rng(0).normal(size=(4, 5)).astype("float32")
+    mean, log_variance = damped.posterior(features)
+    expected = 0.25 * features @ kernel.numpy() + bias.numpy()
+    # rtol: float32 sums of five terms; atol: they may cancel
+    np.testing.assert_allclose(ops.convert_to_numpy(log_variance), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(
+        ops.convert_to_numpy(mean), ops.convert_to_numpy(plain.posterior(features)[0])
+    )
+
+
+@BOTH
+def test_the_gain_leaves_the_weight_prior_on_the_kernel(mlp):
+    """The prior is on W, not on c W."""
+    losses = [
+        float(sum(kv.AEVB(**mlp(6, 2, 5, n_train=50, seed=0, log_variance_gain=c)).losses))
+        for c in (1.0, 0.25)
+    ]
+    assert losses[0] == losses[1] > 0
+
+
+@BOTH
+def test_a_model_with_a_gain_is_saved_whole(mlp, tmp_path):
+    x = np.random.default_rng(0).random((4, 6)).astype("float32")
+    model = kv.WakeSleep(**mlp(6, 2, 5, seed=0, log_variance_gain=0.1), seed=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.elbo(x, seed=1), model.elbo(x, seed=1))

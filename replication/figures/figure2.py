@@ -47,7 +47,7 @@ def build(results):
     write_atomically(table, table_csv(curves))
     write_atomically(choice, step_sizes_csv(pilots))
     write_atomically(page, table_markdown(curves, pilots, runs))
-    draw(curves, _panels(runs), picture, LOOK)
+    draw(curves, _panels(runs, curves), picture, LOOK)
     return paths
 
 
@@ -65,12 +65,20 @@ def _closest(curves, chosen):
     return min(curves, key=lambda c: np.mean([abs(c.difference(s, "test")) for s in samples]))
 
 
-def _panels(runs):
-    """The panels of each data set's row: the paper's N_z, and any that were run besides."""
+def _panels(runs, curves):
+    """The panels of each data set's row: the paper's N_z, and others that were run besides.
+
+    Of the others a panel without a curve inside the paper's frame is left out.
+    """
     rows = {}
     for dataset, latent_dims in LATENT_DIMS.items():
         ran = {r.experiment.latent_dim for r in runs if r.experiment.dataset == dataset}
         drawn = {n for n in latent_dims if Panel(2, dataset, n).paper("aevb", "test")}
-        if ran:
-            rows[dataset] = [Panel(2, dataset, n) for n in sorted(ran | drawn)]
+        if not ran:
+            continue
+        if dataset in LOOK.frames:
+            _, (bottom, _) = LOOK.frames[dataset]
+            ours = [c for c in curves if c.panel.dataset == dataset]
+            ran = {c.panel.latent_dim for c in ours if c.mean(c.end, "test") > bottom}
+        rows[dataset] = [Panel(2, dataset, n) for n in sorted(ran | drawn)]
     return rows

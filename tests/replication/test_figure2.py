@@ -14,6 +14,7 @@ from replication.experiment import LATENT_DIMS, Experiment
 from replication.figures import figure2
 from replication.figures.tables import count, csv_text, estimate, markdown, number
 from replication.paper import paper_value
+from replication.protocols import figure2_experiment
 
 
 def write_run(results, experiment, bounds):
@@ -113,7 +114,7 @@ def test_the_page(tmp_path, tables):
     step = aevb(0.02)
     bounds = {0: (-543.0, -543.0), 100_000: (-210.0, -211.0), 1_000_000: (-123.0, -124.5)}
     write_run(tmp_path, step, bounds)
-    sleep = dataclasses.replace(step, algorithm="wake-sleep")
+    sleep = figure2_experiment("mnist", "wake-sleep", 20, 0.02)
     write_run(tmp_path, sleep, bounds | {2_000_000: (-119.0, -120.5)})
     _, page = tables()
     table = [line for line in page.splitlines() if line.startswith("|")][:4]
@@ -241,6 +242,16 @@ def test_the_picture_shows_our_curves(tmp_path, datasets):
     on_curve = np.all(np.abs(pixels - blue) < 0.01, axis=-1)
     for row in np.split(on_curve, len(datasets)):
         assert row.sum() > 200
+
+
+@pytest.mark.parametrize(("end", "columns"), [(-170.0, 6), (-140.0, 7)])
+def test_a_panel_that_the_paper_lacks_is_drawn_if_its_frame_shows_a_curve(tmp_path, end, columns):
+    """The paper's five N_z of MNIST start at 3, its frame at −150 nats."""
+    two, twenty = aevb(0.01, latent_dim=2), aevb(0.01)
+    write_run(tmp_path, twenty, paper_like(twenty, 2_000_000))
+    write_run(tmp_path, two, {0: (-543.0, -543.0), 100_000: (end - 9, end - 9), 10**6: (end, end)})
+    pixels = image.imread(figure2.build(tmp_path)[1])
+    assert pixels.shape[1] == 360 * columns  # one of them for the legend
 
 
 def test_the_picture_is_the_same_every_time(tmp_path):

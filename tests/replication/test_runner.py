@@ -14,6 +14,7 @@ from replication import checkpoint, datasets, evaluation, model, records, runner
 from replication.errors import BackendMismatchError, MissingCheckpointError
 from replication.experiment import Experiment
 from replication.progress import RunProgress
+from replication.protocols import figure2_experiment
 from replication.training import Training
 
 EXPERIMENT = Experiment("digits", "wake-sleep", 2, 0.02, hidden_units=10)
@@ -117,7 +118,7 @@ def test_killed_command_continues(digits, tmp_path):
     options = ["--dataset", "digits", "--latent-dim", "2", "--algorithm", "wake-sleep"]
     command = [sys.executable, "-m", "replication", "figure2", *options, "--step-size", "0.02"]
     command += ["--samples", "50000", "--results", str(tmp_path / "killed")]
-    experiment = Experiment("digits", "wake-sleep", 2, 0.02)
+    experiment = figure2_experiment("digits", "wake-sleep", 2, 0.02)
     folder = records.runs_folder(tmp_path / "killed") / experiment.id
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
