@@ -41,6 +41,10 @@ class Model(keras.Model):
         """Memory of the accelerator, or `None` where the processor computes or it is not known."""
         raise NotImplementedError
 
+    def _handed_over(self, rows):
+        """What Keras' loop iterates over, and the `TrainFunction` gets, in place of the batches."""
+        return rows
+
     def make_train_function(self, force=False):
         if self.train_function is not None and not force:
             return
@@ -62,7 +66,7 @@ class Model(keras.Model):
             kwargs["validation_batch_size"] = validation
         self.train_function.arrays = on_device(stream.arrays)
         try:
-            return super().fit(RowNumbers(stream), **kwargs)
+            return super().fit(self._handed_over(RowNumbers(stream)), **kwargs)
         finally:
             self.train_function.arrays = None
 

@@ -198,3 +198,26 @@ def test_rows_that_do_not_exist_are_an_error(row):
     # TensorFlow has an error of its own around that of a stream.
     with pytest.raises(Exception, match="numbers of rows from 0 to 49"):
         train(Wrong((X,), 8), batch_size=None)
+
+
+def test_a_stream_is_told_of_its_epochs():
+    """Every batch once in each epoch, between the beginning and the end."""
+    events = []
+
+    class Stream(kv.RowBatches):
+        def __len__(self):
+            return 3
+
+        def rows(self, i):
+            events.append(i)
+            return np.arange(8 * i, 8 * i + 8)
+
+        def on_epoch_begin(self):
+            events.append("begin")
+
+        def on_epoch_end(self):
+            events.append("end")
+
+    train(Stream((X,)), steps_per_execution=2, batch_size=None)
+    # The first batch was looked at before.
+    assert events[events.index("begin") :] == 2 * ["begin", 0, 1, 2, "end"]
