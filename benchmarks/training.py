@@ -30,6 +30,7 @@ PEERS = (
         options={**SCANNED, "jit_compile": True},
     ),
     Peer("ours, tensorflow, as compiled by default", "ours", backend="tensorflow"),
+    Peer("TensorFlow loop, by hand", "tensorflow_loop", backend="tensorflow"),
     PYTORCH,
     Peer(
         "PyTorch, eager, Adagrad by default",
