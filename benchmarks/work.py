@@ -37,6 +37,17 @@ class Work:
         return self.examples * self.replicas
 
     @property
+    def layers(self):
+        """Inputs and outputs of each dense layer."""
+        return {
+            "hidden": (self.x_dim, self.hidden_units),
+            "mean": (self.hidden_units, self.latent_dim),
+            "log_variance": (self.hidden_units, self.latent_dim),
+            "decoder": (self.latent_dim, self.hidden_units),
+            "logits": (self.hidden_units, self.x_dim),
+        }
+
+    @property
     def multiplications(self):
         """Of weights, for one example's forward pass."""
         encoder = self.hidden_units * (self.x_dim + 2 * self.latent_dim)

@@ -25,15 +25,8 @@ def epochs(work):
 
 def initial(work):
     """The weights at the start."""
-    shapes = {
-        "hidden": (work.x_dim, work.hidden_units),
-        "mean": (work.hidden_units, work.latent_dim),
-        "log_variance": (work.hidden_units, work.latent_dim),
-        "decoder": (work.latent_dim, work.hidden_units),
-        "logits": (work.hidden_units, work.x_dim),
-    }
-    keys = jax.random.split(jax.random.key(0), len(shapes))
-    return {name: dense(k, *shape) for k, (name, shape) in zip(keys, shapes.items())}
+    keys = jax.random.split(jax.random.key(0), len(work.layers))
+    return {name: dense(k, *shape) for k, (name, shape) in zip(keys, work.layers.items())}
 
 
 def dense(key, inputs, outputs):

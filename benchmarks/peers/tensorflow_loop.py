@@ -36,19 +36,12 @@ def epochs(work):
 
 def initial(work):
     """The weights at the start."""
-    shapes = {
-        "hidden": (work.x_dim, work.hidden_units),
-        "mean": (work.hidden_units, work.latent_dim),
-        "log_variance": (work.hidden_units, work.latent_dim),
-        "decoder": (work.latent_dim, work.hidden_units),
-        "logits": (work.hidden_units, work.x_dim),
-    }
     return {
         name: {
             "w": tf.Variable(tf.random.stateless_normal(shape, [0, i], stddev=0.01)),
             "b": tf.Variable(tf.zeros(shape[1])),
         }
-        for i, (name, shape) in enumerate(shapes.items())
+        for i, (name, shape) in enumerate(work.layers.items())
     }
 
 
