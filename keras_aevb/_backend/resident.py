@@ -21,9 +21,11 @@ class TrainFunction:
 
     Attributes:
         arrays: what the batches are rows of, or `None` where the batches are handed over whole.
+        rows: their `RowNumbers`, or `None`.
     """
 
     arrays = None
+    rows = None
 
 
 class Model(keras.Model):
@@ -64,11 +66,12 @@ class Model(keras.Model):
             validation = kwargs.get("validation_batch_size") or kwargs.get("batch_size")
             kwargs.update(y=None, sample_weight=None, batch_size=None, shuffle=False)
             kwargs["validation_batch_size"] = validation
-        self.train_function.arrays = on_device(stream.arrays)
+        function = self.train_function
+        function.arrays, function.rows = on_device(stream.arrays), RowNumbers(stream)
         try:
-            return super().fit(self._handed_over(RowNumbers(stream)), **kwargs)
+            return super().fit(self._handed_over(function.rows), **kwargs)
         finally:
-            self.train_function.arrays = None
+            function.arrays = function.rows = None
 
     def fits(self, arrays):
         """Whether arrays may be held on the device."""
