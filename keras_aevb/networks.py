@@ -19,6 +19,7 @@ def bernoulli_mlp(
     seed=None,
     recognition=True,
     log_variance_gain=1.0,
+    bias_stddev=0.0,
 ):
     r"""The paper's model of MNIST: Gaussian MLP encoder and Bernoulli MLP decoder.
 
@@ -33,13 +34,14 @@ def bernoulli_mlp(
         hidden_units: tanh units of the encoder, and as many of the decoder.
         n_train: number of training examples N. If given, the kernels have the prior N(0, I): a
             penalty of |W|²/2N on the mean loss.
-        stddev: the kernels start from N(0, stddev²), the biases from zero.
-        seed: integer for the kernels' start.
+        stddev: the kernels start from N(0, stddev²).
+        seed: integer for the start.
         recognition: whether there is a recognition model q(z|x). Without it, the decoder starts
             from the same weights.
         log_variance_gain: c, 1 in the paper. It changes no set of functions, only how fast an
             optimizer that scales each weight's steps moves σ. The authors' code of wake-sleep has
             0.1, without which many superfluous latent variables cost that algorithm tens of nats.
+        bias_stddev: the biases start from N(0, bias_stddev²). By default they start from zero.
 
     Returns:
         Dict with `encoder`, `decoder`, `posterior`, `likelihood` and `prior`, the arguments of a
@@ -55,7 +57,7 @@ def bernoulli_mlp(
         >>> AEVB(**bernoulli_mlp(784, latent_dim=20, seed=0)).count_params()
         815824
     """
-    dense = _dense_layers(n_train, stddev, seed)
+    dense = _dense_layers(n_train, stddev, bias_stddev, seed)
     encoder = _gaussian_encoder(dense, latent_dim, hidden_units, log_variance_gain)
     return {
         **(encoder if recognition else {}),
@@ -75,6 +77,7 @@ def gaussian_mlp(
     mean_activation=None,
     recognition=True,
     log_variance_gain=1.0,
+    bias_stddev=0.0,
 ):
     r"""The paper's model of continuous data: Gaussian MLPs as encoder and decoder.
 
@@ -84,8 +87,8 @@ def gaussian_mlp(
     decoder's means through a sigmoid: `mean_activation="sigmoid"`.
 
     Args:
-        x_dim, latent_dim, hidden_units, n_train, stddev, seed, recognition, log_variance_gain: as
-            for `bernoulli_mlp`; the gain is the encoder's alone.
+        x_dim, latent_dim, hidden_units, n_train, stddev, seed, recognition, log_variance_gain,
+            bias_stddev: as for `bernoulli_mlp`; the gain is the encoder's alone.
         mean_activation: activation of the decoder's mean.
 
     Returns:
@@ -102,7 +105,7 @@ def gaussian_mlp(
         >>> WakeSleep(**parts).count_params()
         338724
     """
-    dense = _dense_layers(n_train, stddev, seed)
+    dense = _dense_layers(n_train, stddev, bias_stddev, seed)
     encoder = _gaussian_encoder(dense, latent_dim, hidden_units, log_variance_gain)
     return {
         **(encoder if recognition else {}),
@@ -129,18 +132,21 @@ def _gaussian_encoder(dense, latent_dim, hidden_units, log_variance_gain):
     }
 
 
-def _dense_layers(n_train, stddev, seed):
-    """A constructor of dense layers that start from N(0, stddev²), each from a seed of its own."""
+def _dense_layers(n_train, stddev, bias_stddev, seed):
+    """A constructor of dense layers that start from normal noise, each from seeds of its own."""
     if n_train is not None and n_train <= 0:
         raise ValueError(f"Expected `n_train` to be positive. Received: {n_train}")
     seeds = np.random.SeedSequence(seed)
 
     def dense(units, activation=None):
-        layer_seed = int(seeds.spawn(1)[0].generate_state(1)[0])
+        kernel_seed, bias_seed = map(int, seeds.spawn(1)[0].generate_state(2))
         return keras.layers.Dense(
             units,
             activation,
-            kernel_initializer=keras.initializers.RandomNormal(stddev=stddev, seed=layer_seed),
+            kernel_initializer=keras.initializers.RandomNormal(stddev=stddev, seed=kernel_seed),
+            bias_initializer=keras.initializers.RandomNormal(stddev=bias_stddev, seed=bias_seed)
+            if bias_stddev
+            else "zeros",
             kernel_regularizer=keras.regularizers.L2(0.5 / n_train) if n_train else None,
         )
 

@@ -15,8 +15,13 @@ BATCH_SIZE = 100
 MCEM_LEAPFROG_STEPS = 10
 MCEM_UPDATES = 5
 
-# c in log σ² = c W h + b of wake-sleep's encoder, from the authors' code of it.
-WAKE_SLEEP_LOG_VARIANCE_GAIN = 0.1
+# Settings that came later: at these values a run keeps the name it had before.
+LATER_SETTINGS = {
+    "n_train": None,
+    "measure": "bound",
+    "log_variance_gain": 1.0,
+    "initial_bias_stddev": 0.0,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +44,7 @@ class Experiment:
         n_train: N, the first images of the training set that are used. Default: all.
         measure: what is evaluated: `"bound"` (figure 2) or `"likelihood"` (figure 3).
         log_variance_gain: c in the encoder's log σ² = c W h + b.
+        initial_bias_stddev: standard deviation of the initial biases.
     """
 
     dataset: str
@@ -54,6 +60,7 @@ class Experiment:
     n_train: int | None = None
     measure: str = "bound"
     log_variance_gain: float = 1.0
+    initial_bias_stddev: float = 0.0
 
     def __post_init__(self):
         if self.hidden_units is None:
@@ -63,8 +70,7 @@ class Experiment:
     def id(self):
         """A readable name with a hash of all settings."""
         settings = dataclasses.asdict(self)
-        # These came later: at their defaults a run keeps the name it had before.
-        for name, default in (("n_train", None), ("measure", "bound"), ("log_variance_gain", 1.0)):
+        for name, default in LATER_SETTINGS.items():
             if settings[name] == default:
                 del settings[name]
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]

@@ -18,6 +18,7 @@ def build(experiment, dataset):
         "hidden_units": experiment.hidden_units,
         "n_train": len(dataset.train),
         "stddev": experiment.initial_stddev,
+        "bias_stddev": experiment.initial_bias_stddev,
         "seed": experiment.seed,
         "recognition": experiment.algorithm != "mcem",
         "log_variance_gain": experiment.log_variance_gain,

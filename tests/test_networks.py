@@ -80,6 +80,19 @@ def test_kernels_start_from_a_normal_distribution(mlp, stddev):
 
 
 @BOTH
+def test_biases_may_start_from_a_normal_distribution(mlp):
+    kernels, biases = kernels_and_biases(mlp(60, 20, 400, seed=0, bias_stddev=0.3))
+    start = np.concatenate(biases)
+    n = start.size
+    # Five standard errors, of 900 numbers or more: odds 2e-6 for both tests and both networks.
+    assert abs(start.mean()) < 5 * 0.3 / n**0.5
+    assert abs(start.std() - 0.3) < 5 * 0.3 / (2 * n) ** 0.5
+    assert len(np.unique(start)) > 0.99 * n
+    for ours, without in zip(kernels, kernels_and_biases(mlp(60, 20, 400, seed=0))[0]):
+        np.testing.assert_array_equal(ours, without)
+
+
+@BOTH
 @pytest.mark.parametrize("seed", [0, 1, 2**32 - 1])
 def test_no_two_kernels_are_equal(mlp, seed):
     kernels, _ = kernels_and_biases(mlp(6, 6, 6, seed=seed))
