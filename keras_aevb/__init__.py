@@ -27,6 +27,7 @@ from keras_aevb.models import (
     VariationalModel,
     WakeSleep,
 )
+from keras_aevb.weight_prior import WeightPrior
 
 __all__ = [
     "AEVB",
@@ -51,6 +52,7 @@ __all__ = [
     "StandardNormal",
     "VariationalModel",
     "WakeSleep",
+    "WeightPrior",
     "__version__",
     "gradient_variance",
     "networks",

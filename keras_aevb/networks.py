@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_aevb.distributions import Bernoulli, DiagonalNormal, Normal, StandardNormal
+from keras_aevb.weight_prior import WeightPrior
 
 
 def bernoulli_mlp(
@@ -134,8 +135,6 @@ def _gaussian_encoder(dense, latent_dim, hidden_units, log_variance_gain):
 
 def _dense_layers(n_train, stddev, bias_stddev, seed):
     """A constructor of dense layers that start from normal noise, each from seeds of its own."""
-    if n_train is not None and n_train <= 0:
-        raise ValueError(f"Expected `n_train` to be positive. Received: {n_train}")
     seeds = np.random.SeedSequence(seed)
 
     def dense(units, activation=None):
@@ -147,7 +146,7 @@ def _dense_layers(n_train, stddev, bias_stddev, seed):
             bias_initializer=keras.initializers.RandomNormal(stddev=bias_stddev, seed=bias_seed)
             if bias_stddev
             else "zeros",
-            kernel_regularizer=keras.regularizers.L2(0.5 / n_train) if n_train else None,
+            kernel_regularizer=None if n_train is None else WeightPrior(n_train),
         )
 
     return dense

@@ -3,6 +3,7 @@
 Both flavours export the same names:
 
 - `tfp`: TensorFlow Probability for the arrays of this backend.
+- `Bernoulli`, `Normal`: TFP's distributions, with the noise that is fastest on this backend.
 - `next_seed(generator)`: the next seed of a `keras.random.SeedGenerator`, as TFP wants it.
 - `fixed_seed(seed, index)`: number `index` of the stream of seeds that an integer determines.
 - `step(method)`: turns a stateful `method(self, data)` into the `train_step` or `test_step` that
@@ -30,9 +31,12 @@ if keras.backend.backend() == "tensorflow":
         step,
         tfp,
     )
+    from keras_aevb._backend.tensorflow_noise import Bernoulli, Normal
     from keras_aevb._backend.tensorflow_training import Model, ReplicaTrainer
 elif keras.backend.backend() == "jax":
     from keras_aevb._backend.jax import (
+        Bernoulli,
+        Normal,
         compiled,
         fixed_seed,
         full_precision,
@@ -54,7 +58,9 @@ else:
     )
 
 __all__ = [
+    "Bernoulli",
     "Model",
+    "Normal",
     "ReplicaTrainer",
     "compiled",
     "fixed_seed",

@@ -44,6 +44,9 @@ except (ImportError, AttributeError) as error:
     ) from error
 
 
+Bernoulli, Normal = tfp.distributions.Bernoulli, tfp.distributions.Normal
+
+
 def next_seed(generator):
     """Keras keeps `uint32[2]`, which is a raw JAX key."""
     return generator.next()

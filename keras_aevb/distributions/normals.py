@@ -4,6 +4,7 @@ import math
 
 from keras import ops
 
+from keras_aevb import _backend
 from keras_aevb._backend import tfp
 
 tfd = tfp.distributions
@@ -12,7 +13,7 @@ tfd = tfp.distributions
 LOG_VARIANCE_BOUNDS = (-20.0, 20.0)
 
 
-class Normal(tfd.Normal):  # type: ignore[name-defined]
+class Normal(_backend.Normal):
     """TFP's normal distribution, with a density that keeps its digits where σ is small.
 
     TFP subtracts x/σ and μ/σ, two large numbers that are almost equal; (x - μ)/σ is exact.

@@ -7,6 +7,8 @@ from keras import ops
 from scipy import stats
 
 import keras_aevb as kv
+from keras_aevb import _backend
+from keras_aevb.distributions.normals import Normal
 
 
 def random_parameters(batch, event_shape, seed=0):
@@ -80,6 +82,58 @@ def test_samples_have_the_posterior_moments(noise):
     # Five standard errors of mean (1/√n) and variance (√(2/n)), 60 comparisons: odds 4e-5.
     np.testing.assert_allclose(standardised.mean(0), 0, atol=5 / 20_000**0.5)
     np.testing.assert_allclose(standardised.var(0), 1, atol=5 * (2 / 20_000) ** 0.5)
+
+
+# TensorFlow's generator counts in another order within XLA.
+COMPILED = pytest.mark.parametrize("how", [{"run_eagerly": True}, {"jit_compile": True}])
+
+
+def standard_normal_noise(model, how, seeds, n):
+    """Noise from each seed, of shape `[len(seeds), n]`."""
+    model.compile("sgd", **how)
+    p = kv.StandardNormal(n).distribution()
+    program = _backend.compiled(model, lambda seed: p.sample(seed=seed))
+    return np.stack([ops.convert_to_numpy(program(seed)) for seed in seeds])
+
+
+@COMPILED
+def test_noise_is_standard_normal(how, make_model, noise):
+    values = standard_normal_noise(make_model(), how, [noise(0)], 100_000).ravel()
+    # One draw in 10,000 would fail by chance; the seed is fixed.
+    assert stats.kstest(values, "norm").pvalue > 1e-4
+    assert len(np.unique(values)) > 99_000  # float32 has few numbers in the tails
+
+
+@COMPILED
+def test_noise_of_neighbouring_seeds_is_independent(how, make_model):
+    """Keras' generators count their seeds up: keys that differ in a bit."""
+    generator = keras.random.SeedGenerator(3)
+    seeds = [_backend.next_seed(generator) for _ in range(20)]
+    values = standard_normal_noise(make_model(), how, seeds, 5000)
+    correlations = np.corrcoef(values)[np.triu_indices(20, 1)]
+    # Five standard errors, 1/√n each, for 190 pairs: odds 1e-4.
+    assert np.abs(correlations).max() < 5 / 5000**0.5
+    # The first numbers of all seeds; odds as above.
+    assert stats.kstest(values[:, 0], "norm").pvalue > 1e-4
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_noise_has_the_precision_of_the_parameters(dtype, noise):
+    loc = np.zeros(3, dtype)
+    values = np.asarray(Normal(loc, loc + 1).sample(2, seed=noise(0)))
+    assert values.dtype == (dtype if keras.backend.backend() == "tensorflow" else "float32")
+    assert values.shape == (2, 3)
+
+
+def test_samples_without_a_seed_differ(make_model):
+    """As TFP has it: on TensorFlow from its own state; JAX always wants a seed."""
+    q = kv.StandardNormal(4).distribution()
+    if keras.backend.backend() == "jax":
+        with pytest.raises(ValueError, match="seed"):
+            q.sample()
+    else:
+        assert not np.array_equal(q.sample(), q.sample())
+        assert q.sample(2, seed=3).shape == (2, 4)
 
 
 def test_gradient_passes_through_samples(gradients, noise):
