@@ -10,7 +10,7 @@ import numpy as np
 def as_array(x):
     """Data as a NumPy array in Keras' float type, or a `ValueError` that says what came."""
     try:
-        return np.asarray(keras.ops.convert_to_numpy(x), keras.config.floatx())
+        return np.asarray(x, keras.config.floatx())
     except (TypeError, ValueError) as error:
         raise ValueError(f"Expected an array of numbers as x. Received: {type(x)}") from error
 
