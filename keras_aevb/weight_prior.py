@@ -1,5 +1,7 @@
 """The prior over weights that MAP estimation adds to the loss."""
 
+import numbers
+
 import keras
 from keras import ops
 
@@ -23,7 +25,7 @@ class WeightPrior(keras.regularizers.Regularizer):
         The penalty, a scalar.
 
     Raises:
-        ValueError: if `n_train` is not positive.
+        ValueError: if `n_train` is not a positive number.
 
     Reference: Kingma & Welling (2013), sec. 5: "a small weight decay term corresponding to a prior
     of p(θ) = N(0, I)".
@@ -35,9 +37,9 @@ class WeightPrior(keras.regularizers.Regularizer):
     """
 
     def __init__(self, n_train):
-        if n_train <= 0:
-            raise ValueError(f"Expected `n_train` to be positive. Received: {n_train}")
-        self.n_train = n_train
+        if not (isinstance(n_train, numbers.Real) and n_train > 0):
+            raise ValueError(f"Expected `n_train` to be positive. Received: {n_train!r}")
+        self.n_train = float(n_train)
 
     def __call__(self, weights):
         # XLA on a processor adds columns side by side, but a matrix one number after the other. It

@@ -15,13 +15,8 @@ BATCH_SIZE = 100
 MCEM_LEAPFROG_STEPS = 10
 MCEM_UPDATES = 5
 
-# Settings that came later: at these values a run keeps the name it had before.
-LATER_SETTINGS = {
-    "n_train": None,
-    "measure": "bound",
-    "log_variance_gain": 1.0,
-    "initial_bias_stddev": 0.0,
-}
+# Settings that came later: at their defaults a run keeps the name it had before.
+LATER_SETTINGS = ("n_train", "measure", "log_variance_gain", "initial_bias_stddev")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,9 +65,9 @@ class Experiment:
     def id(self):
         """A readable name with a hash of all settings."""
         settings = dataclasses.asdict(self)
-        for name, default in LATER_SETTINGS.items():
-            if settings[name] == default:
-                del settings[name]
+        for field in dataclasses.fields(self):
+            if field.name in LATER_SETTINGS and settings[field.name] == field.default:
+                del settings[field.name]
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
         size = "" if self.n_train is None else f"-n{self.n_train}"
         return f"{self.dataset}-{self.algorithm}-z{self.latent_dim}{size}-{digest}"

@@ -24,7 +24,7 @@ SAMPLES_LATENT_DIMS = (2, 5, 10, 20)
 
 
 # What algorithms have of their own in every figure.
-OWN_SETTINGS = {
+ALGORITHM_SETTINGS = {
     "aevb": {},
     # c in log σ² = c W h + b of the encoder, from the authors' code of wake-sleep.
     "wake-sleep": {"log_variance_gain": 0.1},
@@ -34,7 +34,9 @@ OWN_SETTINGS = {
 
 
 def figure2_experiment(dataset, algorithm, latent_dim, step_size, seed=0):
-    return Experiment(dataset, algorithm, latent_dim, step_size, seed, **OWN_SETTINGS[algorithm])
+    return Experiment(
+        dataset, algorithm, latent_dim, step_size, seed, **ALGORITHM_SETTINGS[algorithm]
+    )
 
 
 def figure3_experiment(dataset, algorithm, n_train, step_size, seed=0):
@@ -47,7 +49,7 @@ def figure3_experiment(dataset, algorithm, n_train, step_size, seed=0):
         hidden_units=FIGURE3_HIDDEN_UNITS[dataset],
         n_train=n_train,
         measure="likelihood",
-        **OWN_SETTINGS[algorithm],
+        **ALGORITHM_SETTINGS[algorithm],
     )
 
 

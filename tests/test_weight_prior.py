@@ -1,5 +1,7 @@
 """The weight prior: against scipy's normal density, Keras' L2, and by its gradient."""
 
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -44,9 +46,9 @@ def test_zero_weights_have_no_penalty_and_no_gradient(gradients):
     np.testing.assert_array_equal(gradient, np.zeros((4, 3)))
 
 
-@pytest.mark.parametrize("n_train", [0, -5])
+@pytest.mark.parametrize("n_train", [0, -5, math.nan, "50"])
 def test_n_train_must_be_positive(n_train):
-    with pytest.raises(ValueError, match=f"`n_train` to be positive. Received: {n_train}"):
+    with pytest.raises(ValueError, match=f"`n_train` to be positive. Received: {n_train!r}"):
         kv.WeightPrior(n_train)
 
 

@@ -126,6 +126,8 @@ def _values(scope, variables):
 
 
 __all__ = [
+    "Bernoulli",
+    "Normal",
     "compiled",
     "fixed_seed",
     "full_precision",

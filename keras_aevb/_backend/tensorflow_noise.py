@@ -11,19 +11,18 @@ from keras_aevb._backend.tensorflow import tfp
 
 tfd = tfp.distributions
 
+# Where the counter starts: far from TensorFlow's own operations, whose keys may be small seeds too.
+COUNTER = (0, 0x9E3779B97F4A7C15)
+
 
 class Normal(tfd.Normal):  # type: ignore[name-defined]
     def _sample_n(self, n, seed=None):
-        if not tf.is_tensor(seed):
-            return super()._sample_n(n, seed)
         noise = tf.raw_ops.StatelessRandomNormalV2(**_generator(self, n, seed), dtype=self.dtype)
         return self.loc + self.scale * noise
 
 
 class Bernoulli(tfd.Bernoulli):  # type: ignore[name-defined]
     def _sample_n(self, n, seed=None):
-        if not tf.is_tensor(seed):
-            return super()._sample_n(n, seed)
         probabilities = self.probs_parameter()
         noise = tf.raw_ops.StatelessRandomUniformV2(
             **_generator(self, n, seed), dtype=probabilities.dtype
@@ -32,10 +31,10 @@ class Bernoulli(tfd.Bernoulli):  # type: ignore[name-defined]
 
 
 def _generator(distribution, n, seed):
-    """Arguments of a random operation that draws n times from a distribution."""
+    """Arguments of a random operation that draws n times; any seed that TFP takes."""
     return {
         "shape": tf.concat([[n], distribution.batch_shape_tensor()], 0),
-        "key": tf.bitcast(tf.cast(seed, tf.int32), tf.uint64)[None],
-        "counter": tf.zeros(2, tf.uint64),
+        "key": tf.reshape(tf.bitcast(tfp.random.sanitize_seed(seed), tf.uint64), [1]),
+        "counter": tf.constant(COUNTER, tf.uint64),
         "alg": tf.random.Algorithm.PHILOX.value,
     }

@@ -99,7 +99,7 @@ class ConditionalDistribution(keras.layers.Layer):
                 f"{name} expects examples of event shape {self.event_shape}, at least one. "
                 f"Received: an array of shape {x.shape}"
             )
-        if not np.isfinite([x.min(), x.max()]).all():  # which NaN passes through
+        if not np.isfinite([x.min(), x.max()]).all():  # NaN if any value is
             raise ValueError(
                 f"{name} expects finite data. Received: {np.isnan(x).sum()} NaN and "
                 f"{np.isinf(x).sum()} infinite values"

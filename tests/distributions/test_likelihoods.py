@@ -9,6 +9,7 @@ from keras import ops
 from scipy import integrate, special, stats
 
 import keras_aevb as kv
+from keras_aevb import _backend
 
 RTOL = 1e-5  # float32 keeps 6e-8; log1p, exp and the sum over pixels lose the rest
 
@@ -68,6 +69,24 @@ def test_bernoulli_mean_is_sigmoid_and_samples_are_binary(noise):
     assert set(np.unique(samples)) == {0.0, 1.0}
     # Five standard errors of a mean of 4000, at most 0.5 / sqrt(4000) each: odds 5e-6 in all.
     np.testing.assert_allclose(samples.mean(0), special.expit(logits), atol=5 * 0.5 / 4000**0.5)
+
+
+@pytest.mark.parametrize(
+    "how", [{"run_eagerly": True}, {"jit_compile": False}, {"jit_compile": True}]
+)
+def test_bernoulli_samples_are_independent(how, make_model):
+    """Of pixels, and of seeds that follow each other."""
+    model = make_model()
+    model.compile("sgd", **how)
+    p = kv.Bernoulli(20_000).distribution(ops.zeros((1, 20_000)))
+    program = _backend.compiled(model, lambda seed: p.sample(seed=seed))
+    generator = keras.random.SeedGenerator(3)
+    bits = np.stack([program(_backend.next_seed(generator))[0] for _ in range(10)])
+    correlations = np.corrcoef(bits)[np.triu_indices(10, 1)]
+    # Five standard errors, 1/√n each, for 45 pairs and for the neighbours of a row: odds 3e-5.
+    assert np.abs(correlations).max() < 5 / 20_000**0.5
+    neighbours = np.corrcoef(bits[:, :-1].ravel(), bits[:, 1:].ravel())[0, 1]
+    assert abs(neighbours) < 5 / 200_000**0.5
 
 
 # Normal

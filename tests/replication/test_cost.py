@@ -54,7 +54,8 @@ def test_a_row_by_hand(tmp_path):
 
 
 def test_seeds_and_step_sizes_are_one_row_and_what_costs_time_is_another(tmp_path):
-    alike = [MNIST, dataclasses.replace(MNIST, seed=1), dataclasses.replace(MNIST, step_size=1)]
+    free = {"seed": 1, "step_size": 1, "initial_bias_stddev": 0.01, "log_variance_gain": 0.1}
+    alike = [MNIST, *(dataclasses.replace(MNIST, **{n: value}) for n, value in free.items())]
     for i, e in enumerate(alike):
         write_run(tmp_path, e, {0: 0.0, 10_000: 10.0 * (i + 1)}, started=f"1{i}:00")
     others = {
@@ -69,8 +70,8 @@ def test_seeds_and_step_sizes_are_one_row_and_what_costs_time_is_another(tmp_pat
         write_run(tmp_path, e, {0: 0.0, 10_000: 10.0}, started=f"2{i % 4}:{i:02}")
     rows = cost.rows(tmp_path)
     assert len(rows) == 6
-    (row,) = [r for r in rows if r.runs == 3]
-    assert (row.samples, row.seconds, row.fastest) == (30_000, 60.0, 1000.0)
+    (row,) = [r for r in rows if r.runs == 5]
+    assert (row.samples, row.seconds, row.fastest) == (50_000, 150.0, 1000.0)
 
 
 def test_each_machine_and_backend_has_its_section(tmp_path):
