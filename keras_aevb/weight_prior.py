@@ -27,8 +27,7 @@ class WeightPrior(keras.regularizers.Regularizer):
     Raises:
         ValueError: if `n_train` is not a positive number.
 
-    Reference: Kingma & Welling (2013), sec. 5: "a small weight decay term corresponding to a prior
-    of p(θ) = N(0, I)".
+    Reference: Kingma & Welling (2013), sec. 5, the weight decay of its MAP estimates.
 
     Example:
         >>> import numpy as np

@@ -2,7 +2,7 @@
 
 TFP first turns a seed into a key of the generator, by rounds of that same generator, which XLA on a
 processor makes anew for every number. A seed's 64 bits are a key by themselves: Philox is made for
-keys that differ in a bit.
+keys that differ in a bit. As with TFP, a seed gives other numbers within XLA than outside.
 """
 
 import tensorflow as tf
