@@ -16,7 +16,7 @@ MCEM_LEAPFROG_STEPS = 10
 MCEM_UPDATES = 5
 
 # Settings that came later: at their defaults a run keeps the name it had before.
-LATER_SETTINGS = ("n_train", "measure", "log_variance_gain", "initial_bias_stddev")
+LATER_SETTINGS = ("n_train", "measure", "log_variance_gain")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Experiment:
     n_train: int | None = None
     measure: str = "bound"
     log_variance_gain: float = 1.0
-    initial_bias_stddev: float = 0.0
+    initial_bias_stddev: float = 0.01
 
     def __post_init__(self):
         if self.hidden_units is None:
