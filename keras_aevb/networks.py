@@ -20,7 +20,7 @@ def bernoulli_mlp(
     seed=None,
     recognition=True,
     log_variance_gain=1.0,
-    bias_stddev=0.0,
+    bias_stddev=0.01,
 ):
     r"""The paper's model of MNIST: Gaussian MLP encoder and Bernoulli MLP decoder.
 
@@ -42,7 +42,7 @@ def bernoulli_mlp(
         log_variance_gain: c, 1 in the paper. It changes no set of functions, only how fast an
             optimizer that scales each weight's steps moves σ. The authors' code of wake-sleep has
             0.1, without which many superfluous latent variables cost that algorithm tens of nats.
-        bias_stddev: the biases start from N(0, bias_stddev²). By default they start from zero.
+        bias_stddev: the biases start from N(0, bias_stddev²), as the kernels do; 0 for zeros.
 
     Returns:
         Dict with `encoder`, `decoder`, `posterior`, `likelihood` and `prior`, the arguments of a
@@ -78,7 +78,7 @@ def gaussian_mlp(
     mean_activation=None,
     recognition=True,
     log_variance_gain=1.0,
-    bias_stddev=0.0,
+    bias_stddev=0.01,
 ):
     r"""The paper's model of continuous data: Gaussian MLPs as encoder and decoder.
 
@@ -143,9 +143,7 @@ def _dense_layers(n_train, stddev, bias_stddev, seed):
             units,
             activation,
             kernel_initializer=keras.initializers.RandomNormal(stddev=stddev, seed=kernel_seed),
-            bias_initializer=keras.initializers.RandomNormal(stddev=bias_stddev, seed=bias_seed)
-            if bias_stddev
-            else "zeros",
+            bias_initializer=keras.initializers.RandomNormal(stddev=bias_stddev, seed=bias_seed),
             kernel_regularizer=None if n_train is None else WeightPrior(n_train),
         )
 

@@ -27,7 +27,6 @@ def run(preset, data_dir, results, fresh):
                 preset.latent_dims[name],
                 preset.figure2[name],
                 preset.seeds,
-                pilots=preset.pilots[name],
             )
         yield from figure2.build(results)
         for algorithm, budgets in preset.figure3.items():

@@ -11,7 +11,6 @@ class Preset:
         summary: one line for `--help`.
         datasets: of figure 2; figures 3 and 5 take the first of them, figure 4 all.
         latent_dims: N_z of figure 2, by data set; `None` for the paper's.
-        pilots: the N_z on which figure 2's step size is chosen, by data set; `None` for all.
         figure2: samples of each of figure 2's runs, by data set.
         figure3: samples of figure 3's runs, by algorithm and N_train.
         models: samples of the models of figures 4 and 5 and of the gradients.
@@ -23,7 +22,6 @@ class Preset:
     summary: str
     datasets: tuple[str, ...]
     latent_dims: dict[str, tuple[int, ...] | None]
-    pilots: dict[str, tuple[int, ...] | None]
     figure2: dict[str, int]
     figure3: dict[str, dict[int, int]]
     models: int
@@ -37,7 +35,6 @@ PRESETS = {
         summary="the digits inside scikit-learn; three minutes on two cores",
         datasets=("digits",),
         latent_dims={"digits": (2, 10)},
-        pilots={"digits": (10,)},
         figure2={"digits": 50_000},
         figure3={
             "aevb": {300: 50_000, 1500: 50_000},
@@ -53,7 +50,6 @@ PRESETS = {
         summary="MNIST and Frey Face, every panel, short runs; 40 minutes on two cores",
         datasets=("mnist", "frey"),
         latent_dims={"mnist": None, "frey": None},
-        pilots={"mnist": (20,), "frey": (10,)},
         figure2={"mnist": 200_000, "frey": 200_000},
         figure3={
             "aevb": {1000: 200_000, 50_000: 200_000},
@@ -69,7 +65,6 @@ PRESETS = {
         summary="the paper's own budgets, three seeds; days on two cores, hours on a GPU",
         datasets=("mnist", "frey"),
         latent_dims={"mnist": None, "frey": None},
-        pilots={"mnist": None, "frey": None},
         figure2={"mnist": 250_000_000, "frey": 100_000_000},
         figure3={
             "aevb": {1000: 60_000_000, 50_000: 60_000_000},

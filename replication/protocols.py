@@ -124,12 +124,11 @@ class Protocol:
             dataset = self.datasets[shape.dataset]
             train(group, samples, dataset, self.results, self.progress, discard)
 
-    def choose(self, experiment_of, sizes, select):
+    def choose(self, experiment_of, select):
         """Chooses a step size as the paper does: short runs with each of them come first.
 
         Args:
-            experiment_of: function from a size and a step size to an `Experiment`.
-            sizes: what is averaged over: N_z in figure 2, one N_train in figure 3.
+            experiment_of: function from a step size to an `Experiment`.
             select: function from all runs to those that are compared.
 
         Returns:
@@ -138,24 +137,23 @@ class Protocol:
         Raises:
             ProtocolError: if all of them diverge.
         """
-        pilots = [experiment_of(size, step) for size, step in itertools.product(sizes, STEP_SIZES)]
-        for samples, group in itertools.groupby(pilots, choice.pilot_samples):
-            self.train(list(group), samples)
+        pilots = [experiment_of(step) for step in STEP_SIZES]
         first = pilots[0]
-        chosen = self.chosen(first.dataset, first.algorithm, select)
+        self.train(pilots, choice.pilot_samples(first))
+        chosen = self.chosen(first, select)
+        panel = f"{first.dataset} {first.algorithm} N_z={first.latent_dim}"
         if chosen is None:
-            raise ProtocolError(
-                f"Every step size diverged for {first.dataset} with {first.algorithm}"
-            )
-        self.progress.say(f"{first.dataset} {first.algorithm}: step size {chosen:g} chosen")
+            raise ProtocolError(f"Every step size diverged for {panel}")
+        self.progress.say(f"{panel}: step size {chosen:g} chosen")
         return chosen
 
-    def chosen(self, dataset, algorithm, select):
-        """The step size that the runs so far choose, or `None`."""
-        return choice.chosen(choice.pilots(select(read_runs(self.results))), dataset, algorithm)
+    def chosen(self, experiment, select):
+        """The step size that the runs so far choose for an experiment's panel, or `None`."""
+        e, runs = experiment, select(read_runs(self.results))
+        return choice.chosen(choice.pilots(runs), e.dataset, e.algorithm, e.latent_dim)
 
 
-def figure2(protocol, dataset, algorithms, latent_dims, samples, seeds, step_sizes=(), pilots=None):
+def figure2(protocol, dataset, algorithms, latent_dims, samples, seeds, step_sizes=()):
     """Figure 2's runs of one data set.
 
     Args:
@@ -165,27 +163,27 @@ def figure2(protocol, dataset, algorithms, latent_dims, samples, seeds, step_siz
         latent_dims: the N_z; default: the paper's.
         samples: training samples of each run.
         seeds: number of seeds.
-        step_sizes: Adagrad's step sizes; default: one is chosen for each algorithm.
-        pilots: the N_z on which it is chosen. Default: all of them.
+        step_sizes: Adagrad's step sizes; default: one is chosen for each N_z and algorithm.
     """
-    latent_dims = latent_dims or LATENT_DIMS[dataset]
-    of = {
-        algorithm: functools.partial(figure2_experiment, dataset, algorithm)
+    panels = [
+        functools.partial(figure2_experiment, dataset, algorithm, latent_dim)
         for algorithm in algorithms
-    }
+        for latent_dim in latent_dims or LATENT_DIMS[dataset]
+    ]
     if not step_sizes:
-        _require_pilots([of[a](latent_dims[0], STEP_SIZES[0]) for a in algorithms], samples)
-    for algorithm in algorithms:
-        steps = step_sizes or [protocol.choose(of[algorithm], pilots or latent_dims, of_figure2)]
-        settings = itertools.product(latent_dims, steps, range(seeds))
-        protocol.train([of[algorithm](*setting) for setting in settings], samples)
+        _require_pilots([of(STEP_SIZES[0]) for of in panels], samples)
+    for of in panels:
+        steps = step_sizes or [protocol.choose(of, of_figure2)]
+        settings = itertools.product(steps, range(seeds))
+        protocol.train([of(*setting) for setting in settings], samples)
 
 
 def figure3(protocol, dataset, algorithms, n_trains, samples, seeds, step_sizes=()):
     """Figure 3's runs of one data set; arguments as for `figure2`.
 
     Args:
-        n_trains: the training set's sizes N_train; default: the paper's.
+        n_trains: the training set's sizes N_train; default: the paper's. The step size is chosen
+            on the smallest.
     """
     n_trains = n_trains or FIGURE3_N_TRAIN[dataset]
     smallest = min(FIGURE3_N_TRAIN[dataset])
@@ -196,7 +194,8 @@ def figure3(protocol, dataset, algorithms, n_trains, samples, seeds, step_sizes=
     if not step_sizes:
         _require_pilots([of[a](smallest, STEP_SIZES[0]) for a in algorithms], samples)
     for algorithm in algorithms:
-        steps = step_sizes or [protocol.choose(of[algorithm], [smallest], figure3_choice_runs)]
+        pilot = functools.partial(of[algorithm], smallest)
+        steps = step_sizes or [protocol.choose(pilot, figure3_choice_runs)]
         settings = itertools.product(n_trains, steps, range(seeds))
         protocol.train([of[algorithm](*setting) for setting in settings], samples)
 
@@ -207,12 +206,14 @@ def aevb_models(protocol, dataset, latent_dims, samples):
     Returns:
         List of `Experiment`, one for each N_z, trained for at least `samples`.
     """
-    of = functools.partial(figure2_experiment, dataset, "aevb")
-    chosen = protocol.chosen(dataset, "aevb", of_figure2)
-    if chosen is None:
-        _require_pilots([of(latent_dims[0], STEP_SIZES[0])], samples)
-        chosen = protocol.choose(of, latent_dims, of_figure2)
-    experiments = [of(latent_dim, chosen) for latent_dim in latent_dims]
+    experiments = []
+    for latent_dim in latent_dims:
+        of = functools.partial(figure2_experiment, dataset, "aevb", latent_dim)
+        chosen = protocol.chosen(of(STEP_SIZES[0]), of_figure2)
+        if chosen is None:
+            _require_pilots([of(STEP_SIZES[0])], samples)
+            chosen = protocol.choose(of, of_figure2)
+        experiments.append(of(chosen))
     protocol.train(experiments, samples)
     return experiments
 

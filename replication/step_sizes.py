@@ -5,10 +5,7 @@ iterations" (sec. 5). Those first iterations, the pilot, are a number of weight 
 """
 
 import dataclasses
-import itertools
 import math
-
-import numpy as np
 
 from replication.experiment import ALGORITHMS, MCEM_UPDATES, STEP_SIZES
 
@@ -22,17 +19,17 @@ class StepSize:
     Attributes:
         dataset: name of the data set.
         algorithm: name of the algorithm.
+        latent_dim: N_z.
         step_size: Adagrad's global step size.
-        latent_dims: the N_z that are averaged: those all step sizes share, or those that diverged.
-        score: mean training bound (in figure 3: marginal likelihood) after the pilot, in nats per
-            example; NaN if there is nothing to average.
+        score: training bound (in figure 3: marginal likelihood) after the pilot, in nats per
+            example; NaN if the run broke down before.
         verdict: `"chosen"`, `"diverged"` or `""`.
     """
 
     dataset: str
     algorithm: str
+    latent_dim: int
     step_size: float
-    latent_dims: tuple[int, ...]
     score: float
     verdict: str
 
@@ -44,54 +41,50 @@ def pilot_samples(experiment):
 
 
 def pilots(runs):
-    """The paper's step sizes that have a pilot, compared on the N_z they share.
+    """The paper's step sizes that have a pilot, compared for each data set, algorithm and N_z.
 
-    A step size is diverged, and never chosen, if for any N_z the pilot's score is not finite or
-    lies below the untrained one. Only the lowest seed counts. Nothing is chosen from less than two.
+    A step size is diverged, and never chosen, if the pilot's score is not finite or lies below the
+    untrained one. Only the lowest seed counts. Nothing is chosen from less than two.
 
     Args:
-        runs: list of `Run`, of any data sets and algorithms, with the settings of one figure.
+        runs: list of `Run`, of any data sets, algorithms and N_z, with the settings of one figure.
 
     Returns:
-        List of `StepSize`, ordered by data set, algorithm and step size.
+        List of `StepSize`, ordered by data set, algorithm, N_z and step size.
     """
     groups = {}
-    for run in runs:
-        groups.setdefault((run.experiment.dataset, run.experiment.algorithm), []).append(run)
-    order = [group for group in itertools.product(PILOT_UPDATES, ALGORITHMS) if group in groups]
-    return [row for group in order for row in _compare(*group, groups[group])]
+    for run in sorted(runs, key=_order):
+        e = run.experiment
+        groups.setdefault((e.dataset, e.algorithm, e.latent_dim), []).append(run)
+    return [row for panel, group in groups.items() for row in _compare(panel, group)]
 
 
-def chosen(rows, dataset, algorithm):
+def chosen(rows, dataset, algorithm, latent_dim):
     """The chosen step size among the rows of `pilots`, or `None` if no choice was made."""
-    matches = (r for r in rows if (r.dataset, r.algorithm) == (dataset, algorithm))
+    panel = dataset, algorithm, latent_dim
+    matches = (r for r in rows if (r.dataset, r.algorithm, r.latent_dim) == panel)
     return next((r.step_size for r in matches if r.verdict == "chosen"), None)
 
 
-def _compare(dataset, algorithm, runs):
-    seed = min(r.experiment.seed for r in runs)
-    bounds, diverged = {}, {}  # step size -> N_z -> score
-    for run in runs:
-        experiment, bound = run.experiment, _pilot_score(run)
-        if experiment.seed != seed or experiment.step_size not in STEP_SIZES or bound is None:
-            continue
-        stable = math.isfinite(bound) and bound >= run.points[0][experiment.score]
-        kind = bounds if stable else diverged
-        kind.setdefault(experiment.step_size, {})[experiment.latent_dim] = bound
+def _order(run):
+    e = run.experiment
+    dataset, algorithm = list(PILOT_UPDATES).index(e.dataset), ALGORITHMS.index(e.algorithm)
+    return dataset, algorithm, e.latent_dim, e.step_size
 
-    rivals = {step: by_dim for step, by_dim in bounds.items() if step not in diverged}
-    shared = set.intersection(*map(set, rivals.values())) if rivals else set()
-    scores = {step: _mean(by_dim, shared) for step, by_dim in rivals.items()}
-    tried = sorted({*bounds, *diverged})
-    best = max(scores, key=scores.get) if shared and len(tried) > 1 else None
-    rows = []
-    for step in tried:
-        if step in diverged:
-            dims, score, verdict = diverged[step], _mean(diverged[step]), "diverged"
-        else:
-            dims, score, verdict = shared, scores[step], "chosen" if step == best else ""
-        rows.append(StepSize(dataset, algorithm, step, tuple(sorted(dims)), score, verdict))
-    return rows
+
+def _compare(panel, runs):
+    seed = min(r.experiment.seed for r in runs)
+    scores, verdicts = {}, {}  # by step size
+    for run in runs:
+        e, score = run.experiment, _pilot_score(run)
+        if e.seed != seed or e.step_size not in STEP_SIZES or score is None:
+            continue
+        stable = math.isfinite(score) and score >= run.points[0][e.score]
+        scores[e.step_size], verdicts[e.step_size] = score, "" if stable else "diverged"
+    rivals = [step for step in scores if verdicts[step] != "diverged"]
+    if rivals and len(scores) > 1:
+        verdicts[max(rivals, key=scores.get)] = "chosen"
+    return [StepSize(*panel, step, score, verdicts[step]) for step, score in scores.items()]
 
 
 def _pilot_score(run):
@@ -103,8 +96,3 @@ def _pilot_score(run):
     last = run.points[-1]
     broke_down = last.samples < samples and not math.isfinite(last[score])
     return math.nan if broke_down else None
-
-
-def _mean(by_dim, dims=None):
-    values = [by_dim[dim] for dim in (by_dim if dims is None else dims)]
-    return float(np.mean(values)) if values else math.nan

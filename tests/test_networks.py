@@ -69,27 +69,33 @@ def test_mean_activation_is_that_of_the_mean_alone():
 @BOTH
 @pytest.mark.parametrize("stddev", [0.01, 0.1])
 def test_kernels_start_from_a_normal_distribution(mlp, stddev):
-    kernels, biases = kernels_and_biases(mlp(60, 20, 40, stddev=stddev, seed=0))
+    kernels, _ = kernels_and_biases(mlp(60, 20, 40, stddev=stddev, seed=0))
     for kernel in kernels:
         n = kernel.size
         # Five standard errors of a mean (σ/√n) and of a standard deviation (σ/√2n), up to
         # 12 kernels in four cases: odds 3e-5.
         assert abs(kernel.mean()) < 5 * stddev / n**0.5
         assert abs(kernel.std() - stddev) < 5 * stddev / (2 * n) ** 0.5
-    assert all(np.all(bias == 0) for bias in biases)
 
 
 @BOTH
-def test_biases_may_start_from_a_normal_distribution(mlp):
-    kernels, biases = kernels_and_biases(mlp(60, 20, 400, seed=0, bias_stddev=0.3))
+@pytest.mark.parametrize("settings, stddev", [({}, 0.01), ({"bias_stddev": 0.3}, 0.3)])
+def test_biases_start_from_a_normal_distribution(mlp, settings, stddev):
+    _, biases = kernels_and_biases(mlp(60, 20, 400, seed=0, **settings))
     start = np.concatenate(biases)
     n = start.size
-    # Five standard errors, of 900 numbers or more: odds 2e-6 for both tests and both networks.
-    assert abs(start.mean()) < 5 * 0.3 / n**0.5
-    assert abs(start.std() - 0.3) < 5 * 0.3 / (2 * n) ** 0.5
+    # Five standard errors, of 900 numbers or more, in both tests of four cases: odds 5e-6.
+    assert abs(start.mean()) < 5 * stddev / n**0.5
+    assert abs(start.std() - stddev) < 5 * stddev / (2 * n) ** 0.5
     assert len(np.unique(start)) > 0.99 * n
-    for ours, without in zip(kernels, kernels_and_biases(mlp(60, 20, 400, seed=0))[0]):
-        np.testing.assert_array_equal(ours, without)
+
+
+@BOTH
+def test_biases_may_start_from_zero(mlp):
+    kernels, biases = kernels_and_biases(mlp(60, 20, 400, seed=0, bias_stddev=0.0))
+    assert all(np.all(bias == 0) for bias in biases)
+    for ours, other in zip(kernels, kernels_and_biases(mlp(60, 20, 400, seed=0))[0]):
+        np.testing.assert_array_equal(ours, other)
 
 
 @BOTH

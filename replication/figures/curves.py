@@ -136,7 +136,7 @@ def shown_curves(runs, pilots, closest=lambda curves, chosen: None):
     shown = []
     for (panel, algorithm), by_step in groups.items():
         curves = [Curve(panel, algorithm, *item) for item in by_step.items()]
-        step = step_sizes.chosen(pilots, panel.dataset, algorithm)
+        step = step_sizes.chosen(pilots, panel.dataset, algorithm, panel.latent_dim)
         shown += _with_roles(curves, step, closest)
     return shown
 

@@ -54,9 +54,8 @@ STEP_SIZES = f"""\
 ## Step sizes
 
 As in the paper, the step size is "chosen […] based on performance on the training set in the first
-few iterations": by the training bound, in nats per example, after {_PILOT} samples
-({_DIGITS_PILOT} for the digits), averaged over the N_z that all step sizes share.
-One that diverges for any N_z by then is never chosen; its row is about those N_z alone.
+few iterations": for each curve, by the training bound, in nats per example, after {_PILOT} samples
+({_DIGITS_PILOT} for the digits). One that diverges by then is never chosen.
 """
 
 

@@ -13,7 +13,6 @@ def step_sizes_csv(pilots):
     rows = [dataclasses.asdict(pilot) for pilot in pilots]
     for row in rows:
         row["step_size"] = f"{row['step_size']:g}"
-        row["latent_dims"] = " ".join(map(str, row["latent_dims"]))
     return csv_text([field.name for field in dataclasses.fields(StepSize)], rows)
 
 
@@ -39,30 +38,26 @@ def step_size_sections(introduction, score, pilots, rivals, runs):
 
 
 def _pilot_table(pilots, score):
-    header = ["data set", "algorithm", "verdict", "step size", score, "N_z"]
+    header = ["data set", "algorithm", "N_z", "step size", score, "verdict"]
     rows = [
         [
             NAMES[p.dataset],
             NAMES[p.algorithm],
-            p.verdict,
+            str(p.latent_dim),
             f"{p.step_size:g}",
             number(p.score),
-            ", ".join(map(str, p.latent_dims)),
+            p.verdict,
         ]
         for p in pilots
     ]
-    return markdown(header, rows, left=3)
+    return markdown(header, rows, left=2)
 
 
 def _told(run, pilots):
     """Whether a row of the pilots tells that the run diverged."""
     e = run.experiment
-    return any(
-        (p.dataset, p.algorithm, p.step_size) == (e.dataset, e.algorithm, e.step_size)
-        and p.verdict == "diverged"
-        and e.latent_dim in p.latent_dims
-        for p in pilots
-    )
+    told = {(p.dataset, p.algorithm, p.latent_dim, p.step_size, p.verdict) for p in pilots}
+    return (e.dataset, e.algorithm, e.latent_dim, e.step_size, "diverged") in told
 
 
 def _run_table(runs, score):

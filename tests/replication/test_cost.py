@@ -54,7 +54,7 @@ def test_a_row_by_hand(tmp_path):
 
 
 def test_seeds_and_step_sizes_are_one_row_and_what_costs_time_is_another(tmp_path):
-    free = {"seed": 1, "step_size": 1, "initial_bias_stddev": 0.01, "log_variance_gain": 0.1}
+    free = {"seed": 1, "step_size": 1, "initial_bias_stddev": 0.0, "log_variance_gain": 0.1}
     alike = [MNIST, *(dataclasses.replace(MNIST, **{n: value}) for n, value in free.items())]
     for i, e in enumerate(alike):
         write_run(tmp_path, e, {0: 0.0, 10_000: 10.0 * (i + 1)}, started=f"1{i}:00")
