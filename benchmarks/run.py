@@ -21,7 +21,7 @@ from harness import FOLDER
 sys.path.insert(0, str(FOLDER.parent))
 
 RESULTS = FOLDER / "results"
-PARTS = ("training", "floor", "scaling", "imports")
+PARTS = ("training", "floor", "scaling", "precision", "imports")
 
 
 @click.command(help=__doc__)
@@ -51,6 +51,7 @@ def main(part, rounds, examples, only, environments, install):
 def measure(part, rounds, examples, only, environments):
     import floor
     import imports
+    import precision
     import scaling
     import training
 
@@ -59,6 +60,8 @@ def measure(part, rounds, examples, only, environments):
 
     if part == "imports":
         return imports.rows(rounds)
+    if part == "precision":
+        return precision.rows()
     if part == "scaling":
         return scaling.rows(rounds, examples, environments)
     rows = {"training": training, "floor": floor}[part].rows
