@@ -47,7 +47,7 @@ PRESETS = {
         seeds=1,
     ),
     "quick": Preset(
-        summary="MNIST and Frey Face, every panel, short runs; 40 minutes on two cores",
+        summary="MNIST and Frey Face, every panel, short runs; 45 minutes on two cores",
         datasets=("mnist", "frey"),
         latent_dims={"mnist": None, "frey": None},
         figure2={"mnist": 200_000, "frey": 200_000},

@@ -1,5 +1,6 @@
 """Models trained side by side equal models trained alone."""
 
+import functools
 import itertools
 
 import keras
@@ -46,14 +47,20 @@ def stacked_or_not(request, monkeypatch):
         monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
 
 
+@functools.cache
+def trained_alone(algorithm):
+    """The models of `SETTINGS`, each with its history."""
+    models = [build(algorithm, *settings) for settings in SETTINGS]
+    fits = [m.fit(s, epochs=2, shuffle=False, verbose=0) for m, s in zip(models, streams())]
+    return list(zip(models, [fit.history for fit in fits]))
+
+
 @pytest.mark.parametrize("algorithm", [kv.AEVB, kv.WakeSleep, kv.MonteCarloEM, kv.FullVB])
 def test_replicas_equal_models_trained_alone(algorithm, stacked_or_not):
     replicas = [build(algorithm, *s, steps_per_execution=3) for s in SETTINGS]
     histories = kv.Replicas(replicas).fit(streams(), epochs=2, verbose=0)
     assert len(histories) == 3
-    for replica, settings, stream, history in zip(replicas, SETTINGS, streams(), histories):
-        alone = build(algorithm, *settings)
-        expected = alone.fit(stream, epochs=2, shuffle=False, verbose=0).history
+    for replica, history, (alone, expected) in zip(replicas, histories, trained_alone(algorithm)):
         assert set(history) == set(expected)
         for name in expected:
             np.testing.assert_allclose(history[name], expected[name], rtol=1e-4, err_msg=name)
