@@ -42,8 +42,8 @@ def measured():
             {
                 "products": name,
                 "test_bound_after_training_so": round(float(bounds[name].mean()), 2),
-                "change_by_evaluation_so": f"{change.mean():+.5f}",
-                "largest_of_an_image": f"{abs(change).max():.4f}",
+                "change_by_evaluation_so": round(float(change.mean()), 5),
+                "largest_of_an_image": round(float(abs(change).max()), 5),
             }
         )
     return rows
@@ -77,9 +77,11 @@ def bound(experiment, dataset, model, bits=MANTISSA_BITS["float32"]):
 @contextlib.contextmanager
 def products(bits):
     """Within the context Keras' matrix products round their factors to `bits` of the mantissa."""
+    import jax
     from keras.src import backend
 
-    with mock.patch.object(backend.numpy, "matmul", rounded(backend.numpy.matmul, bits)):
+    own = mock.patch.object(backend.numpy, "matmul", rounded(backend.numpy.matmul, bits))
+    with own, jax.default_matmul_precision("highest"):
         yield
 
 

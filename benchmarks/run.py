@@ -1,4 +1,4 @@
-"""Measures the speed of training beside other programs, how its cost grows, and imports.
+"""Measures the speed of training beside other programs, how its cost grows, digits and imports.
 
     python benchmarks/run.py
 

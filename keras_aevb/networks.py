@@ -42,7 +42,7 @@ def bernoulli_mlp(
         log_variance_gain: c, 1 in the paper. It changes no set of functions, only how fast an
             optimizer that scales each weight's steps moves σ. The authors' code of wake-sleep has
             0.1, without which many superfluous latent variables cost that algorithm tens of nats.
-        bias_stddev: the biases start from N(0, bias_stddev²), as the kernels do; 0 for zeros.
+        bias_stddev: the biases start from N(0, bias_stddev²); with 0, from zero.
 
     Returns:
         Dict with `encoder`, `decoder`, `posterior`, `likelihood` and `prior`, the arguments of a

@@ -92,6 +92,12 @@ class Experiment:
         return together([self])
 
     @property
+    def curve(self):
+        """Which curve of the paper it is, whatever its step size and seed."""
+        size = "" if self.n_train is None else f" N={self.n_train}"
+        return f"{self.dataset} {self.algorithm} N_z={self.latent_dim}{size}"
+
+    @property
     def shape(self):
         """What runs have in common that can be trained side by side: all but step size and seed."""
         return dataclasses.replace(self, step_size=0.0, seed=0)
@@ -99,10 +105,6 @@ class Experiment:
 
 def together(experiments):
     """A line for experiments that differ in step size and seed alone."""
-    first = experiments[0]
-    size = "" if first.n_train is None else f" N={first.n_train}"
     steps = "/".join(f"{step:g}" for step in sorted({e.step_size for e in experiments}))
     seeds = "/".join(map(str, sorted({e.seed for e in experiments})))
-    return (
-        f"{first.dataset} {first.algorithm} N_z={first.latent_dim}{size} step {steps} seed {seeds}"
-    )
+    return f"{experiments[0].curve} step {steps} seed {seeds}"

@@ -100,8 +100,8 @@ step_size = click.option(
     "step_sizes",
     type=click.FloatRange(min=0, min_open=True),
     multiple=True,
-    help="Adagrad's step size; may be repeated. Default: for each curve the paper's choice from "
-    "0.01, 0.02 and 0.1, by the score on the training set in the first iterations.",
+    help="Adagrad's step size; may be repeated. Default: chosen as in the paper, from 0.01, 0.02 "
+    "and 0.1, by the score on the training set in the first iterations.",
 )
 
 data_dir = click.option(

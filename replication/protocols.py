@@ -141,14 +141,13 @@ class Protocol:
         first = pilots[0]
         self.train(pilots, choice.pilot_samples(first))
         chosen = self.chosen(first, select)
-        panel = f"{first.dataset} {first.algorithm} N_z={first.latent_dim}"
         if chosen is None:
-            raise ProtocolError(f"Every step size diverged for {panel}")
-        self.progress.say(f"{panel}: step size {chosen:g} chosen")
+            raise ProtocolError(f"Every step size diverged for {first.curve}")
+        self.progress.say(f"{first.curve}: step size {chosen:g} chosen")
         return chosen
 
     def chosen(self, experiment, select):
-        """The step size that the runs so far choose for an experiment's panel, or `None`."""
+        """The step size that the runs so far choose for an experiment's curve, or `None`."""
         e, runs = experiment, select(read_runs(self.results))
         return choice.chosen(choice.pilots(runs), e.dataset, e.algorithm, e.latent_dim)
 
@@ -172,9 +171,9 @@ def figure2(protocol, dataset, algorithms, latent_dims, samples, seeds, step_siz
     ]
     if not step_sizes:
         _require_pilots([of(STEP_SIZES[0]) for of in panels], samples)
-    for of in panels:
-        steps = step_sizes or [protocol.choose(of, of_figure2)]
-        settings = itertools.product(steps, range(seeds))
+    steps = [step_sizes or [protocol.choose(of, of_figure2)] for of in panels]
+    for of, own in zip(panels, steps):
+        settings = itertools.product(own, range(seeds))
         protocol.train([of(*setting) for setting in settings], samples)
 
 

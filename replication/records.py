@@ -7,6 +7,7 @@ import math
 import os
 from pathlib import Path
 
+from replication.errors import ReplicationError
 from replication.experiment import Experiment
 
 
@@ -58,8 +59,21 @@ def read_runs(results):
 
 
 def read_run(folder):
-    info = json.loads((Path(folder) / "run.json").read_text())
-    return Run(Experiment(**info["experiment"]), tuple(read_points(folder)), info)
+    """The run of a folder, whose name tells its settings.
+
+    Raises:
+        ReplicationError: if it holds a run of other settings.
+    """
+    folder = Path(folder).resolve()
+    info = json.loads((folder / "run.json").read_text())
+    experiment = Experiment(**info["experiment"])
+    if experiment.id != folder.name:
+        raise ReplicationError(
+            f"Expected {folder} to hold the run that it is named after. Found {experiment.id}: it "
+            "comes from another version of this program. Move it away or give another --results "
+            "folder"
+        )
+    return Run(experiment, tuple(read_points(folder)), info)
 
 
 def read_points(folder):

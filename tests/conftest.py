@@ -1,15 +1,5 @@
 """What the tests share: a small model, its data, and gradients on both backends."""
 
-import os
-import tempfile
-
-# Many tests compile what another has compiled: on JAX, workers and the programs that tests start
-# find it in one folder. Before JAX is loaded.
-if "PYTEST_XDIST_WORKER" not in os.environ:
-    _programs = tempfile.TemporaryDirectory(prefix="compiled-by-tests-")
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = _programs.name
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
-
 import keras
 import numpy as np
 import pytest

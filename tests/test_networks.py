@@ -156,13 +156,15 @@ def test_the_decoder_starts_alike_without_a_recognition_model(mlp):
 
 
 @BOTH
-def test_the_kernels_seeds_stay_what_they_were(mlp):
+def test_the_initial_seeds_stay_what_they_were(mlp):
     """The runs in results/ started from them."""
     parts = mlp(6, 2, 5, seed=0)
     layers = [*parts["encoder"].layers, *parts["posterior"].heads.values()]
     layers += [*parts["decoder"].layers, *parts["likelihood"].heads.values()]
     expected = [3757552657, 673228719, 3241444873, 3685993406, 1216546553, 2078861726]
     assert [layer.kernel_initializer.seed for layer in layers] == expected[: len(layers)]
+    expected = [2018376492, 1136656250, 3830689794, 3082302701, 3895736788, 3295290883]
+    assert [layer.bias_initializer.seed for layer in layers] == expected[: len(layers)]
 
 
 @BOTH

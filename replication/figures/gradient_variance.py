@@ -8,7 +8,8 @@ from replication.errors import ReplicationError
 from replication.experiment import BATCH_SIZE, Experiment
 from replication.figures.files import write_tables
 from replication.figures.tables import NAMES, count, markdown
-from replication.records import read_run, runs_folder
+from replication.protocols import of_figure2
+from replication.records import read_runs, runs_folder
 
 FILE = "gradient_variance.json"
 REFERENCE = "B"
@@ -71,10 +72,13 @@ class Row:
 
 
 def rows(results):
-    """All that was measured below `results/runs`, a list of `Row` in the data sets' usual order."""
+    """What was measured of figure 2's models: a list of `Row` in the data sets' usual order."""
     found = []
-    for path in runs_folder(results).glob(f"*/{FILE}"):
-        experiment, info = read_run(path.parent).experiment, json.loads(path.read_text())
+    for experiment in (run.experiment for run in of_figure2(read_runs(results))):
+        path = runs_folder(results) / experiment.id / FILE
+        if not path.exists():
+            continue
+        info = json.loads(path.read_text())
         found += [_row(experiment, v, info["variances"]) for v in info["variances"]]
     return sorted(found, key=_order)
 

@@ -209,11 +209,14 @@ def test_runs_that_diverge_after_the_pilot_are_named_and_left_out(tmp_path, tabl
     write_run(tmp_path, one, paper_like(one, 1_000_000))
     late = {100_000: (-200, -200), 1_000_000: (math.nan, math.nan)}
     write_run(tmp_path, two, paper_like(two, 1_000_000) | late)
+    # At N_z = 5 the table of the pilots tells it, at N_z = 20 it does not.
+    write_run(tmp_path, aevb(0.02, latent_dim=5), {0: (-543, -543), 100_000: (-600, -600)})
     # 0.02 was chosen, but nothing is left of it.
     assert roles() == {"0.01": "given"}
     _, page = tables()
     assert "These runs diverged too" in page
     assert "|  20 |      0.02 |    0 | 1000000 |            nan |" in page
+    assert "|   5 |      0.02 |    0 |" not in page
 
 
 def test_runs_with_other_settings_do_not_belong_to_the_figure(tmp_path):

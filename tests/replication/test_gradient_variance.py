@@ -13,8 +13,10 @@ from replication.errors import MissingCheckpointError, ReplicationError
 from replication.experiment import Experiment
 from replication.figures import gradient_variance as table
 from replication.progress import RunProgress
+from replication.protocols import figure2_experiment
 
 EXPERIMENT = Experiment("digits", "aevb", 2, 0.02, hidden_units=10, accumulate_only=0, n_train=300)
+SHOWN = figure2_experiment("digits", "aevb", 2, 0.02)
 REPEATS = {"A": 40, "B": 40, "score function": 10}
 
 
@@ -127,12 +129,13 @@ def write_run(results, experiment, variances):
     folder.mkdir(parents=True)
     info = {"experiment": dataclasses.asdict(experiment), "samples": 100_000}
     (folder / "run.json").write_text(json.dumps(info))
+    records.write_points(folder, [records.Point(0, {"train_elbo": -44.0}, 0.0)])
     text = json.dumps({"samples": 100_000, "variances": variances})
     (folder / "gradient_variance.json").write_text(text)
 
 
 def test_ratios_by_hand(tmp_path):
-    write_run(tmp_path, EXPERIMENT, made_up())
+    write_run(tmp_path, SHOWN, made_up())
     rows = {(r.parameters, r.samples, r.estimator): r for r in table.rows(tmp_path)}
     assert len(rows) == 12
     a = rows["phi", 100_000, "A"]
@@ -144,8 +147,8 @@ def test_ratios_by_hand(tmp_path):
 
 
 def test_the_page_and_the_table(tmp_path):
-    write_run(tmp_path, dataclasses.replace(EXPERIMENT, dataset="mnist"), made_up())
-    write_run(tmp_path, EXPERIMENT, made_up())
+    write_run(tmp_path, dataclasses.replace(SHOWN, dataset="mnist"), made_up())
+    write_run(tmp_path, SHOWN, made_up())
     page, path = table.build(tmp_path)
     lines = [line for line in page.read_text().splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
@@ -157,7 +160,7 @@ def test_the_page_and_the_table(tmp_path):
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 24
-    assert rows[0]["run"] == dataclasses.replace(EXPERIMENT, dataset="mnist").id
+    assert rows[0]["run"] == dataclasses.replace(SHOWN, dataset="mnist").id
     (row,) = [
         r
         for r in rows
@@ -166,6 +169,12 @@ def test_the_page_and_the_table(tmp_path):
     ]
     assert (row["variance"], row["standard_error"], row["num_repeats"]) == ("6", "0.3", "50")
     assert (row["ratio_to_b"], row["ratio_error"]) == ("3", "0.212")
+
+
+def test_models_of_other_settings_are_left_out(tmp_path):
+    write_run(tmp_path, SHOWN, made_up())
+    write_run(tmp_path, dataclasses.replace(SHOWN, initial_bias_stddev=0.0), made_up())
+    assert {row.experiment for row in table.rows(tmp_path)} == {SHOWN}
 
 
 def test_nothing_measured(tmp_path):

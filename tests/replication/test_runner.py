@@ -285,3 +285,14 @@ def test_time_is_shared_out(digits, tmp_path):
     assert seconds[0] == seconds[1] > 0
     assert sum(seconds) < time.perf_counter() - start
     assert runs[0].info["sessions"][0]["evaluation_seconds"] > 0
+
+
+@pytest.mark.parametrize("settings, stddev", [({}, 0.01), ({"initial_bias_stddev": 0.0}, 0.0)])
+def test_all_parameters_start_from_the_same_distribution(digits, settings, stddev):
+    experiment = Experiment("digits", "aevb", 5, 0.01, hidden_units=400, **settings)
+    variables = model.build(experiment, digits).trainable_variables
+    kernels = np.concatenate([np.ravel(v) for v in variables if v.path.endswith("kernel")])
+    biases = np.concatenate([np.ravel(v) for v in variables if v.path.endswith("bias")])
+    # Five standard errors of a standard deviation, of 874 biases and more: odds 1e-6.
+    assert abs(kernels.std() - 0.01) < 5 * 0.01 / (2 * kernels.size) ** 0.5
+    assert abs(biases.std() - stddev) <= 5 * stddev / (2 * biases.size) ** 0.5

@@ -1,0 +1,99 @@
+"""Which runs a figure trains, with the training of runs replaced by records made up for it."""
+
+import functools
+import math
+
+import made_up
+import pytest
+
+from replication import protocols
+from replication.errors import ProtocolError
+from replication.experiment import STEP_SIZES
+from replication.protocols import Protocol, figure2_experiment, figure3_experiment
+from replication.step_sizes import pilot_samples
+
+UNTRAINED = -44.0
+
+
+@pytest.fixture
+def trained(tmp_path, monkeypatch):
+    """trained(best): a `Protocol` whose runs end best with the step size `best(experiment)`."""
+
+    def protocol(best):
+        made = Protocol(["digits"], None, tmp_path)
+        made.log = []
+
+        def train(experiments, samples):
+            for e in experiments:
+                made.log.append((e, samples))
+                end = -20.0 if e.step_size == best(e) else -30.0
+                score = math.nan if best(e) is None else end
+                folder = tmp_path / "runs" / e.id
+                if not folder.exists():
+                    points = {0: {e.score: UNTRAINED}, pilot_samples(e): {e.score: score}}
+                    made_up.write_run(tmp_path, e, points)
+
+        monkeypatch.setattr(made, "train", train)
+        return made
+
+    return protocol
+
+
+def test_figure_2_continues_the_best_step_size_of_each_curve(trained):
+    best = {("aevb", 2): 0.02, ("aevb", 5): 0.01, ("wake-sleep", 2): 0.1, ("wake-sleep", 5): 0.02}
+    protocol = trained(lambda e: best[e.algorithm, e.latent_dim])
+    protocols.figure2(protocol, "digits", ("aevb", "wake-sleep"), (2, 5), 50_000, seeds=2)
+    pilots = [(figure2_experiment("digits", *c, s), 20_000) for c in best for s in STEP_SIZES]
+    longer = [
+        (figure2_experiment("digits", *c, step, seed), 50_000)
+        for c, step in best.items()
+        for seed in (0, 1)
+    ]
+    assert protocol.log == pilots + longer
+
+
+def test_given_step_sizes_need_no_pilot(trained):
+    protocol = trained(lambda e: 0.01)
+    protocols.figure2(protocol, "digits", ("aevb",), (2,), 100, 1, step_sizes=(0.05, 0.1))
+    assert protocol.log == [
+        (figure2_experiment("digits", "aevb", 2, step), 100) for step in (0.05, 0.1)
+    ]
+
+
+def test_figure_3_takes_the_choice_of_the_smallest_training_set(trained):
+    protocol = trained(lambda e: 0.02)
+    protocols.figure3(protocol, "digits", ("aevb",), (1500,), 50_000, seeds=1)
+    pilots = [figure3_experiment("digits", "aevb", 300, step) for step in STEP_SIZES]
+    longer = figure3_experiment("digits", "aevb", 1500, 0.02)
+    assert protocol.log == [*((e, 20_000) for e in pilots), (longer, 50_000)]
+
+
+def test_models_of_other_figures_choose_where_nothing_was_chosen(trained):
+    best = {2: 0.02, 5: 0.1}
+    protocol = trained(lambda e: best[e.latent_dim])
+    five = functools.partial(figure2_experiment, "digits", "aevb", 5)
+    protocol.choose(five, protocols.of_figure2)
+    protocol.log.clear()
+    models = protocols.aevb_models(protocol, "digits", (2, 5), 30_000)
+    assert models == [figure2_experiment("digits", "aevb", n, best[n]) for n in (2, 5)]
+    pilots = [(figure2_experiment("digits", "aevb", 2, step), 20_000) for step in STEP_SIZES]
+    assert protocol.log == [*pilots, *((model, 30_000) for model in models)]
+
+
+def test_too_few_samples_for_a_choice(trained):
+    for run in (
+        lambda p: protocols.figure2(p, "digits", ("aevb",), (2,), 19_999, 1),
+        lambda p: protocols.figure3(p, "digits", ("mcem",), (300,), 100_000, 1),
+        lambda p: protocols.aevb_models(p, "digits", (2,), 19_999),
+    ):
+        protocol = trained(lambda e: 0.01)
+        with pytest.raises(ProtocolError, match="or give --step-size"):
+            run(protocol)
+        assert protocol.log == []
+
+
+def test_all_step_sizes_diverge(trained):
+    protocol = trained(lambda e: None if e.latent_dim == 5 else 0.01)
+    with pytest.raises(ProtocolError, match="Every step size diverged for digits aevb N_z=5"):
+        protocols.figure2(protocol, "digits", ("aevb",), (2, 5), 50_000, 1)
+    assert {samples for _, samples in protocol.log} == {20_000}  # before any long run
