@@ -1,4 +1,4 @@
-"""How much of the paper `all` reruns: budgets, from two minutes to the paper's own."""
+"""How much of the paper `all` reruns: budgets, from minutes to the paper's own."""
 
 import dataclasses
 
