@@ -15,7 +15,7 @@ ANNEALED_EXAMPLES = 100
 
 # Section 5, figure 3: 50 samples from HMC with 4 leapfrog steps.
 DENSITY = kv.PosteriorDensity(
-    num_samples=50, num_chains=10, num_burnin_steps=15, num_leapfrog_steps=4
+    num_samples=50, num_chains=5, num_burnin_steps=15, num_leapfrog_steps=4
 )
 IMPORTANCE = kv.ImportanceSampling(num_samples=500)
 ANNEALED = kv.AnnealedImportanceSampling(num_samples=10, num_steps=300)
