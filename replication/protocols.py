@@ -124,12 +124,13 @@ class Protocol:
             dataset = self.datasets[shape.dataset]
             train(group, samples, dataset, self.results, self.progress, discard)
 
-    def choose(self, experiment_of, select):
+    def choose(self, experiment_of, select, seeds=1):
         """Chooses a step size as the paper does: short runs with each of them come first.
 
         Args:
-            experiment_of: function from a step size to an `Experiment`.
+            experiment_of: function from a step size and a seed to an `Experiment`.
             select: function from all runs to those that are compared.
+            seeds: number of seeds with which each step size is tried.
 
         Returns:
             The step size.
@@ -137,7 +138,7 @@ class Protocol:
         Raises:
             ProtocolError: if all of them diverge.
         """
-        pilots = [experiment_of(step) for step in STEP_SIZES]
+        pilots = [experiment_of(*s) for s in itertools.product(STEP_SIZES, range(seeds))]
         first = pilots[0]
         self.train(pilots, choice.pilot_samples(first))
         chosen = self.chosen(first, select)
@@ -171,7 +172,7 @@ def figure2(protocol, dataset, algorithms, latent_dims, samples, seeds, step_siz
     ]
     if not step_sizes:
         _require_pilots([of(STEP_SIZES[0]) for of in panels], samples)
-    steps = [step_sizes or [protocol.choose(of, of_figure2)] for of in panels]
+    steps = [step_sizes or [protocol.choose(of, of_figure2, seeds)] for of in panels]
     for of, own in zip(panels, steps):
         settings = itertools.product(own, range(seeds))
         protocol.train([of(*setting) for setting in settings], samples)
@@ -194,7 +195,7 @@ def figure3(protocol, dataset, algorithms, n_trains, samples, seeds, step_sizes=
         _require_pilots([of[a](smallest, STEP_SIZES[0]) for a in algorithms], samples)
     for algorithm in algorithms:
         pilot = functools.partial(of[algorithm], smallest)
-        steps = step_sizes or [protocol.choose(pilot, figure3_choice_runs)]
+        steps = step_sizes or [protocol.choose(pilot, figure3_choice_runs, seeds)]
         settings = itertools.product(n_trains, steps, range(seeds))
         protocol.train([of[algorithm](*setting) for setting in settings], samples)
 

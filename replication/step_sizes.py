@@ -21,8 +21,9 @@ class StepSize:
         algorithm: name of the algorithm.
         latent_dim: N_z.
         step_size: Adagrad's global step size.
-        score: training bound (in figure 3: marginal likelihood) after the pilot, in nats per
-            example; NaN if the run broke down before.
+        seeds: number of runs, with a seed each.
+        score: their mean training bound (in figure 3: marginal likelihood) after the pilot, in nats
+            per example; NaN if one broke down before.
         verdict: `"chosen"`, `"diverged"` or `""`.
     """
 
@@ -30,6 +31,7 @@ class StepSize:
     algorithm: str
     latent_dim: int
     step_size: float
+    seeds: int
     score: float
     verdict: str
 
@@ -43,8 +45,10 @@ def pilot_samples(experiment):
 def pilots(runs):
     """The paper's step sizes that have a pilot, compared for each data set, algorithm and N_z.
 
-    A step size is diverged, and never chosen, if the pilot's score is not finite or lies below the
-    untrained one. Only the lowest seed counts. Nothing is chosen from less than two.
+    The step sizes that have the lowest seed are compared, by their mean over the seeds that all of
+    them have: after so few updates one seed may lie ten nats from another. A step size is diverged,
+    and never chosen, if a pilot's score is not finite or lies below the untrained one. Nothing is
+    chosen from less than two.
 
     Args:
         runs: list of `Run`, of any data sets, algorithms and N_z, with the settings of one figure.
@@ -73,18 +77,24 @@ def _order(run):
 
 
 def _compare(panel, runs):
-    seed = min(r.experiment.seed for r in runs)
-    scores, verdicts = {}, {}  # by step size
+    pilots = {}  # by step size and seed
     for run in runs:
         e, score = run.experiment, _pilot_score(run)
-        if e.seed != seed or e.step_size not in STEP_SIZES or score is None:
-            continue
-        stable = math.isfinite(score) and score >= run.points[0][e.score]
-        scores[e.step_size], verdicts[e.step_size] = score, "" if stable else "diverged"
+        if e.step_size in STEP_SIZES and score is not None:
+            pilots.setdefault(e.step_size, {})[e.seed] = score, run.points[0][e.score]
+    lowest = min(run.experiment.seed for run in runs)
+    pilots = {step: by_seed for step, by_seed in pilots.items() if lowest in by_seed}
+    seeds = set.intersection(*map(set, pilots.values())) if pilots else set()
+    scores, verdicts = {}, {}  # by step size
+    for step, by_seed in pilots.items():
+        own = [by_seed[seed] for seed in sorted(seeds)]
+        stable = all(math.isfinite(score) and score >= untrained for score, untrained in own)
+        scores[step] = sum(score for score, _ in own) / len(own)
+        verdicts[step] = "" if stable else "diverged"
     rivals = [step for step in scores if verdicts[step] != "diverged"]
     if rivals and len(scores) > 1:
         verdicts[max(rivals, key=scores.get)] = "chosen"
-    return [StepSize(*panel, step, score, verdicts[step]) for step, score in scores.items()]
+    return [StepSize(*panel, step, len(seeds), scores[step], verdicts[step]) for step in scores]
 
 
 def _pilot_score(run):

@@ -79,7 +79,9 @@ class Training:
         """Adds a row, measured with `model`, which has this run's weights."""
         start = time.perf_counter()
         metrics = evaluation.measure(model, self.experiment, self.dataset, at_end)
-        self.sessions[-1]["evaluation_seconds"] += round(time.perf_counter() - start, 2)
+        session = self.sessions[-1]
+        seconds = session["evaluation_seconds"] + time.perf_counter() - start
+        session["evaluation_seconds"] = round(seconds, 2)
         self.points.append(records.Point(self.samples, metrics, self.seconds))
 
     @property

@@ -68,7 +68,7 @@ rows differ by load as much as by cost.
 sizes, and *GFLOP/s* what the fastest stretch achieved of it. A step of MCEM counts as 15 samples of
 each image: 10 leapfrog steps and 5 updates. *Evaluation* is the part of the runs' whole time that
 went into measuring the curve, where it was taken down: it falls with the length of the run, and is
-large in figure 3, whose estimator of log p(x) takes 2000 gradients for each image.
+large in figure 3, whose estimator of log p(x) takes 1000 gradients for each image.
 """
 
 

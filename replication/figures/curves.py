@@ -80,9 +80,10 @@ class Curve:
         """Whether a seed has a value after `samples`."""
         return any(_reaches(run, samples) for run in self.runs)
 
-    def has(self, quantity):
-        """Whether `quantity` was measured."""
-        return f"test_{quantity}" in self.runs[0].points[0].metrics
+    def has(self, quantity, samples):
+        """Whether every seed that reaches `samples` was measured so there, or on both sides."""
+        around = [p for run in self.runs if _reaches(run, samples) for p in _around(run, samples)]
+        return all(f"test_{quantity}" in point.metrics for point in around)
 
     def values(self, samples, split, quantity=None):
         """What each seed that reaches `samples` has there, linear in log samples in between.
@@ -174,7 +175,14 @@ def _reaches(run, samples):
     return points[0].samples <= samples <= points[-1].samples
 
 
+def _around(run, samples):
+    """The last point up to `samples` and the first from there on: one and the same if exact."""
+    points = _trained(run)
+    below = next(p for p in reversed(points) if p.samples <= samples)
+    return below, next(p for p in points if p.samples >= samples)
+
+
 def _value(run, name, samples):
-    points = [point for point in _trained(run) if name in point.metrics]
+    points = _around(run, samples)
     logs = np.log([point.samples for point in points])
     return np.interp(math.log(samples), logs, [point[name] for point in points])

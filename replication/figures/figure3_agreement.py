@@ -5,14 +5,16 @@ import math
 from replication.figures.tables import NAMES, count, estimate, markdown, number
 
 SPLITS = {"train": "training", "test": "test"}
+OTHERS = ("importance", "annealed")
 
 AGREEMENT = """\
 ## Two estimators
 
 Where each curve ends: App. D beside a second estimator on the same images, which is importance
 sampling from q(z|x) for AEVB and wake-sleep, and annealed importance sampling for MCEM, which has
-no q(z|x). *App. D − other* has a standard error as above. *Gap* is importance sampling's log p(x)
-minus the ELBO: an estimate of the divergence of q(z|x) from the posterior.
+no q(z|x), at the end of a run alone. *App. D − other* has a standard error as above. *Gap* is
+importance sampling's log p(x) minus the ELBO: an estimate of the divergence of q(z|x) from the
+posterior.
 """
 
 
@@ -24,10 +26,13 @@ def agreement(curves):
     for curve, split in ((c, s) for c in curves for s in SPLITS):
         panel, end = curve.panel, curve.end
         ours = curve.values(end, split)
-        other = "importance" if curve.has("importance") else "annealed"
-        check = curve.values(end, split, other)
-        errors = [curve.mean(end, split, f"{name}_error") for name in ("density", other)]
-        bound = curve.mean(end, split, "elbo") if curve.has("elbo") else None
+        other = next((name for name in OTHERS if curve.has(name, end)), None)
+        check, difference = None, "–"
+        if other is not None:
+            check = curve.values(end, split, other)
+            errors = [curve.mean(end, split, f"{name}_error") for name in ("density", other)]
+            difference = estimate(ours - check, math.hypot(*errors), "+", digits=2)
+        bound = curve.mean(end, split, "elbo") if curve.has("elbo", end) else None
         gap = None if bound is None else float(check.mean()) - bound
         rows.append(
             [
@@ -38,8 +43,8 @@ def agreement(curves):
                 count(end),
                 SPLITS[split],
                 number(float(ours.mean()), digits=2),
-                number(float(check.mean()), digits=2),
-                estimate(ours - check, math.hypot(*errors), "+", digits=2),
+                number(None if check is None else float(check.mean()), digits=2),
+                difference,
                 number(bound, digits=2),
                 number(gap, "+", digits=2),
             ]

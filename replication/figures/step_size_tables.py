@@ -38,13 +38,14 @@ def step_size_sections(introduction, score, pilots, rivals, runs):
 
 
 def _pilot_table(pilots, score):
-    header = ["data set", "algorithm", "N_z", "step size", score, "verdict"]
+    header = ["data set", "algorithm", "N_z", "step size", "seeds", score, "verdict"]
     rows = [
         [
             NAMES[p.dataset],
             NAMES[p.algorithm],
             str(p.latent_dim),
             f"{p.step_size:g}",
+            str(p.seeds),
             number(p.score),
             p.verdict,
         ]

@@ -137,7 +137,7 @@ def test_the_chosen_and_the_closest_step_size(tmp_path, tables, roles):
     write_run(tmp_path, ten, {0: (-543.0, -543.0), 100_000: (-1e6, -1e6)})
     assert roles() == {"0.01": "closest", "0.02": "chosen"}
     _, page = tables()
-    assert "|  20 |       0.1 |     −1000000.0 | diverged |" in page
+    assert "|  20 |       0.1 |     1 |     −1000000.0 | diverged |" in page
     assert "diverged too" not in page
     choice = read_csv(tmp_path / "figure2" / "step_sizes.csv")
     assert [(r["step_size"], r["verdict"]) for r in choice] == [

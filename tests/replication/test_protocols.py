@@ -43,7 +43,12 @@ def test_figure_2_continues_the_best_step_size_of_each_curve(trained):
     best = {("aevb", 2): 0.02, ("aevb", 5): 0.01, ("wake-sleep", 2): 0.1, ("wake-sleep", 5): 0.02}
     protocol = trained(lambda e: best[e.algorithm, e.latent_dim])
     protocols.figure2(protocol, "digits", ("aevb", "wake-sleep"), (2, 5), 50_000, seeds=2)
-    pilots = [(figure2_experiment("digits", *c, s), 20_000) for c in best for s in STEP_SIZES]
+    pilots = [
+        (figure2_experiment("digits", *c, step, seed), 20_000)
+        for c in best
+        for step in STEP_SIZES
+        for seed in (0, 1)
+    ]
     longer = [
         (figure2_experiment("digits", *c, step, seed), 50_000)
         for c, step in best.items()
@@ -66,6 +71,13 @@ def test_figure_3_takes_the_choice_of_the_smallest_training_set(trained):
     pilots = [figure3_experiment("digits", "aevb", 300, step) for step in STEP_SIZES]
     longer = figure3_experiment("digits", "aevb", 1500, 0.02)
     assert protocol.log == [*((e, 20_000) for e in pilots), (longer, 50_000)]
+
+
+def test_figure_3_chooses_with_all_its_seeds(trained):
+    """0.02 is best with seed 0 alone, 0.1 with the other two."""
+    protocol = trained(lambda e: 0.1 if e.seed else 0.02)
+    protocols.figure3(protocol, "digits", ("wake-sleep",), (300,), 50_000, seeds=3)
+    assert {e.step_size for e, samples in protocol.log if samples == 50_000} == {0.1}
 
 
 def test_models_of_other_figures_choose_where_nothing_was_chosen(trained):

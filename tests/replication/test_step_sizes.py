@@ -39,10 +39,10 @@ def test_each_latent_size_chooses_for_itself():
     ]
     rows = pilots(runs)
     assert rows == [
-        StepSize("mnist", "aevb", 5, 0.01, -200.0, "chosen"),
-        StepSize("mnist", "aevb", 5, 0.02, -205.0, ""),
-        StepSize("mnist", "aevb", 20, 0.01, -210.0, ""),
-        StepSize("mnist", "aevb", 20, 0.02, -195.0, "chosen"),
+        StepSize("mnist", "aevb", 5, 0.01, 1, -200.0, "chosen"),
+        StepSize("mnist", "aevb", 5, 0.02, 1, -205.0, ""),
+        StepSize("mnist", "aevb", 20, 0.01, 1, -210.0, ""),
+        StepSize("mnist", "aevb", 20, 0.02, 1, -195.0, "chosen"),
     ]
     assert chosen(rows, "mnist", "aevb", 5) == 0.01
     assert chosen(rows, "mnist", "aevb", 20) == 0.02
@@ -79,8 +79,8 @@ def test_what_comes_after_the_pilot_does_not_count():
 
 def test_a_bound_below_the_untrained_one_has_diverged():
     assert pilots([a_run(0.01, 5, -200.0), a_run(0.02, 5, UNTRAINED - 1)]) == [
-        StepSize("mnist", "aevb", 5, 0.01, -200.0, "chosen"),
-        StepSize("mnist", "aevb", 5, 0.02, UNTRAINED - 1, "diverged"),
+        StepSize("mnist", "aevb", 5, 0.01, 1, -200.0, "chosen"),
+        StepSize("mnist", "aevb", 5, 0.02, 1, UNTRAINED - 1, "diverged"),
     ]
 
 
@@ -117,7 +117,27 @@ def test_no_choice_from_one_step_size_or_when_all_diverge():
     assert pilots([]) == []
 
 
-def test_only_the_lowest_seed_counts():
+def test_the_mean_over_the_seeds_that_all_step_sizes_have_counts():
+    scores = {0.01: (-200.0, -204.0, -100.0), 0.02: (-199.0, -206.0), 0.1: (-300.0, -300.0)}
+    runs = [
+        a_run(step, 5, score, seed=seed)
+        for step, own in scores.items()
+        for seed, score in enumerate(own)
+    ]
+    assert pilots(runs) == [
+        StepSize("mnist", "aevb", 5, 0.01, 2, -202.0, "chosen"),
+        StepSize("mnist", "aevb", 5, 0.02, 2, -202.5, ""),
+        StepSize("mnist", "aevb", 5, 0.1, 2, -300.0, ""),
+    ]
+
+
+def test_a_step_size_with_one_seed_that_diverged_has_diverged():
+    runs = [a_run(step, 5, -200.0 - step, seed=seed) for step in (0.01, 0.02) for seed in (0, 1)]
+    runs += [a_run(0.1, 5, -100.0, seed=0), a_run(0.1, 5, UNTRAINED - 1, seed=1)]
+    assert verdicts(runs) == {0.01: "chosen", 0.02: "", 0.1: "diverged"}
+
+
+def test_step_sizes_without_the_lowest_seed_do_not_count():
     runs = [
         a_run(0.01, 5, -200.0, seed=1),
         a_run(0.02, 5, -205.0, seed=1),
@@ -164,8 +184,8 @@ def test_figure_3_chooses_by_the_likelihood_of_the_smaller_training_set():
     ]
     rows = pilots(figure3_choice_runs([*runs, a_run(0.1, 3, -90.0), a_run(0.01, 3, -80.0)]))
     assert rows == [
-        StepSize("mnist", "aevb", 3, 0.01, -150.0, ""),
-        StepSize("mnist", "aevb", 3, 0.02, -140.0, "chosen"),
-        StepSize("mnist", "mcem", 3, 0.01, -150.0, ""),
-        StepSize("mnist", "mcem", 3, 0.02, -140.0, "chosen"),
+        StepSize("mnist", "aevb", 3, 0.01, 1, -150.0, ""),
+        StepSize("mnist", "aevb", 3, 0.02, 1, -140.0, "chosen"),
+        StepSize("mnist", "mcem", 3, 0.01, 1, -150.0, ""),
+        StepSize("mnist", "mcem", 3, 0.02, 1, -140.0, "chosen"),
     ]
