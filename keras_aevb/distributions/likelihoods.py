@@ -25,11 +25,38 @@ class BernoulliFromLogits(_backend.Bernoulli):
     """
 
     def _log_prob(self, x):
-        # An infinite logit, as of a layer in float16 that overflows, is as good as a large one.
-        logits = ops.clip(self.logits_parameter(), -LARGEST_LOGIT, LARGEST_LOGIT)
+        logits = self._finite_logits()
         x = ops.cast(x, logits.dtype)
         distance = ops.abs(logits)
         return x * logits - 0.5 * (logits + distance) - ops.log1p(ops.exp(-distance))
+
+    def log_prob_of_pairs(self, x):
+        """As the function of this name, for images of any rank."""
+        logits = self._finite_logits()  # [S, *event_shape]
+        columns = ops.transpose(ops.reshape(ops.cast(x, logits.dtype), (ops.shape(x)[0], -1)))
+        logits = ops.reshape(logits, (-1, columns.shape[0]))
+        log_normalizer = ops.sum(ops.softplus(logits), axis=1, keepdims=True)
+        return ops.matmul(logits, columns) - log_normalizer
+
+    def _finite_logits(self):
+        # An infinite logit, as of a layer in float16 that overflows, is as good as a large one.
+        return ops.clip(self.logits_parameter(), -LARGEST_LOGIT, LARGEST_LOGIT)
+
+
+def log_prob_of_pairs(likelihoods, x):
+    """log p(x|z) of every image for every z, a matrix product for Bernoulli pixels.
+
+    Args:
+        likelihoods: TFP distribution p(x|z) of batch shape `[S]`.
+        x: data of shape `[B, *event_shape]`.
+
+    Returns:
+        Tensor of shape `[S, B]`, in nats.
+    """
+    pixels = getattr(likelihoods, "distribution", None)
+    if isinstance(pixels, BernoulliFromLogits):
+        return pixels.log_prob_of_pairs(x)
+    return ops.transpose(likelihoods.log_prob(ops.expand_dims(x, 1)))
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")

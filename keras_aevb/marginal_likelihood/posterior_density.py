@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_aevb import hmc
 from keras_aevb._backend import tfp
+from keras_aevb.distributions.likelihoods import log_prob_of_pairs
 from keras_aevb.marginal_likelihood.base import CHUNK_SIZE, Estimator, log_mean_exp
 from keras_aevb.marginal_likelihood.kernel_density import KernelDensity
 
@@ -127,8 +128,8 @@ def likely_points(x, prior, decode, n, seed):
         Tensor of shape `[n, B, *z_shape]`.
     """
     prior_seed, choice_seed = tfp.random.split_seed(seed, 2)
-    z = prior.sample((NUM_CANDIDATE_CHUNKS, CHUNK_SIZE, 1), seed=prior_seed)
-    log_likelihoods = ops.map(lambda z: decode(z).log_prob(x), z)  # [chunks, CHUNK_SIZE, B]
+    z = prior.sample((NUM_CANDIDATE_CHUNKS, CHUNK_SIZE), seed=prior_seed)
+    log_likelihoods = ops.map(lambda z: log_prob_of_pairs(decode(z), x), z)  # [chunks, ..., B]
     candidates = ops.reshape(z, (-1, *prior.event_shape))
     logits = ops.reshape(log_likelihoods, (candidates.shape[0], -1))
     # The inverse of the cumulative distribution function: a draw costs no noise for each candidate.
