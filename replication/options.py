@@ -92,7 +92,7 @@ seeds = click.option(
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Runs of each curve, with seeds 0, 1, …",
+    help="Runs of each curve, with seeds 0, 1, …; step sizes are chosen with all of them.",
 )
 
 step_size = click.option(

@@ -47,8 +47,8 @@ def pilots(runs):
 
     The step sizes that have the lowest seed are compared, by their mean over the seeds that all of
     them have: after so few updates one seed may lie ten nats from another. A step size is diverged,
-    and never chosen, if a pilot's score is not finite or lies below the untrained one. Nothing is
-    chosen from less than two.
+    and never chosen, if the score of any of its pilots is not finite or lies below the untrained
+    one. Nothing is chosen from less than two.
 
     Args:
         runs: list of `Run`, of any data sets, algorithms and N_z, with the settings of one figure.
@@ -77,19 +77,18 @@ def _order(run):
 
 
 def _compare(panel, runs):
-    pilots = {}  # by step size and seed
+    tried = {}  # by step size: the scores before and after the pilot, by seed
     for run in runs:
         e, score = run.experiment, _pilot_score(run)
         if e.step_size in STEP_SIZES and score is not None:
-            pilots.setdefault(e.step_size, {})[e.seed] = score, run.points[0][e.score]
+            tried.setdefault(e.step_size, {})[e.seed] = run.points[0][e.score], score
     lowest = min(run.experiment.seed for run in runs)
-    pilots = {step: by_seed for step, by_seed in pilots.items() if lowest in by_seed}
-    seeds = set.intersection(*map(set, pilots.values())) if pilots else set()
+    tried = {step: by_seed for step, by_seed in tried.items() if lowest in by_seed}
+    seeds = sorted(set.intersection(*map(set, tried.values()))) if tried else []
     scores, verdicts = {}, {}  # by step size
-    for step, by_seed in pilots.items():
-        own = [by_seed[seed] for seed in sorted(seeds)]
-        stable = all(math.isfinite(score) and score >= untrained for score, untrained in own)
-        scores[step] = sum(score for score, _ in own) / len(own)
+    for step, by_seed in tried.items():
+        stable = all(math.isfinite(end) and end >= start for start, end in by_seed.values())
+        scores[step] = sum(by_seed[seed][1] for seed in seeds) / len(seeds)
         verdicts[step] = "" if stable else "diverged"
     rivals = [step for step in scores if verdicts[step] != "diverged"]
     if rivals and len(scores) > 1:

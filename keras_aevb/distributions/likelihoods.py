@@ -14,6 +14,8 @@ from keras_aevb.distributions.normals import bounded_scale, diagonal_normal
 tfd = tfp.distributions
 
 LARGEST_LOGIT = 1e30
+# A sum of x s and a sum of log(1 + exp(s)), taken apart, must leave digits of their difference.
+LARGEST_LOGIT_OF_PAIRS = 1e4
 
 
 class BernoulliFromLogits(_backend.Bernoulli):
@@ -25,22 +27,21 @@ class BernoulliFromLogits(_backend.Bernoulli):
     """
 
     def _log_prob(self, x):
-        logits = self._finite_logits()
+        # An infinite logit, as of a layer in float16 that overflows, is as good as a large one.
+        logits = ops.clip(self.logits_parameter(), -LARGEST_LOGIT, LARGEST_LOGIT)
         x = ops.cast(x, logits.dtype)
         distance = ops.abs(logits)
         return x * logits - 0.5 * (logits + distance) - ops.log1p(ops.exp(-distance))
 
     def log_prob_of_pairs(self, x):
         """As the function of this name, for images of any rank."""
-        logits = self._finite_logits()  # [S, *event_shape]
-        columns = ops.transpose(ops.reshape(ops.cast(x, logits.dtype), (ops.shape(x)[0], -1)))
-        logits = ops.reshape(logits, (-1, columns.shape[0]))
+        bound = LARGEST_LOGIT_OF_PAIRS
+        logits = ops.clip(self.logits_parameter(), -bound, bound)  # [S, *event_shape]
+        size = math.prod(logits.shape[1:])
+        logits = ops.reshape(logits, (-1, size))
+        x = ops.reshape(ops.cast(x, logits.dtype), (-1, size))
         log_normalizer = ops.sum(ops.softplus(logits), axis=1, keepdims=True)
-        return ops.matmul(logits, columns) - log_normalizer
-
-    def _finite_logits(self):
-        # An infinite logit, as of a layer in float16 that overflows, is as good as a large one.
-        return ops.clip(self.logits_parameter(), -LARGEST_LOGIT, LARGEST_LOGIT)
+        return ops.matmul(logits, ops.transpose(x)) - log_normalizer
 
 
 def log_prob_of_pairs(likelihoods, x):

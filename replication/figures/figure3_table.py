@@ -78,7 +78,7 @@ the larger one. A step size that diverges by then is never chosen.
 
 def table_csv(curves):
     """One row per curve at 1, 2 and 5 times the powers of ten and at the curve's end."""
-    return csv_text(COLUMNS, [_row(c, s) for c in curves for s in _samples(c)])
+    return csv_text(COLUMNS, [_row(c, s) for c in curves for s in sorted({*_samples(c), c.end})])
 
 
 def table_markdown(curves, pilots, rivals, runs):

@@ -194,6 +194,15 @@ def test_densities_of_every_image_under_every_z(make, n_parameters):
     np.testing.assert_allclose(pairs, one_by_one, rtol=0, atol=1e-5)
 
 
+def test_infinite_logits_of_pairs():
+    logits = np.array([[np.inf, -np.inf, np.inf], [-np.inf, np.inf, 0.0]], "float32")
+    x = np.array([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]], "float32")
+    pairs = log_prob_of_pairs(kv.Bernoulli(3).distribution(logits), x)
+    # A pixel of probability zero is as good as one of exp(-10⁴).
+    expected = [[0.0, -3e4], [-2e4 - np.log(2), -np.log(2)]]
+    np.testing.assert_allclose(pairs, expected, rtol=0, atol=2e-3)  # float32 at 2·10⁴
+
+
 @all_likelihoods
 @pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16", "float16"])
 def test_densities_are_float32_in_mixed_precision(make, n_parameters, dtype):
