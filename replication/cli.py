@@ -77,8 +77,8 @@ def figure3(datasets, n_trains, algorithms, samples, seeds, step_sizes, **places
 
     Trains every combination of the options with 3 latent variables and 100 hidden units, estimates
     log p(x) of the first 1000 training and test images by App. D at log-spaced sample counts, with
-    importance sampling beside it, and writes figure3/table.md, table.csv, step_sizes.csv and
-    figure3.png with the paper's own curves beside ours.
+    a second estimator beside it at the end, and writes figure3/table.md, table.csv, step_sizes.csv
+    and figure3.png with the paper's own curves beside ours.
     """
     from replication import protocols
     from replication.figures import figure3

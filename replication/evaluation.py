@@ -27,10 +27,10 @@ def measure(model, experiment, dataset, at_end):
     - `"bound"` (figure 2): `train_elbo` and `test_elbo`, the mean bound, with `*_sem`, its standard
       error over examples.
     - `"likelihood"` (figure 3): `*_density`, the mean of App. D's estimate of log p(x), with
-      `*_density_error`, the Monte Carlo standard error of that mean. Beside it, in models with an
-      encoder, `*_importance` and the bound, `*_elbo`. In those without, `*_annealed`, at the end
-      of training alone because it is costly: the mean of App. D's estimates plus the mean
-      difference of the two estimates on the first 100 examples.
+      `*_density_error`, the Monte Carlo standard error of that mean, and the bound, `*_elbo`, of
+      models with an encoder. At the end of training also a second estimate of log p(x):
+      `*_importance` in models with an encoder. In those without, `*_annealed`: the mean of
+      App. D's estimates plus the mean difference of the two estimates on the first 100 examples.
 
     Args:
         model: `LatentVariableModel`.
@@ -65,9 +65,11 @@ def _bound(model, split, x):
 def _likelihood(model, split, x, at_end):
     density = _log_likelihood(model, x, DENSITY)
     metrics = _mean(f"{split}_density", *density)
-    if isinstance(model, kv.VariationalModel):
-        metrics |= _mean(f"{split}_importance", *_log_likelihood(model, x, IMPORTANCE))
+    recognition = isinstance(model, kv.VariationalModel)
+    if recognition:
         metrics[f"{split}_elbo"] = float(model.elbo(x, seed=SEED).astype("float64").mean())
+    if at_end and recognition:
+        metrics |= _mean(f"{split}_importance", *_log_likelihood(model, x, IMPORTANCE))
     elif at_end:
         n = ANNEALED_EXAMPLES
         values, errors = _log_likelihood(model, x[:n], ANNEALED)

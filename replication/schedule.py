@@ -2,11 +2,11 @@
 
 import bisect
 
-# By what is measured: the first evaluation, and the hundredths of each decade; 1, 2 and 5 are among
-# them. A bound costs little and has ten (Renard's preferred numbers R10), a likelihood three.
+# By what is measured: the first evaluation, and the hundredths of each decade. A bound costs little
+# and has ten (Renard's preferred numbers R10, with 1, 2 and 5 among them), a likelihood two.
 GRIDS = {
     "bound": (10_000, (100, 125, 160, 200, 250, 320, 400, 500, 630, 800)),
-    "likelihood": (100_000, (100, 200, 500)),
+    "likelihood": (100_000, (100, 300)),
 }
 CHECKPOINT_INTERVAL = 100_000
 

@@ -12,7 +12,7 @@ AGREEMENT = """\
 
 Where each curve ends: App. D beside a second estimator on the same images, which is importance
 sampling from q(z|x) for AEVB and wake-sleep, and annealed importance sampling for MCEM, which has
-no q(z|x), at the end of a run alone. *App. D − other* has a standard error as above. *Gap* is
+no q(z|x). *App. D − other* has a standard error as above. *Gap* is
 importance sampling's log p(x) minus the ELBO: an estimate of the divergence of q(z|x) from the
 posterior.
 """
@@ -33,7 +33,7 @@ def agreement(curves):
             errors = [curve.mean(end, split, f"{name}_error") for name in ("density", other)]
             difference = estimate(ours - check, math.hypot(*errors), "+", digits=2)
         bound = curve.mean(end, split, "elbo") if curve.has("elbo", end) else None
-        gap = None if bound is None else float(check.mean()) - bound
+        gap = None if bound is None or check is None else float(check.mean()) - bound
         rows.append(
             [
                 NAMES[panel.dataset],

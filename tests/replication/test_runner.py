@@ -1,5 +1,6 @@
 """Runs end with the same numbers whether or not they were interrupted."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -84,6 +85,16 @@ def test_monte_carlo_em_continues_with_its_chains(digits, tmp_path):
     assert whole.info["data"]["train"] == 40
     names = {f"{split}_{m}" for split in ("train", "test") for m in ("density", "annealed")}
     assert set(whole.points[-1].metrics) == names | {f"{name}_error" for name in names}
+
+
+@pytest.mark.parametrize("at_end", [False, True])
+def test_an_encoder_gives_the_bound_always_and_importance_sampling_at_the_end(digits, at_end):
+    few = dataclasses.replace(digits, train=digits.train[:10], test=digits.test[:10])
+    experiment = dataclasses.replace(LIKELIHOOD, algorithm="aevb", n_train=10)
+    metrics = evaluation.measure(model.build(experiment, few), experiment, few, at_end)
+    names = ["density", "density_error", "elbo"]
+    names += ["importance", "importance_error"] if at_end else []
+    assert set(metrics) == {f"{split}_{name}" for split in ("train", "test") for name in names}
 
 
 def test_weights_can_be_had_back(uninterrupted, digits, tmp_path):
