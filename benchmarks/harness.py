@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from statistics import median
 
 import click
 
@@ -125,9 +124,11 @@ def measure(works, rounds, environments):
             processes[peer] = Process(peer, work, environments)
             processes[peer].epoch()
         seconds = {peer: [] for peer in processes}
+        order = list(processes)
         for _ in range(rounds):
-            for peer, process in processes.items():
-                seconds[peer].append(process.epoch())
+            for peer in order:
+                seconds[peer].append(processes[peer].epoch())
+            order.reverse()  # so that nobody always comes first, when the machine gets slower
         return {
             peer: Result(seconds[peer], process.first_step_seconds, process.peak_mib)
             for peer, process in processes.items()
@@ -137,12 +138,12 @@ def measure(works, rounds, environments):
             process.close()
 
 
-def ratio(result, baseline, samples=1.0):
-    """How many times as fast as the baseline: the median over rounds of ratios in one round.
+def ratios(result, baseline, samples=1.0):
+    """How many times as fast as the baseline a program was in each round.
 
     Args:
         result: `Result`.
         baseline: `Result` of a peer that took turns with it.
         samples: samples of an epoch as a multiple of the baseline's.
     """
-    return median(samples * b / a for a, b in zip(result.seconds, baseline.seconds))
+    return [samples * b / a for a, b in zip(result.seconds, baseline.seconds)]

@@ -26,7 +26,13 @@ PARTS = ("training", "floor", "scaling", "precision", "imports")
 
 @click.command(help=__doc__)
 @click.option("--part", multiple=True, type=click.Choice(PARTS), help="Default: all.")
-@click.option("--rounds", default=7, show_default=True, help="Epochs measured for each program.")
+@click.option(
+    "--rounds",
+    default=7,
+    show_default=True,
+    type=click.IntRange(min=2),
+    help="Epochs measured for each program.",
+)
 @click.option("--examples", default=20_000, show_default=True, help="Examples in an epoch.")
 @click.option("--only", default="", help="Peers of the training whose names contain this.")
 @click.option(
@@ -113,7 +119,7 @@ def table(rows):
     from replication.figures.tables import markdown
 
     header = [name.replace("_", " ") for name in rows[0]]
-    left = sum(isinstance(value, str) for value in rows[0].values())
+    left = next(i for i, value in enumerate(rows[0].values()) if not isinstance(value, str))
     return markdown(header, [[str(value) for value in row.values()] for row in rows], left)
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 from statistics import median
 
-from harness import Peer, measure, ratio
+from harness import Peer, measure, ratios
 from work import Work
 
 OURS = Peer("ours", "ours", options={"steps_per_execution": 100})
@@ -33,12 +33,13 @@ def rows(rounds, examples, environments):
         base = next(p for p, w in works.items() if getattr(w, axis) == base_value)
         for (peer, work), value in zip(works.items(), values):
             share = works[base].samples / work.samples
+            speed = median(ratios(results[peer], results[base]))
             table.append(
                 {
                     "axis": axis,
                     "value": value,
                     "samples_per_second": round(work.samples / median(results[peer].seconds)),
-                    "time_for_a_sample": round(share / ratio(results[peer], results[base]), 3),
+                    "time_for_a_sample": round(share / speed, 3),
                     "flop_for_a_sample": round(
                         work.flop_per_sample / works[base].flop_per_sample, 3
                     ),

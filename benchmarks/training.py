@@ -1,8 +1,8 @@
 """The same training, by ours and by others."""
 
-from statistics import median
+from statistics import median, quantiles
 
-from harness import Peer, measure, ratio
+from harness import Peer, measure, ratios
 from work import Work
 
 SCAN = Peer("JAX scan, by hand", "jax_scan")
@@ -60,6 +60,7 @@ BASELINES = {
     "of_scan": SCAN,
     "of_pytorch": PYTORCH,
 }
+WITH_QUARTILES = ("of_scan", "of_pytorch")
 
 
 def rows(rounds, examples, environments, chosen):
@@ -82,16 +83,20 @@ def rows(rounds, examples, environments, chosen):
 
 def _row(peer, work, result, results):
     rate = work.samples / median(result.seconds)
-    ratios = {
-        name: round(ratio(result, results[baseline], work.replicas), 3)
-        for name, baseline in BASELINES.items()
-        if baseline in results
-    }
-    return {
+    row = {
         "peer": peer.name,
         "samples_per_second": round(rate),
         "gflop_per_second": round(rate * work.flop_per_sample / 1e9, 1),
-        **ratios,
+    }
+    for name, baseline in BASELINES.items():
+        if baseline in results:
+            rounds = ratios(result, results[baseline], work.replicas)
+            row[name] = round(median(rounds), 3)
+            if name in WITH_QUARTILES:
+                low, _, high = quantiles(rounds, method="inclusive")
+                row[f"{name}_quartiles"] = f"{low:.2f}–{high:.2f}"
+    return {
+        **row,
         "first_step_seconds": round(result.first_step_seconds, 1),
         "peak_mib": round(result.peak_mib),
     }

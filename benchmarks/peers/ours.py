@@ -29,11 +29,9 @@ class OneBatch(kv.RowBatches):
 
 
 def epochs(work, **compile_options):
-    """`fit` on an array; on JAX a tensor, which stays on the device."""
+    """`fit` on a tensor, which stays on the device."""
     model = build(work, 0, **compile_options)
-    x = work.data()
-    if keras.backend.backend() == "jax":
-        x = keras.ops.convert_to_tensor(x)
+    x = keras.ops.convert_to_tensor(work.data())
     model.fit(OneBatch((x,), work.batch_size), verbose=0)
     while True:
         yield
