@@ -30,19 +30,20 @@ class Program:
         """Makes the steps.
 
         Args:
-            states: list of R states of `train_step`, whose memory is used for the new ones.
+            states: list of R states of `train_step`. The new ones use their memory, and take their
+                places in the list, also if a later group of steps fails.
             arrays: what the batches are rows of, or `None`.
             batches: for each of at most `steps_per_execution` steps a list of R batches.
 
         Returns:
-            List of R dicts of logs after the last step, list of R states.
+            List of R dicts of logs after the last step.
         """
         for group in of_one_shape(batches):
             # A shorter group is filled up, so that it needs no program of its own.
             filled = group + group[-1:] * (self.steps_per_execution - len(group))
             stacked = _stacked([_stacked(step) for step in filled])
-            logs, states = self._run(states, arrays, stacked, len(group))
-        return logs, states
+            logs, states[:] = self._run(states, arrays, stacked, len(group))
+        return logs
 
     def _steps(self, states, arrays, batches, n):
         """`n` steps; the leaves of `batches` have shape `[steps_per_execution, R, B, ...]`."""
@@ -50,7 +51,8 @@ class Program:
         def step(state, batch):
             if arrays is not None:
                 (rows,) = batch
-                batch = tuple(jnp.take(array, rows, axis=0) for array in arrays)
+                # Rows were checked where they were drawn.
+                batch = tuple(jnp.take(array, rows, axis=0, mode="clip") for array in arrays)
             return self.train_step(state, batch)
 
         def side_by_side(states, batch):

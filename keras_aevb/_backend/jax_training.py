@@ -1,6 +1,9 @@
 """JAX: `fit` of one model and of several, many steps in one program."""
 
+import contextlib
 import itertools
+import signal
+import threading
 
 import jax
 import keras
@@ -37,8 +40,9 @@ class TrainFunction(resident.TrainFunction):
         batches = list(itertools.islice(iterator, self.model.steps_per_execution))
         if not batches:
             raise StopIteration
-        (logs,), (state,) = self.program([state], self.arrays, [[batch] for batch in batches])
-        return logs, state
+        states = [state]
+        (logs,) = self.program(states, self.arrays, [[batch] for batch in batches])
+        return logs, states[0]
 
 
 class ReplicaTrainer:
@@ -87,7 +91,8 @@ class ReplicaTrainer:
             batches = ([stream[i] for stream in streams] for i in range(len(streams[0])))
             try:
                 while group := list(itertools.islice(batches, self.program.steps_per_execution)):
-                    logs, states = self.program(states, arrays, group)
+                    with _interruption_held_back():
+                        logs = self.program(states, arrays, group)
                     done += len(group) * len(self.models)
                     report(done, logs[0])
             finally:
@@ -100,6 +105,22 @@ class ReplicaTrainer:
         for model in self.models:
             model.optimizer.finalize_variable_values(model.trainable_variables)
         return histories
+
+
+@contextlib.contextmanager
+def _interruption_held_back():
+    """Ctrl-C waits for the end of the block: in between, the memory of the states is in use."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # which Ctrl-C does not interrupt
+        return
+    caught = []
+    handler = signal.signal(signal.SIGINT, lambda *received: caught.append(received))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if caught:
+        signal.raise_signal(signal.SIGINT)
 
 
 def _shared_arrays(streams):

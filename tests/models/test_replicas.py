@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import signal
 
 import keras
 import numpy as np
@@ -156,6 +157,36 @@ def test_interrupted_models_are_up_to_date():
         kv.Replicas(models).fit(streams(2), report=report)
     assert all(np.isfinite(weights).all() for model in models for weights in model.get_weights())
     assert int(models[0].optimizer.iterations) in (2, 4)  # side by side, or one after another
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="one after another, by Keras' fit")
+@pytest.mark.parametrize("failing", [KeyboardInterrupt, MemoryError])
+def test_models_keep_their_values_whenever_training_ends(monkeypatch, failing):
+    """Ctrl-C while a program runs; a failure of the second program of one execution."""
+    calls = []
+
+    def interrupted(run):
+        def call(*arguments):
+            calls.append(len(calls))
+            if len(calls) == 2 and failing is MemoryError:
+                raise MemoryError
+            results = run(*arguments)
+            if failing is KeyboardInterrupt:
+                signal.raise_signal(signal.SIGINT)
+            return results
+
+        return call
+
+    # Four batches of 10 and one of 7: two groups of one shape.
+    models = [build(seed=seed, steps_per_execution=5) for seed in (0, 1)]
+    replicas = kv.Replicas(models)
+    program = replicas._trainer.program
+    monkeypatch.setattr(program, "_run", interrupted(program._run))
+    with pytest.raises(failing):
+        replicas.fit(X[:47], batch_size=10, verbose=0)
+    assert all(np.isfinite(weights).all() for model in models for weights in model.get_weights())
+    expected = {KeyboardInterrupt: 5, MemoryError: 4}[failing]
+    assert [int(model.optimizer.iterations) for model in models] == [expected, expected]
 
 
 def test_progress_bar(capsys):
