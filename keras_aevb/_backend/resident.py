@@ -4,6 +4,7 @@ Where batches are rows of arrays that fit there, only the rows' numbers are hand
 """
 
 import itertools
+import math
 
 import keras
 import numpy as np
@@ -58,6 +59,8 @@ class Model(keras.Model):
         self.make_train_function()
         if not isinstance(self.train_function, TrainFunction):
             return super().fit(x, **kwargs)
+        if kwargs.get("validation_split") and kwargs.get("validation_data") is None:
+            x, kwargs = _split(x, **kwargs)
         stream = x if by_rows(x) else _as_stream({"x": x, **kwargs})
         # Class weights are Keras' to look up, in labels that row numbers do not have.
         if stream is None or kwargs.get("class_weight") or not self.fits(stream.arrays):
@@ -128,18 +131,37 @@ def _tensor(array):
     return ops.convert_to_tensor(array, keras.config.floatx() if floating else None)
 
 
+def _split(x, **kwargs):
+    """The arguments of `fit` with the last rows of arrays as `validation_data`, as Keras has it."""
+    data = x, kwargs.get("y"), kwargs.get("sample_weight")
+    size = 0 if x is None or not _are_arrays(data) else len(x)
+    cut = math.floor(size * (1 - kwargs["validation_split"]))
+    if not 0 < cut < size:
+        return x, kwargs  # Keras says what is wrong
+    (x, y, sample_weight), held_out = (
+        tuple(None if a is None else a[rows] for a in data)
+        for rows in (slice(cut), slice(cut, None))
+    )
+    changed = {"y": y, "sample_weight": sample_weight, "validation_data": held_out}
+    return x, {**kwargs, **changed, "validation_split": 0.0}
+
+
+def _are_arrays(data):
+    arrays = [a for a in data if a is not None]
+    return bool(arrays) and all(isinstance(a, np.ndarray) or ops.is_tensor(a) for a in arrays)
+
+
 def _as_stream(arguments):
     """The batches that Keras would make of the arguments of `fit`, or `None` if not of rows."""
-    given = (arguments.get(name) for name in ("x", "y", "sample_weight"))
-    arrays = [a for a in given if a is not None]
-    left_to_keras = ("validation_split", "steps_per_epoch")
+    data = [arguments.get(name) for name in ("x", "y", "sample_weight")]
     if (
-        not arrays
-        or not all(isinstance(a, np.ndarray) or ops.is_tensor(a) for a in arrays)
-        or any(arguments.get(name) for name in left_to_keras)
+        not _are_arrays(data)
+        or arguments.get("validation_split")
+        or arguments.get("steps_per_epoch")
         or arguments.get("shuffle", True) not in (True, False)
     ):
         return None
+    arrays = [a for a in data if a is not None]
     return EpochMinibatches(
         arrays, arguments.get("batch_size") or 32, arguments.get("shuffle", True)
     )

@@ -11,8 +11,7 @@ X = np.random.default_rng(0).random((50, 12), dtype="float32")
 WEIGHTS = np.linspace(0, 2, 50, dtype="float32")
 
 
-def train(*args, algorithm=kv.AEVB, steps_per_execution=1, run_eagerly=False, **kwargs):
-    """The history and the final weights; 50 examples are 7 batches, the last one of 2."""
+def build(algorithm=kv.AEVB, steps_per_execution=1, run_eagerly=False):
     keras.utils.set_random_seed(1)
     recognition = algorithm is not kv.MonteCarloEM
     model = algorithm(
@@ -24,6 +23,12 @@ def train(*args, algorithm=kv.AEVB, steps_per_execution=1, run_eagerly=False, **
         run_eagerly=run_eagerly,
         jit_compile=not run_eagerly,
     )
+    return model
+
+
+def train(*args, algorithm=kv.AEVB, steps_per_execution=1, run_eagerly=False, **kwargs):
+    """The history and the final weights; 50 examples are 7 batches, the last one of 2."""
+    model = build(algorithm, steps_per_execution, run_eagerly)
     history = model.fit(*args, **{"batch_size": 8, "epochs": 2, "verbose": 0, **kwargs}).history
     return history, model.get_weights()
 
@@ -55,12 +60,11 @@ def keras_own_fit(monkeypatch):
     [
         {"steps_per_execution": 1},
         {"steps_per_execution": 100},
-        {},
         {"algorithm": kv.WakeSleep, "sample_weight": WEIGHTS},
         {"algorithm": kv.FullVB, "validation_data": (X[:5], None)},
         {"algorithm": kv.MonteCarloEM},
         {"shuffle": "batch"},
-        {"validation_split": 0.3},
+        {"validation_split": 0.3, "sample_weight": WEIGHTS},
         {"steps_per_epoch": 3},
         {"y": np.arange(50) % 2, "class_weight": {0: 1.0, 1: 3.0}},
     ],
@@ -116,25 +120,23 @@ def test_weights_are_there_during_training():
 
 
 def gathered(monkeypatch, x, **kwargs):
-    """Whether the arrays were put on the device, for the program to pick rows there."""
-    seen = []
-    on_device = resident.on_device
-
-    def spy(arrays):
-        seen.append(arrays)
-        return on_device(arrays)
-
-    monkeypatch.setattr(resident, "on_device", spy)
-    train(x, epochs=1, **kwargs)
-    monkeypatch.setattr(resident, "on_device", on_device)
-    return bool(seen)
+    """Whether `fit` puts the arrays on the device, for the program to pick rows there."""
+    put, trained = [], []
+    with monkeypatch.context() as patch:
+        patch.setattr(resident, "on_device", put.append)
+        patch.setattr(keras.Model, "fit", lambda *args, **kwargs: trained.append(args))
+        model = build()
+        model.fit(x, **{"batch_size": 8, **kwargs})
+    assert len(trained) == 1
+    return bool(put)
 
 
 def test_arrays_stay_on_the_device_if_they_fit(monkeypatch):
     assert gathered(monkeypatch, X)
     assert gathered(monkeypatch, keras.ops.convert_to_tensor(X))
     assert gathered(monkeypatch, kv.RandomMinibatches(X, 8, 0, 0, 3), batch_size=None)
-    assert not gathered(monkeypatch, X, validation_split=0.3)
+    assert gathered(monkeypatch, X, validation_split=0.3)
+    assert not gathered(monkeypatch, X, steps_per_epoch=3)
     assert not gathered(monkeypatch, Stream(), batch_size=None)
     monkeypatch.setattr(resident, "HOST_BYTES", X.nbytes - 1)
     assert not gathered(monkeypatch, X)

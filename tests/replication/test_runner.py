@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -87,14 +88,15 @@ def test_monte_carlo_em_continues_with_its_chains(digits, tmp_path):
     assert set(whole.points[-1].metrics) == names | {f"{name}_error" for name in names}
 
 
-@pytest.mark.parametrize("at_end", [False, True])
-def test_an_encoder_gives_the_bound_always_and_importance_sampling_at_the_end(digits, at_end):
+def test_an_encoder_gives_the_bound_always_and_importance_sampling_at_the_end(digits):
     few = dataclasses.replace(digits, train=digits.train[:10], test=digits.test[:10])
     experiment = dataclasses.replace(LIKELIHOOD, algorithm="aevb", n_train=10)
-    metrics = evaluation.measure(model.build(experiment, few), experiment, few, at_end)
-    names = ["density", "density_error", "elbo"]
-    names += ["importance", "importance_error"] if at_end else []
-    assert set(metrics) == {f"{split}_{name}" for split in ("train", "test") for name in names}
+    untrained = model.build(experiment, few)
+    names = {"density", "density_error", "elbo"}
+    for more, at_end in ((set(), False), ({"importance", "importance_error"}, True)):
+        metrics = evaluation.measure(untrained, experiment, few, at_end)
+        expected = {f"{split}_{name}" for split in ("train", "test") for name in names | more}
+        assert set(metrics) == expected
 
 
 def test_weights_can_be_had_back(uninterrupted, digits, tmp_path):
@@ -113,9 +115,8 @@ def _weights(results):
         return [file[name] for name in file.files if name != "seconds"]
 
 
-def test_rows_after_the_checkpoint_are_measured_again(digits, tmp_path, uninterrupted):
+def test_rows_after_the_checkpoint_are_measured_again(digits, tmp_path, uninterrupted, copied):
     expected, _ = uninterrupted
-    train(digits, tmp_path, 10_000)
     folder = records.runs_folder(tmp_path) / EXPERIMENT.id
     points = records.read_points(folder)
     records.write_points(
@@ -147,16 +148,23 @@ def test_killed_command_continues(digits, tmp_path):
     assert str(tmp_path / "killed" / "figure2" / "table.md") in output.stdout
 
 
-def test_finished_run_is_not_trained_again(digits, tmp_path):
-    first = train(digits, tmp_path, 5_000)
-    again = train(digits, tmp_path, 5_000)
-    assert again.info == first.info
+@pytest.fixture(scope="module")
+def short_run(digits, tmp_path_factory):
+    results = tmp_path_factory.mktemp("short")
+    return train(digits, results, 10_000), results
 
 
-def test_run_that_is_further_than_asked_for(digits, tmp_path):
-    first = train(digits, tmp_path, 10_000)
+@pytest.fixture
+def copied(short_run, tmp_path):
+    """A run of 10 000 samples, in a folder of the test's own."""
+    run, results = short_run
+    shutil.copytree(results, tmp_path, dirs_exist_ok=True)
+    return run
+
+
+def test_run_that_is_as_far_as_asked_for_or_further_is_not_trained_again(digits, tmp_path, copied):
     for samples in (10_000, 7_000, 1_500):
-        assert train(digits, tmp_path, samples).info == first.info
+        assert train(digits, tmp_path, samples).info == copied.info
 
 
 def test_end_at_a_checkpoint_that_was_not_measured(digits, tmp_path, monkeypatch):
@@ -199,29 +207,28 @@ def test_kill_while_the_last_files_are_written(what, digits, tmp_path, uninterru
     assert numbers(run) == numbers(expected)
 
 
-def test_fresh_starts_over(digits, tmp_path):
-    first = train(digits, tmp_path, 5_000)
-    again = train(digits, tmp_path, 5_000, fresh=True)
-    assert numbers(again) == numbers(first)
-    assert again.info["sessions"][0]["samples_from"] == 0
+def test_fresh_starts_over(digits, tmp_path, copied):
+    again = train(digits, tmp_path, 10_000, fresh=True)
+    assert numbers(again) == numbers(copied)
+    (session,) = again.info["sessions"]
+    assert session["samples_from"] == 0
+    assert session != copied.info["sessions"][0]
 
 
-def test_run_of_another_backend_is_not_continued(digits, tmp_path):
-    train(digits, tmp_path, 5_000)
+def test_run_of_another_backend_is_not_continued(digits, tmp_path, copied):
     path = records.runs_folder(tmp_path) / EXPERIMENT.id / "run.json"
     info = json.loads(path.read_text())
     info["sessions"][0]["backend"] = "another"
     path.write_text(json.dumps(info))
     with pytest.raises(BackendMismatchError, match="begun on the another backend"):
-        train(digits, tmp_path, 10_000)
+        train(digits, tmp_path, 15_000)
 
 
-def test_numbers_without_a_checkpoint_are_not_overwritten(digits, tmp_path):
-    first = train(digits, tmp_path, 5_000)
+def test_numbers_without_a_checkpoint_are_not_overwritten(digits, tmp_path, copied):
     (records.runs_folder(tmp_path) / EXPERIMENT.id / checkpoint.FILE).unlink()
     with pytest.raises(MissingCheckpointError, match="start this run over with --fresh"):
-        train(digits, tmp_path, 10_000)
-    assert train(digits, tmp_path, 5_000).info == first.info
+        train(digits, tmp_path, 15_000)
+    assert train(digits, tmp_path, 10_000).info == copied.info
 
 
 def test_run_that_breaks_down_is_recorded_as_diverged(digits, tmp_path):
@@ -262,29 +269,38 @@ GROUP = [
 ]
 
 
-def test_runs_side_by_side_equal_runs_alone(digits, tmp_path):
-    """One of them diverges, without harm to the others."""
-    together = runner.train(GROUP, 20_000, digits, tmp_path / "together", RunProgress())
-    assert [run.info["status"] for run in together] == ["complete", "complete", "diverged"]
-    for experiment, run in zip(GROUP[:2], together):
-        (alone,) = runner.train([experiment], 20_000, digits, tmp_path / "alone", RunProgress())
-        assert [p.samples for p in run.points] == [p.samples for p in alone.points]
-        for ours, theirs in zip(run.points, alone.points):
+@pytest.fixture(scope="module")
+def alone(digits, tmp_path_factory):
+    """The first two of the group, each trained by itself."""
+    results = tmp_path_factory.mktemp("alone")
+    return [
+        runner.train([experiment], 20_000, digits, results, RunProgress())[0]
+        for experiment in GROUP[:2]
+    ]
+
+
+def assert_same_points(runs, others):
+    for run, other in zip(runs, others):
+        assert [p.samples for p in run.points] == [p.samples for p in other.points]
+        for ours, theirs in zip(run.points, other.points):
             # float32 sums in another order; 200 steps
             assert ours.metrics == pytest.approx(theirs.metrics, rel=1e-3)
-        assert run.info["sessions"][0]["side_by_side"] == 3
 
 
-def test_runs_that_lag_behind_catch_up(digits, tmp_path):
+def test_runs_side_by_side_equal_runs_alone(digits, tmp_path, alone):
+    """One of them diverges, without harm to the others."""
+    together = runner.train(GROUP, 20_000, digits, tmp_path, RunProgress())
+    assert [run.info["status"] for run in together] == ["complete", "complete", "diverged"]
+    assert_same_points(together[:2], alone)
+    assert [run.info["sessions"][0]["side_by_side"] for run in together] == [3, 3, 3]
+
+
+def test_runs_that_lag_behind_catch_up(digits, tmp_path, alone):
     """A kill between two checkpoints leaves a group's runs at different counts."""
-    runner.train(GROUP[:1], 10_000, digits, tmp_path / "parts", RunProgress())
-    parts = runner.train(GROUP[:2], 20_000, digits, tmp_path / "parts", RunProgress())
-    whole = runner.train(GROUP[:2], 20_000, digits, tmp_path / "whole", RunProgress())
-    for ours, theirs in zip(parts, whole):
-        assert [p.samples for p in ours.points] == [p.samples for p in theirs.points]
-        last = ours.points[-1].metrics
-        assert last == pytest.approx(theirs.points[-1].metrics, rel=1e-3)  # as above
-    again = runner.train(GROUP[:2], 20_000, digits, tmp_path / "parts", RunProgress())
+    runner.train(GROUP[:1], 10_000, digits, tmp_path, RunProgress())
+    parts = runner.train(GROUP[:2], 20_000, digits, tmp_path, RunProgress())
+    assert_same_points(parts, alone)
+    again = runner.train(GROUP[:2], 20_000, digits, tmp_path, RunProgress())
     assert [run.info for run in again] == [run.info for run in parts]
 
 
