@@ -50,8 +50,8 @@ def train(experiments, samples, dataset, results, progress, fresh=False):
         x_train = ops.convert_to_tensor(dataset.train)
         for _, folder in unfinished:
             folder.mkdir(parents=True, exist_ok=True)
-        pilot = pilot_samples(first)
-        grid = schedule.Schedule(samples, first.samples_per_step, first.measure, pilot)
+        begin, pilot = schedule.FIRST_SAMPLES[first.dataset], pilot_samples(first)
+        grid = schedule.Schedule(samples, first.samples_per_step, first.measure, begin, pilot)
         trainings = [Training(e, dataset, x_train, f, dict(session)) for e, f in unfinished]
         _Group(trainings, grid, progress).run()
     return [records.read_run(folder) for folder in folders]

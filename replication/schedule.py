@@ -2,28 +2,32 @@
 
 import bisect
 
-# By what is measured: the first evaluation, and the hundredths of each decade. A bound costs little
-# and has ten (Renard's preferred numbers R10, with 1, 2 and 5 among them), a likelihood two.
-GRIDS = {
-    "bound": (10_000, (100, 125, 160, 200, 250, 320, 400, 500, 630, 800)),
-    "likelihood": (100_000, (100, 300)),
+# The paper's axes begin at 10⁵ samples; runs of the digits are short.
+FIRST_SAMPLES = {"mnist": 100_000, "frey": 100_000, "digits": 10_000}
+# The hundredths of each decade from there on, by what is measured: so many that evaluation is a small
+# part of a run. A bound has ten (Renard's preferred numbers R10, with 1, 2 and 5 among them), a
+# likelihood two.
+HUNDREDTHS = {
+    "bound": (100, 125, 160, 200, 250, 320, 400, 500, 630, 800),
+    "likelihood": (100, 300),
 }
 CHECKPOINT_INTERVAL = 100_000
 
 
-def evaluations(samples, step=1, measure="bound"):
+def evaluations(samples, step=1, measure="bound", first=100_000):
     """0, then log-spaced counts, and `samples` itself.
 
     Args:
         samples: training samples in all.
         step: samples of one training step; counts are rounded up to whole steps.
-        measure: what is evaluated, a key of `GRIDS`.
+        measure: what is evaluated, a key of `HUNDREDTHS`.
+        first: the power of ten at which evaluations begin.
     """
-    decade, hundredths = GRIDS[measure]
     counts = {0, samples}
-    while decade <= samples:
-        counts.update(h * decade // 100 for h in hundredths if h * decade // 100 <= samples)
-        decade *= 10
+    while first <= samples:
+        decade = {hundredth * first // 100 for hundredth in HUNDREDTHS[measure]}
+        counts.update(count for count in decade if count <= samples)
+        first *= 10
     return sorted({whole(count, step) for count in counts})
 
 
@@ -34,12 +38,14 @@ class Schedule:
         samples: training samples in all, whole training steps.
         step: samples of one training step.
         measure: what is evaluated.
+        first: the power of ten at which evaluations begin.
         also: a count that is evaluated too.
     """
 
-    def __init__(self, samples, step=1, measure="bound", also=0):
+    def __init__(self, samples, step=1, measure="bound", first=100_000, also=0):
         self.samples = samples
-        self.evaluations = frozenset(evaluations(samples, step, measure)) | {min(also, samples)}
+        counts = evaluations(samples, step, measure, first)
+        self.evaluations = frozenset(counts) | {min(also, samples)}
         kept = {whole(count, step) for count in range(0, samples, CHECKPOINT_INTERVAL)}
         self.stops = sorted(self.evaluations | kept)
 

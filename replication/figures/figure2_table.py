@@ -13,10 +13,10 @@ from replication.figures.tables import (
     number,
     sem,
 )
+from replication.schedule import FIRST_SAMPLES
 from replication.step_sizes import PILOT_UPDATES
 
 # The paper's panels start at 10⁵. Our digits have too few examples to need as many samples.
-FIRST_SAMPLES = {"mnist": 100_000, "frey": 100_000, "digits": 10_000}
 
 COLUMNS = (
     "dataset",

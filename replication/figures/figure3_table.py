@@ -13,9 +13,9 @@ from replication.figures.tables import (
     sem,
 )
 from replication.protocols import FIGURE3_N_TRAIN, figure3_experiment
+from replication.schedule import FIRST_SAMPLES
 from replication.step_sizes import PILOT_UPDATES, pilot_samples
 
-FIRST_SAMPLES = {"mnist": 100_000, "digits": 10_000}
 # `*_error` is the Monte Carlo standard error of one seed's estimate.
 MEASURED = (
     *("density", "density_error"),

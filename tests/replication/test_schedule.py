@@ -2,12 +2,16 @@
 
 import itertools
 
+import pytest
+
 from replication import schedule
 
 
-def test_one_two_and_five_of_every_decade_are_evaluated():
-    counts = schedule.evaluations(10**8)
-    for decade in (10**4, 10**5, 10**6, 10**7):
+@pytest.mark.parametrize("first", [10**4, 10**5])
+def test_one_two_and_five_of_every_decade_are_evaluated(first):
+    counts = schedule.evaluations(10**8, first=first)
+    assert counts[1] == first
+    for decade in (10**5, 10**6, 10**7):
         assert {decade, 2 * decade, 5 * decade} <= set(counts)
         assert len([c for c in counts if decade <= c < 10 * decade]) == 10
     assert counts[0] == 0
