@@ -4,9 +4,9 @@ import bisect
 
 # The paper's axes begin at 10⁵ samples; runs of the digits are short.
 FIRST_SAMPLES = {"mnist": 100_000, "frey": 100_000, "digits": 10_000}
-# The hundredths of each decade from there on, by what is measured: so many that evaluation is a small
-# part of a run. A bound has ten (Renard's preferred numbers R10, with 1, 2 and 5 among them), a
-# likelihood two.
+# The hundredths of each decade from there on, by what is measured: so many that evaluation is a
+# small part of a run. A bound has ten (Renard's preferred numbers R10, with 1, 2 and 5 among them),
+# a likelihood two.
 HUNDREDTHS = {
     "bound": (100, 125, 160, 200, 250, 320, 400, 500, 630, 800),
     "likelihood": (100, 300),
