@@ -66,9 +66,9 @@ rows differ by load as much as by cost.
 
 *MFLOP* is the arithmetic of the matrix products that one sample needs, counted from the networks'
 sizes, and *GFLOP/s* what the fastest stretch achieved of it. A step of MCEM counts as 15 samples of
-each image: 10 leapfrog steps and 5 updates. *Evaluation* is the part of the runs' whole time that
-went into measuring the curve, where it was taken down: it falls with the length of the run, and is
-large in figure 3, whose estimator of log p(x) takes 1000 gradients for each image.
+each image: 10 leapfrog steps and 5 updates. *Evaluation* is the part of the longest run's whole
+time that went into measuring its curve: it falls with the length of the run, and is large in
+figure 3, whose estimator of log p(x) takes 1000 gradients for each image.
 """
 
 
@@ -84,7 +84,8 @@ class Row:
         samples: training samples of all of them.
         seconds: of their training.
         fastest: samples per second of the fastest stretch, `None` if all are too short.
-        evaluation_seconds: of all evaluations, `None` if not known of all runs.
+        evaluation_share: the part of the longest run's time that went into evaluation, `None` if
+            no run took it down.
     """
 
     machine: str
@@ -94,7 +95,7 @@ class Row:
     samples: int
     seconds: float
     fastest: float | None
-    evaluation_seconds: float | None
+    evaluation_share: float | None
 
     @property
     def rate(self):
@@ -104,12 +105,6 @@ class Row:
     @property
     def minutes_per_million(self):
         return 1e6 / self.rate / 60
-
-    @property
-    def evaluation_share(self):
-        """The part of the time that went into evaluation, `None` if not known."""
-        evaluation = self.evaluation_seconds
-        return None if evaluation is None else evaluation / (evaluation + self.seconds)
 
     @property
     def gflop_per_second(self):
@@ -164,14 +159,19 @@ def _row(machine, runs, not_alone):
         samples=sum(run.points[-1].samples for run in runs),
         seconds=sum(run.points[-1].seconds for run in runs),
         fastest=max((rate for run in runs for rate in _stretches(run)), default=None),
-        evaluation_seconds=_evaluation_seconds(runs),
+        evaluation_share=_evaluation_share(runs),
     )
 
 
-def _evaluation_seconds(runs):
-    """The sum over all sessions, `None` if one of them did not take it down."""
-    seconds = [s.get("evaluation_seconds") for run in runs for s in run.info["sessions"]]
-    return None if None in seconds else sum(seconds)
+def _evaluation_share(runs):
+    """Of the longest run of those all of whose sessions took it down."""
+    shares = {}  # by samples
+    for run in runs:
+        seconds = [s.get("evaluation_seconds") for s in run.info["sessions"]]
+        if None not in seconds:
+            end = run.points[-1]
+            shares[end.samples] = sum(seconds) / (sum(seconds) + end.seconds)
+    return shares[max(shares)] if shares else None
 
 
 def _stretches(run):

@@ -130,15 +130,19 @@ def test_untrained_runs_cost_nothing(tmp_path):
         cost.build(tmp_path)
 
 
-def test_evaluation_is_a_part_of_the_whole_time(tmp_path):
-    write_run(tmp_path, MNIST, {0: 0.0, 10_000: 30.0}, evaluation_seconds=2.0)
-    other = dataclasses.replace(MNIST, seed=1)
-    write_run(tmp_path, other, {0: 0.0, 10_000: 30.0}, evaluation_seconds=10.0)
+def test_evaluation_is_a_part_of_the_longest_runs_time(tmp_path):
+    write_run(tmp_path, MNIST, {0: 0.0, 100_000: 30.0}, evaluation_seconds=6.0)
+    pilot = dataclasses.replace(MNIST, seed=1)
+    write_run(tmp_path, pilot, {0: 0.0, 10_000: 3.0}, evaluation_seconds=3.0)
+    # An older run did not take it down.
+    write_run(tmp_path, dataclasses.replace(MNIST, seed=2), {0: 0.0, 200_000: 50.0})
     (row,) = cost.rows(tmp_path)
-    assert row.evaluation_share == pytest.approx(12 / 72)
+    assert row.evaluation_share == pytest.approx(6 / 36)
     page, table = cost.build(tmp_path)
     assert read_csv(table)[0]["evaluation_share"] == "0.1667"
     assert "17%" in page.read_text()
-    # An older run did not take it down.
-    write_run(tmp_path, dataclasses.replace(MNIST, seed=2), {0: 0.0, 10_000: 30.0})
+
+
+def test_evaluation_that_nobody_took_down(tmp_path):
+    write_run(tmp_path, MNIST, {0: 0.0, 10_000: 30.0})
     assert cost.rows(tmp_path)[0].evaluation_share is None
