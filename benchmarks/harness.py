@@ -1,5 +1,6 @@
 """Peers as processes that take turns, so that the machine's other load falls on all alike."""
 
+import contextlib
 import dataclasses
 import os
 import subprocess
@@ -10,6 +11,9 @@ from pathlib import Path
 import click
 
 FOLDER = Path(__file__).resolve().parent
+
+# The peers hold a GPU's memory side by side.
+SHARED_MEMORY = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 
 PROGRAM = """
 import importlib, resource, sys
@@ -75,7 +79,12 @@ class Process:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "KERAS_BACKEND": peer.backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            env={
+                **os.environ,
+                **SHARED_MEMORY,
+                "KERAS_BACKEND": peer.backend,
+                "TF_CPP_MIN_LOG_LEVEL": "3",
+            },
         )
         self.peer = peer
         self._wait()
@@ -84,8 +93,9 @@ class Process:
     def epoch(self):
         """Seconds of one epoch."""
         start = time.perf_counter()
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # of one that ended, which the next line tells
+            self.process.stdin.write("\n")
+            self.process.stdin.flush()
         self._wait()
         return time.perf_counter() - start
 
@@ -96,7 +106,8 @@ class Process:
         self.peak_mib = int(line) / 1024
 
     def close(self):
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
         self.process.wait()
 
 

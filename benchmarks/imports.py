@@ -13,9 +13,12 @@ COMMANDS = {
 }
 
 
-def rows(rounds):
-    """Seconds of each command on either backend, in turns."""
-    cases = [(backend, name) for backend in ("jax", "tensorflow") for name in COMMANDS]
+BACKENDS = ("jax", "tensorflow")
+
+
+def rows(rounds, backends):
+    """Seconds of each command on each backend, in turns."""
+    cases = [(backend, name) for backend in backends for name in COMMANDS]
     seconds = {case: [] for case in cases}
     for _ in range(rounds):
         for backend, name in cases:

@@ -10,6 +10,7 @@ rounds of the ratio in one round. Programs with packages of their own need envir
 """
 
 import csv
+import importlib.util
 import os
 import subprocess
 import sys
@@ -17,11 +18,18 @@ from pathlib import Path
 
 import click
 from harness import FOLDER
+from work import Work
 
 sys.path.insert(0, str(FOLDER.parent))
 
 RESULTS = FOLDER / "results"
 PARTS = ("training", "floor", "scaling", "precision", "imports")
+
+
+def whole_batches(context, parameter, examples):
+    if examples % Work.batch_size:
+        raise click.BadParameter(f"Expected a multiple of {Work.batch_size}. Received: {examples}")
+    return examples
 
 
 @click.command(help=__doc__)
@@ -33,7 +41,14 @@ PARTS = ("training", "floor", "scaling", "precision", "imports")
     type=click.IntRange(min=2),
     help="Epochs measured for each program.",
 )
-@click.option("--examples", default=20_000, show_default=True, help="Examples in an epoch.")
+@click.option(
+    "--examples",
+    default=20_000,
+    show_default=True,
+    type=click.IntRange(min=1),
+    callback=whole_batches,
+    help="Examples in an epoch, a multiple of 100.",
+)
 @click.option("--only", default="", help="Peers of the training whose names contain this.")
 @click.option(
     "--environments",
@@ -65,7 +80,7 @@ def measure(part, rounds, examples, only, environments):
         return takes_part(peer, only, environments)
 
     if part == "imports":
-        return imports.rows(rounds)
+        return imports.rows(rounds, filter(installed, imports.BACKENDS))
     if part == "precision":
         return precision.rows()
     if part == "scaling":
@@ -83,7 +98,14 @@ def takes_part(peer, only, environments):
     if not python_of(peer, environments).exists():
         click.echo(f"left out: {peer.name}; its environment is not installed", err=True)
         return False
+    if not peer.environment and not installed(peer.backend):
+        click.echo(f"left out: {peer.name}; {peer.backend} is not installed", err=True)
+        return False
     return True
+
+
+def installed(backend):
+    return importlib.util.find_spec(backend) is not None
 
 
 def make_environments(environments):
@@ -109,10 +131,10 @@ def write(part, rows):
 
 
 def machine():
-    """The processor and how many of its cores there are to use."""
-    from replication.provenance import processor
+    """The processor, how many of its cores there are to use, and NVIDIA's GPUs."""
+    from replication.provenance import gpus, processor
 
-    return f"{processor()}, {len(os.sched_getaffinity(0))} cores"
+    return ", ".join([processor(), f"{len(os.sched_getaffinity(0))} cores", *gpus()])
 
 
 def table(rows):

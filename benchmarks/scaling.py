@@ -19,7 +19,7 @@ AXES = {
 def rows(rounds, examples, environments):
     """A row for each value: time for a sample, as a multiple of that in the paper's setting.
 
-    The values of one axis take turns with each other; each is trained on as many samples.
+    The values of one axis take turns with each other; each model is trained on as many samples.
     """
     table = []
     for axis, values in AXES.items():
@@ -51,7 +51,4 @@ def rows(rounds, examples, environments):
 
 
 def _work(axis, value, examples):
-    work = dataclasses.replace(Work(examples=examples), **{axis: value})
-    if axis == "replicas":
-        return dataclasses.replace(work, examples=examples // value)
-    return work
+    return dataclasses.replace(Work(examples=examples), **{axis: value})

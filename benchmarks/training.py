@@ -6,6 +6,7 @@ from harness import Peer, measure, ratios
 from work import Work
 
 SCAN = Peer("JAX scan, by hand", "jax_scan")
+LATEST_SCAN = Peer("latest JAX: scan, by hand", "jax_scan", environment="jax-latest")
 PYTORCH = Peer("PyTorch, eager, fused Adagrad", "pytorch", environment="torch")
 SCANNED = {"steps_per_execution": 100}
 LATEST = {"environment": "jax-latest"}
@@ -14,7 +15,7 @@ PEERS = (
     Peer("ours, jax, steps_per_execution=100", "ours", options=SCANNED),
     Peer("ours, jax, as compiled by default", "ours"),
     Peer("ours, jax, 3 replicas", "ours", function="replica_epochs", options=SCANNED),
-    Peer("latest JAX: scan, by hand", "jax_scan", **LATEST),
+    LATEST_SCAN,
     Peer("latest JAX: ours, steps_per_execution=100", "ours", options=SCANNED, **LATEST),
     Peer(
         "latest JAX: ours, 3 replicas",
@@ -58,9 +59,10 @@ BASELINES = {
     "of_square_products": MATMULS[0],
     "of_products": MATMULS[1],
     "of_scan": SCAN,
+    "of_latest_scan": LATEST_SCAN,
     "of_pytorch": PYTORCH,
 }
-WITH_QUARTILES = ("of_scan", "of_pytorch")
+WITH_QUARTILES = ("of_scan", "of_latest_scan", "of_pytorch")
 
 
 def rows(rounds, examples, environments, chosen):

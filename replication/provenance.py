@@ -24,7 +24,7 @@ def session():
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "backend": keras.backend.backend(),
         "device": ", ".join(keras.distribution.list_devices()),
-        "machine": f"{processor()}, {os.cpu_count()} cores",
+        "machine": ", ".join([processor(), f"{os.cpu_count()} cores", *gpus()]),
         "python": platform.python_version(),
         "versions": versions(),
     }
@@ -80,3 +80,13 @@ def processor():
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def gpus():
+    """The names of NVIDIA's GPUs, a list that is empty without its driver."""
+    query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        output = subprocess.run(query, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return []
+    return output.split("\n")[:-1]

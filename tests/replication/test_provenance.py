@@ -21,3 +21,14 @@ def test_commit_is_that_of_the_source():
 
 def test_versions_name_what_computes():
     assert {"keras", "numpy"} <= set(provenance.versions())
+
+
+def test_gpus_are_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert provenance.gpus() == []
+    driver = tmp_path / "nvidia-smi"
+    driver.write_text("#!/bin/sh\necho 'A GPU'\necho 'Another GPU'\n")
+    driver.chmod(0o755)
+    assert provenance.gpus() == ["A GPU", "Another GPU"]
+    driver.write_text("#!/bin/sh\nexit 9\n")  # a driver without a device
+    assert provenance.gpus() == []
