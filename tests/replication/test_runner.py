@@ -80,8 +80,8 @@ def test_monte_carlo_em_continues_with_its_chains(digits, tmp_path):
         (continued,) = runner.train(
             [LIKELIHOOD], samples, digits, tmp_path / "parts", RunProgress()
         )
-    assert [p.samples for p in whole.points] == [0, 12_000]
-    assert [p.samples for p in continued.points] == [0, 6_000, 12_000]
+    assert [p.samples for p in whole.points] == [0, 10_200, 12_000]
+    assert [p.samples for p in continued.points] == [0, 6_000, 10_200, 12_000]
     assert whole.points[-1].metrics == continued.points[-1].metrics
     assert whole.info["data"]["train"] == 40
     names = {f"{split}_{m}" for split in ("train", "test") for m in ("density", "annealed")}
