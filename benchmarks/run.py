@@ -141,7 +141,8 @@ def table(rows):
     from replication.figures.tables import markdown
 
     header = [name.replace("_", " ") for name in rows[0]]
-    left = next(i for i, value in enumerate(rows[0].values()) if not isinstance(value, str))
+    texts = [isinstance(value, str) for value in rows[0].values()]
+    left = texts.index(False) if False in texts else len(texts)
     return markdown(header, [[str(value) for value in row.values()] for row in rows], left)
 
 

@@ -50,6 +50,12 @@ def measure(model, experiment, dataset, at_end):
     return metrics
 
 
+def is_of_the_end(experiment, point):
+    """Whether a row has what is measured at the end of training."""
+    seconds = ("train_importance", "train_annealed")
+    return experiment.measure == "bound" or any(name in point.metrics for name in seconds)
+
+
 def examples(experiment, dataset):
     """The fixed training and test examples on which an experiment is evaluated."""
     n = BOUND_EXAMPLES if experiment.measure == "bound" else LIKELIHOOD_EXAMPLES

@@ -8,7 +8,7 @@ import time
 from keras import ops
 
 import keras_aevb as kv
-from replication import provenance, records, schedule
+from replication import evaluation, provenance, records, schedule
 from replication.experiment import together
 from replication.step_sizes import pilot_samples
 from replication.training import Training
@@ -63,7 +63,9 @@ def _finished(folder, samples):
         return False
     run = records.read_run(folder)
     done = run.info["samples"]
-    measured = done > samples or run.at(samples) is not None
+    point = run.at(samples)
+    measured = point is not None and evaluation.is_of_the_end(run.experiment, point)
+    measured = measured or done > samples
     return run.info["status"] == "diverged" or (done >= samples and measured)
 
 
@@ -88,6 +90,11 @@ class _Group:
 
     def _finish(self, trainings):
         """Completes runs at the end whose last row or files a kill, or another end, left out."""
+        for training in trainings:
+            last = training.points[-1]
+            whole = evaluation.is_of_the_end(training.experiment, last)
+            if last.samples == training.samples and not whole:
+                training.points.pop()
         self._measure([t for t in trainings if t.points[-1].samples < t.samples], at_end=True)
         for training in trainings:
             training.save("complete")

@@ -96,8 +96,9 @@ class ReplicaTrainer:
                     done += len(group) * len(self.models)
                     report(done, logs[0])
             finally:
-                for model, state in zip(self.models, states):
-                    _assign(model, state)
+                with _interruption_held_back():
+                    for model, state in zip(self.models, states):
+                        _assign(model, state)
             for history, model_logs, stream in zip(histories, logs, streams):
                 stream.on_epoch_end()
                 for name, value in model_logs.items():
@@ -110,11 +111,12 @@ class ReplicaTrainer:
 @contextlib.contextmanager
 def _interruption_held_back():
     """Ctrl-C waits for the end of the block: in between, the memory of the states is in use."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # which Ctrl-C does not interrupt
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or handler is None:
+        yield  # Ctrl-C does not interrupt it, or is not Python's to hold back
         return
     caught = []
-    handler = signal.signal(signal.SIGINT, lambda *received: caught.append(received))
+    signal.signal(signal.SIGINT, lambda *received: caught.append(received))
     try:
         yield
     finally:

@@ -148,6 +148,7 @@ class FullVB(PosteriorPredictive, AEVB):
         verbose="auto",
         callbacks=None,
         validation_split=0.0,
+        validation_data=None,
         *args,
         **kwargs,
     ):
@@ -158,9 +159,11 @@ class FullVB(PosteriorPredictive, AEVB):
                 is not known.
         """
         if hasattr(x, "shape"):
-            self.prepare(x, math.floor(len(x) * (1 - validation_split)))
+            held_out = validation_split if validation_data is None else 0.0
+            self.prepare(x, math.floor(len(x) * (1 - held_out)))
+        validation = validation_split, validation_data
         return super().fit(
-            x, y, batch_size, epochs, verbose, callbacks, validation_split, *args, **kwargs
+            x, y, batch_size, epochs, verbose, callbacks, *validation, *args, **kwargs
         )
 
     def prepare(self, x, n_train):

@@ -67,8 +67,9 @@ rows differ by load as much as by cost.
 *MFLOP* is the arithmetic of the matrix products that one sample needs, counted from the networks'
 sizes, and *GFLOP/s* what the fastest stretch achieved of it. A step of MCEM counts as 15 samples of
 each image: 10 leapfrog steps and 5 updates. *Evaluation* is the part of the longest run's whole
-time that went into measuring its curve: it falls with the length of the run, and is large in
-figure 3, whose estimator of log p(x) takes 1000 gradients for each image.
+time that went into measuring its curve (of the longest runs' that took it down): it falls with
+the length of the run, and is large in figure 3, whose estimator of log p(x) takes 1000 gradients
+for each image.
 """
 
 
@@ -84,8 +85,8 @@ class Row:
         samples: training samples of all of them.
         seconds: of their training.
         fastest: samples per second of the fastest stretch, `None` if all are too short.
-        evaluation_share: the part of the longest run's time that went into evaluation, `None` if
-            no run took it down.
+        evaluation_share: the part of the longest runs' time that went into evaluation, of those
+            that took it down; `None` if none did.
     """
 
     machine: str
@@ -164,14 +165,17 @@ def _row(machine, runs, not_alone):
 
 
 def _evaluation_share(runs):
-    """Of the longest run of those all of whose sessions took it down."""
-    shares = {}  # by samples
+    """Of the longest of those runs all of whose sessions took it down."""
+    seconds = {}  # by samples: those of evaluation, and of training
     for run in runs:
-        seconds = [s.get("evaluation_seconds") for s in run.info["sessions"]]
-        if None not in seconds:
+        evaluation = [s.get("evaluation_seconds") for s in run.info["sessions"]]
+        if None not in evaluation:
             end = run.points[-1]
-            shares[end.samples] = sum(seconds) / (sum(seconds) + end.seconds)
-    return shares[max(shares)] if shares else None
+            seconds.setdefault(end.samples, []).append((sum(evaluation), end.seconds))
+    if not seconds:
+        return None
+    evaluation, training = map(sum, zip(*seconds[max(seconds)]))
+    return evaluation / (evaluation + training)
 
 
 def _stretches(run):

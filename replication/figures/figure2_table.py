@@ -16,8 +16,6 @@ from replication.figures.tables import (
 from replication.schedule import FIRST_SAMPLES
 from replication.step_sizes import PILOT_UPDATES
 
-# The paper's panels start at 10⁵. Our digits have too few examples to need as many samples.
-
 COLUMNS = (
     "dataset",
     "latent_dim",

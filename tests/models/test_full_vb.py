@@ -492,7 +492,8 @@ def test_n_train_comes_from_the_arrays(make_model, x):
     model = make_model(kv.FullVB)
     assert model.n_train is None
     model.compile(keras.optimizers.SGD(0.0))
-    for settings, n in [({}, 13), ({"validation_split": 0.25}, 9), ({}, 13)]:
+    both = {"validation_split": 0.25, "validation_data": (x, None)}  # the split is not made then
+    for settings, n in [({}, 13), ({"validation_split": 0.25}, 9), (both, 13)]:
         np.testing.assert_allclose(penalty(fit(model, x, **settings)), n, rtol=1e-3)  # cancels
         assert model.n_train == n
 

@@ -131,13 +131,15 @@ def test_untrained_runs_cost_nothing(tmp_path):
 
 
 def test_evaluation_is_a_part_of_the_longest_runs_time(tmp_path):
-    write_run(tmp_path, MNIST, {0: 0.0, 100_000: 30.0}, evaluation_seconds=6.0)
-    pilot = dataclasses.replace(MNIST, seed=1)
+    for seed, seconds in enumerate((2.0, 10.0)):
+        run = dataclasses.replace(MNIST, seed=seed)
+        write_run(tmp_path, run, {0: 0.0, 100_000: 30.0}, evaluation_seconds=seconds)
+    pilot = dataclasses.replace(MNIST, seed=2)
     write_run(tmp_path, pilot, {0: 0.0, 10_000: 3.0}, evaluation_seconds=3.0)
     # An older run did not take it down.
-    write_run(tmp_path, dataclasses.replace(MNIST, seed=2), {0: 0.0, 200_000: 50.0})
+    write_run(tmp_path, dataclasses.replace(MNIST, seed=3), {0: 0.0, 200_000: 50.0})
     (row,) = cost.rows(tmp_path)
-    assert row.evaluation_share == pytest.approx(6 / 36)
+    assert row.evaluation_share == pytest.approx(12 / 72)
     page, table = cost.build(tmp_path)
     assert read_csv(table)[0]["evaluation_share"] == "0.1667"
     assert "17%" in page.read_text()

@@ -86,6 +86,13 @@ def test_monte_carlo_em_continues_with_its_chains(digits, tmp_path):
     assert whole.info["data"]["train"] == 40
     names = {f"{split}_{m}" for split in ("train", "test") for m in ("density", "annealed")}
     assert set(whole.points[-1].metrics) == names | {f"{name}_error" for name in names}
+    # What is measured at the end alone is missing where the end was none when it was measured.
+    folder = records.runs_folder(tmp_path / "parts") / LIKELIHOOD.id
+    last = {n: v for n, v in continued.points[-1].metrics.items() if "annealed" not in n}
+    last = dataclasses.replace(continued.points[-1], metrics=last)
+    records.write_points(folder, [*continued.points[:-1], last])
+    (again,) = runner.train([LIKELIHOOD], 12_000, digits, tmp_path / "parts", RunProgress())
+    assert again.points == continued.points
 
 
 def test_an_encoder_gives_the_bound_always_and_importance_sampling_at_the_end(digits):
