@@ -159,9 +159,17 @@ def test_interrupted_models_are_up_to_date():
     assert int(models[0].optimizer.iterations) in (2, 4)  # side by side, or one after another
 
 
+@pytest.fixture
+def ctrl_c():
+    """Python's own handler: processes in the background may be started to ignore the signal."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield lambda: signal.raise_signal(signal.SIGINT)
+    signal.signal(signal.SIGINT, handler)
+
+
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="one after another, by Keras' fit")
 @pytest.mark.parametrize("failing", [KeyboardInterrupt, MemoryError])
-def test_models_keep_their_values_whenever_training_ends(monkeypatch, failing):
+def test_models_keep_their_values_whenever_training_ends(monkeypatch, ctrl_c, failing):
     """Ctrl-C while a program runs; a failure of the second program of one execution."""
     calls = []
 
@@ -172,7 +180,7 @@ def test_models_keep_their_values_whenever_training_ends(monkeypatch, failing):
                 raise MemoryError
             results = run(*arguments)
             if failing is KeyboardInterrupt:
-                signal.raise_signal(signal.SIGINT)
+                ctrl_c()
             return results
 
         return call
