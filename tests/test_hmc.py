@@ -123,3 +123,36 @@ def test_adapted():
     acceptance = np.array([0.0, 0.89, 0.91, 1.0, np.nan], "float32")  # NaN: the step was too long
     expected = [1 / 1.02, 1 / 1.02, 2 * 1.02, 3 * 1.02, 4 / 1.02]
     np.testing.assert_allclose(hmc.adapted(step_size, acceptance), expected, rtol=1e-6)  # float32
+
+
+def test_the_kernel_remembers_density_and_gradient_where_it_is(noise):
+    kernel = hmc.HamiltonianMonteCarlo(log_target, 0.8, STEPS)
+    z = ops.convert_to_tensor(start(500))
+    state = kernel.bootstrap_results(z)
+    accepted = []
+    for seed in tfp.random.split_seed(noise(0), 3):
+        new_z, state = kernel.one_step(z, state, seed=seed)
+        accepted.append(np.any(np.asarray(new_z != z), axis=-1))
+        z = new_z
+        np.testing.assert_allclose(state.log_density, log_target(z), rtol=1e-5)  # float32
+        np.testing.assert_allclose(state.gradient, -PRECISION * np.asarray(z), rtol=1e-5)
+    assert 0 < np.mean(accepted) < 1
+
+
+@pytest.mark.parametrize("step_size", [1e30, np.inf, np.nan])
+def test_a_trajectory_out_of_all_bounds_is_rejected(step_size, noise):
+    z = start(5)
+    received, acceptance = hmc.transition(log_target, z, step_size, STEPS, noise(0))
+    np.testing.assert_array_equal(received, z)
+    np.testing.assert_array_equal(acceptance, 0)
+
+
+def test_from_where_the_density_is_zero_any_step_is_accepted(noise):
+    def half_line(z):
+        return ops.where(z[..., 0] > 0, -z[..., 0], -np.inf)
+
+    z, acceptance = hmc.transition(half_line, np.float32([[-1e-3]] * 500), 1.0, 1, noise(0))
+    inside = np.asarray(z)[:, 0] > 0
+    # Every momentum above 1e-3 leads inside; of 500 about half, five standard deviations.
+    assert abs(inside.sum() - 250) < 5 * 125**0.5
+    np.testing.assert_array_equal(np.asarray(acceptance)[inside], 1)

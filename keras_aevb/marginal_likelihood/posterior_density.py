@@ -9,14 +9,16 @@ from keras import ops
 from keras_aevb import hmc
 from keras_aevb._backend import tfp
 from keras_aevb.distributions.likelihoods import log_prob_of_pairs
-from keras_aevb.marginal_likelihood.base import CHUNK_SIZE, Estimator, log_mean_exp
+from keras_aevb.marginal_likelihood.base import Estimator, log_mean_exp
 from keras_aevb.marginal_likelihood.kernel_density import KernelDensity
 
 RELIABLE_BELOW = 5
 FIRST_STEP_SIZE = 0.1
-# Points of the prior, in chunks, among which the chains' starts are chosen: enough of them to find
-# every mode of a narrow posterior in three dimensions, for a chain in a wrong one never leaves it.
-NUM_CANDIDATE_CHUNKS = 200
+# Points of the prior among which the chains' starts are chosen: enough of them to find every mode
+# of a narrow posterior in three dimensions, for a chain in a wrong one never leaves it.
+NUM_CANDIDATES = 10_000
+# Of these, evaluated together: so many that products of their matrices are fast.
+CANDIDATE_CHUNK_SIZE = 250
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
@@ -89,7 +91,7 @@ class PosteriorDensity(Estimator):
         starts = likely_points(x, prior, decode, 2 * self.num_chains, start_seed)
         step_size_shape = (1, ops.shape(x)[0], *[1] * len(prior.event_shape))
         kernel = tfp.mcmc.DualAveragingStepSizeAdaptation(
-            tfp.mcmc.HamiltonianMonteCarlo(
+            hmc.HamiltonianMonteCarlo(
                 hmc.joint_log_density(x, prior, decode),
                 ops.full(step_size_shape, FIRST_STEP_SIZE, dtype=starts.dtype),
                 self.num_leapfrog_steps,
@@ -102,7 +104,7 @@ class PosteriorDensity(Estimator):
             starts,
             kernel=kernel,
             num_burnin_steps=self.num_burnin_steps,
-            trace_fn=lambda z, r: (z, r.inner_results.accepted_results.target_log_prob),
+            trace_fn=lambda z, r: (z, r.inner_results.log_density),
             seed=chain_seed,
         ).trace
 
@@ -128,7 +130,8 @@ def likely_points(x, prior, decode, n, seed):
         Tensor of shape `[n, B, *z_shape]`.
     """
     prior_seed, choice_seed = tfp.random.split_seed(seed, 2)
-    z = prior.sample((NUM_CANDIDATE_CHUNKS, CHUNK_SIZE), seed=prior_seed)
+    chunks = NUM_CANDIDATES // CANDIDATE_CHUNK_SIZE, CANDIDATE_CHUNK_SIZE
+    z = prior.sample(chunks, seed=prior_seed)
     log_likelihoods = ops.map(lambda z: log_prob_of_pairs(decode(z), x), z)  # [chunks, ..., B]
     candidates = ops.reshape(z, (-1, *prior.event_shape))
     logits = ops.reshape(log_likelihoods, (candidates.shape[0], -1))
