@@ -1,5 +1,7 @@
 """What the tests share: a small model, its data, and gradients on both backends."""
 
+import signal
+
 import keras
 import numpy as np
 import pytest
@@ -39,6 +41,14 @@ def mixed_float16():
     keras.config.set_dtype_policy("mixed_float16")
     yield
     keras.config.set_dtype_policy(policy)
+
+
+@pytest.fixture
+def ctrl_c():
+    """Python's own handler: processes in the background may be started to ignore the signal."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield lambda: signal.raise_signal(signal.SIGINT)
+    signal.signal(signal.SIGINT, handler)
 
 
 def _make_model(algorithm=kv.AEVB, seed=0, **parts):

@@ -37,11 +37,18 @@ class TrainFunction(resident.TrainFunction):
         self.program = Program([model])
 
     def __call__(self, state, iterator):
-        batches = list(itertools.islice(iterator, self.model.steps_per_execution))
-        if not batches:
-            raise StopIteration
         states = [state]
-        (logs,) = self.program(states, self.arrays, [[batch] for batch in batches])
+        try:
+            batches = list(itertools.islice(iterator, self.model.steps_per_execution))
+            if not batches:
+                raise StopIteration
+            with _interruption_held_back():
+                (logs,) = self.program(states, self.arrays, [[batch] for batch in batches])
+        finally:
+            # Keras' loop has taken the values from the variables; when it ends in whatever way, it
+            # gives them back from here.
+            names = ("trainable", "non_trainable", "optimizer", "metrics")
+            self.model._jax_state = {f"{n}_variables": v for n, v in zip(names, states[0])}
         return logs, states[0]
 
 

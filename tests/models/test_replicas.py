@@ -2,7 +2,6 @@
 
 import functools
 import itertools
-import signal
 
 import keras
 import numpy as np
@@ -157,14 +156,6 @@ def test_interrupted_models_are_up_to_date():
         kv.Replicas(models).fit(streams(2), report=report)
     assert all(np.isfinite(weights).all() for model in models for weights in model.get_weights())
     assert int(models[0].optimizer.iterations) in (2, 4)  # side by side, or one after another
-
-
-@pytest.fixture
-def ctrl_c():
-    """Python's own handler: processes in the background may be started to ignore the signal."""
-    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield lambda: signal.raise_signal(signal.SIGINT)
-    signal.signal(signal.SIGINT, handler)
 
 
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="one after another, by Keras' fit")

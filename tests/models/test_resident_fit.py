@@ -223,3 +223,51 @@ def test_a_stream_is_told_of_its_epochs():
     train(Stream((X,)), steps_per_execution=2, batch_size=None)
     # The first batch was looked at before.
     assert events[events.index("begin") :] == 2 * ["begin", 0, 1, 2, "end"]
+
+
+class Failing(kv.EpochMinibatches):
+    """Five batches, one of which cannot be had."""
+
+    def __init__(self, failure):
+        super().__init__((X,), batch_size=10, shuffle=False)
+        self.failure = failure
+
+    def rows(self, i):
+        if i == self.failure:
+            raise MemoryError
+        return super().rows(i)
+
+
+@pytest.mark.parametrize("failure", [1, 2])
+def test_a_stream_that_fails_leaves_the_model_its_values(failure):
+    """In the first execution, or a later one."""
+    model = build(steps_per_execution=2)
+    with pytest.raises(MemoryError):
+        model.fit(Failing(failure), verbose=0)
+    assert all(np.isfinite(weights).all() for weights in model.get_weights())
+    assert int(model.optimizer.iterations) == failure // 2 * 2
+
+
+@pytest.mark.parametrize("resident_data", [True, False])
+def test_ctrl_c_leaves_the_model_its_values(resident_data, monkeypatch, ctrl_c):
+    """While a program runs, whose first group of steps has taken the memory of the old values."""
+    if keras.backend.backend() != "jax":
+        pytest.skip("on TensorFlow variables keep their memory")
+    # Four batches of 10 and one of 7: two groups of one shape.
+    model = build(steps_per_execution=5)
+    model.make_train_function()
+    program = model.train_function.program
+    run = program._run
+
+    def interrupted(*arguments):
+        results = run(*arguments)
+        ctrl_c()
+        return results
+
+    monkeypatch.setattr(program, "_run", interrupted)
+    batches = ((X[i : min(i + 10, 47)],) for i in range(0, 50, 10))
+    data = {"x": X[:47], "batch_size": 10} if resident_data else {"x": batches}
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(**data, verbose=0)
+    assert all(np.isfinite(weights).all() for weights in model.get_weights())
+    assert int(model.optimizer.iterations) == 5
