@@ -13,6 +13,10 @@ from replication.experiment import together
 from replication.step_sizes import pilot_samples
 from replication.training import Training
 
+# What a kill may cost of training. Saving takes some hundredths of a second: as much as training on
+# 10⁵ samples, where a GPU trains.
+SECONDS_BETWEEN_CHECKPOINTS = 10
+
 
 def train(experiments, samples, dataset, results, progress, fresh=False):
     """Trains experiments that differ in step size and seed alone, up to `samples` each.
@@ -116,10 +120,12 @@ class _Group:
         seconds = (time.perf_counter() - start) / len(trainings)
         for training in trainings:
             training.advance(stop, seconds)
-        if stop in self.grid.evaluations:
+        measured = stop in self.grid.evaluations
+        if measured:
             self._measure(trainings, at_end=stop == self.grid.samples)
         for training in trainings:
-            training.save(self._status(training))
+            if measured or training.seconds_since_saved() >= SECONDS_BETWEEN_CHECKPOINTS:
+                training.save(self._status(training))
         scores = [t.score for t in trainings if not t.diverged]
         self.progress.update(stop, max(scores, default=math.nan), len(trainings))
 

@@ -11,7 +11,8 @@ HUNDREDTHS = {
     "bound": (100, 125, 160, 200, 250, 320, 400, 500, 630, 800),
     "likelihood": (100, 300),
 }
-CHECKPOINT_INTERVAL = 100_000
+# Training samples after which training pauses, at the latest, to be shown and perhaps kept.
+LONGEST_STRETCH = 100_000
 
 
 def evaluations(samples, step=1, measure="bound", first=100_000):
@@ -46,11 +47,11 @@ class Schedule:
         self.samples = samples
         counts = evaluations(samples, step, measure, first)
         self.evaluations = frozenset(counts) | {min(also, samples)}
-        kept = {whole(count, step) for count in range(0, samples, CHECKPOINT_INTERVAL)}
-        self.stops = sorted(self.evaluations | kept)
+        pauses = {whole(count, step) for count in range(0, samples, LONGEST_STRETCH)}
+        self.stops = sorted(self.evaluations | pauses)
 
     def next_stop(self, done):
-        """The next count at which training pauses to save a checkpoint, or also to evaluate."""
+        """The next count at which training pauses, perhaps to evaluate."""
         return self.stops[bisect.bisect_right(self.stops, done)]
 
 

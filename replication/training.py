@@ -41,6 +41,7 @@ class Training:
         # Rows after the checkpoint are of a training that was lost.
         points = records.read_points(folder)
         self.points = [p for p in points if p.samples <= self.samples]
+        self.saved = time.monotonic()
 
     def _earlier_sessions(self):
         path = self.folder / "run.json"
@@ -115,3 +116,7 @@ class Training:
         records.write_points(self.folder, self.points)
         checkpoint.save(self.folder, self.model, self.samples, self.seconds)
         records.write_atomically(self.folder / "run.json", json.dumps(info, indent=1) + "\n")
+        self.saved = time.monotonic()
+
+    def seconds_since_saved(self):
+        return time.monotonic() - self.saved

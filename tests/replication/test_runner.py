@@ -29,7 +29,8 @@ def digits():
 
 @pytest.fixture(autouse=True)
 def short_intervals(monkeypatch):
-    monkeypatch.setattr(schedule, "CHECKPOINT_INTERVAL", 5_000)
+    monkeypatch.setattr(schedule, "LONGEST_STRETCH", 5_000)
+    monkeypatch.setattr(runner, "SECONDS_BETWEEN_CHECKPOINTS", 0)
 
 
 def train(digits, results, samples, fresh=False):
@@ -176,7 +177,7 @@ def test_run_that_is_as_far_as_asked_for_or_further_is_not_trained_again(digits,
 
 def test_end_at_a_checkpoint_that_was_not_measured(digits, tmp_path, monkeypatch):
     """Counts on which training pauses without a row, when they become the end."""
-    monkeypatch.setattr(schedule, "CHECKPOINT_INTERVAL", 1_000)
+    monkeypatch.setattr(schedule, "LONGEST_STRETCH", 1_000)
     save = Training.save
 
     def save_and_stop(self, status):
@@ -330,3 +331,18 @@ def test_all_parameters_start_from_the_same_distribution(digits, settings, stdde
     # Five standard errors of a standard deviation, of 874 biases and more: odds 1e-6.
     assert abs(kernels.std() - 0.01) < 5 * 0.01 / (2 * kernels.size) ** 0.5
     assert abs(biases.std() - stddev) <= 5 * stddev / (2 * biases.size) ** 0.5
+
+
+def test_checkpoints_cost_little(digits, tmp_path, monkeypatch):
+    """Between evaluations a run is kept every ten seconds, however many pauses there are."""
+    monkeypatch.setattr(runner, "SECONDS_BETWEEN_CHECKPOINTS", 3600)
+    saved = []
+    save = Training.save
+
+    def count(self, status):
+        saved.append(self.samples)
+        save(self, status)
+
+    monkeypatch.setattr(Training, "save", count)
+    train(digits, tmp_path, 7_000)
+    assert saved == [7_000]  # a pause at 5 000 is not

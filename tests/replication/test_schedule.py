@@ -36,11 +36,11 @@ def test_every_count_is_a_whole_number_of_minibatches():
     assert all(count % 100 == 0 for count in stops(0, 10**7))
 
 
-def test_no_stretch_is_longer_than_the_checkpoint_interval():
+def test_no_stretch_is_longer_than_the_longest():
     counts = [0, *stops(0, 5 * 10**6)]
     gaps = [b - a for a, b in itertools.pairwise(counts)]
     assert min(gaps) > 0
-    assert max(gaps) == schedule.CHECKPOINT_INTERVAL
+    assert max(gaps) == schedule.LONGEST_STRETCH
 
 
 def test_counts_are_rounded_up_to_whole_training_steps():
