@@ -12,6 +12,7 @@ rounds of the ratio in one round. Programs with packages of their own need envir
 import csv
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -109,13 +110,19 @@ def installed(backend):
 
 
 def make_environments(environments):
+    """With uv, where there is one: it installs in seconds what takes pip minutes."""
     for requirements in sorted((FOLDER / "requirements").glob("*.txt")):
         folder = environments / requirements.stem
         click.echo(f"installing {folder.name}", err=True)
-        subprocess.run(["uv", "venv", "--quiet", "--allow-existing", folder], check=True)
         python = folder / "bin" / "python"
-        install = ["uv", "pip", "install", "--quiet", "--python", python, "-r", requirements]
-        subprocess.run(install, check=True)
+        if shutil.which("uv"):
+            make = ["uv", "venv", "--quiet", "--allow-existing", "--python", sys.executable]
+            install = ["uv", "pip", "install", "--python", python]
+        else:
+            make = [sys.executable, "-m", "venv"]
+            install = [python, "-m", "pip", "install"]
+        subprocess.run([*make, folder], check=True)
+        subprocess.run([*install, "--quiet", "-r", requirements], check=True)
 
 
 def write(part, rows):

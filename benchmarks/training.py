@@ -7,7 +7,9 @@ from work import Work
 
 SCAN = Peer("JAX scan, by hand", "jax_scan")
 LATEST_SCAN = Peer("latest JAX: scan, by hand", "jax_scan", environment="jax-latest")
-PYTORCH = Peer("PyTorch, eager, fused Adagrad", "pytorch", environment="torch")
+TORCH = {"environment": "torch"}
+PYTORCH = Peer("PyTorch, eager", "pytorch", options={"fused": None}, **TORCH)
+FUSED_PYTORCH = Peer("PyTorch, eager, fused Adagrad", "pytorch", **TORCH)
 SCANNED = {"steps_per_execution": 100}
 LATEST = {"environment": "jax-latest"}
 PEERS = (
@@ -33,20 +35,10 @@ PEERS = (
     Peer("ours, tensorflow, as compiled by default", "ours", backend="tensorflow"),
     Peer("TensorFlow loop, by hand", "tensorflow_loop", backend="tensorflow"),
     PYTORCH,
-    Peer(
-        "PyTorch, eager, Adagrad by default",
-        "pytorch",
-        options={"fused": None},
-        environment="torch",
-    ),
-    Peer(
-        "PyTorch, compiled, fused Adagrad",
-        "pytorch",
-        options={"compiled": True},
-        environment="torch",
-    ),
-    Peer("pyautoencoder", "pyautoencoder_loop", environment="torch"),
-    Peer("pythae", "pythae_trainer", environment="torch"),
+    FUSED_PYTORCH,
+    Peer("PyTorch, compiled, fused Adagrad", "pytorch", options={"compiled": True}, **TORCH),
+    Peer("pyautoencoder", "pyautoencoder_loop", **TORCH),
+    Peer("pythae", "pythae_trainer", **TORCH),
     Peer("TensorFlow Probability's example", "tfp_example", backend="tensorflow"),
     Peer("NumPyro's example", "numpyro_example", environment="numpyro"),
 )
@@ -61,8 +53,9 @@ BASELINES = {
     "of_scan": SCAN,
     "of_latest_scan": LATEST_SCAN,
     "of_pytorch": PYTORCH,
+    "of_fused_pytorch": FUSED_PYTORCH,
 }
-WITH_QUARTILES = ("of_scan", "of_latest_scan", "of_pytorch")
+WITH_QUARTILES = ("of_scan", "of_latest_scan", "of_pytorch", "of_fused_pytorch")
 
 
 def rows(rounds, examples, environments, chosen):

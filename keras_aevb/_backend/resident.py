@@ -59,7 +59,9 @@ class Model(keras.Model):
         self.make_train_function()
         if not isinstance(self.train_function, TrainFunction):
             return super().fit(x, **kwargs)
-        if kwargs.get("validation_split") and kwargs.get("validation_data") is None:
+        if kwargs.get("validation_data") is not None:
+            kwargs["validation_split"] = 0.0  # Keras takes the data
+        if kwargs.get("validation_split"):
             x, kwargs = _split(x, **kwargs)
         stream = x if by_rows(x) else _as_stream({"x": x, **kwargs})
         # Class weights are Keras' to look up, in labels that row numbers do not have.

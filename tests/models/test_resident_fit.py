@@ -65,6 +65,7 @@ def keras_own_fit(monkeypatch):
         {"algorithm": kv.MonteCarloEM},
         {"shuffle": "batch"},
         {"validation_split": 0.3, "sample_weight": WEIGHTS},
+        {"validation_split": 0.3, "validation_data": (X[:5], None)},
         {"steps_per_epoch": 3},
         {"y": np.arange(50) % 2, "class_weight": {0: 1.0, 1: 3.0}},
     ],
@@ -136,6 +137,7 @@ def test_arrays_stay_on_the_device_if_they_fit(monkeypatch):
     assert gathered(monkeypatch, keras.ops.convert_to_tensor(X))
     assert gathered(monkeypatch, kv.RandomMinibatches(X, 8, 0, 0, 3), batch_size=None)
     assert gathered(monkeypatch, X, validation_split=0.3)
+    assert gathered(monkeypatch, X, validation_split=0.3, validation_data=(X, None))
     assert not gathered(monkeypatch, X, steps_per_epoch=3)
     assert not gathered(monkeypatch, Stream(), batch_size=None)
     monkeypatch.setattr(resident, "HOST_BYTES", X.nbytes - 1)
