@@ -10,6 +10,7 @@ import keras_aevb as kv
 SEED = 0
 BOUND_EXAMPLES = 10_000
 LIKELIHOOD_EXAMPLES = 1000  # section 5: the first 1000 of either set
+UNTRAINED_EXAMPLES = 100  # to an untrained model all are about equally likely
 
 ANNEALED_EXAMPLES = 100
 
@@ -21,21 +22,23 @@ IMPORTANCE = kv.ImportanceSampling(num_samples=500)
 ANNEALED = kv.AnnealedImportanceSampling(num_samples=10, num_steps=300)
 
 
-def measure(model, experiment, dataset, at_end):
+def measure(model, experiment, dataset, at_start=False, at_end=False):
     """Measures what the experiment asks for, and leaves training as it is.
 
     - `"bound"` (figure 2): `train_elbo` and `test_elbo`, the mean bound, with `*_sem`, its standard
       error over examples.
     - `"likelihood"` (figure 3): `*_density`, the mean of App. D's estimate of log p(x), with
       `*_density_error`, the Monte Carlo standard error of that mean, and the bound, `*_elbo`, of
-      models with an encoder. At the end of training also a second estimate of log p(x):
-      `*_importance` in models with an encoder. In those without, `*_annealed`: the mean of
-      App. D's estimates plus the mean difference of the two estimates on the first 100 examples.
+      models with an encoder; before training, of the first 100 examples. At the end of training
+      also a second estimate of log p(x): `*_importance` in models with an encoder. In those
+      without, `*_annealed`: the mean of App. D's estimates plus the mean difference of the two
+      estimates on the first 100 examples.
 
     Args:
         model: `LatentVariableModel`.
         experiment: `Experiment`.
         dataset: `Dataset`.
+        at_start: whether the model is untrained.
         at_end: whether training ends here.
 
     Returns:
@@ -46,6 +49,7 @@ def measure(model, experiment, dataset, at_end):
         if experiment.measure == "bound":
             metrics |= _bound(model, split, x)
         else:
+            x = x[:UNTRAINED_EXAMPLES] if at_start else x
             metrics |= _likelihood(model, split, x, at_end)
     return metrics
 

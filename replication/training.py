@@ -79,7 +79,8 @@ class Training:
     def measure(self, model, at_end):
         """Adds a row, measured with `model`, which has this run's weights."""
         start = time.perf_counter()
-        metrics = evaluation.measure(model, self.experiment, self.dataset, at_end)
+        at_start = self.samples == 0
+        metrics = evaluation.measure(model, self.experiment, self.dataset, at_start, at_end)
         session = self.sessions[-1]
         seconds = session["evaluation_seconds"] + time.perf_counter() - start
         session["evaluation_seconds"] = round(seconds, 2)

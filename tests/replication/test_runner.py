@@ -102,9 +102,20 @@ def test_an_encoder_gives_the_bound_always_and_importance_sampling_at_the_end(di
     untrained = model.build(experiment, few)
     names = {"density", "density_error", "elbo"}
     for more, at_end in ((set(), False), ({"importance", "importance_error"}, True)):
-        metrics = evaluation.measure(untrained, experiment, few, at_end)
+        metrics = evaluation.measure(untrained, experiment, few, at_end=at_end)
         expected = {f"{split}_{name}" for split in ("train", "test") for name in names | more}
         assert set(metrics) == expected
+
+
+def test_the_likelihood_before_training_takes_few_examples(digits, monkeypatch):
+    monkeypatch.setattr(evaluation, "UNTRAINED_EXAMPLES", 4)
+    few, fewer = (
+        dataclasses.replace(digits, train=digits.train[:n], test=digits.test[:n]) for n in (10, 4)
+    )
+    untrained = model.build(LIKELIHOOD, digits.first(40))
+    at_start = evaluation.measure(untrained, LIKELIHOOD, few, at_start=True)
+    assert at_start == evaluation.measure(untrained, LIKELIHOOD, fewer)
+    assert at_start != evaluation.measure(untrained, LIKELIHOOD, few)
 
 
 def test_weights_can_be_had_back(uninterrupted, digits, tmp_path):
