@@ -48,7 +48,7 @@ class State(typing.NamedTuple):
 
 
 class HamiltonianMonteCarlo(tfp.mcmc.TransitionKernel):
-    r"""Leapfrog steps, then Metropolis–Hastings, as a transition kernel for TFP's samplers.
+    r"""Leapfrog steps, then Metropolis–Hastings, as a kernel for `tfp.mcmc.sample_chain`.
 
     $$p \leftarrow p + \tfrac{ε}{2} \nabla \log p(x, z), \qquad z \leftarrow z + ε p, \qquad
     p \leftarrow p + \tfrac{ε}{2} \nabla \log p(x, z)$$

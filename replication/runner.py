@@ -88,6 +88,8 @@ class _Group:
         self.progress.begin(title, done, self.grid.samples)
         self._measure([t for t in self.trainings if not t.points])
         self._finish([t for t in self.trainings if self._status(t) == "complete"])
+        for training in [t for t in self.trainings if t.diverged]:
+            training.save("diverged")
         while active := [t for t in self.trainings if self._status(t) == "running"]:
             position = min(t.samples for t in active)
             self._advance([t for t in active if t.samples == position])
@@ -123,8 +125,9 @@ class _Group:
         measured = stop in self.grid.evaluations
         if measured:
             self._measure(trainings, at_end=stop == self.grid.samples)
-        for training in trainings:
-            if measured or training.seconds_since_saved() >= SECONDS_BETWEEN_CHECKPOINTS:
+        unsaved = max(t.seconds_since_saved() for t in trainings)
+        if measured or unsaved >= SECONDS_BETWEEN_CHECKPOINTS:
+            for training in trainings:
                 training.save(self._status(training))
         scores = [t.score for t in trainings if not t.diverged]
         self.progress.update(stop, max(scores, default=math.nan), len(trainings))

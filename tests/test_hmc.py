@@ -81,6 +81,21 @@ def test_the_target_is_stationary_and_reached(scale, noise):
     assert abs(np.corrcoef(z.T)[0, 1]) < 5 / 20_000**0.5
 
 
+def test_the_momentum_tells_nothing_of_the_acceptance(noise):
+    """In one dimension, where a draw that served for both would show."""
+
+    def log_normal(z):
+        return -0.5 * ops.sum(ops.square(z), axis=-1)
+
+    n = 20_000
+    z = np.random.default_rng(0).normal(size=(n, 1)).astype("float32")
+    z, acceptance = hmc.transitions(log_normal, z, 1.6, 2, noise(0), num_transitions=10)
+    assert np.mean(acceptance) < 0.9
+    # Five standard errors of a mean, 1/√n, and of a variance, √(2/n): odds 1.2e-6 in all.
+    np.testing.assert_allclose(np.mean(z), 0, atol=5 / n**0.5)
+    np.testing.assert_allclose(np.var(z), 1, atol=5 * (2 / n) ** 0.5)
+
+
 def test_transitions_are_single_ones_in_a_row(noise):
     z = start(3, 5)
     seeds = tfp.random.split_seed(noise(0), 4)
@@ -153,6 +168,6 @@ def test_from_where_the_density_is_zero_any_step_is_accepted(noise):
 
     z, acceptance = hmc.transition(half_line, np.float32([[-1e-3]] * 500), 1.0, 1, noise(0))
     inside = np.asarray(z)[:, 0] > 0
-    # Every momentum above 1e-3 leads inside; of 500 about half, five standard deviations.
+    # Every momentum above 1e-3 leads inside, of 500 half: five standard deviations, odds 6e-7.
     assert abs(inside.sum() - 250) < 5 * 125**0.5
     np.testing.assert_array_equal(np.asarray(acceptance)[inside], 1)

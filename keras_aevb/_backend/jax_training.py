@@ -19,6 +19,29 @@ class Model(resident.Model):
         distributed = keras.distribution.distribution() is not None
         return train_function if distributed else TrainFunction(self)
 
+    def make_test_function(self, force=False):
+        if self.test_function is None or force:
+            super().make_test_function(force)
+            self.test_function = KeptFunction(self, self.test_function)
+
+    def make_predict_function(self, force=False):
+        if self.predict_function is None or force:
+            super().make_predict_function(force)
+            self.predict_function = KeptFunction(self, self.predict_function)
+        return self.predict_function
+
+    def evaluate(self, *args, **kwargs):
+        try:
+            return super().evaluate(*args, **kwargs)
+        finally:
+            self.jax_state_sync()  # as Keras' own `fit` does
+
+    def predict(self, *args, **kwargs):
+        try:
+            return super().predict(*args, **kwargs)
+        finally:
+            self.jax_state_sync()
+
     @staticmethod
     def _device_bytes():
         statistics = jax.local_devices()[0].memory_stats()
@@ -44,12 +67,53 @@ class TrainFunction(resident.TrainFunction):
                 raise StopIteration
             with _interruption_held_back():
                 (logs,) = self.program(states, self.arrays, [[batch] for batch in batches])
-        finally:
-            # Keras' loop has taken the values from the variables; when it ends in whatever way, it
-            # gives them back from here.
-            names = ("trainable", "non_trainable", "optimizer", "metrics")
-            self.model._jax_state = {f"{n}_variables": v for n, v in zip(names, states[0])}
+                _keep(self.model, states[0])
+        except BaseException:  # StopIteration too
+            _give_back(self.model, states[0])
+            raise
         return logs, states[0]
+
+
+class KeptFunction:
+    """A function that Keras' loops call on the values of the variables, which are not lost by it.
+
+    The loops have taken the values from the variables, and the function uses their memory. So
+    Ctrl-C waits until the new values are known, and if it ends early, the variables get them back.
+
+    Args:
+        model: `Model`.
+        function: Keras' own `test_function` or `predict_function`.
+    """
+
+    def __init__(self, model, function):
+        self.model = model
+        self.function = function
+
+    def __call__(self, state, iterator):
+        try:
+            with _interruption_held_back():
+                results, state = self.function(state, iterator)
+                _keep(self.model, state)
+        except BaseException:
+            _give_back(self.model, state)
+            raise
+        return results, state
+
+
+def _keep(model, state):
+    """Notes the values where Keras' loops look for them when they end, in whatever way."""
+    names = {
+        2: ("trainable", "non_trainable"),
+        3: ("trainable", "non_trainable", "metrics"),
+        4: ("trainable", "non_trainable", "optimizer", "metrics"),
+    }[len(state)]
+    model._jax_state = {f"{name}_variables": values for name, values in zip(names, state)}
+
+
+def _give_back(model, state):
+    with _interruption_held_back():
+        _keep(model, state)
+        model.jax_state_sync()
 
 
 class ReplicaTrainer:

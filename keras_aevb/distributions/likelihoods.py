@@ -57,7 +57,8 @@ def log_prob_of_pairs(likelihoods, x):
     pixels = getattr(likelihoods, "distribution", None)
     if isinstance(pixels, BernoulliFromLogits):
         return pixels.log_prob_of_pairs(x)
-    return ops.transpose(likelihoods.log_prob(ops.expand_dims(x, 1)))
+    # One image after the other: all pairs would take the memory of S · B images.
+    return ops.transpose(ops.map(likelihoods.log_prob, x))
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")

@@ -260,6 +260,23 @@ def test_run_that_breaks_down_is_recorded_as_diverged(digits, tmp_path):
     assert again.info == run.info
 
 
+def test_kill_before_a_breakdown_is_recorded(digits, tmp_path, monkeypatch):
+    """Between the checkpoint and run.json."""
+    experiment = Experiment("digits", "aevb", 2, 1e30, hidden_units=10, accumulate_only=0)
+
+    def fail(path, text):
+        if "diverged" in text:
+            raise KeyboardInterrupt
+        original(path, text)
+
+    original = records.write_atomically
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(records, "write_atomically", fail)
+        runner.train([experiment], 20_000, digits, tmp_path, RunProgress())
+    (run,) = runner.train([experiment], 20_000, digits, tmp_path, RunProgress())
+    assert run.info["status"] == "diverged"
+
+
 def test_run_json_says_where_the_numbers_come_from(uninterrupted, digits):
     run, _ = uninterrupted
     assert run.info["data"] == {
