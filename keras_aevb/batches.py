@@ -1,12 +1,14 @@
-"""Streams of batches that are rows of arrays, known by the rows' numbers.
+"""Data sets whose batches are rows of fixed arrays, known by the rows' numbers.
 
-The arrays can then lie where they are used, and only the numbers need to go there.
+The arrays can then stay on the device, and only the numbers need to go there.
 """
 
 import functools
 
 import keras
 import numpy as np
+
+from keras_aevb import arguments
 
 
 class RowBatches(keras.utils.PyDataset):
@@ -16,6 +18,9 @@ class RowBatches(keras.utils.PyDataset):
     the model is compiled with `jit_compile=True`.
     A subclass has a length and `rows`; one that changes the rows, in a `__getitem__` of its own, is
     a stream like any other. `fit` takes the batches in their own order, whatever its `shuffle`.
+
+    Attributes:
+        epoch: number of the pass that `on_epoch_begin` begins; `fit` sets it.
 
     Args:
         arrays: tuple (x,), (x, y) or (x, y, sample_weight) of arrays of one length N. Tensors of
@@ -34,6 +39,7 @@ class RowBatches(keras.utils.PyDataset):
         self.arrays = tuple(arrays)
         (self.num_rows,) = lengths
         self._on_host = None
+        self.epoch = 0
 
     def rows(self, i):
         """Numbers of the rows of batch i, from 0 to N - 1: an integer array of shape `[B]`."""
@@ -52,8 +58,12 @@ class EpochMinibatches(RowBatches):
     Args:
         arrays: as for `RowBatches`.
         batch_size: M, examples in a batch; the last one has what is left.
-        shuffle: whether each epoch has an order of its own.
-        seed: integer that fixes the orders. Default: NumPy's global generator, as in Keras.
+        shuffle: whether each epoch has an order of its own: epoch e takes the order
+            `numpy.random.default_rng([seed, e]).permutation(N)`.
+        seed: integer that fixes the orders. Default: a random one.
+
+    Raises:
+        ValueError: if `batch_size` is not a positive integer, or `seed` not a valid seed.
 
     Example:
         >>> import numpy as np
@@ -64,9 +74,10 @@ class EpochMinibatches(RowBatches):
 
     def __init__(self, arrays, batch_size=32, shuffle=True, seed=None, **kwargs):
         super().__init__(arrays, **kwargs)
-        self.batch_size = batch_size
+        self.batch_size = arguments.integer("batch_size", batch_size)
         self.shuffle = shuffle
-        self.random = np.random if seed is None else np.random.default_rng(seed)
+        seed = arguments.seed(seed)
+        self.seed = np.random.SeedSequence().entropy if seed is None else seed
         self.order = np.arange(self.num_rows)
 
     def __len__(self):
@@ -74,7 +85,11 @@ class EpochMinibatches(RowBatches):
 
     def on_epoch_begin(self):
         if self.shuffle:
-            self.order = self.random.permutation(self.num_rows)
+            random = np.random.default_rng([self.seed, self.epoch])
+            self.order = random.permutation(self.num_rows)
+
+    def on_epoch_end(self):
+        self.epoch += 1  # where Keras' own loop runs, which does not set it
 
     def rows(self, i):
         return self.order[i * self.batch_size : (i + 1) * self.batch_size]
@@ -94,6 +109,9 @@ class RandomMinibatches(RowBatches):
         first: number of the first batch.
         length: how many batches.
 
+    Raises:
+        ValueError: if one of the numbers is not an integer, or too small.
+
     Reference: Kingma & Welling (2013), alg. 1.
 
     Example:
@@ -110,10 +128,10 @@ class RandomMinibatches(RowBatches):
 
     def __init__(self, x, batch_size, seed, first, length, **kwargs):
         super().__init__((x, row_numbers(len(x))), **kwargs)
-        self.batch_size = batch_size
-        self.seed = seed
-        self.first = first
-        self.length = length
+        self.batch_size = arguments.integer("batch_size", batch_size)
+        self.seed = arguments.integer("seed", seed, at_least=0)
+        self.first = arguments.integer("first", first, at_least=0)
+        self.length = arguments.integer("length", length, at_least=0)
         self._block = None, None
 
     def __len__(self):

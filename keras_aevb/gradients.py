@@ -4,15 +4,16 @@ Symbols: B examples in the batch, R repeats of the gradient.
 """
 
 import math
-import numbers
 from typing import NamedTuple
 
 import numpy as np
 from keras import ops
 
-from keras_aevb import _backend
-from keras_aevb.models import VariationalModel, _examples
-from keras_aevb.models.latent_variable_model import check_type
+from keras_aevb import _backend, arguments
+from keras_aevb.bounds import Bound
+from keras_aevb.models import VariationalModel
+from keras_aevb.models.parts import check_type
+from keras_aevb.training import inputs
 
 
 class Variance(NamedTuple):
@@ -76,28 +77,22 @@ def gradient_variance(model, x, bound=None, num_repeats=100, seed=None):
         True
     """
     check_type("model", model, VariationalModel)
-    if not isinstance(num_repeats, numbers.Integral) or num_repeats < 3:
-        raise ValueError(
-            f"Expected `num_repeats` to be an integer of at least 3. Received: {num_repeats}"
-        )
-    x = _examples.as_array(x)
+    num_repeats = arguments.integer("num_repeats", num_repeats, at_least=3)
+    seed = arguments.seed(seed)
+    x = inputs.as_array(x)
     model.likelihood.check(x)
     bound = model.bound if bound is None else bound
+    check_type("bound", bound, Bound)
     q, prior = model.encode(x[:1]), model.prior.distribution()
     bound.check(q, prior)
     bound.check_gradient(q)
 
-    phi = _trainable(model.encoder, model.posterior)
-    theta = _trainable(model.decoder, model.likelihood, model.prior)
+    phi, theta = model.phi, model.theta
     program = _gradient_program(model, bound, phi + theta)
     terms = _welford_terms(program(x, model._seed(seed, r)) for r in range(num_repeats))
     return GradientVariance(
         phi=_variance(phi, terms[:, : len(phi)]), theta=_variance(theta, terms[:, len(phi) :])
     )
-
-
-def _trainable(*parts):
-    return [v for part in parts for v in part.trainable_variables]
 
 
 def _gradient_program(model, bound, variables):
@@ -108,7 +103,7 @@ def _gradient_program(model, bound, variables):
 
         def mean_bound():
             q, prior = model.encode(x), model.prior.distribution()
-            return ops.mean(bound(x, q, prior, model.decode, seed)[bound.name])
+            return ops.mean(bound(x, q, prior, model.decode, seed)[bound.objective])
 
         return _backend.gradients(mean_bound, variables, model.variables)
 

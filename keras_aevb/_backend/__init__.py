@@ -14,8 +14,13 @@ Both flavours export the same names:
 - `compiled(model, function)`: `function`, which may read the model's variables, as one program.
 - `full_precision()`: a context in which matrix products of float32 keep its digits on accelerators
   too, which else may round the factors to ten bits (TF32). `compiled` programs are made in it.
-- `Model`: `keras.Model`, with the `fit` that is fastest on this backend.
-- `ReplicaTrainer(models)`: trains several models side by side.
+- `Program(models, kind)`: many training or test steps, of one model or several, in one program.
+- `PredictProgram(model)`: a model's outputs for a batch.
+- `device_bytes()`: memory of the accelerator, `None` for a processor or where it is not known.
+- `has_replicas(model)`: whether a TensorFlow strategy runs the model's steps on several devices,
+  which is left to Keras' own loops.
+- `num_replicas()`, `sum_over_replicas(value)`: inside a step under such a strategy; 1 and the value
+  elsewhere.
 """
 
 import keras
@@ -23,32 +28,40 @@ import keras
 if keras.backend.backend() == "tensorflow":
     from keras_aevb._backend.tensorflow import (
         compiled,
+        device_bytes,
         fixed_seed,
         full_precision,
         gradients,
+        has_replicas,
         minimize,
         next_seed,
+        num_replicas,
         step,
+        sum_over_replicas,
         tfp,
     )
     from keras_aevb._backend.tensorflow_noise import Bernoulli, Normal
-    from keras_aevb._backend.tensorflow_training import Model, ReplicaTrainer
+    from keras_aevb._backend.tensorflow_program import PredictProgram, Program
 elif keras.backend.backend() == "jax":
     from keras_aevb._backend.jax import (
         Bernoulli,
         Normal,
         compiled,
+        device_bytes,
         fixed_seed,
         full_precision,
         gradients,
+        has_replicas,
         minimize,
         next_seed,
+        num_replicas,
         step,
+        sum_over_replicas,
         tfp,
     )
-    from keras_aevb._backend.jax_training import (  # type: ignore[assignment]
-        Model,
-        ReplicaTrainer,
+    from keras_aevb._backend.jax_program import (  # type: ignore[assignment]
+        PredictProgram,
+        Program,
     )
 else:
     raise ImportError(
@@ -59,15 +72,19 @@ else:
 
 __all__ = [
     "Bernoulli",
-    "Model",
     "Normal",
-    "ReplicaTrainer",
+    "PredictProgram",
+    "Program",
     "compiled",
+    "device_bytes",
     "fixed_seed",
     "full_precision",
     "gradients",
+    "has_replicas",
     "minimize",
     "next_seed",
+    "num_replicas",
     "step",
+    "sum_over_replicas",
     "tfp",
 ]

@@ -103,6 +103,24 @@ def full_precision():
     return jax.default_matmul_precision("highest")
 
 
+def device_bytes():
+    statistics = jax.local_devices()[0].memory_stats()
+    return statistics["bytes_limit"] if statistics else None
+
+
+def has_replicas(model):
+    """A step sees the whole batch, however Keras' distribution lays it out."""
+    return False
+
+
+def num_replicas():
+    return 1
+
+
+def sum_over_replicas(value):
+    return value
+
+
 def _gradients(function, variables, others):
     """Derivatives of `function()` in `variables`, and what it assigned to the others."""
     other_values = [v.value for v in others]
@@ -129,11 +147,15 @@ __all__ = [
     "Bernoulli",
     "Normal",
     "compiled",
+    "device_bytes",
     "fixed_seed",
     "full_precision",
     "gradients",
+    "has_replicas",
     "minimize",
     "next_seed",
+    "num_replicas",
     "step",
+    "sum_over_replicas",
     "tfp",
 ]

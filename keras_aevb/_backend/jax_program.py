@@ -1,14 +1,28 @@
-"""JAX: many training steps, of one model or of several, in one program.
+"""JAX: many steps, of one model or of several, in one program.
 
-The program is given the values of all variables and a stack of batches, and makes one step after
-another.
+The program takes the values of all variables and a stack of batches, makes one step after another,
+and returns the new values. The variables hold them whenever a call has returned or raised.
 """
 
 import jax
+import keras
 import numpy as np
 from jax import numpy as jnp
+from jax.sharding import NamedSharding, PartitionSpec
 
-from keras_aevb._backend.resident import of_one_shape
+from keras_aevb._backend.groups import filled, of_one_shape
+from keras_aevb._backend.interruption import delayed_interrupt
+from keras_aevb._backend.keras_private import set_values, values
+
+
+def variable_groups(model, optimizer=False, metrics=False):
+    """The lists of variables whose values are the state of a step, in the order of Keras."""
+    return (
+        model.trainable_variables,
+        model.non_trainable_variables,
+        *([model.optimizer.variables] if optimizer else []),
+        *([model.metrics_variables] if metrics else []),
+    )
 
 
 class Program:
@@ -16,62 +30,142 @@ class Program:
 
     Args:
         models: list of R models.
+        kind: `"train"` or `"test"`.
     """
 
-    def __init__(self, models):
-        self.train_step = models[0].train_step
+    def __init__(self, models, kind):
+        self.models = models
+        self.training = kind == "train"
         self.steps_per_execution = models[0].steps_per_execution
+        self.eager = models[0].run_eagerly or not models[0].jit_compile
+        self.step = models[0].train_step if self.training else models[0].test_step
         # On a processor several steps side by side keep its cores busier than one step on stacked
         # values; a GPU has too many for that.
         self.side_by_side = jax.default_backend() == "cpu"
-        self._run = jax.jit(self._steps, donate_argnums=0)
+        self._run = self._compiled()
 
-    def __call__(self, states, arrays, batches):
+    def __call__(self, arrays, steps):
         """Makes the steps.
 
         Args:
-            states: list of R states of `train_step`. The new ones use their memory, and take their
-                places in the list, also if a later group of steps fails.
-            arrays: what the batches are rows of, or `None`.
-            batches: for each of at most `steps_per_execution` steps a list of R batches.
+            arrays: what the batches are rows of, or `None` where the batches are whole.
+            steps: for each of at most `steps_per_execution` steps a list of R batches.
 
         Returns:
             List of R dicts of logs after the last step.
         """
-        for group in of_one_shape(batches):
-            # A shorter group is filled up, so that it needs no program of its own.
-            filled = group + group[-1:] * (self.steps_per_execution - len(group))
-            stacked = _stacked([_stacked(step) for step in filled])
-            logs, states[:] = self._run(states, arrays, stacked, len(group))
+        for group in of_one_shape(steps):
+            with delayed_interrupt():
+                logs = self._execute(arrays, group)
         return logs
 
-    def _steps(self, states, arrays, batches, n):
+    def _execute(self, arrays, group):
+        groups = [variable_groups(m, self.training, metrics=True) for m in self.models]
+        states = [tuple(map(values, variables)) for variables in groups]
+        # Evaluation does not change trainable variables: they are neither donated nor returned.
+        fixed = [() if self.training else state[:1] for state in states]
+        changing = [state[len(f) :] for state, f in zip(states, fixed)]
+        if self.eager:
+            logs, changing = self._steps_in_python(changing, fixed, arrays, group)
+        else:
+            stacked = _stacked([_stacked(s) for s in filled(group, self.steps_per_execution)])
+            if keras.distribution.distribution() is not None:
+                stacked = jax.tree.map(_distributed, stacked)
+            logs, changing = self._run(changing, fixed, arrays, stacked, len(group))
+        for variables, state in zip(groups, changing):
+            for group, new in zip(variables[len(variables) - len(state) :], state):
+                set_values(group, new)
+        return logs
+
+    def _compiled(self):
+        shardings = {}
+        if keras.distribution.distribution() is not None:
+            groups = [variable_groups(m, self.training, metrics=True) for m in self.models]
+            layouts = [
+                tuple([v.sharding for v in values(group)] for group in variables)
+                for variables in groups
+            ]
+            changing = [layout if self.training else layout[1:] for layout in layouts]
+            shardings["out_shardings"] = None, changing
+        return jax.jit(self._steps, donate_argnums=0, **shardings)
+
+    def _steps(self, changing, fixed, arrays, batches, n):
         """`n` steps; the leaves of `batches` have shape `[steps_per_execution, R, B, ...]`."""
 
-        def step(state, batch):
-            if arrays is not None:
-                (rows,) = batch
-                # Rows were checked where they were drawn.
-                batch = tuple(jnp.take(array, rows, axis=0, mode="clip") for array in arrays)
-            return self.train_step(state, batch)
+        def step(changing, fixed, batch):
+            return self._one_step(changing, fixed, arrays, batch)
 
-        def side_by_side(states, batch):
-            results = map(step, states, _unstacked(batch, len(states)))
+        def side_by_side(changing, fixed, batch):
+            results = map(step, changing, fixed, _unstacked(batch, num_models))
             return tuple(map(list, zip(*results)))  # logs, states
 
-        num_models = len(states)
+        num_models = len(changing)
         stacked = num_models > 1 and not self.side_by_side
         all_models = jax.vmap(step) if stacked else side_by_side
-        states = _stacked(states) if stacked else states
+        if stacked:
+            changing, fixed = _stacked(changing), _stacked(fixed)
 
         def body(i, carry):
-            return all_models(carry[1], jax.tree.map(lambda values: values[i], batches))
+            return all_models(carry[1], fixed, jax.tree.map(lambda leaf: leaf[i], batches))
 
-        first = jax.tree.map(lambda values: values[0], batches)
-        logs, _ = jax.eval_shape(all_models, states, first)
+        first = jax.tree.map(lambda leaf: leaf[0], batches)
+        logs, _ = jax.eval_shape(all_models, changing, fixed, first)
         logs = jax.tree.map(lambda log: jnp.zeros(log.shape, log.dtype), logs)
-        results = jax.lax.fori_loop(0, n, body, (logs, states))
+        results = jax.lax.fori_loop(0, n, body, (logs, changing))
         return tuple(_unstacked(r, num_models) for r in results) if stacked else results
+
+    def _steps_in_python(self, changing, fixed, arrays, group):
+        for batches in group:
+            logs, changing = zip(
+                *(self._one_step(*state, arrays, b) for *state, b in zip(changing, fixed, batches))
+            )
+        return list(logs), list(changing)
+
+    def _one_step(self, changing, fixed, arrays, batch):
+        if arrays is not None:
+            (rows,) = batch
+            # Rows were checked where they were drawn.
+            batch = tuple(jnp.take(array, rows, axis=0, mode="clip") for array in arrays)
+        logs, state = self.step((*fixed, *changing), batch)
+        return logs, tuple(state[len(fixed) :])
+
+
+class PredictProgram:
+    """A model's outputs for a batch.
+
+    Args:
+        model: Keras model.
+    """
+
+    def __init__(self, model):
+        self.model = model
+        eager = model.run_eagerly or not model.jit_compile
+        self._run = model.predict_step if eager else jax.jit(model.predict_step)
+
+    def __call__(self, batch):
+        """Returns a structure of arrays."""
+        if keras.distribution.distribution() is not None:
+            batch = jax.tree.map(lambda leaf: _distributed(leaf, leading_axes=0), batch)
+        groups = variable_groups(self.model)
+        with delayed_interrupt():
+            outputs, others = self._run(tuple(map(values, groups)), batch)
+            set_values(groups[1], others)
+        return outputs
+
+
+def _distributed(batch, leading_axes=2):
+    """A batch on the devices of Keras' distribution, or whole on each where it does not divide."""
+    layout = keras.distribution.distribution().get_data_layout(batch.shape[leading_axes:])
+    sharding = layout.backend_layout
+    free = PartitionSpec(*[None] * leading_axes, *sharding.spec)
+    sharded = NamedSharding(sharding.mesh, free)
+    try:
+        sharded.shard_shape(batch.shape)
+    except ValueError:
+        sharded = NamedSharding(sharding.mesh, PartitionSpec())
+    if jax.process_count() > 1:
+        return jax.make_array_from_process_local_data(sharded, np.asarray(batch))
+    return jax.device_put(batch, sharded)
 
 
 def _stacked(trees):
@@ -86,4 +180,4 @@ def _stacked(trees):
 
 def _unstacked(tree, n):
     """The list of n trees of which `tree` is the stack."""
-    return [jax.tree.map(lambda values, i=i: values[i], tree) for i in range(n)]
+    return [jax.tree.map(lambda leaf, i=i: leaf[i], tree) for i in range(n)]

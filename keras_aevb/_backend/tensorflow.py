@@ -18,7 +18,11 @@ except (ImportError, AttributeError) as error:
 
 def next_seed(generator):
     """TFP wants int32 where Keras keeps int64."""
-    return tf.cast(generator.next(), tf.int32)
+    seed = tf.cast(generator.next(), tf.int32)
+    if num_replicas() == 1:
+        return seed
+    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+    return tf.random.experimental.stateless_fold_in(seed, replica)
 
 
 def fixed_seed(seed, index):
@@ -53,6 +57,24 @@ def full_precision():
     It is `tf.config.experimental.enable_tensor_float_32_execution`.
     """
     return contextlib.nullcontext()
+
+
+def device_bytes():
+    return None  # TensorFlow does not tell
+
+
+def has_replicas(model):
+    with model.distribute_strategy.scope():
+        return tf.distribute.has_strategy()
+
+
+def num_replicas():
+    context = tf.distribute.get_replica_context()
+    return 1 if context is None else context.num_replicas_in_sync
+
+
+def sum_over_replicas(value):
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)
 
 
 def compiled(model, function):

@@ -22,6 +22,7 @@ class ScoreFunctionELBO(Bound):
 
     Args:
         num_samples: L ≥ 1, the number of samples of z for each example.
+        **kwargs: arguments of `keras.layers.Layer`.
 
     Raises:
         ValueError: if `num_samples` is not a positive integer.
@@ -29,12 +30,12 @@ class ScoreFunctionELBO(Bound):
     Reference: Kingma & Welling (2013), sec. 2.2.
 
     Example:
-        >>> ScoreFunctionELBO(num_samples=5).get_config()
-        {'num_samples': 5}
+        >>> import keras_aevb as kv
+        >>> bound = ScoreFunctionELBO(num_samples=5)
+        >>> model = kv.AEVB(**kv.networks.bernoulli_mlp(16, latent_dim=2), bound=bound)
     """
 
-    name = "elbo"
-    terms = ("elbo", "reconstruction", "kl")
+    reparameterized = False
 
     def __call__(self, x, q, prior, decode, seed):
         z = ops.stop_gradient(q.sample(self.num_samples, seed=seed))  # [L, B, ...]

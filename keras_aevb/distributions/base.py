@@ -25,6 +25,11 @@ def as_event_shape(shape):
     return sizes
 
 
+def at_least_float32(dtype):
+    """The precision that a density needs in a layer of this precision."""
+    return "float32" if dtype in ("float16", "bfloat16") else dtype
+
+
 class ConditionalDistribution(keras.layers.Layer):
     """A distribution over events y whose parameters are computed from features.
 
@@ -80,8 +85,7 @@ class ConditionalDistribution(keras.layers.Layer):
     @property
     def density_dtype(self):
         """float32, or the layer's own precision where that is higher: densities need it."""
-        dtype = self.compute_dtype
-        return "float32" if dtype in ("float16", "bfloat16") else dtype
+        return at_least_float32(self.compute_dtype)
 
     def distribution(self, *parameters):
         """The TFP distribution of batch shape `[B]` and event shape `event_shape`.

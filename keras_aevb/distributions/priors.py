@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_aevb.distributions.base import as_event_shape
+from keras_aevb.distributions.base import as_event_shape, at_least_float32
 from keras_aevb.distributions.normals import diagonal_normal
 
 
@@ -18,6 +18,11 @@ class Prior(keras.layers.Layer):
         super().__init__(**kwargs)
         self.event_shape = as_event_shape(event_shape)
         self.built = True
+
+    @property
+    def density_dtype(self):
+        """float32, or the layer's own precision where that is higher: densities need it."""
+        return at_least_float32(self.variable_dtype)
 
     def distribution(self):
         """The TFP distribution of batch shape `[]` and event shape `event_shape`."""
@@ -43,5 +48,5 @@ class StandardNormal(Prior):
     """
 
     def distribution(self):
-        zeros = ops.zeros(self.event_shape, self.variable_dtype)
+        zeros = ops.zeros(self.event_shape, self.density_dtype)
         return diagonal_normal(zeros, ops.ones_like(zeros), self.event_shape)

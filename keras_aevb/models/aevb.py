@@ -47,7 +47,7 @@ class AEVB(VariationalModel):
     def objective(self, x, training):
         q = self.encode(x, training)
         terms = self.bound(x, q, self.prior.distribution(), self.decoder_of(training), self._seed())
-        return -terms[self.bound.name], terms
+        return -terms[self.bound.objective], terms
 
     def check_parts(self, q, prior):
         self.bound.check_gradient(q)

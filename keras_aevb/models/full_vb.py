@@ -1,11 +1,11 @@
 """Full variational Bayes."""
 
 import math
-import numbers
 
 import keras
 from keras import ops
 
+from keras_aevb import arguments
 from keras_aevb.distributions.normals import LOG_VARIANCE_BOUNDS
 from keras_aevb.models.aevb import AEVB
 from keras_aevb.models.posterior_predictive import PosteriorPredictive
@@ -21,7 +21,8 @@ class FullVB(PosteriorPredictive, AEVB):
 
     over minibatches of M of the N training examples: eq. 24 divided by N. It is a lower bound on
     log p(X) / N, with θ integrated out under p(θ) = N(0, I). θ are the variables of decoder,
-    likelihood and prior that are trainable when the model is made; each holds its own μ.
+    likelihood and prior, without those of encoder and posterior, that are trainable when the model
+    is made; each holds its own μ.
 
     Each batch draws one θ, where the paper draws one for each example. The mean is the same, but
     a batch costs one pass through the decoder instead of M passes and M copies of θ.
@@ -86,14 +87,10 @@ class FullVB(PosteriorPredictive, AEVB):
             raise ValueError(
                 f"Expected `weight_kl` to be 'analytic' or 'sampled'. Received: {weight_kl!r}"
             )
-        if n_train is not None and not (isinstance(n_train, numbers.Real) and n_train > 0):
-            raise ValueError(f"Expected `n_train` to be a positive number. Received: {n_train!r}")
+        if n_train is not None:
+            arguments.number("n_train", n_train)
         low, high = (math.exp(limit / 2) for limit in LOG_VARIANCE_BOUNDS)
-        if not (isinstance(initial_scale, numbers.Real) and low <= initial_scale <= high):
-            raise ValueError(
-                "Expected `initial_scale` to be a number between exp(-10) and exp(10). "
-                f"Received: {initial_scale!r}"
-            )
+        arguments.number("initial_scale", initial_scale, low, high, inclusive=True)
         super().__init__(encoder, decoder, posterior, likelihood, prior, bound, seed=seed, **kwargs)
         self.weight_kl = weight_kl
         self.initial_scale = initial_scale
@@ -108,8 +105,7 @@ class FullVB(PosteriorPredictive, AEVB):
         self.weight_posterior = WeightPosterior(means, log_variances, likelihood.density_dtype)
 
     def _generative_variables(self):
-        parts = (self.decoder, self.likelihood, self.prior)
-        variables = list({id(v): v for part in parts for v in part.trainable_variables}.values())
+        variables = self.theta
         if not variables:
             raise ValueError(
                 "Expected trainable variables in decoder, likelihood or prior. Received none"
@@ -139,46 +135,11 @@ class FullVB(PosteriorPredictive, AEVB):
         """N, or `None` as long as it is not known."""
         return float(self._n_train.numpy()) or None
 
-    def fit(
-        self,
-        x=None,
-        y=None,
-        batch_size=None,
-        epochs=1,
-        verbose="auto",
-        callbacks=None,
-        validation_split=0.0,
-        validation_data=None,
-        *args,
-        **kwargs,
-    ):
-        """`keras.Model.fit`; labels are ignored, and the data is checked first.
-
-        Raises:
-            ValueError: if the data has the wrong shape or impossible values, or is a stream and N
-                is not known.
-        """
-        if hasattr(x, "shape"):
-            held_out = validation_split if validation_data is None else 0.0
-            self.prepare(x, math.floor(len(x) * (1 - held_out)))
-        validation = validation_split, validation_data
-        return super().fit(
-            x, y, batch_size, epochs, verbose, callbacks, *validation, *args, **kwargs
-        )
-
-    def prepare(self, x, n_train):
+    def adapt(self, x):
         if self._given_n_train is None:
-            self._n_train.assign(n_train)
+            self._n_train.assign(len(x))
 
-    def make_train_function(self, force=False):
-        self._check_n_train()
-        return super().make_train_function(force)
-
-    def make_test_function(self, force=False):
-        self._check_n_train()
-        return super().make_test_function(force)
-
-    def _check_n_train(self):
+    def check_ready(self, training=True):
         if self.n_train is None:
             raise ValueError(
                 "The loss has KL(q(θ) ‖ p(θ)) / N, and N, the number of training examples, is not "

@@ -1,13 +1,17 @@
 """What all algorithms share: p(x, z), made of parts that the user hands in."""
 
+import contextlib
+
 import keras
 import numpy as np
 from keras import ops
 
-from keras_aevb import _backend, marginal_likelihood
+from keras_aevb import _backend, arguments, marginal_likelihood
+from keras_aevb._backend.keras_private import ObjectSharingScope, is_sharing_objects
 from keras_aevb.distributions import ConditionalDistribution, Prior
-from keras_aevb.models import _examples
+from keras_aevb.models import parts
 from keras_aevb.models.training_loop import TrainingLoop
+from keras_aevb.training import inputs
 
 
 class LatentVariableModel(TrainingLoop):
@@ -33,16 +37,19 @@ class LatentVariableModel(TrainingLoop):
 
     def __init__(self, decoder, likelihood, prior, terms, seed=None, **kwargs):
         super().__init__(**kwargs)
-        check_type("likelihood", likelihood, ConditionalDistribution)
-        check_type("prior", prior, Prior)
+        parts.check_type("likelihood", likelihood, ConditionalDistribution)
+        parts.check_type("prior", prior, Prior)
+        parts.check_network("decoder", decoder)
         self.decoder = decoder
         self.likelihood = likelihood
         self.prior = prior
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.seed = arguments.seed(seed)
+        self.seed_generator = keras.random.SeedGenerator(self.seed)
         self.term_means = [keras.metrics.Mean(name) for name in terms]
-        self._programs = {}
-        self.likelihood(self.decoder(keras.Input(self.prior.event_shape)))
+        features = self.decoder(keras.Input(prior.event_shape, dtype=prior.density_dtype))
+        p = parts.example_distribution(likelihood, features)
+        parts.check_distribution("likelihood", p, (parts.BATCH,), likelihood.event_shape)
+        parts.check_distribution("prior", prior.distribution(), (), prior.event_shape)
         self.built = True
 
     # Distributions
@@ -58,9 +65,9 @@ class LatentVariableModel(TrainingLoop):
         self._check_shape("z", tuple(z.shape[z.ndim - rank :]), self.prior.event_shape)
         batch_shape = ops.shape(z)[: z.ndim - rank]
         features = self.decoder(ops.reshape(z, (-1, *self.prior.event_shape)), training=training)
-        parameters = self.likelihood(features)  # each [product of batch_shape, *event_shape]
+        parameters = self.likelihood(features, training=training)  # each [product of batch_shape, *event_shape]
         return self.likelihood.distribution(
-            *(ops.reshape(p, (*batch_shape, *self.likelihood.event_shape)) for p in parameters)
+            *(ops.reshape(p, (*batch_shape, *p.shape[1:])) for p in parameters)
         )
 
     def decoder_of(self, training):
@@ -84,12 +91,16 @@ class LatentVariableModel(TrainingLoop):
 
         Returns:
             NumPy array of shape `[n, *event_shape]`.
+
+        Raises:
+            ValueError: if n is not a positive integer, or `seed` not a valid seed.
         """
-        program = self._program(("sample", n), lambda *seeds: self.draw(n, *seeds)[0])
+        n, seed = arguments.integer("n", n), arguments.seed(seed)
+        program = self._program(("sample", n), lambda *seeds: self.sample_joint(n, *seeds)[0])
         return np.asarray(program(self._seed(seed, 0), self._seed(seed, 1)))
 
-    def draw(self, n, z_seed, x_seed, training=False):
-        """A dream (x, z): n pairs of tensors from p(z) p(x|z)."""
+    def sample_joint(self, n, z_seed, x_seed, training=False):
+        """Draws n pairs (x, z) ~ p(x, z), as tensors."""
         z = self.prior.distribution().sample(n, seed=z_seed)
         return self.decode(z, training).sample(seed=x_seed), z
 
@@ -146,7 +157,9 @@ class LatentVariableModel(TrainingLoop):
         Returns:
             NumPy array of shape `[N]`, or a structure of them.
         """
-        x = _examples.as_array(x)
+        seed = arguments.seed(seed)
+        batch_size = arguments.integer("batch_size", batch_size)
+        x = inputs.as_array(x)
         self.likelihood.check(x)
 
         def cast_first(x, seed):
@@ -159,7 +172,7 @@ class LatentVariableModel(TrainingLoop):
                 lambda values, length=length: np.asarray(values)[:length],
                 program(batch, self._seed(seed, i)),
             )
-            for i, (batch, length) in enumerate(_examples.padded_batches(x, batch_size))
+            for i, (batch, length) in enumerate(inputs.padded_batches(x, batch_size))
         ]
         return keras.tree.map_structure(lambda *parts: np.concatenate(parts), *results)
 
@@ -171,27 +184,56 @@ class LatentVariableModel(TrainingLoop):
 
     def _program(self, key, function):
         """`function` compiled as `compile` says, once for each key."""
-        key = (*key, self.run_eagerly, self.jit_compile)
-        if key not in self._programs:
-            self._programs[key] = _backend.compiled(self, function)
-        return self._programs[key]
+        return self._programs.get(key, lambda: _backend.compiled(self, function))
 
     # Saving
 
+    def save_own_variables(self, store):
+        """The variables, and what Keras leaves out: the state of the noise, and epochs done."""
+        super().save_own_variables(store)
+        store["epochs_done"] = np.array(self.epochs_done)
+        for i, variable in enumerate(self._seed_states()):
+            store[f"seed_state_{i}"] = np.asarray(variable, "int64")
+
+    def load_own_variables(self, store):
+        names = list(store.keys())
+        extra = {k: np.asarray(store[k]) for k in names if k.startswith(("epochs", "seed_state"))}
+        super().load_own_variables({k: store[k] for k in names if k not in extra})
+        if not extra:
+            return  # a file of a version before 0.1.0
+        self.epochs_done = self.restored_epoch = int(extra["epochs_done"])
+        for i, variable in enumerate(self._seed_states()):
+            variable.assign(extra[f"seed_state_{i}"])
+
+    def _seed_states(self):
+        """States of all seed generators, those of layers like dropout included."""
+        weights = {id(v) for v in (*self.weights, *self.metrics_variables)}
+        return [v for v in self.non_trainable_variables if id(v) not in weights]
+
     def get_config(self):
-        parts = {p: keras.saving.serialize_keras_object(getattr(self, p)) for p in self.parts}
-        return {**super().get_config(), **parts, "seed": self.seed}
+        # Inside one scope, so that a layer in two parts is written, and read again, as one.
+        with _sharing_objects():
+            for name in self.parts:
+                if name not in ("encoder", "decoder"):
+                    parts.check_config(name, getattr(self, name))
+            objects = {
+                name: keras.saving.serialize_keras_object(getattr(self, name))
+                for name in self.parts
+            }
+        return {**super().get_config(), **objects, "seed": self.seed}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        parts = {
-            p: keras.saving.deserialize_keras_object(config[p], custom_objects=custom_objects)
-            for p in cls.parts
-        }
-        return cls(**{**config, **parts})
+        with _sharing_objects():
+            objects = {
+                name: keras.saving.deserialize_keras_object(
+                    config[name], custom_objects=custom_objects
+                )
+                for name in cls.parts
+            }
+        return cls(**{**config, **objects})
 
 
-def check_type(name, part, expected):
-    """Raises a `ValueError` if a part of a model is not of its type."""
-    if not isinstance(part, expected):
-        raise ValueError(f"Expected `{name}` to be a {expected.__name__}. Received: {part!r}")
+def _sharing_objects():
+    """Keras' scope of shared objects, or the one that is open already."""
+    return contextlib.nullcontext() if is_sharing_objects() else ObjectSharingScope()

@@ -1,13 +1,10 @@
 """Monte Carlo EM."""
 
-import numbers
-
 import keras
 import numpy as np
 from keras import ops
 
-from keras_aevb import _backend, hmc
-from keras_aevb.models import _examples
+from keras_aevb import _backend, arguments, hmc
 from keras_aevb.models.latent_variable_model import LatentVariableModel
 
 # Of the chains that `evaluate` starts from p(z).
@@ -64,7 +61,7 @@ class MonteCarloEM(LatentVariableModel):
         (100, 2)
     """
 
-    rising_terms = ("log_joint", "reconstruction")
+    maximize = ("log_joint", "reconstruction")
 
     def __init__(
         self,
@@ -78,16 +75,13 @@ class MonteCarloEM(LatentVariableModel):
         seed=None,
         **kwargs,
     ):
-        check_positive("num_leapfrog_steps", num_leapfrog_steps, numbers.Integral)
-        check_positive("updates_per_sample", updates_per_sample, numbers.Integral)
-        check_positive("initial_step_size", initial_step_size, numbers.Real)
         if n_train is not None:
-            check_positive("n_train", n_train, numbers.Integral)
-        terms = (*self.rising_terms, "acceptance_rate", "hmc_step_size")
+            n_train = arguments.integer("n_train", n_train)
+        terms = (*self.maximize, "acceptance_rate", "hmc_step_size")
         super().__init__(decoder, likelihood, prior, terms, seed, **kwargs)
-        self.num_leapfrog_steps = int(num_leapfrog_steps)
-        self.updates_per_sample = int(updates_per_sample)
-        self.initial_step_size = float(initial_step_size)
+        self.num_leapfrog_steps = arguments.integer("num_leapfrog_steps", num_leapfrog_steps)
+        self.updates_per_sample = arguments.integer("updates_per_sample", updates_per_sample)
+        self.initial_step_size = float(arguments.number("initial_step_size", initial_step_size))
         self.n_train = None
         self.hmc_step_size = self._state("hmc_step_size", (), lambda: initial_step_size)
         if n_train is not None:
@@ -112,34 +106,41 @@ class MonteCarloEM(LatentVariableModel):
 
     # Training
 
-    def fit(self, x=None, y=None, *args, **kwargs):
-        """`keras.Model.fit`; labels of arrays are ignored, those of a stream are indices of chains.
-
-        Raises:
-            ValueError: if there is not one chain for each example, `class_weight` is given, or the
-                data has the wrong shape or impossible values.
-        """
-        if kwargs.get("class_weight") is not None:
-            raise ValueError(
-                "MonteCarloEM does not read labels: weight examples with `sample_weight`. "
-                f"Received: class_weight={kwargs['class_weight']}"
-            )
-        if hasattr(x, "shape"):
-            self.prepare(x, len(x))
-            y = np.arange(len(x))
-        return super().fit(x, y, *args, **kwargs)
-
-    def make_train_function(self, force=False):
-        if self.n_train is None:
+    def check_ready(self, training=True):
+        if training and self.n_train is None:
             raise ValueError(
                 "A stream of batches does not tell how many chains to start: give "
                 "`MonteCarloEM(..., n_train=...)` the number. Received: n_train=None"
             )
-        return super().make_train_function(force)
+        if training and _backend.has_replicas(self):
+            raise ValueError(
+                "MonteCarloEM's chains are one variable, which the replicas of a tf.distribute "
+                "strategy would overwrite. Expected a model outside of the strategy's scope. "
+                f"Received: {type(self.distribute_strategy).__name__}"
+            )
 
-    def prepare(self, x, n_train):
+    def check_batch(self, x, y, sample_weight, training=True):
+        super().check_batch(x, y, sample_weight, training)
+        if not training:
+            return
+        if y is None:
+            raise ValueError(
+                "Expected a stream to yield (x, index of each example). Received: no index"
+            )
+        index = np.asarray(y)
+        if (
+            index.dtype.kind not in "iu"
+            or index.size != len(x)
+            or not (0 <= index.min() and index.max() < self.n_train)
+        ):
+            raise ValueError(
+                f"Expected the index of each example, integers from 0 to {self.n_train - 1}, in "
+                f"the place of labels. Received: {index.dtype} of shape {index.shape} from "
+                f"{index.min()} to {index.max()}"
+            )
+
+    def adapt(self, x):
         if self.n_train is None:
-            self.likelihood.check(_examples.as_array(x))
             self._start_chains(len(x))
         if self.n_train != len(x):
             raise ValueError(
@@ -152,10 +153,6 @@ class MonteCarloEM(LatentVariableModel):
     def train_step(self, data):
         """A transition and the updates with its z; on JAX a pure function of the variables."""
         x, index, sample_weight = self._unpack(data)
-        if index is None:
-            raise ValueError(
-                "Expected a stream to yield (x, index of each example). Received: no index"
-            )
         index = ops.reshape(ops.cast(index, "int32"), (-1,))  # [B]
         z, statistics = self._run_chains(x, ops.take(self.chains, index, axis=0), 1)
         self._store(index, z)
@@ -206,7 +203,7 @@ class MonteCarloEM(LatentVariableModel):
         """There is no q(z|x) to predict with."""
         raise NotImplementedError(
             "MonteCarloEM has no recognition model that leads from x to z. What it has learnt is "
-            "in `sample`, `draw` and `decode`; `chains` holds a z for each training example"
+            "in `sample`, `sample_joint` and `decode`; `chains` holds a z for each training example"
         )
 
     def get_config(self):
@@ -217,10 +214,3 @@ class MonteCarloEM(LatentVariableModel):
             "initial_step_size": self.initial_step_size,
             "n_train": self.n_train,
         }
-
-
-def check_positive(name, value, kind):
-    """Raises a `ValueError` if `value` is not a positive number of its kind."""
-    if not isinstance(value, kind) or not value > 0:
-        adjective = "integer" if kind is numbers.Integral else "number"
-        raise ValueError(f"Expected `{name}` to be a positive {adjective}. Received: {value!r}")

@@ -1,12 +1,11 @@
 """What a model with q(θ) over its weights says about x: averages over draws of θ."""
 
 import math
-import numbers
 
 import numpy as np
 from keras import ops
 
-from keras_aevb import marginal_likelihood
+from keras_aevb import arguments, marginal_likelihood
 from keras_aevb._backend import tfp
 from keras_aevb.marginal_likelihood.base import Estimator, log_mean_exp
 from keras_aevb.models.variational_model import VariationalModel
@@ -41,11 +40,7 @@ class PosteriorPredictive(VariationalModel):
         Raises:
             ValueError: if `num_weight_samples` is not a positive integer.
         """
-        if not isinstance(num_weight_samples, numbers.Integral) or num_weight_samples < 1:
-            raise ValueError(
-                "Expected the number of draws of θ to be a positive integer. "
-                f"Received: {num_weight_samples}"
-            )
+        num_weight_samples = arguments.integer("num_weight_samples", num_weight_samples)
 
         def at_draw(seed):
             weight_seed, seed = tfp.random.split_seed(seed)
@@ -66,10 +61,11 @@ class PosteriorPredictive(VariationalModel):
         Returns:
             NumPy array of shape `[n, *event_shape]`.
         """
+        n, seed = arguments.integer("n", n), arguments.seed(seed)
         draws = n if num_weight_samples is None else num_weight_samples
 
         def samples(seed):
-            return self.draw(math.ceil(n / draws), *tfp.random.split_seed(seed))[0]
+            return self.sample_joint(math.ceil(n / draws), *tfp.random.split_seed(seed))[0]
 
         def all_samples(seed):
             x = ops.swapaxes(self.at_weight_samples(samples, draws, seed), 0, 1)
@@ -98,7 +94,7 @@ class PosteriorPredictive(VariationalModel):
 
             def bound(seed):
                 terms = self.bound(x, q, self.prior.distribution(), self.decode, seed)
-                return terms[self.bound.name]
+                return terms[self.bound.objective]
 
             return ops.mean(self.at_weight_samples(bound, num_samples, seed), axis=0)
 

@@ -1,13 +1,15 @@
 """Several models trained side by side."""
 
 import keras
+import numpy as np
 
-from keras_aevb import _backend
-from keras_aevb.batches import EpochMinibatches, row_numbers
-from keras_aevb.models import _examples
-from keras_aevb.models._likeness import difference
-from keras_aevb.models.latent_variable_model import check_type
+from keras_aevb import _backend, arguments
+from keras_aevb.models.compatibility import difference
+from keras_aevb.models.parts import check_type
 from keras_aevb.models.training_loop import TrainingLoop
+from keras_aevb.training import epochs as epochs_of
+from keras_aevb.training import inputs, loop
+from keras_aevb.training.programs import Programs
 
 
 class Replicas:
@@ -26,8 +28,8 @@ class Replicas:
             optimizer's learning rate, which must be a number.
 
     Raises:
-        ValueError: if there are none, one is not compiled, on jax is compiled to run eagerly, or
-            differs in more, or two share variables.
+        ValueError: if there are none, one is not compiled or differs in more, or two share
+            variables.
 
     Example:
         >>> import keras, numpy as np, keras_aevb as kv
@@ -39,7 +41,7 @@ class Replicas:
         >>> models = [build(seed, step_size) for seed in (0, 1) for step_size in (0.01, 0.1)]
         >>> x = np.random.default_rng(0).random((100, 64))
         >>> histories = kv.Replicas(models).fit(x, batch_size=20, epochs=3, verbose=0)
-        >>> len(histories), len(histories[0]["elbo"])
+        >>> len(histories), len(histories[0].history["elbo"])
         (4, 3)
     """
 
@@ -54,9 +56,10 @@ class Replicas:
         variables = [id(v) for m in self.models for v in (*m.variables, *m.optimizer.variables)]
         if len(set(variables)) < len(variables):
             raise ValueError("Expected models that share no variables. Received some that do")
-        self._trainer = self._new_trainer()
+        self._programs = {}
+        self._check_alike()
 
-    def _new_trainer(self):
+    def _check_alike(self):
         for model in self.models[1:]:
             found = difference(self.models[0], model)
             if found is not None:
@@ -64,64 +67,148 @@ class Replicas:
                     "Expected models that are equal in everything but seeds, weights and the "
                     f"learning rate. Received a difference in {found}"
                 )
-        self._compiled_as = [_how_compiled(model) for model in self.models]
-        return _backend.ReplicaTrainer(self.models)
 
     def fit(
-        self, x, sample_weight=None, batch_size=32, epochs=1, shuffle=True, verbose=1, report=None
+        self,
+        x,
+        sample_weight=None,
+        batch_size=None,
+        epochs=1,
+        shuffle=True,
+        verbose=1,
+        report=None,
+        validation_data=None,
+        callbacks=None,
+        initial_epoch=0,
     ):
         """Trains all models.
 
         Args:
-            x: array of shape `[N, *event_shape]` for all models, each of which takes it in an order
-                that its own seed determines; or a list of streams, one for each model, as
-                `RandomMinibatches`, of one length, with batches of one shape.
+            x: array of shape `[N, *event_shape]` for all models, each of which takes it in the
+                order of its own seed, as `fit` of the model alone does; or a list of streams, one
+                for each model, as `RandomMinibatches`, of one length, with batches of one shape.
             sample_weight: array of shape `[N]`, for an array x.
-            batch_size: examples in a batch, for an array x.
-            epochs: passes over the data.
+            batch_size: examples in a batch, for an array x. Default: 32.
+            epochs: number of the epoch to stop before.
             shuffle: whether an array x is shuffled for each epoch.
             verbose: 1 for a progress bar, 0 for none.
             report: function of the number of steps made so far, of all models together, and of the
                 logs of one of them; called after every execution.
+            validation_data: as for `fit` of one model; each model is evaluated on it.
+            callbacks: list of R lists of callbacks, one for each model. A model whose callbacks
+                stop it leaves at the end of an epoch; the others go on.
+            initial_epoch: number of the first epoch.
 
         Returns:
-            For each model a dict from the names of the logs to lists of their values, one for each
-            epoch.
+            List of R `keras.callbacks.History`.
 
         Raises:
-            ValueError: if there is not one stream for each model, they differ in length, the data
-                has the wrong shape or impossible values, a model does not know the size of its
-                training set and gets a stream, or models were compiled again and differ now.
+            ValueError: if there is not one stream or list of callbacks for each model, the streams
+                differ in length, the data has the wrong shape or impossible values, a model does
+                not know the size of its training set and gets a stream, or models were compiled
+                again and differ now.
         """
-        if self._compiled_as != [_how_compiled(model) for model in self.models]:
-            self._trainer = self._new_trainer()
-        streams = self._streams(x, sample_weight, batch_size, shuffle)
-        for model, stream in zip(self.models, streams):
-            _examples.checked(stream, model.likelihood)
-            model.make_train_function()  # checks that the model can train on a stream
-        if report is None and verbose:
-            report = _ProgressBar(len(self.models) * len(streams[0]) * epochs)
-        return self._trainer.fit(streams, epochs, report or (lambda done, logs: None))
+        arguments.check_fit(
+            batch_size=batch_size, epochs=epochs, initial_epoch=initial_epoch, shuffle=shuffle
+        )
+        self._check_alike()
+        sources = self._sources(x, sample_weight, batch_size, shuffle)
+        calls = self._callback_lists(callbacks, sources[0].num_batches, epochs, verbose, report)
+        validate = None
+        if validation_data is not None:
+            held_out = keras.utils.unpack_x_y_sample_weight(validation_data)
 
-    def _streams(self, x, sample_weight, batch_size, shuffle):
-        if isinstance(x, list | tuple):
-            if len(x) != len(self.models):
+            def validate(model, calls, epoch):
+                return model.validation(held_out, batch_size, calls)
+
+        loop.fit(self.models, sources, self._program, calls, epochs, initial_epoch, validate)
+        return [model.history for model in self.models]
+
+    def _program(self, models):
+        """The program of those models that still train."""
+        key = tuple(map(id, models))
+        programs = self._programs.setdefault(key, Programs(models))
+        return programs.get("train", lambda: _backend.Program(models, "train"))
+
+    def _sources(self, x, sample_weight, batch_size, shuffle):
+        """For each model its epochs of batches; arrays that all share lie on the device once."""
+        if not isinstance(x, list | tuple):
+            checked = self.models[0].checked(x, None, sample_weight)
+            if not inputs.is_array(x):
                 raise ValueError(
-                    f"Expected {len(self.models)} streams, one for each model. Received: {len(x)}"
+                    f"Expected an array, or a list of {len(self.models)} streams, one for each "
+                    f"model. Received: {type(x)}"
                 )
-            lengths = sorted({len(stream) for stream in x})
-            if len(lengths) > 1 or lengths == [0]:
-                raise ValueError(
-                    f"Expected streams of one length, at least 1. Received: lengths {lengths}"
-                )
-            return list(x)
-        self.models[0].likelihood.check(_examples.as_array(x))
+            for model in self.models:
+                model.adapt(checked[0])
+            x = [model.row_batches(checked, batch_size, shuffle) for model in self.models]
+        else:
+            self._check_streams(x)
+            for model, stream in zip(self.models, x):
+                model.checked(stream)
         for model in self.models:
-            model.prepare(x, len(x))
-        arrays = (x, row_numbers(len(x)), *([] if sample_weight is None else [sample_weight]))
+            model.check_ready()
+        steps = self.models[0].steps_per_execution
+        if not all(map(epochs_of.are_rows, x)):
+            return [
+                epochs_of.StreamEpochs(stream, steps, model.check_batch)
+                for model, stream in zip(self.models, x)
+            ]
+        shared = _share_arrays(x) and epochs_of.fit_the_device(x[0])
+        arrays = epochs_of.on_device(x[0].arrays) if shared else None
+        return [epochs_of.RowEpochs(stream, steps, None, shared, arrays) for stream in x]
+
+    def _check_streams(self, streams):
+        if len(streams) != len(self.models):
+            raise ValueError(
+                f"Expected {len(self.models)} streams, one for each model. Received: {len(streams)}"
+            )
+        lengths = sorted({len(stream) for stream in streams})
+        if len(lengths) > 1 or lengths == [0]:
+            raise ValueError(
+                f"Expected streams of one length, at least 1. Received: lengths {lengths}"
+            )
+
+    def _callback_lists(self, callbacks, num_batches, epochs, verbose, report):
+        callbacks = [[] for _ in self.models] if callbacks is None else list(callbacks)
+        if len(callbacks) != len(self.models):
+            raise ValueError(
+                f"Expected {len(self.models)} lists of callbacks, one for each model. "
+                f"Received: {len(callbacks)}"
+            )
+        if report is None and verbose:
+            report = _ProgressBar(len(self.models) * num_batches * epochs)
+        if report is not None:
+            first = keras.tree.flatten(callbacks[0])
+            reports = _Report(report, len(self.models), num_batches)
+            callbacks[0] = [*first, reports]
+        for model, calls in zip(self.models, callbacks):
+            model.set_mode(calls)
         return [
-            EpochMinibatches(arrays, batch_size, shuffle, seed=model.seed) for model in self.models
+            keras.callbacks.CallbackList(
+                calls, add_history=True, model=model, epochs=epochs, steps=num_batches
+            )
+            for model, calls in zip(self.models, callbacks)
         ]
+
+
+class _Report(keras.callbacks.Callback):
+    """Calls a function of the steps made, of all models together, and of one model's logs."""
+
+    def __init__(self, report, num_models, steps_per_epoch):
+        super().__init__()
+        self.report = report
+        self.num_models = num_models
+        self.steps_per_epoch = steps_per_epoch
+        self.done = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        # Keras counts the last group of an epoch as if it were whole.
+        steps = min(batch + 1, self.steps_per_epoch)
+        self.report((self.done + steps) * self.num_models, logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.done += self.steps_per_epoch
 
 
 class _ProgressBar:
@@ -129,9 +216,13 @@ class _ProgressBar:
         self.bar = keras.utils.Progbar(total, unit_name="step", stateful_metrics=["loss"])
 
     def __call__(self, done, logs):
-        self.bar.update(done, [("loss", float(logs["loss"]))])
+        self.bar.update(done, [("loss", float(np.asarray(logs["loss"])))])
 
 
-def _how_compiled(model):
-    """What `compile` changes; the optimizer itself, so that another one is told from it."""
-    return model.optimizer, model.run_eagerly, model.jit_compile, model.steps_per_execution
+def _share_arrays(streams):
+    """Whether all streams take their rows from the same arrays."""
+    first = streams[0].arrays
+    return all(
+        len(s.arrays) == len(first) and all(a is b for a, b in zip(s.arrays, first))
+        for s in streams
+    )

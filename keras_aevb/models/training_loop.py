@@ -1,21 +1,34 @@
-"""Keras' `compile`, `fit` and `evaluate` around an objective that is known for each example."""
+"""Keras' `compile`, `fit`, `evaluate` and `predict` for an objective that is known per example."""
 
 import keras
+import numpy as np
 from keras import ops
 
-from keras_aevb import _backend
-from keras_aevb.batches import RowBatches
-from keras_aevb.models import _examples
+from keras_aevb import _backend, arguments
+from keras_aevb.batches import EpochMinibatches, RowBatches, row_numbers
+from keras_aevb.training import epochs as epochs_of
+from keras_aevb.training import inputs, loop
+from keras_aevb.training.programs import Programs
 
 
-class TrainingLoop(_backend.Model):
+class TrainingLoop(keras.Model):
     """A Keras model that is trained on an `objective` of its own in place of a loss.
 
     A subclass has a `likelihood`, which knows what examples look like.
+
+    `fit` makes `steps_per_execution` steps in one program, and keeps arrays on the device. The
+    order of examples in epoch e is `numpy.random.default_rng([seed, e]).permutation(N)`, where
+    seed is the model's: the same on both backends, and for a resumed run.
     """
 
     # Which terms of the objective are better the larger they are.
-    rising_terms: tuple[str, ...] = ()
+    maximize: tuple[str, ...] = ()
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.epochs_done = 0
+        self.restored_epoch = None
+        self._programs = Programs([self])
 
     def objective(self, x, training):
         """What training minimises, for each example.
@@ -28,6 +41,27 @@ class TrainingLoop(_backend.Model):
             The loss of shape `[B]`, and a dict of terms of shape `[B]` for the logs.
         """
         raise NotImplementedError
+
+    def adapt(self, x):
+        """Sets up what depends on the training set; `fit` calls it with its arrays.
+
+        Args:
+            x: the examples that are trained on, an array of shape `[N, *event_shape]`.
+
+        Raises:
+            ValueError: if the model was made for another training set.
+        """
+
+    def check_ready(self, training=True):
+        """Raises a `ValueError` if a step needs `adapt`, or an argument in its place, first."""
+
+    def check_batch(self, x, y, sample_weight, training=True):
+        """Raises a `ValueError` if a batch of a stream cannot be trained on or evaluated."""
+        x = inputs.as_array(x)
+        self.likelihood.check(x)
+        inputs.check_sample_weight(sample_weight, len(x))
+
+    # Steps
 
     @_backend.step
     def train_step(self, data):
@@ -52,18 +86,31 @@ class TrainingLoop(_backend.Model):
         return ops.cast(x, self.likelihood.density_dtype), y, sample_weight
 
     def _mean_loss(self, losses, terms, sample_weight):
-        """The mean loss of a batch plus penalties; updates the running means of the logs."""
+        """The mean loss of a batch plus penalties; updates the running means of the logs.
+
+        With several replicas on TensorFlow, the replica's share of the loss: the shares' sum, like
+        that of their gradients, is the whole batch's, however it is split.
+        """
         batch_size = ops.shape(losses)[0]
         if sample_weight is not None:
             sample_weight = ops.reshape(ops.cast(sample_weight, losses.dtype), (-1,))  # [B]
             losses = losses * sample_weight
-        loss = ops.mean(losses) + sum(self.losses)
+        penalties = sum(self.losses)
+        num_replicas = _backend.num_replicas()
+        if num_replicas == 1:
+            mean = share = ops.mean(losses) + penalties
+        else:
+            total, n = ops.sum(losses), ops.cast(batch_size, losses.dtype)
+            mean = total / ops.maximum(n, 1) + penalties
+            share = total / _backend.sum_over_replicas(n) + penalties / num_replicas
         for metric in self.metrics:
             if metric.name == "loss":
-                metric.update_state(loss, sample_weight=batch_size)
+                metric.update_state(mean, sample_weight=batch_size)
             elif metric.name in terms:
                 metric.update_state(terms[metric.name], sample_weight=sample_weight)
-        return loss
+        return share
+
+    # Keras' methods
 
     def compile(self, optimizer="adam", loss=None, metrics=None, weighted_metrics=None, **kwargs):
         """`keras.Model.compile` without losses and metrics: the objective is the loss.
@@ -99,66 +146,274 @@ class TrainingLoop(_backend.Model):
         shuffle=True,
         class_weight=None,
         sample_weight=None,
-        **kwargs,
+        initial_epoch=0,
+        steps_per_epoch=None,
+        validation_steps=None,
+        validation_batch_size=None,
+        validation_freq=1,
     ):
-        """`keras.Model.fit`; labels are ignored, and the data is checked first.
+        """`keras.Model.fit`; labels are ignored, and the data is checked.
+
+        Arrays are checked before training starts, streams batch by batch before a batch is used.
 
         Raises:
-            ValueError: if the data has the wrong shape, or holds NaN, infinite values or values
-                of probability zero.
+            ValueError: if an argument is not what Keras accepts, or the data has the wrong shape,
+                or holds NaN, infinite values or values of probability zero.
         """
-        self._maximise(callbacks)
-        if isinstance(x, RowBatches):
-            shuffle = False  # they come in an order of their own
-        return super().fit(
-            _examples.checked(x, self.likelihood),
-            y=_examples.labels(x, y, sample_weight),
+        self._check_compiled("fit")
+        arguments.check_fit(
             batch_size=batch_size,
             epochs=epochs,
-            verbose=verbose,
-            callbacks=callbacks,
+            initial_epoch=initial_epoch,
             validation_split=validation_split,
-            validation_data=_examples.checked_validation(validation_data, self.likelihood),
+            steps_per_epoch=steps_per_epoch,
+            validation_steps=validation_steps,
+            validation_batch_size=validation_batch_size,
+            validation_freq=validation_freq,
             shuffle=shuffle,
-            class_weight=class_weight,
-            sample_weight=sample_weight,
-            **kwargs,
         )
+        self.set_mode(callbacks)
+        if class_weight is not None and inputs.is_array(x):
+            sample_weight, class_weight = inputs.class_weights(y, class_weight, sample_weight), None
+        if validation_split and validation_data is None:
+            training, validation_data = inputs.split(x, y, sample_weight, validation_split)
+            x, y, sample_weight = training
+        data = self.checked(x, y, sample_weight)
+        if inputs.is_array(x):
+            self.adapt(data[0])
+        self.check_ready()
+        if validation_data is not None:
+            validation_data = keras.utils.unpack_x_y_sample_weight(validation_data)
+            validation_data = self.checked(*validation_data, name="validation_data")
+            validation_batch_size = validation_batch_size or batch_size
+        if _backend.has_replicas(self):
+            if self._programs.refresh():
+                self.train_function = self.test_function = None
+            return super().fit(
+                _as_keras_takes_it(data, self.row_batches(data, batch_size, shuffle)),
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=callbacks,
+                validation_data=_as_keras_takes_it(validation_data),
+                shuffle=False,
+                class_weight=class_weight,
+                initial_epoch=initial_epoch,
+                steps_per_epoch=steps_per_epoch,
+                validation_steps=validation_steps,
+                validation_batch_size=validation_batch_size,
+                validation_freq=validation_freq,
+            )
+        source = self._epochs(data, batch_size, steps_per_epoch, shuffle, class_weight)
+        validate = None
+        if validation_data is not None:
+            held_out = self._epochs(
+                validation_data, validation_batch_size, validation_steps, training=False
+            )
 
-    def prepare(self, x, n_train):
-        """Sets up what depends on the training set; `fit` calls it with arrays.
+            def validate(model, calls, epoch):
+                if _is_due(epoch, validation_freq):
+                    return loop.evaluate(self, held_out, self._test_program, calls)
 
-        Args:
-            x: array of shape `[N, *event_shape]`.
-            n_train: how many of its examples are trained on.
-
-        Raises:
-            ValueError: if the model was made for another training set.
-        """
+        calls = self._callback_list(
+            callbacks, verbose, epochs=epochs, steps=source.num_batches, add_history=True
+        )
+        loop.fit([self], [source], self._train_program, [calls], epochs, initial_epoch, validate)
+        return self.history
 
     def evaluate(
-        self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, **kwargs
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        verbose="auto",
+        sample_weight=None,
+        steps=None,
+        callbacks=None,
+        return_dict=False,
+        **kwargs,
     ):
         """`keras.Model.evaluate`, with the checks of `fit`."""
-        # Inside `fit`, Keras evaluates batches that were checked when it began.
-        if not kwargs.get("_use_cached_eval_dataset"):
-            x = _examples.checked(x, self.likelihood)
-        return super().evaluate(
-            x,
-            _examples.labels(x, y, sample_weight),
-            batch_size=batch_size,
-            verbose=verbose,
-            sample_weight=sample_weight,
-            **kwargs,
+        self._check_compiled("evaluate")
+        if _backend.has_replicas(self):
+            if not kwargs:  # Keras' own `fit` passes what was checked, and an argument of its own
+                x, y, sample_weight = self.checked(x, y, sample_weight)
+            return super().evaluate(
+                x, y, batch_size, verbose, sample_weight, steps, callbacks, return_dict, **kwargs
+            )
+        if kwargs:
+            raise TypeError(f"Expected arguments of `evaluate`. Received: {sorted(kwargs)}")
+        arguments.check_fit(batch_size=batch_size, steps=steps)
+        data = self.checked(x, y, sample_weight)
+        self.check_ready(training=False)
+        source = self._epochs(data, batch_size, steps, training=False)
+        calls = self._callback_list(callbacks, verbose, epochs=1, steps=source.num_batches)
+        logs = loop.evaluate(self, source, self._test_program, calls)
+        return logs if return_dict else self._in_order(logs)
+
+    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
+        """`keras.Model.predict`, with the checks of `fit`."""
+        arguments.check_fit(batch_size=batch_size, steps=steps)
+        data = self.checked(x)
+        if _backend.has_replicas(self):
+            return super().predict(data[0], batch_size, verbose, steps, callbacks)
+        source = self._epochs(data, batch_size, steps, training=False, whole=True)
+        calls = self._callback_list(callbacks, verbose, epochs=1, steps=source.num_batches)
+        return loop.predict(self, source, self._predict_program, calls)
+
+    def train_on_batch(
+        self, x, y=None, sample_weight=None, class_weight=None, return_dict=False
+    ):
+        """`keras.Model.train_on_batch`, with the checks of `fit`."""
+        self._check_compiled("train_on_batch")
+        self.check_ready()
+        if class_weight is not None:
+            sample_weight = inputs.class_weights(y, class_weight, sample_weight)
+        return self._on_batch(self._train_program, (x, y, sample_weight), return_dict)
+
+    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
+        """`keras.Model.test_on_batch`, with the checks of `fit`."""
+        self._check_compiled("test_on_batch")
+        self.check_ready(training=False)
+        return self._on_batch(self._test_program, (x, y, sample_weight), return_dict, False)
+
+    def predict_on_batch(self, x):
+        """`keras.Model.predict_on_batch`, with the checks of `fit`."""
+        self.check_batch(x, None, None, training=False)
+        outputs = self._predict_program([self])(np.asarray(x))
+        return keras.tree.map_structure(np.asarray, outputs)
+
+    def _on_batch(self, program, data, return_dict, training=True):
+        self.check_batch(*data, training=training)
+        batch = epochs_of.with_given_parts(
+            *(None if part is None else np.asarray(part) for part in data)
+        )
+        self.reset_metrics()
+        (logs,) = program([self])(None, [[batch]])
+        logs = loop.as_numbers(logs)
+        return logs if return_dict else self._in_order(logs)
+
+    def _in_order(self, logs):
+        return [logs[name] for name in self.metrics_names]
+
+    # From arguments to epochs of batches
+
+    def checked(self, x, y=None, sample_weight=None, name="x"):
+        """Arrays as a checked tuple (x, y, sample weights); a stream as (stream, `None`, `None`)."""
+        if x is None or isinstance(x, str | dict | list | tuple):
+            raise ValueError(
+                f"Expected one array or a stream of batches as {name}. Received: {_described(x)}"
+            )
+        if epochs_of.are_rows(x):
+            self.check_batch(*keras.utils.unpack_x_y_sample_weight(x.arrays))
+        if not inputs.is_array(x):
+            for argument, value in {"y": y, "sample_weight": sample_weight}.items():
+                if value is not None:
+                    raise ValueError(
+                        f"A stream brings its own `{argument}`. Expected batches (x, y, "
+                        f"sample_weight) and no `{argument}`. Received: {argument}={type(value)}"
+                    )
+            return x, None, None
+        array = inputs.as_array(x)
+        self.likelihood.check(array)
+        inputs.check_sample_weight(sample_weight, len(array))
+        return (
+            inputs.as_resident(x),
+            row_numbers(len(array)),
+            None if sample_weight is None else inputs.as_array(sample_weight, "sample_weight"),
         )
 
-    def predict(self, x, *args, **kwargs):
-        """`keras.Model.predict`, with the checks of `fit`."""
-        return super().predict(_examples.checked(x, self.likelihood), *args, **kwargs)
+    def row_batches(self, data, batch_size=None, shuffle=False):
+        """Arrays as a stream of minibatches of rows, a `RowBatches` as it is, or `None`."""
+        if isinstance(data[0], RowBatches):
+            return data[0]
+        if not inputs.is_array(data[0]):
+            return None
+        arrays = [array for array in data if array is not None]
+        return EpochMinibatches(arrays, batch_size or 32, shuffle, self.order_seed)
 
-    def _maximise(self, callbacks):
-        """Callbacks that watch rising terms need no `mode`: Keras knows only its own metrics'."""
-        for callback in callbacks if isinstance(callbacks, list | tuple) else [callbacks]:
+    def _epochs(
+        self,
+        data,
+        batch_size=None,
+        steps=None,
+        shuffle=False,
+        class_weight=None,
+        training=True,
+        whole=False,
+    ):
+        """Epochs of checked data; `whole` batches in place of the numbers of their rows."""
+        stream = self.row_batches(data, batch_size, shuffle)
+        if epochs_of.are_rows(stream) and not class_weight:
+            resident = not whole and epochs_of.fit_the_device(stream)
+            if not training and steps:
+                steps = min(steps, len(stream))
+            return epochs_of.RowEpochs(stream, self.steps_per_execution, steps, resident)
+        return epochs_of.StreamEpochs(
+            data[0] if stream is None else stream,
+            self.steps_per_execution,
+            lambda *batch: self.check_batch(*batch, training=training),
+            steps_per_epoch=steps,
+            class_weight=class_weight,
+        )
+
+    @property
+    def order_seed(self):
+        """The seed of the order of examples: the first number of the seed generator's state."""
+        return int(np.asarray(self.seed_generator.state)[0])
+
+    # Programs and callbacks
+
+    def _train_program(self, models):
+        return self._programs.get("train", lambda: _backend.Program(models, "train"))
+
+    def _test_program(self, models):
+        return self._programs.get("test", lambda: _backend.Program(models, "test"))
+
+    def _predict_program(self, models):
+        return self._programs.get("predict", lambda: _backend.PredictProgram(*models))
+
+    def validation(self, data, batch_size, callbacks):
+        """Validation logs of (x, y, sample weights), as within `fit`."""
+        source = self._epochs(self.checked(*data), batch_size, training=False)
+        return loop.evaluate(self, source, self._test_program, callbacks)
+
+    def _callback_list(self, callbacks, verbose, **settings):
+        if isinstance(callbacks, keras.callbacks.CallbackList):
+            return callbacks
+        return keras.callbacks.CallbackList(
+            callbacks, add_progbar=verbose != 0, verbose=verbose, model=self, **settings
+        )
+
+    def set_mode(self, callbacks):
+        """Callbacks that monitor a term of `maximize` need no `mode`: Keras knows its own alone."""
+        for callback in keras.tree.flatten(callbacks):
             watched = getattr(callback, "monitor", "").removeprefix("val_")
-            if watched in self.rising_terms and getattr(callback, "mode", None) == "auto":
+            if watched in self.maximize and getattr(callback, "mode", None) == "auto":
                 callback.mode = "max"
+
+    def _check_compiled(self, method):
+        if not self.compiled:
+            raise ValueError(
+                f"Expected a compiled model: call `compile()` before `{method}()`. "
+                f"Received: {self.__class__.__name__} {self.name!r}, which is not compiled"
+            )
+
+
+def _as_keras_takes_it(data, stream=None):
+    """Checked data as an argument of Keras' own `fit`."""
+    if stream is not None or data is None:
+        return stream
+    return data if inputs.is_array(data[0]) else data[0]
+
+
+def _is_due(epoch, validation_freq):
+    """Whether there is a validation after an epoch: every few epochs, or after those in a list."""
+    if isinstance(validation_freq, int):
+        return (epoch + 1) % validation_freq == 0
+    return epoch + 1 in validation_freq
+
+
+def _described(x):
+    if isinstance(x, dict):
+        return f"a dict with {sorted(x)}"
+    return repr(x) if x is None or isinstance(x, str) else f"a {type(x).__name__} of {len(x)}"

@@ -1,11 +1,14 @@
 """What the variational algorithms share: a recognition model q(z|x) beside p(x, z), and a bound."""
 
 import keras
+import numpy as np
 from keras import ops
 
-from keras_aevb.bounds import ELBO
+from keras_aevb.bounds import ELBO, Bound
 from keras_aevb.distributions import ConditionalDistribution, StandardNormal
-from keras_aevb.models.latent_variable_model import LatentVariableModel, check_type
+from keras_aevb.models import parts
+from keras_aevb.models.latent_variable_model import LatentVariableModel
+from keras_aevb.training import inputs
 
 
 class VariationalModel(LatentVariableModel):
@@ -41,37 +44,52 @@ class VariationalModel(LatentVariableModel):
         seed=None,
         **kwargs,
     ):
-        check_type("posterior", posterior, ConditionalDistribution)
+        parts.check_type("posterior", posterior, ConditionalDistribution)
+        parts.check_network("encoder", encoder)
         prior = StandardNormal(posterior.event_shape) if prior is None else prior
         bound = ELBO() if bound is None else bound
+        parts.check_type("bound", bound, Bound)
         super().__init__(decoder, likelihood, prior, bound.terms + self.extra_terms, seed, **kwargs)
         self.encoder = encoder
         self.posterior = posterior
         self.bound = bound
-        parameters = self.posterior(self.encoder(keras.Input(self.likelihood.event_shape)))
-        ones = [ops.ones((1, *p.shape[1:]), p.dtype) for p in parameters]
-        self.check_parts(self.posterior.distribution(*ones), self.prior.distribution())
+        features = self.encoder(keras.Input(likelihood.event_shape, dtype=likelihood.density_dtype))
+        q = parts.example_distribution(posterior, features)
+        parts.check_distribution("posterior", q, (parts.BATCH,), posterior.event_shape)
+        self.check_parts(q, self.prior.distribution())
 
     def check_parts(self, q, prior):
         """Raises a `ValueError` if q(z|x) and p(z) do not fit together, or not this algorithm."""
-        if q.event_shape != prior.event_shape:
-            raise ValueError(
-                "Posterior and prior must be distributions over the same z. Received: posterior "
-                f"with event shape {tuple(q.event_shape)}, prior with event shape "
-                f"{tuple(prior.event_shape)}"
-            )
+        parts.check_same_z(q, prior)
         self.bound.check(q, prior)
 
     @property
-    def rising_terms(self):
-        return (self.bound.name, "reconstruction")
+    def phi(self):
+        """Trainable variables φ of q(z|x): those of encoder and posterior."""
+        return _trainable(self.encoder, self.posterior)
+
+    @property
+    def theta(self):
+        """Trainable variables θ of p(x, z): those of decoder, likelihood and prior, without φ.
+
+        A prior may hold the encoder, as VampPrior does; its variables belong to φ.
+        """
+        phi = {id(v) for v in self.phi}
+        return [v for v in _trainable(self.decoder, self.likelihood, self.prior) if id(v) not in phi]
+
+    @property
+    def maximize(self):
+        return (self.bound.objective, "reconstruction")
 
     def encode(self, x, training=False):
         """q(z|x), a TFP distribution of batch shape `[B]`, for x of shape `[B, *event_shape]`.
 
         Raises:
-            ValueError: if x does not have the likelihood's event shape.
+            ValueError: if x does not have the likelihood's event shape, or is an array with values
+                of probability zero.
         """
+        if isinstance(x, np.ndarray):
+            self.likelihood.check(inputs.as_array(x))
         return self.posterior.distribution(*self._encoder_parameters(x, training))
 
     def _recognition(self, x):
@@ -80,7 +98,7 @@ class VariationalModel(LatentVariableModel):
     def _encoder_parameters(self, x, training):
         x = ops.convert_to_tensor(x)
         self._check_shape("x", tuple(x.shape[1:]), self.likelihood.event_shape)
-        return self.posterior(self.encoder(x, training=training))
+        return self.posterior(self.encoder(x, training=training), training=training)
 
     def call(self, x, training=False):
         """The mean of p(x|z) at the mean of q(z|x)."""
@@ -105,10 +123,15 @@ class VariationalModel(LatentVariableModel):
         Raises:
             ValueError: if x has the wrong shape, or values of probability zero.
         """
-        bound = self.bound.from_config({**self.bound.get_config(), "num_samples": num_samples})
+        bound = self.bound.with_num_samples(num_samples)
 
         def batch_elbo(x, seed):
             q, prior = self.encode(x), self.prior.distribution()
-            return bound(x, q, prior, self.decode, seed)[bound.name]
+            return bound(x, q, prior, self.decode, seed)[bound.objective]
 
         return self._over_batches(("elbo", num_samples), batch_elbo, x, batch_size, seed)
+
+
+def _trainable(*layers):
+    """The trainable variables of layers, each once."""
+    return list({id(v): v for layer in layers for v in layer.trainable_variables}.values())

@@ -47,7 +47,7 @@ class WakeSleep(VariationalModel):
     def objective(self, x, training):
         terms = self._wake(x, training)
         sleep = self._sleep(ops.shape(x)[0], training)
-        return -terms[self.bound.name] - sleep, {**terms, "sleep": sleep}
+        return -terms[self.bound.objective] - sleep, {**terms, "sleep": sleep}
 
     def _wake(self, x, training):
         """The bound at a fixed q(z|x): its gradient in θ is that of log p(x, z)."""
@@ -58,5 +58,5 @@ class WakeSleep(VariationalModel):
 
     def _sleep(self, n, training):
         """log q(z|x) of n dreams, of shape `[n]`."""
-        x, z = map_structure(ops.stop_gradient, self.draw(n, self._seed(), self._seed(), training))
+        x, z = map_structure(ops.stop_gradient, self.sample_joint(n, self._seed(), self._seed(), training))
         return self.encode(x, training).log_prob(z)

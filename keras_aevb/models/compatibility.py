@@ -2,8 +2,8 @@
 
 import numbers
 
-# What may differ, and does not say what a model computes.
-FREE = ("name", "seed")
+# Config keys that do not affect the computation.
+IGNORED = ("name", "seed")
 
 
 def difference(model, other):
@@ -57,7 +57,7 @@ def _without_names(config):
 
     def replace(value):
         if isinstance(value, dict):
-            return {key: replace(inner) for key, inner in value.items() if key not in FREE}
+            return {key: replace(inner) for key, inner in value.items() if key not in IGNORED}
         if isinstance(value, list | tuple):
             return [replace(inner) for inner in value]
         return names.get(value, value) if isinstance(value, str) else value

@@ -1,0 +1,126 @@
+"""Whether the parts of a model fit together: checked when it is made."""
+
+import inspect
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_aevb._backend import tfp
+
+tfd = tfp.distributions
+
+# Unconstrained coordinates at which supports are compared.
+COORDINATES = (-4.0, -1.0, 0.0, 1.0, 4.0)
+BATCH = 3
+
+
+def check_type(name, part, expected):
+    """Raises a `ValueError` if a part of a model is not of its type."""
+    if not isinstance(part, expected):
+        raise ValueError(f"Expected `{name}` to be a {expected.__name__}. Received: {part!r}")
+
+
+def check_network(name, network):
+    """Raises a `ValueError` if an encoder or decoder is not a Keras layer."""
+    if not isinstance(network, keras.layers.Layer):
+        raise ValueError(f"Expected `{name}` to be a Keras model or layer. Received: {network!r}")
+
+
+def example_distribution(part, features):
+    """A part's distribution of batch shape `[3]`, all of whose parameters are one.
+
+    Args:
+        part: `ConditionalDistribution`.
+        features: symbolic features of a batch.
+    """
+    parameters = part(features)
+    ones = [ops.ones((BATCH, *p.shape[1:]), p.dtype) for p in parameters]
+    return part.distribution(*ones)
+
+
+def check_distribution(name, distribution, batch_shape, event_shape):
+    """Raises a `ValueError` unless a part returns a TFP distribution of these shapes."""
+    if not isinstance(distribution, tfd.Distribution):
+        raise ValueError(
+            f"Expected the {name} to return a distribution of `{tfp.__name__}`, the flavour of "
+            f"TensorFlow Probability for the {keras.backend.backend()} backend. Received: "
+            f"{type(distribution).__module__}.{type(distribution).__name__}"
+        )
+    received = tuple(distribution.batch_shape), tuple(distribution.event_shape)
+    if received != (tuple(batch_shape), tuple(event_shape)):
+        raise ValueError(
+            f"Expected the {name}'s distribution of batch shape {tuple(batch_shape)} and event "
+            f"shape {tuple(event_shape)}. Received: batch shape {received[0]} and event shape "
+            f"{received[1]}. `tfd.Independent(distribution, {len(event_shape)})` makes the last "
+            "dimensions of a batch shape those of one event"
+        )
+
+
+def check_same_z(q, prior):
+    """Raises a `ValueError` unless q(z|x) and p(z) are distributions over the same z."""
+    received = (
+        f"posterior {type(q).__name__} with event shape {tuple(q.event_shape)} and dtype "
+        f"{_dtype(q)}, prior {type(prior).__name__} with event shape "
+        f"{tuple(prior.event_shape)} and dtype {_dtype(prior)}"
+    )
+    expected = "Posterior and prior must be distributions over the same z"
+    if q.event_shape != prior.event_shape:
+        raise ValueError(f"{expected}. Received: {received}")
+    ours, theirs = _bijector(q), _bijector(prior)
+    if (ours is None) != (theirs is None):
+        raise ValueError(
+            f"{expected}. Expected both discrete or both continuous. Received: {received}"
+        )
+    if _dtype(q) != _dtype(prior):
+        raise ValueError(f"{expected}, of one dtype. Received: {received}")
+    if ours and theirs and not _holds(theirs, _points(ours, q.event_shape)):
+        raise ValueError(
+            f"{expected}. Expected q(z|x) to draw z inside the support of p(z) alone, or the bound "
+            f"is -∞. Received: {received}. A prior of the posterior's family has its support"
+        )
+
+
+def _dtype(distribution):
+    return keras.backend.standardize_dtype(distribution.dtype)
+
+
+def _bijector(distribution):
+    """From coordinates without bounds to the support; `None` if discrete, False if not known."""
+    try:
+        return distribution.experimental_default_event_space_bijector()
+    except NotImplementedError:
+        return False
+
+
+def _points(bijector, event_shape):
+    """Points of a support, from near one edge to near the other, of shape `[5, 3, *event_shape]`."""
+    shape = bijector.inverse_event_shape(event_shape)
+    coordinates = np.array(COORDINATES, "float32").reshape(-1, *[1] * (len(shape) + 1))
+    return bijector.forward(ops.broadcast_to(coordinates, (len(COORDINATES), BATCH, *shape)))
+
+
+def _holds(bijector, z):
+    """Whether points lie in the support that a bijector maps to: there and back is where we were."""
+    with np.errstate(all="ignore"):
+        # Without what the bijector remembers of z itself.
+        back = bijector.forward(ops.convert_to_tensor(np.asarray(bijector.inverse(z))))
+        return np.allclose(np.asarray(back), np.asarray(z), rtol=1e-2, atol=1e-3)
+
+
+def check_config(name, part):
+    """Raises a `ValueError` if a part's `get_config` loses an argument of its constructor."""
+    config = part.get_config()
+    parameters = inspect.signature(type(part).__init__).parameters
+    lost = [
+        p.name
+        for p in list(parameters.values())[1:]
+        if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+        and p.name not in config
+        and (p.default is p.empty or getattr(part, p.name, p.default) is not p.default)
+    ]
+    if lost:
+        raise ValueError(
+            f"Expected `{type(part).__name__}.get_config()` of the {name} to return every argument "
+            f"of its constructor. Received: a config without {lost}, which a saved model would lose"
+        )

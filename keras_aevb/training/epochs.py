@@ -1,0 +1,156 @@
+"""Epochs of batches, in groups for programs that make several steps in one call."""
+
+import contextlib
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_aevb import _backend
+from keras_aevb._backend.keras_private import EpochIterator
+from keras_aevb.batches import RowBatches
+
+# The share of an accelerator's memory, or the bytes of a computer's, that data may take.
+DEVICE_SHARE = 0.25
+HOST_BYTES = 2**31
+
+
+class RowEpochs:
+    """Epochs of a `RowBatches`.
+
+    Where `steps` is not the stream's length, an epoch goes on where the one before it stopped, so
+    that each pass takes every batch once.
+
+    Args:
+        stream: `RowBatches`.
+        steps_per_execution: steps in a group.
+        steps: steps in an epoch. Default: the stream's length.
+        resident: whether the arrays lie on the device, so that only rows' numbers go there.
+        arrays: the stream's arrays on the device. Default: they are put there.
+    """
+
+    def __init__(self, stream, steps_per_execution, steps=None, resident=True, arrays=None):
+        self.stream = stream
+        self.steps_per_execution = steps_per_execution
+        self.num_batches = steps or len(stream)
+        self.arrays = on_device(stream.arrays) if resident and arrays is None else arrays
+        if not len(stream):
+            raise ValueError("Expected a stream of at least one batch. Received: length 0")
+
+    def epoch(self, number):
+        """Pairs of a group's first step and its batches, each `(rows,)` or whole."""
+        for first in range(0, self.num_batches, self.steps_per_execution):
+            last = min(first + self.steps_per_execution, self.num_batches)
+            yield first, [self._batch(number * self.num_batches + i) for i in range(first, last)]
+            if (number * self.num_batches + last) % len(self.stream) == 0:
+                self.stream.on_epoch_end()
+
+    def _batch(self, step):
+        """The batch of a step, counted from the beginning of training."""
+        number, i = divmod(step, len(self.stream))
+        if i == 0 or step % self.num_batches == 0:
+            self.stream.epoch = number
+            self.stream.on_epoch_begin()
+        return self.stream[i] if self.arrays is None else (self._rows(i),)
+
+    def _rows(self, i):
+        rows, n = np.asarray(self.stream.rows(i), "int32"), self.stream.num_rows
+        # Accelerators raise no error for rows that do not exist.
+        if rows.min(initial=0) < 0 or rows.max(initial=0) >= n:
+            raise IndexError(
+                f"Expected numbers of rows from 0 to {n - 1}. Received: {rows} in batch {i}"
+            )
+        return rows
+
+
+class StreamEpochs:
+    """Epochs of whatever else Keras takes, with a check of every batch.
+
+    Args:
+        stream: a generator, `PyDataset`, `tf.data.Dataset` or `DataLoader`.
+        steps_per_execution: steps in a group.
+        check: function of a batch's x, y and sample weights that raises a `ValueError`.
+        **settings: arguments of Keras' `EpochIterator`.
+    """
+
+    arrays = None
+
+    def __init__(self, stream, steps_per_execution, check, **settings):
+        self.stream = stream
+        self.check = check
+        self.iterator = EpochIterator(stream, steps_per_execution=steps_per_execution, **settings)
+        self.iterator.reset()
+
+    @property
+    def num_batches(self):
+        """Batches in an epoch, or `None` as long as that is not known."""
+        return self.iterator.num_batches
+
+    def epoch(self, number):
+        """Pairs of a group's first step and its batches, each `(x, y, sample_weight)`.
+
+        Raises:
+            ValueError: if a batch does not pass the check, or there is none.
+        """
+        if isinstance(self.stream, RowBatches):
+            self.stream.epoch = number
+        num_batches = 0
+        for first, _, batches in self.iterator:
+            for i, batch in enumerate(batches):
+                try:
+                    self.check(*keras.utils.unpack_x_y_sample_weight(batch))
+                except ValueError as error:
+                    raise ValueError(f"{error}, in batch {first + i} of the stream") from error
+            yield first, [with_given_parts(*keras.utils.unpack_x_y_sample_weight(batch)) for batch in batches]
+            num_batches += len(batches)
+        if not num_batches:
+            raise ValueError(
+                "Expected a stream with at least one batch in every epoch. Received: none in epoch "
+                f"{number}. A generator is used up after one pass; a data set that drops its last "
+                "batch has none if the batch size is larger than the data"
+            )
+
+
+def with_given_parts(x, y=None, sample_weight=None):
+    """A batch without the parts that are not given, as programs take it."""
+    if sample_weight is not None:
+        return x, np.zeros(len(x)) if y is None else y, sample_weight
+    return (x,) if y is None else (x, y)
+
+
+def on_device(arrays):
+    """Tensors; floating-point numbers as Keras' `floatx`, as Keras makes them of arrays."""
+    return tuple(map(_tensor, arrays))
+
+
+def _tensor(array):
+    floating = isinstance(array, np.ndarray) and np.issubdtype(array.dtype, np.floating)
+    return ops.convert_to_tensor(array, keras.config.floatx() if floating else None)
+
+
+def are_rows(stream):
+    """Whether a stream's batches are rows of its arrays as they are."""
+    return isinstance(stream, RowBatches) and type(stream).__getitem__ is RowBatches.__getitem__
+
+
+def fit_the_device(stream):
+    """Whether a stream's arrays may stay on the device."""
+    if keras.distribution.distribution() is not None:
+        return False
+    needed = sum(a.nbytes for a in stream.arrays if isinstance(a, np.ndarray))
+    memory = _backend.device_bytes()
+    return needed <= (HOST_BYTES if memory is None else DEVICE_SHARE * memory)
+
+
+@contextlib.contextmanager
+def side_by_side(sources, number):
+    """Groups of several sources' epochs, step by step: pairs (first step, steps of R batches)."""
+    epochs = [source.epoch(number) for source in sources]
+    try:
+        yield (
+            (groups[0][0], [list(step) for step in zip(*(batches for _, batches in groups))])
+            for groups in zip(*epochs)
+        )
+    finally:
+        for epoch in epochs:
+            epoch.close()

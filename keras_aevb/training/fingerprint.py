@@ -1,0 +1,96 @@
+"""Whether compiled programs are out of date: what a model computes with, beside variables' values.
+
+A compiled program reads the variables at each call, but every other attribute of a layer is a
+constant in it. The fingerprint changes when such an attribute does: a number, an activation, a
+layer or a variable that is replaced, a quantised or LoRA kernel.
+"""
+
+import types
+
+import keras
+import numpy as np
+
+from keras_aevb._backend.keras_private import all_layers
+
+# Attributes that `compile`, `fit` and loading change, and that steps do not read.
+OF_TRAINING = {
+    "_compile_config",
+    "_compiled_trainable_state",
+    "_programs",
+    "epochs_done",
+    "history",
+    "optimizer",
+    "restored_epoch",
+    "seed",
+    "stop_evaluating",
+    "stop_predicting",
+    "stop_training",
+}
+# Attributes that every Keras layer or model has; `_of_layer` reads those that matter.
+IGNORED = OF_TRAINING.union(*(vars(layer) for layer in (keras.layers.Layer(), keras.Model())))
+# Packages whose objects are compared by identity alone.
+OPAQUE = {"builtins", "jax", "jaxlib", "keras", "numpy", "tensorflow", "tensorflow_probability"}
+# Settings inside settings inside settings of a user's objects.
+DEPTH = 4
+
+
+def fingerprint(model):
+    """A hashable value that differs if a model computes something else than before."""
+    return tuple(_of_layer(layer) for layer in all_layers(model))
+
+
+class Identity:
+    """Compares objects by identity, and keeps them: another object cannot take their address."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __eq__(self, other):
+        return isinstance(other, Identity) and self.value is other.value
+
+    def __hash__(self):
+        return id(self.value)
+
+
+def _of_layer(layer):
+    variables = (*layer.trainable_variables, *layer.non_trainable_variables)
+    return (
+        Identity(layer),
+        layer.trainable,
+        layer.dtype_policy.name,
+        tuple(map(Identity, variables)),
+        tuple(
+            (name, _of_value(value, DEPTH))
+            for name, value in vars(layer).items()
+            if name not in IGNORED and not _is_internal(name, layer)
+        ),
+    )
+
+
+def _is_internal(name, layer):
+    """Whether an attribute is Keras' own bookkeeping, in a layer of Keras'."""
+    return name.startswith("_") and type(layer).__module__.startswith("keras.")
+
+
+def _of_value(value, depth):
+    if value is None or isinstance(value, bool | int | float | complex | str | bytes):
+        return type(value), value
+    if isinstance(value, np.ndarray | np.generic):
+        return value.dtype.str, value.shape, value.tobytes()
+    if depth and isinstance(value, list | tuple | set | frozenset):
+        return type(value), tuple(_of_value(item, depth - 1) for item in value)
+    if depth and isinstance(value, dict):
+        return tuple((str(k), _of_value(item, depth - 1)) for k, item in value.items())
+    if depth and _is_plain_object(value):
+        return Identity(value), _of_value(vars(value), depth - 1)
+    return Identity(value)
+
+
+def _is_plain_object(value):
+    """Whether a value is an object of a user's class, whose attributes a step may read."""
+    return (
+        hasattr(value, "__dict__")
+        and not isinstance(value, type | types.ModuleType | types.FunctionType)
+        and not isinstance(value, keras.layers.Layer)
+        and type(value).__module__.partition(".")[0] not in OPAQUE
+    )

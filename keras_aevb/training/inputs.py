@@ -1,0 +1,114 @@
+"""What users pass as data: conversion to arrays, and checks of values."""
+
+import keras
+import numpy as np
+from keras import ops
+
+# Kinds of NumPy types that are numbers: booleans, integers and floating-point numbers.
+REAL = "biuf"
+
+
+def is_array(x):
+    """Whether x is one array of all examples, and not a stream of batches."""
+    return hasattr(x, "shape") and hasattr(x, "__len__")
+
+
+def as_array(x, name="x"):
+    """Data as a NumPy array in Keras' float type.
+
+    Raises:
+        ValueError: if x is not an array of real numbers.
+    """
+    try:
+        array = np.asarray(x)
+        if array.dtype.name == "bfloat16":  # a type of its own, which NumPy does not know
+            array = array.astype("float32")
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Expected an array of numbers as {name}. Received: {type(x)}") from error
+    if array.dtype.kind not in REAL:
+        raise ValueError(
+            f"Expected an array of real numbers as {name}. "
+            f"Received: {type(x)} with values of type {array.dtype}"
+        )
+    with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such
+        return array.astype(keras.config.floatx(), copy=False)
+
+
+def as_resident(x, name="x"):
+    """An array that a program can take rows of: NumPy, or a tensor of the backend as it is."""
+    return x if ops.is_tensor(x) or isinstance(x, np.ndarray) else as_array(x, name)
+
+
+def check_sample_weight(sample_weight, n):
+    """Raises a `ValueError` unless there is one finite weight for each of n examples."""
+    if sample_weight is None:
+        return
+    weights = as_array(sample_weight, "sample_weight")
+    if weights.shape not in ((n,), (n, 1)):
+        raise ValueError(
+            f"Expected `sample_weight` of shape ({n},), one for each example. "
+            f"Received: shape {weights.shape}"
+        )
+    if not np.isfinite(weights).all():
+        raise ValueError(
+            f"Expected finite sample weights. Received: {np.isnan(weights).sum()} NaN and "
+            f"{np.isinf(weights).sum()} infinite values"
+        )
+
+
+def class_weights(y, class_weight, sample_weight):
+    """The sample weights that `class_weight`, a dict from label to weight, gives to labels y.
+
+    Raises:
+        ValueError: if sample weights are given too, there are no labels, or one has no weight.
+    """
+    if sample_weight is not None:
+        raise ValueError(
+            "Expected either `class_weight` or `sample_weight`. Received both: "
+            f"class_weight={class_weight}"
+        )
+    if y is None:
+        raise ValueError(
+            f"`class_weight` needs labels. Expected y. Received: y=None, {class_weight=}"
+        )
+    labels = as_array(y, "y")
+    labels = np.argmax(labels, -1) if labels.ndim == 2 and labels.shape[1] > 1 else labels
+    labels = labels.reshape(len(labels)).astype("int64")
+    return np.array([class_weight.get(int(label), 1.0) for label in labels], "float32")
+
+
+def split(x, y, sample_weight, share):
+    """The first rows of arrays, and the last ones as validation data.
+
+    Args:
+        x, y, sample_weight: arrays of one length N, or `None`.
+        share: of the rows that are held out, the last ceil(N · share).
+
+    Raises:
+        ValueError: if one of the two parts would be empty, or x is a stream.
+    """
+    if not is_array(x):
+        raise ValueError(
+            "`validation_split` needs arrays. Expected an array as x, or `validation_data`. "
+            f"Received: {type(x)}"
+        )
+    cut = int(np.floor(len(x) * (1 - share)))
+    if not 0 < cut < len(x):
+        raise ValueError(
+            "Expected `validation_split` to leave examples on both sides. "
+            f"Received: validation_split={share} of {len(x)} examples"
+        )
+    arrays = [None if a is None else as_resident(a) for a in (x, y, sample_weight)]
+    return (
+        tuple(None if a is None else a[:cut] for a in arrays),
+        tuple(None if a is None else a[cut:] for a in arrays),
+    )
+
+
+def padded_batches(x, batch_size):
+    """Pairs (batch, length): batches of one shape, the last one filled up with its last row."""
+    batch_size = min(batch_size, len(x))
+    for start in range(0, len(x), batch_size):
+        batch = x[start : start + batch_size]
+        padding = [(0, batch_size - len(batch))] + [(0, 0)] * (x.ndim - 1)
+        yield np.pad(batch, padding, mode="edge"), len(batch)

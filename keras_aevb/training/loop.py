@@ -1,0 +1,155 @@
+"""The loops of `fit`, `evaluate` and `predict`."""
+
+import keras
+import numpy as np
+
+from keras_aevb._backend.keras_private import forget_restored_epoch, restored_epoch
+from keras_aevb.training.epochs import side_by_side
+
+
+def fit(models, sources, program, callbacks, epochs, initial_epoch=0, validate=None):
+    """Trains models side by side. A model whose callbacks stop it leaves at the end of the epoch.
+
+    Args:
+        models: list of R models.
+        sources: list of R epochs of batches, as of `keras_aevb.training.epochs`.
+        program: function from a list of models to their current program.
+        callbacks: list of R `keras.callbacks.CallbackList`.
+        epochs: number of the epoch to stop before.
+        initial_epoch: number of the first epoch.
+        validate: function of a model, its callbacks and an epoch that returns validation logs, or
+            `None` after an epoch without validation.
+    """
+    for model, calls in zip(models, callbacks):
+        model.stop_training = False
+        forget_restored_epoch(model)
+        calls.on_train_begin()
+    initial_epoch = _restored(models) or initial_epoch
+    last_logs = {id(model): {} for model in models}
+    everything = list(zip(models, sources, callbacks))
+    active = everything
+    try:
+        for epoch in range(initial_epoch, epochs):
+            for (model, _, calls), logs in zip(active, _epoch(*zip(*active), program, epoch)):
+                model.epochs_done = epoch + 1
+                validation = validate and validate(model, calls, epoch)
+                if validation:
+                    logs |= {f"val_{name}": value for name, value in validation.items()}
+                calls.on_epoch_end(epoch, logs)
+                last_logs[id(model)] = logs
+            active = [group for group in active if not group[0].stop_training]
+            if not active:
+                break
+    finally:
+        for model in models:
+            model.optimizer.finalize_variable_values(model.trainable_variables)
+    for model, _, calls in everything:
+        calls.on_train_end(last_logs[id(model)])
+
+
+def _restored(models):
+    """The epoch that `BackupAndRestore` goes on with, or `None`."""
+    # The weights' own count comes first: a kill may come between the callback's two files.
+    epochs = {restored_epoch(model) and (model.restored_epoch or restored_epoch(model)) for model in models}
+    if len(epochs) > 1:
+        raise ValueError(f"Expected backups of one epoch for all models. Received: {epochs}")
+    return epochs.pop()
+
+
+def _epoch(models, sources, callbacks, program, epoch):
+    """Trains for one epoch and returns R dicts of logs."""
+    for model, calls in zip(models, callbacks):
+        model.epochs_done = epoch
+        model.reset_metrics()
+        calls.on_epoch_begin(epoch)
+    last_of_group = models[0].steps_per_execution - 1
+    run = program(models)
+    watched = any(map(change_models_between_batches, callbacks))
+    with side_by_side(sources, epoch) as groups:
+        for first, steps in groups:
+            for calls in callbacks:
+                calls.on_train_batch_begin(first)
+            if watched:
+                run = program(models)
+            all_logs = run(sources[0].arrays, steps)
+            for calls, logs in zip(callbacks, all_logs):
+                calls.on_train_batch_end(first + last_of_group, logs)
+            if all(model.stop_training for model in models):
+                break
+    return list(map(as_numbers, all_logs))
+
+
+def change_models_between_batches(callbacks):
+    """Whether a callback that is not Keras' own runs code between the batches of an epoch."""
+    hooks = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
+    return any(
+        any(name in vars(callback) for name in hooks)  # `LambdaCallback` keeps functions there
+        or (
+            not type(callback).__module__.startswith(("keras.", "keras_aevb."))
+            and any(
+                getattr(type(callback), name) is not getattr(keras.callbacks.Callback, name)
+                for name in hooks
+            )
+        )
+        for callback in callbacks.callbacks
+    )
+
+
+def evaluate(model, source, program, callbacks):
+    """Runs the test steps of one epoch.
+
+    Args:
+        model: Keras model.
+        source: epochs of batches.
+        program: function from a list of models to their current program.
+        callbacks: `keras.callbacks.CallbackList`.
+
+    Returns:
+        Dict of logs.
+    """
+    model.stop_evaluating = False
+    callbacks.on_test_begin()
+    model.reset_metrics()
+    last_of_group = model.steps_per_execution - 1
+    run = program([model])
+    with side_by_side([source], 0) as groups:
+        for first, steps in groups:
+            callbacks.on_test_batch_begin(first)
+            (logs,) = run(source.arrays, steps)
+            callbacks.on_test_batch_end(first + last_of_group, logs)
+            if model.stop_evaluating:
+                break
+    logs = as_numbers(logs)
+    callbacks.on_test_end(logs)
+    return logs
+
+
+def predict(model, source, program, callbacks):
+    """Runs the model on one epoch of whole batches.
+
+    Args:
+        model, source, program, callbacks: as for `evaluate`.
+
+    Returns:
+        The model's outputs, structures of NumPy arrays that are joined along the first axis.
+    """
+    model.stop_predicting = False
+    callbacks.on_predict_begin()
+    outputs = []
+    last_of_group = model.steps_per_execution - 1
+    run = program([model])
+    with side_by_side([source], 0) as groups:
+        for first, steps in groups:
+            callbacks.on_predict_batch_begin(first)
+            group = [run(batch) for (batch,) in steps]
+            outputs += [keras.tree.map_structure(np.asarray, output) for output in group]
+            callbacks.on_predict_batch_end(first + last_of_group, {"outputs": group[-1]})
+            if model.stop_predicting:
+                break
+    callbacks.on_predict_end()
+    return keras.tree.map_structure(lambda *parts: np.concatenate(parts), *outputs)
+
+
+def as_numbers(logs):
+    """Logs as Python numbers."""
+    return {name: float(np.asarray(value)) for name, value in logs.items()}
