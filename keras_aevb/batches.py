@@ -87,9 +87,7 @@ class EpochMinibatches(RowBatches):
         if self.shuffle:
             random = np.random.default_rng([self.seed, self.epoch])
             self.order = random.permutation(self.num_rows)
-
-    def on_epoch_end(self):
-        self.epoch += 1  # where Keras' own loop runs, which does not set it
+        self.epoch += 1  # for loops that do not set it
 
     def rows(self, i):
         return self.order[i * self.batch_size : (i + 1) * self.batch_size]

@@ -113,7 +113,7 @@ class _Group:
 
         def report(steps, logs):
             if self.progress.due():
-                bound = float(logs[trainings[0].model.rising_terms[0]])
+                bound = float(logs[trainings[0].model.maximize[0]])
                 done = position + steps // len(trainings) * samples_per_step
                 self.progress.update(done, bound, len(trainings))
 

@@ -54,8 +54,8 @@ class Program:
         Returns:
             List of R dicts of logs after the last step.
         """
-        for group in of_one_shape(steps):
-            with delayed_interrupt():
+        with delayed_interrupt():
+            for group in of_one_shape(steps):
                 logs = self._execute(arrays, group)
         return logs
 

@@ -139,7 +139,7 @@ class FullVB(PosteriorPredictive, AEVB):
         if self._given_n_train is None:
             self._n_train.assign(len(x))
 
-    def check_ready(self, training=True):
+    def check_ready(self, training=True, class_weight=None):
         if self.n_train is None:
             raise ValueError(
                 "The loss has KL(q(θ) ‖ p(θ)) / N, and N, the number of training examples, is not "

@@ -220,6 +220,8 @@ class LatentVariableModel(TrainingLoop):
                 name: keras.saving.serialize_keras_object(getattr(self, name))
                 for name in self.parts
             }
+        if not is_sharing_objects():
+            objects = _with_small_numbers(objects)
         return {**super().get_config(), **objects, "seed": self.seed}
 
     @classmethod
@@ -237,3 +239,20 @@ class LatentVariableModel(TrainingLoop):
 def _sharing_objects():
     """Keras' scope of shared objects, or the one that is open already."""
     return contextlib.nullcontext() if is_sharing_objects() else ObjectSharingScope()
+
+
+def _with_small_numbers(config):
+    """A config whose shared objects have the numbers 0, 1, … in place of their addresses."""
+    numbers = {}
+
+    def renumbered(value):
+        if isinstance(value, dict):
+            return {
+                key: numbers.setdefault(inner, len(numbers))
+                if key == "shared_object_id"
+                else renumbered(inner)
+                for key, inner in value.items()
+            }
+        return [renumbered(v) for v in value] if isinstance(value, list) else value
+
+    return renumbered(config)

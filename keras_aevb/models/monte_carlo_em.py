@@ -106,7 +106,12 @@ class MonteCarloEM(LatentVariableModel):
 
     # Training
 
-    def check_ready(self, training=True):
+    def check_ready(self, training=True, class_weight=None):
+        if class_weight is not None:
+            raise ValueError(
+                "A stream's labels are the indices of MonteCarloEM's chains. Expected sample "
+                f"weights in the stream. Received: class_weight={class_weight}"
+            )
         if training and self.n_train is None:
             raise ValueError(
                 "A stream of batches does not tell how many chains to start: give "
@@ -123,6 +128,7 @@ class MonteCarloEM(LatentVariableModel):
         super().check_batch(x, y, sample_weight, training)
         if not training:
             return
+        self.check_ready()
         if y is None:
             raise ValueError(
                 "Expected a stream to yield (x, index of each example). Received: no index"

@@ -57,9 +57,16 @@ class Replicas:
         if len(set(variables)) < len(variables):
             raise ValueError("Expected models that share no variables. Received some that do")
         self._programs = {}
+        self._compiled_as = None
         self._check_alike()
 
     def _check_alike(self):
+        """Compares the models, if one was compiled since they were last compared."""
+        compiled_as = [
+            (m.optimizer, m.run_eagerly, m.jit_compile, m.steps_per_execution) for m in self.models
+        ]
+        if compiled_as == self._compiled_as:
+            return
         for model in self.models[1:]:
             found = difference(self.models[0], model)
             if found is not None:
@@ -67,6 +74,7 @@ class Replicas:
                     "Expected models that are equal in everything but seeds, weights and the "
                     f"learning rate. Received a difference in {found}"
                 )
+        self._compiled_as = compiled_as
 
     def fit(
         self,

@@ -52,8 +52,13 @@ class TrainingLoop(keras.Model):
             ValueError: if the model was made for another training set.
         """
 
-    def check_ready(self, training=True):
-        """Raises a `ValueError` if a step needs `adapt`, or an argument in its place, first."""
+    def check_ready(self, training=True, class_weight=None):
+        """Raises a `ValueError` if a step needs `adapt`, or an argument in its place, first.
+
+        Args:
+            training: whether the model is to be trained, or evaluated.
+            class_weight: what is given for a stream, whose labels Keras reads then.
+        """
 
     def check_batch(self, x, y, sample_weight, training=True):
         """Raises a `ValueError` if a batch of a stream cannot be trained on or evaluated."""
@@ -181,7 +186,7 @@ class TrainingLoop(keras.Model):
         data = self.checked(x, y, sample_weight)
         if inputs.is_array(x):
             self.adapt(data[0])
-        self.check_ready()
+        self.check_ready(class_weight=class_weight)
         if validation_data is not None:
             validation_data = keras.utils.unpack_x_y_sample_weight(validation_data)
             validation_data = self.checked(*validation_data, name="validation_data")

@@ -88,6 +88,7 @@ class VariationalModel(LatentVariableModel):
             ValueError: if x does not have the likelihood's event shape, or is an array with values
                 of probability zero.
         """
+        self._check_shape("x", tuple(np.shape(x)[1:]), self.likelihood.event_shape)
         if isinstance(x, np.ndarray):
             self.likelihood.check(inputs.as_array(x))
         return self.posterior.distribution(*self._encoder_parameters(x, training))
@@ -96,8 +97,6 @@ class VariationalModel(LatentVariableModel):
         return self.encode(x)
 
     def _encoder_parameters(self, x, training):
-        x = ops.convert_to_tensor(x)
-        self._check_shape("x", tuple(x.shape[1:]), self.likelihood.event_shape)
         return self.posterior(self.encoder(x, training=training), training=training)
 
     def call(self, x, training=False):

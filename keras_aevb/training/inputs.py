@@ -23,12 +23,13 @@ def as_array(x, name="x"):
         array = np.asarray(x)
         if array.dtype.name == "bfloat16":  # a type of its own, which NumPy does not know
             array = array.astype("float32")
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"Expected an array of numbers as {name}. Received: {type(x)}") from error
-    if array.dtype.kind not in REAL:
+        kind = array.dtype.kind
+    except (TypeError, ValueError):  # lists of unequal lengths, tensors that are not dense
+        kind = None
+    if kind is None or kind not in REAL:
+        values = "" if kind in (None, "U", "O") else f" of {array.dtype}"
         raise ValueError(
-            f"Expected an array of real numbers as {name}. "
-            f"Received: {type(x)} with values of type {array.dtype}"
+            f"Expected an array of real numbers as {name}. Received: {type(x)}{values}"
         )
     with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such
         return array.astype(keras.config.floatx(), copy=False)

@@ -33,5 +33,6 @@ class Programs:
 
 
 def _description(model):
-    compiled = model.optimizer, model.run_eagerly, model.jit_compile, model.steps_per_execution
-    return compiled, fingerprint(model)
+    optimizer = getattr(model, "optimizer", None)  # there is none before `compile`
+    how = optimizer, model.run_eagerly, model.jit_compile, model.steps_per_execution
+    return how, fingerprint(model)
