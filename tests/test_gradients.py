@@ -218,11 +218,19 @@ def test_num_repeats_must_be_at_least_three(num_repeats, model, x):
         kv.gradient_variance(model, x, num_repeats=num_repeats)
 
 
+class FairCoins(kv.Prior):
+    def distribution(self):
+        coins = tfp.distributions.Bernoulli(ops.zeros(self.event_shape), dtype="float32")
+        return tfp.distributions.Independent(coins, 1)
+
+
 def test_what_does_not_fit_is_refused(make_model, model, x):
     with pytest.raises(ValueError, match=r"pixels in \[0, 1\]"):
         kv.gradient_variance(model, x + 1)
     with pytest.raises(ValueError, match="`model` to be a VariationalModel"):
         kv.gradient_variance(keras.Sequential(), x)
-    binary = make_model(kv.WakeSleep, posterior=kv.Bernoulli(2), bound=A())
+    binary = make_model(
+        kv.WakeSleep, posterior=kv.Bernoulli(2), prior=FairCoins(2), bound=kv.ELBO(kl="sampled")
+    )
     with pytest.raises(ValueError, match="reparameterisable"):
         kv.gradient_variance(binary, x)
