@@ -67,7 +67,8 @@ class ConditionalDistribution(keras.layers.Layer):
         for name, head in self.heads.items():
             if not head.built:
                 head.build(features_shape)
-            output_shape = head.compute_output_shape(features_shape)
+            features = keras.KerasTensor(features_shape, self.compute_dtype)
+            output_shape = head.compute_output_spec(features).shape
             if math.prod(output_shape[1:]) != math.prod(self.event_shape):
                 raise ValueError(
                     f"The layer for `{name}` of {self.__class__.__name__} must return one "

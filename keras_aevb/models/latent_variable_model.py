@@ -241,18 +241,24 @@ def _sharing_objects():
     return contextlib.nullcontext() if is_sharing_objects() else ObjectSharingScope()
 
 
+# What holds no weights: it does not matter whether two layers share it.
+STATELESS = {"keras.initializers", "keras.regularizers", "keras.constraints"}
+
+
 def _with_small_numbers(config):
-    """A config whose shared objects have the numbers 0, 1, … in place of their addresses."""
+    """A config whose shared layers have the numbers 0, 1, … in place of their addresses."""
     numbers = {}
 
     def renumbered(value):
-        if isinstance(value, dict):
-            return {
-                key: numbers.setdefault(inner, len(numbers))
-                if key == "shared_object_id"
-                else renumbered(inner)
-                for key, inner in value.items()
-            }
-        return [renumbered(v) for v in value] if isinstance(value, list) else value
+        if isinstance(value, list):
+            return [renumbered(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        result = {k: renumbered(v) for k, v in value.items() if k != "shared_object_id"}
+        policy = str(value.get("class_name")).endswith("Policy")
+        if "shared_object_id" in value and value["module"] not in STATELESS and not policy:
+            address = value["shared_object_id"]
+            result["shared_object_id"] = numbers.setdefault(address, len(numbers))
+        return result
 
     return renumbered(config)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_aevb import _backend
 from keras_aevb._backend import tfp
 
 tfd = tfp.distributions
@@ -13,6 +14,7 @@ tfd = tfp.distributions
 # Unconstrained coordinates at which supports are compared.
 COORDINATES = (-4.0, -1.0, 0.0, 1.0, 4.0)
 BATCH = 3
+NUM_DRAWS = 32
 
 
 def check_type(name, part, expected):
@@ -67,18 +69,31 @@ def check_same_z(q, prior):
     expected = "Posterior and prior must be distributions over the same z"
     if q.event_shape != prior.event_shape:
         raise ValueError(f"{expected}. Received: {received}")
-    ours, theirs = _bijector(q), _bijector(prior)
-    if (ours is None) != (theirs is None):
+    z = q.sample(NUM_DRAWS, seed=_backend.fixed_seed(0, 0))
+    discrete = [_is_discrete(z), _is_discrete(prior.sample(NUM_DRAWS, seed=_backend.fixed_seed(0, 1)))]
+    if discrete[0] != discrete[1]:
+        kinds = ["discrete" if d else "continuous" for d in discrete]
         raise ValueError(
-            f"{expected}. Expected both discrete or both continuous. Received: {received}"
+            f"{expected}. Expected both discrete or both continuous. Received: {received}; the "
+            f"posterior is {kinds[0]}, the prior {kinds[1]}"
         )
     if _dtype(q) != _dtype(prior):
         raise ValueError(f"{expected}, of one dtype. Received: {received}")
-    if ours and theirs and not _holds(theirs, _points(ours, q.event_shape)):
+    ours, theirs = _bijector(q), _bijector(prior)
+    if ours and theirs:
+        inside = _holds(theirs, _points(ours, q.event_shape))
+    else:
+        inside = np.isfinite(np.asarray(prior.log_prob(z))).all()
+    if not inside:
         raise ValueError(
             f"{expected}. Expected q(z|x) to draw z inside the support of p(z) alone, or the bound "
             f"is -∞. Received: {received}. A prior of the posterior's family has its support"
         )
+
+
+def _is_discrete(z):
+    """Whether draws are whole numbers, which those of a density are with probability 0."""
+    return bool(np.all(np.asarray(z) == np.round(np.asarray(z))))
 
 
 def _dtype(distribution):
@@ -86,11 +101,11 @@ def _dtype(distribution):
 
 
 def _bijector(distribution):
-    """From coordinates without bounds to the support; `None` if discrete, False if not known."""
+    """From coordinates without bounds to the support, or `None` where TFP has no such bijector."""
     try:
         return distribution.experimental_default_event_space_bijector()
     except NotImplementedError:
-        return False
+        return None
 
 
 def _points(bijector, event_shape):

@@ -5,13 +5,14 @@ import numpy as np
 from keras import ops
 
 from keras_aevb import _backend, arguments
+from keras_aevb._backend.keras_private import BuiltModel
 from keras_aevb.batches import EpochMinibatches, RowBatches, row_numbers
 from keras_aevb.training import epochs as epochs_of
 from keras_aevb.training import inputs, loop
 from keras_aevb.training.programs import Programs
 
 
-class TrainingLoop(keras.Model):
+class TrainingLoop(BuiltModel):
     """A Keras model that is trained on an `objective` of its own in place of a loss.
 
     A subclass has a `likelihood`, which knows what examples look like.

@@ -1,0 +1,68 @@
+"""The private names of Keras that the library uses; a failure here names the one that changed."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_aevb as kv
+from keras_aevb._backend import keras_private
+
+
+@pytest.fixture
+def model():
+    model = kv.AEVB(**kv.networks.bernoulli_mlp(4, 2, 3, seed=0), seed=0)
+    model.compile()
+    return model
+
+
+def test_variable_value():
+    variable = keras.Variable([1.0, 2.0])
+    (value,) = keras_private.values([variable])
+    np.testing.assert_array_equal(value, [1, 2])
+    keras_private.set_values([variable], [value + 1])
+    np.testing.assert_array_equal(variable.numpy(), [2, 3])
+
+
+def test_initial_epoch_of_backup_and_restore(model, tmp_path):
+    keras_private.forget_restored_epoch(model)
+    assert keras_private.restored_epoch(model) is None
+    callback = keras.callbacks.BackupAndRestore(tmp_path, delete_checkpoint=False)
+    model.fit(np.ones((6, 4)), epochs=2, verbose=0, callbacks=[callback])
+    callback.set_model(model)
+    callback.on_train_begin()
+    assert keras_private.restored_epoch(model) == 2
+
+
+def test_flatten_layers(model):
+    layers = keras_private.all_layers(model)
+    for layer in (model, model.encoder, model.encoder.layers[0], model.posterior.heads["mean"]):
+        assert any(layer is other for other in layers)
+    assert len({id(layer) for layer in layers}) == len(layers)
+
+
+def test_object_sharing_scope():
+    assert not keras_private.is_sharing_objects()
+    layer = keras.layers.Dense(2)
+    with keras_private.ObjectSharingScope():
+        assert keras_private.is_sharing_objects()
+        configs = [keras.saving.serialize_keras_object(layer) for _ in range(2)]
+        first, second = map(keras.saving.deserialize_keras_object, configs)
+    assert first is second
+    assert not keras_private.is_sharing_objects()
+
+
+def test_epoch_iterator():
+    iterator = keras_private.EpochIterator(
+        (batch for batch in [(np.zeros(3),), (np.ones(2),)]), steps_per_execution=2
+    )
+    iterator.reset()
+    ((first, _, batches),) = list(iterator)
+    assert first == 0
+    assert [len(x) for (x,) in batches] == [3, 2]
+
+
+def test_symbolic_build_is_what_keras_calls():
+    """Keras' trainers build a model by a method of this name, which built models do not need."""
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("TensorFlow's trainer alone calls it under a strategy")
+    assert callable(keras.Model._maybe_symbolic_build)
