@@ -60,7 +60,8 @@ class EpochMinibatches(RowBatches):
         batch_size: M, examples in a batch; the last one has what is left.
         shuffle: whether each epoch has an order of its own: epoch e takes the order
             `numpy.random.default_rng([seed, e]).permutation(N)`.
-        seed: integer that fixes the orders. Default: a random one.
+        seed: integer that fixes the orders, or a `keras.random.SeedGenerator`, whose seed it is at
+            the beginning of an epoch. Default: a random one.
 
     Raises:
         ValueError: if `batch_size` is not a positive integer, or `seed` not a valid seed.
@@ -76,7 +77,8 @@ class EpochMinibatches(RowBatches):
         super().__init__(arrays, **kwargs)
         self.batch_size = arguments.integer("batch_size", batch_size)
         self.shuffle = shuffle
-        seed = arguments.seed(seed)
+        if not isinstance(seed, keras.random.SeedGenerator):
+            seed = arguments.seed(seed)
         self.seed = np.random.SeedSequence().entropy if seed is None else seed
         self.order = np.arange(self.num_rows)
 
@@ -85,7 +87,10 @@ class EpochMinibatches(RowBatches):
 
     def on_epoch_begin(self):
         if self.shuffle:
-            random = np.random.default_rng([self.seed, self.epoch])
+            seed = self.seed
+            if isinstance(seed, keras.random.SeedGenerator):
+                seed = int(np.asarray(seed.state)[0])  # the second number counts draws
+            random = np.random.default_rng([seed, self.epoch])
             self.order = random.permutation(self.num_rows)
         self.epoch += 1  # for loops that do not set it
 

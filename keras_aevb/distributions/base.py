@@ -7,6 +7,13 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_aevb._backend import tfp
+
+tfd = tfp.distributions
+
+# Examples whose support is checked together.
+CHUNK_SIZE = 1000
+
 
 def as_event_shape(shape):
     """An integer or a sequence of integers as a tuple.
@@ -28,6 +35,14 @@ def as_event_shape(shape):
 def at_least_float32(dtype):
     """The precision that a density needs in a layer of this precision."""
     return "float32" if dtype in ("float16", "bfloat16") else dtype
+
+
+def validating(distribution):
+    """A TFP distribution that raises an error for values outside of its support."""
+    if isinstance(distribution, tfd.Independent):
+        inner = validating(distribution.distribution)
+        return tfd.Independent(inner, distribution.reinterpreted_batch_ndims)
+    return distribution.copy(validate_args=True)
 
 
 class ConditionalDistribution(keras.layers.Layer):
@@ -54,6 +69,7 @@ class ConditionalDistribution(keras.layers.Layer):
     def __init__(self, event_shape, heads, **kwargs):
         super().__init__(**kwargs)
         self.event_shape = as_event_shape(event_shape)
+        self.parameter_shapes = None  # without the batch's axis; known when a model is made
         self.heads = {
             name: self._default_head(name) if h is None else h for name, h in heads.items()
         }
@@ -109,6 +125,32 @@ class ConditionalDistribution(keras.layers.Layer):
                 f"{name} expects finite data. Received: {np.isnan(x).sum()} NaN and "
                 f"{np.isinf(x).sum()} infinite values"
             )
+
+        self.check_support(x)
+
+    def check_support(self, x):
+        """Raises a `ValueError` if a finite value of the NumPy array `x` has probability zero.
+
+        TFP's own validation finds them, which costs an evaluation of the density: a subclass that
+        knows its support overrides this method with a comparison.
+        """
+        if self.parameter_shapes is None:
+            return  # not part of a model yet
+        parameters = [ops.ones((1, *shape), self.density_dtype) for shape in self.parameter_shapes]
+        distribution = validating(self.distribution(*parameters))
+        for start in range(0, len(x), CHUNK_SIZE):
+            chunk = x[start : start + CHUNK_SIZE]
+            try:
+                possible = np.isfinite(np.asarray(distribution.log_prob(chunk)))
+                cause = "a density that is not finite"
+            except Exception as error:  # TFP's errors differ between backends and distributions
+                possible, cause = np.zeros(1, bool), str(error).strip().splitlines()[0]
+            if not possible.all():
+                raise ValueError(
+                    f"{self.__class__.__name__} expects examples inside the support of "
+                    f"{distribution.name}, others have probability zero. Received: values from "
+                    f"{chunk.min()} to {chunk.max()}. The cause: {cause}"
+                )
 
     def get_config(self):
         heads = {n: keras.saving.serialize_keras_object(h) for n, h in self.heads.items()}

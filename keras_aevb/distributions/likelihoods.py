@@ -103,8 +103,7 @@ class Bernoulli(ConditionalDistribution):
             reinterpreted_batch_ndims=len(self.event_shape),
         )
 
-    def check(self, x):
-        super().check(x)
+    def check_support(self, x):
         low, high = x.min(), x.max()
         if low < 0 or high > 1:
             raise ValueError(
@@ -171,6 +170,9 @@ class Normal(ConditionalDistribution):
         else:
             scale = bounded_scale(log_variance)
         return diagonal_normal(mean, scale, self.event_shape)
+
+    def check_support(self, x):
+        pass  # all finite numbers
 
     def get_config(self):
         return {**super().get_config(), "scale": self.scale}

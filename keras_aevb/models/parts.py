@@ -37,6 +37,7 @@ def example_distribution(part, features):
         features: symbolic features of a batch.
     """
     parameters = part(features)
+    part.parameter_shapes = [tuple(p.shape[1:]) for p in parameters]
     ones = [ops.ones((BATCH, *p.shape[1:]), p.dtype) for p in parameters]
     return part.distribution(*ones)
 

@@ -335,7 +335,7 @@ class TrainingLoop(BuiltModel):
         if not inputs.is_array(data[0]):
             return None
         arrays = [array for array in data if array is not None]
-        return EpochMinibatches(arrays, batch_size or 32, shuffle, self.order_seed)
+        return EpochMinibatches(arrays, batch_size or 32, shuffle, self.seed_generator)
 
     def _epochs(
         self,
@@ -361,11 +361,6 @@ class TrainingLoop(BuiltModel):
             steps_per_epoch=steps,
             class_weight=class_weight,
         )
-
-    @property
-    def order_seed(self):
-        """The seed of the order of examples: the first number of the seed generator's state."""
-        return int(np.asarray(self.seed_generator.state)[0])
 
     # Programs and callbacks
 
