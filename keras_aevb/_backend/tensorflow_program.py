@@ -34,6 +34,7 @@ class Program:
 class _ProgramOfOneModel:
     def __init__(self, model, kind):
         self.step = model.train_step if kind == "train" else model.test_step
+        self.metrics_result = model.get_metrics_result
         self.eager = model.run_eagerly
         self.steps_per_execution = model.steps_per_execution
         # Without AutoGraph, as Keras calls steps.
@@ -60,9 +61,8 @@ class _ProgramOfOneModel:
             batch = tf.nest.map_structure(lambda leaf: leaf[i], batches)
             return self.step(_rows_of(arrays, batch))
 
-        # A loop starts with logs of the right shapes.
-        traced = tf.function(step, autograph=False).get_concrete_function(tf.constant(0))
-        logs = {k: tf.zeros(v.shape, v.dtype) for k, v in traced.structured_outputs.items()}
+        # A loop starts with logs of the right names, shapes and types: those before the first step.
+        logs = self.metrics_result()
         return tf.while_loop(lambda i, _: i < n, lambda i, _: (i + 1, step(i)), (0, logs))[1]
 
 
