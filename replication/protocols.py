@@ -153,20 +153,24 @@ class Protocol:
         return choice.chosen(choice.pilots(runs), e.dataset, e.algorithm, e.latent_dim)
 
 
-def figure2(protocol, dataset, algorithms, latent_dims, samples, seeds, step_sizes=()):
-    """Figure 2's runs of one data set.
+def figure2(protocol, datasets, algorithms, latent_dims, samples, seeds, step_sizes=()):
+    """Figure 2's runs.
 
     Args:
         protocol: `Protocol`.
-        dataset: name of the data set.
+        datasets: names of the data sets.
         algorithms: names.
-        latent_dims: the N_z; default: the paper's.
+        latent_dims: the N_z; default: the paper's for each data set.
         samples: training samples of each run.
         seeds: number of seeds.
         step_sizes: Adagrad's step sizes; default: one is chosen for each N_z and algorithm.
+
+    Raises:
+        ProtocolError: if the samples are too few to choose a step size.
     """
     panels = [
         functools.partial(figure2_experiment, dataset, algorithm, latent_dim)
+        for dataset in datasets
         for algorithm in algorithms
         for latent_dim in latent_dims or LATENT_DIMS[dataset]
     ]
@@ -178,42 +182,52 @@ def figure2(protocol, dataset, algorithms, latent_dims, samples, seeds, step_siz
         protocol.train([of(*setting) for setting in settings], samples)
 
 
-def figure3(protocol, dataset, algorithms, n_trains, samples, seeds, step_sizes=()):
-    """Figure 3's runs of one data set; arguments as for `figure2`.
+def figure3(protocol, datasets, algorithms, n_trains, samples, seeds, step_sizes=()):
+    """Figure 3's runs; arguments as for `figure2`.
 
     Args:
         n_trains: the training set's sizes N_train; default: the paper's. The step size is chosen
             on the smallest.
+
+    Raises:
+        DatasetError: if a data set has less training images than an N_train.
+        ProtocolError: if the samples are too few to choose a step size.
     """
-    n_trains = n_trains or FIGURE3_N_TRAIN[dataset]
-    smallest = min(FIGURE3_N_TRAIN[dataset])
-    of = {
-        algorithm: functools.partial(figure3_experiment, dataset, algorithm)
+    for dataset, n_train in itertools.product(datasets, n_trains):
+        protocol.datasets[dataset].first(n_train)
+    curves = [
+        (dataset, functools.partial(figure3_experiment, dataset, algorithm))
+        for dataset in datasets
         for algorithm in algorithms
-    }
+    ]
+    pilots = [functools.partial(of, min(FIGURE3_N_TRAIN[dataset])) for dataset, of in curves]
     if not step_sizes:
-        _require_pilots([of[a](smallest, STEP_SIZES[0]) for a in algorithms], samples)
-    for algorithm in algorithms:
-        pilot = functools.partial(of[algorithm], smallest)
+        _require_pilots([pilot(STEP_SIZES[0]) for pilot in pilots], samples)
+    for (dataset, of), pilot in zip(curves, pilots):
         steps = step_sizes or [protocol.choose(pilot, figure3_choice_runs, seeds)]
-        settings = itertools.product(n_trains, steps, range(seeds))
-        protocol.train([of[algorithm](*setting) for setting in settings], samples)
+        sizes = n_trains or FIGURE3_N_TRAIN[dataset]
+        settings = itertools.product(sizes, steps, range(seeds))
+        protocol.train([of(*setting) for setting in settings], samples)
 
 
-def aevb_models(protocol, dataset, latent_dims, samples):
+def aevb_models(protocol, datasets, latent_dims, samples):
     """The models of figures 4 and 5: AEVB with figure 2's settings and its choice of step size.
 
     Returns:
-        List of `Experiment`, one for each N_z, trained for at least `samples`.
+        List of `Experiment`, one for each data set and N_z, trained for at least `samples`.
+
+    Raises:
+        ProtocolError: if the samples are too few to choose a step size.
     """
-    experiments = []
-    for latent_dim in latent_dims:
-        of = functools.partial(figure2_experiment, dataset, "aevb", latent_dim)
-        chosen = protocol.chosen(of(STEP_SIZES[0]), of_figure2)
-        if chosen is None:
-            _require_pilots([of(STEP_SIZES[0])], samples)
-            chosen = protocol.choose(of, of_figure2)
-        experiments.append(of(chosen))
+    models = [
+        functools.partial(figure2_experiment, dataset, "aevb", latent_dim)
+        for dataset in datasets
+        for latent_dim in latent_dims
+    ]
+    steps = [protocol.chosen(of(STEP_SIZES[0]), of_figure2) for of in models]
+    unknown = [of(STEP_SIZES[0]) for of, step in zip(models, steps) if step is None]
+    _require_pilots(unknown, samples)
+    experiments = [of(step or protocol.choose(of, of_figure2)) for of, step in zip(models, steps)]
     protocol.train(experiments, samples)
     return experiments
 

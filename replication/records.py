@@ -2,13 +2,46 @@
 
 import csv
 import dataclasses
-import json
+import io
 import math
-import os
 from pathlib import Path
 
-from replication.errors import ReplicationError
+from replication import atomic
+from replication.errors import DamagedFileError
 from replication.experiment import Experiment
+from replication.read_back import (
+    ANY,
+    read_json,
+    read_text,
+    reading,
+    text,
+    text_or_null,
+    time,
+    whole,
+)
+
+FILE = "run.json"
+METRICS = "metrics.csv"
+
+# What is read of `run.json`; `Experiment` knows its own settings.
+SHAPE = {
+    "experiment": {},
+    "status": text,
+    "samples": whole,
+    "sessions": [
+        {
+            "commit": text_or_null,
+            "started": time,
+            "backend": text,
+            "device": text,
+            "machine": text,
+            "python": text,
+            "versions": {ANY: text},
+            "samples_from": whole,
+            "samples_to": whole,
+        }
+    ],
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,36 +86,95 @@ def runs_folder(results):
 
 
 def read_runs(results):
-    """All runs below `results/runs` that have at least one point, in order of their ids."""
-    folders = sorted(p.parent for p in runs_folder(results).glob("*/run.json"))
-    return [run for run in map(read_run, folders) if run.points]
+    """All runs below `results/runs`, in order of their ids."""
+    return [read_run(path.parent) for path in sorted(runs_folder(results).glob(f"*/{FILE}"))]
 
 
 def read_run(folder):
     """The run of a folder, whose name tells its settings.
 
     Raises:
-        ReplicationError: if it holds a run of other settings.
+        DamagedFileError: if a file is damaged, shortened or lost, comes from a newer version of
+            this program, or is of a run with other settings.
     """
     folder = Path(folder).resolve()
-    info = json.loads((folder / "run.json").read_text())
-    experiment = Experiment(**info["experiment"])
-    if experiment.id != folder.name:
-        raise ReplicationError(
-            f"Expected {folder} to hold the run that it is named after. Found {experiment.id}: it "
-            "comes from another version of this program. Move it away or give another --results "
-            "folder"
+    path, way_out = folder / FILE, _way_out(folder)
+    info = read_json(path, SHAPE, way_out)
+    settings = [field.name for field in dataclasses.fields(Experiment)]
+    if unknown := [name for name in info["experiment"] if name not in settings]:
+        raise DamagedFileError(
+            f"Expected {path} to have no settings but {', '.join(settings)}. Received: "
+            f"{', '.join(unknown)} too, as from a newer version of this program. Use that version, "
+            "or give another --results folder"
         )
-    return Run(experiment, tuple(read_points(folder)), info)
+    with reading(path, "the record of a run", way_out):
+        experiment = Experiment(**info["experiment"])
+    if experiment.id != folder.name:
+        copied = info.get("id") == experiment.id
+        raise DamagedFileError(
+            f"Expected {folder} to hold the run that it is named after. Received: "
+            f"{experiment.id}, {_COPY if copied else _OTHER}"
+        )
+    points = tuple(read_points(folder))
+    _require_whole(folder / METRICS, points, experiment, info)
+    return Run(experiment, points, info)
+
+
+_COPY = (
+    "which was copied here or renamed: a copy under another name counts as no run. Delete it, or "
+    "give it back its name"
+)
+_OTHER = (
+    "so that its settings were changed by hand or by another version of this program. Bring "
+    f"{FILE} back, move the folder away, or give another --results folder"
+)
+
+
+def _way_out(folder):
+    return f"Bring it back, as from a copy or by git, or delete {folder} to train this run anew"
 
 
 def read_points(folder):
-    path = Path(folder) / "metrics.csv"
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    return [_point(**row) for row in rows]
+    """The rows of a run's `metrics.csv`.
+
+    Raises:
+        DamagedFileError: if it is lost, or not a table of numbers with rows for more and more
+            samples, from 0 on.
+    """
+    path = Path(folder) / METRICS
+    text = read_text(path, _way_out(folder))
+    with reading(path, "the table of what a run measured", _way_out(folder)):
+        header, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+        if header[:1] + header[-1:] != ["samples", "seconds"] or len({*header}) < len(header):
+            raise ValueError(f"the columns {', '.join(header)}")
+        points = []
+        for line, row in enumerate(rows, 2):
+            if len(row) != len(header):
+                raise ValueError(f"line {line} with {len(row)} of {len(header)} values")
+            points.append(_point(**dict(zip(header, row))))
+        counts = [point.samples for point in points]
+        if counts[:1] != [0] or sorted({*counts}) != counts:
+            raise ValueError(f"rows after {', '.join(map(str, counts)) or 'no'} samples")
+        return points
+
+
+def _require_whole(path, points, experiment, info):
+    """Refuses a table that has lost rows or columns since it was written."""
+    rows = [point for point in points if point.samples <= info["samples"]]
+    expected = info.get("rows", 1)  # which older versions did not write down
+    if len(rows) < expected:
+        found = f"{len(rows)} of {expected} rows"
+    elif info["status"] == "complete" and rows[-1].samples < info["samples"]:
+        found = f"the last row after {rows[-1].samples}"
+    else:
+        missing = [(p.samples, n) for p in rows for n in experiment.measured if n not in p.metrics]
+        if not missing:
+            return
+        found = "no {1} after {0} samples".format(*missing[0])
+    raise DamagedFileError(
+        f"Expected {path} to have all that was measured up to {info['samples']} samples. Received: "
+        f"{found}. {_way_out(path.parent)}"
+    )
 
 
 def _point(samples, seconds, **metrics):
@@ -96,11 +188,4 @@ def write_points(folder, points):
     for p in points:
         values = [repr(p.metrics[name]) if name in p.metrics else "" for name in names]
         lines.append(",".join([str(p.samples), *values, f"{p.seconds:.2f}"]))
-    write_atomically(Path(folder) / "metrics.csv", "\n".join(lines) + "\n")
-
-
-def write_atomically(path, text):
-    """Writes a file that is either the old or the new one, whenever the process is killed."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text)
-    os.replace(temporary, path)
+    atomic.write(Path(folder) / METRICS, "\n".join(lines) + "\n")

@@ -40,6 +40,8 @@ def train(experiments, samples, dataset, results, progress, fresh=False):
     Raises:
         BackendMismatchError: if a run was begun on another Keras backend.
         MissingCheckpointError: if a run has numbers but no checkpoint to continue from.
+        DamagedFileError: if a file of a run is damaged.
+        DatasetError: if the data set has less than `n_train` training images.
     """
     first = experiments[0]
     samples = schedule.whole(samples, first.samples_per_step)
@@ -52,8 +54,6 @@ def train(experiments, samples, dataset, results, progress, fresh=False):
         dataset = dataset.first(first.n_train)
         session = {**provenance.session(), "side_by_side": len(unfinished)}
         x_train = ops.convert_to_tensor(dataset.train)
-        for _, folder in unfinished:
-            folder.mkdir(parents=True, exist_ok=True)
         begin, pilot = schedule.FIRST_SAMPLES[first.dataset], pilot_samples(first)
         grid = schedule.Schedule(samples, first.samples_per_step, first.measure, begin, pilot)
         trainings = [Training(e, dataset, x_train, f, dict(session)) for e, f in unfinished]
@@ -63,7 +63,7 @@ def train(experiments, samples, dataset, results, progress, fresh=False):
 
 def _finished(folder, samples):
     """Whether nothing is left to do for the folder's run: it may be further than asked for."""
-    if not (folder / "run.json").exists():
+    if not (folder / records.FILE).exists():
         return False
     run = records.read_run(folder)
     done = run.info["samples"]

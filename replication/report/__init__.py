@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+from replication import atomic
 from replication.claims import Evidence
 from replication.distances import distances, distances_csv
 from replication.errors import ReplicationError
-from replication.records import runs_folder, write_atomically
+from replication.records import runs_folder
 from replication.report.figures import drawn_figures, figures_section
 from replication.report.sections import HEADING, before_figures, behind_figures
 from replication.report.web_page import web_page
@@ -33,7 +34,7 @@ def build(results):
         Path(results) / name for name in ("README.md", "index.html", "distances.csv")
     ]
     parts = [HEADING, *before, figures_section(figures), *behind]
-    write_atomically(readme, "\n".join(parts))
-    write_atomically(page, web_page(results, [HEADING, *before], figures, behind))
-    write_atomically(table, distances_csv(found))
+    atomic.write(readme, "\n".join(parts))
+    atomic.write(page, web_page(results, [HEADING, *before], figures, behind))
+    atomic.write(table, distances_csv(found))
     return paths

@@ -1,5 +1,7 @@
 """Run folders that are read back."""
 
+import json
+
 import made_up
 import pytest
 
@@ -11,12 +13,13 @@ EXPERIMENT = Experiment("digits", "aevb", 2, 0.01)
 
 
 def test_a_run_is_read_back(tmp_path, monkeypatch):
-    made_up.write_run(tmp_path, EXPERIMENT, {0: {"test_elbo": -44.0}, 100: {"test_elbo": -30.0}})
+    first, last = (dict.fromkeys(EXPERIMENT.measured, value) for value in (-44.0, -30.0))
+    made_up.write_run(tmp_path, EXPERIMENT, {0: first, 100: last | {"test_more": 1.0}})
     (run,) = read_runs(tmp_path)
     assert run.experiment == EXPERIMENT
     assert [(p.samples, p.metrics) for p in run.points] == [
-        (0, {"test_elbo": -44.0}),
-        (100, {"test_elbo": -30.0}),
+        (0, first),
+        (100, last | {"test_more": 1.0}),
     ]
     monkeypatch.chdir(tmp_path / "runs" / EXPERIMENT.id)
     assert read_run(".") == run
@@ -27,5 +30,8 @@ def test_a_folder_with_a_run_of_other_settings_is_refused(tmp_path):
     made_up.write_run(tmp_path, EXPERIMENT, {0: {"test_elbo": -44.0}})
     folder = tmp_path / "runs" / EXPERIMENT.id
     folder = folder.rename(folder.with_name("digits-aevb-z2-00000000"))
-    with pytest.raises(ReplicationError, match=rf"named after. Found {EXPERIMENT.id}: it comes"):
+    info = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**info, "id": folder.name}))
+    expected = rf"named after\. Received: {EXPERIMENT.id}, so that its settings were changed"
+    with pytest.raises(ReplicationError, match=expected):
         read_runs(tmp_path)

@@ -12,7 +12,7 @@ import time
 import numpy as np
 import pytest
 
-from replication import checkpoint, datasets, evaluation, model, records, runner, schedule
+from replication import atomic, checkpoint, datasets, evaluation, model, records, runner, schedule
 from replication.errors import BackendMismatchError, MissingCheckpointError
 from replication.experiment import Experiment
 from replication.progress import RunProgress
@@ -204,12 +204,12 @@ def test_end_at_a_checkpoint_that_was_not_measured(digits, tmp_path, monkeypatch
     assert [p.samples for p in run.points] == [0, 7_000]
 
 
-@pytest.mark.parametrize("what", ["checkpoint.save", "records.write_atomically"])
+@pytest.mark.parametrize("what", ["checkpoint.save", "atomic.write"])
 def test_kill_while_the_last_files_are_written(what, digits, tmp_path, uninterrupted, monkeypatch):
     """Between rows and checkpoint, or between checkpoint and run.json."""
     expected, _ = uninterrupted
     module, name = what.split(".")
-    module = {"checkpoint": checkpoint, "records": records}[module]
+    module = {"checkpoint": checkpoint, "atomic": atomic}[module]
     original = getattr(module, name)
 
     def fail_at_the_end(*args):
@@ -265,13 +265,13 @@ def test_kill_before_a_breakdown_is_recorded(digits, tmp_path, monkeypatch):
     experiment = Experiment("digits", "aevb", 2, 1e30, hidden_units=10, accumulate_only=0)
 
     def fail(path, text):
-        if "diverged" in text:
+        if "diverged" in str(text):
             raise KeyboardInterrupt
         original(path, text)
 
-    original = records.write_atomically
+    original = atomic.write
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(records, "write_atomically", fail)
+        patch.setattr(atomic, "write", fail)
         runner.train([experiment], 20_000, digits, tmp_path, RunProgress())
     (run,) = runner.train([experiment], 20_000, digits, tmp_path, RunProgress())
     assert run.info["status"] == "diverged"

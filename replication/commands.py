@@ -1,0 +1,75 @@
+"""How every command ends: the errors that the user can mend are one line."""
+
+import errno
+import os
+import sys
+
+import click
+
+from replication.errors import BackendError, ReplicationError
+
+BACKENDS = ("tensorflow", "jax")
+
+WAYS_OUT = {
+    errno.ENOSPC: "Make room",
+    errno.EDQUOT: "Make room",
+    errno.EFBIG: "Allow larger files",
+    errno.EACCES: "Get the permission, or name another folder",
+    errno.EPERM: "Get the permission, or name another folder",
+    errno.EROFS: "Name another folder",
+}
+
+
+class Command(click.Command):
+    """Turns the errors that a user can mend into one line, and Ctrl-C into what to do next."""
+
+    def invoke(self, ctx):
+        try:
+            _require_backend()
+            return super().invoke(ctx)
+        except ReplicationError as error:
+            raise click.ClickException(str(error)) from None
+        except ModuleNotFoundError as error:
+            raise click.ClickException(_not_installed(error)) from None
+        except BrokenPipeError:
+            raise  # click ends without a word
+        except OSError as error:
+            raise click.ClickException(_refused(error)) from None
+        except KeyboardInterrupt:
+            click.echo("\nInterrupted. Give the same command again to continue.", err=True)
+            sys.exit(130)
+
+
+class Commands(click.Group):
+    """A group of such commands."""
+
+    command_class = Command
+
+
+def _require_backend():
+    backend = os.environ.get("KERAS_BACKEND") or BACKENDS[0]
+    if backend not in BACKENDS:
+        raise BackendError(
+            f"Expected KERAS_BACKEND to be {' or '.join(BACKENDS)}. Received: {backend}. Set it to "
+            "one of them"
+        )
+
+
+def _not_installed(error):
+    if (error.name or "").partition(".")[0] in ("", "keras_aevb", "replication"):
+        raise error
+    return (
+        f"Expected the package {error.name} to be installed. Received: {error}. Install it, as by "
+        "`pip install 'keras-aevb[jax,replication]'`, or set KERAS_BACKEND to the backend that is "
+        "installed"
+    )
+
+
+def _refused(error):
+    """What the system refused, which file, and what to do about it."""
+    file = error.filename or "a file"
+    return (
+        f"Expected to read or write {file}. Received: {error.strerror or error}. "
+        f"{WAYS_OUT.get(error.errno, 'Mend this')} and give the same command again: what was kept "
+        "so far is still there"
+    )
