@@ -50,9 +50,9 @@ def read_json(path, shape, way_out):
     Args:
         path: of the file.
         shape: of what it must hold, more may be there: a dict from names to shapes (the name `ANY`
-            stands for all there are), a list of the shape of its elements, which are one or more
-            (with `...` behind it: any number), or one of the functions below, whose docstring says
-            what it takes.
+            stands for all there are; one with a question mark may be missing), a list of the shape
+            of its elements, which are one or more (with `...` behind it: any number), or one of the
+            functions below, whose docstring says what it takes.
         way_out: a sentence for the user.
 
     Raises:
@@ -107,7 +107,7 @@ def known(names):
     """A function that takes these names alone."""
 
     def is_known(value):
-        return value in names
+        return text(value) and value in names
 
     is_known.__doc__ = f"one of {', '.join(names)}"
     return is_known
@@ -138,10 +138,11 @@ def _fault(value, shape, name):
             return f"named values{name and f' as {name}'}. Received: {_short(value)}"
         shapes = dict.fromkeys(value, shape[ANY]) if ANY in shape else shape
         for key, inner in shapes.items():
+            optional, key = key.endswith("?"), key.removesuffix("?")
             inside = f"{name}.{key}" if name else key
-            if key not in value:
+            if key not in value and not optional:
                 return f"{inside}. Received: nothing of this name"
-            if fault := _fault(value[key], inner, inside):
+            if key in value and (fault := _fault(value[key], inner, inside)):
                 return fault
     elif isinstance(shape, list):
         if not isinstance(value, list) or not (value or ... in shape):

@@ -11,6 +11,8 @@ from replication.errors import DamagedFileError
 from replication.experiment import Experiment
 from replication.read_back import (
     ANY,
+    number,
+    positive,
     read_json,
     read_text,
     reading,
@@ -23,11 +25,12 @@ from replication.read_back import (
 FILE = "run.json"
 METRICS = "metrics.csv"
 
-# What is read of `run.json`; `Experiment` knows its own settings.
+# What is read of `run.json`. The other settings have defaults.
 SHAPE = {
-    "experiment": {},
+    "experiment": {"dataset": text, "algorithm": text, "latent_dim": whole, "step_size": positive},
     "status": text,
     "samples": whole,
+    "rows?": whole,
     "sessions": [
         {
             "commit": text_or_null,
@@ -39,6 +42,8 @@ SHAPE = {
             "versions": {ANY: text},
             "samples_from": whole,
             "samples_to": whole,
+            "side_by_side?": whole,
+            "evaluation_seconds?": number,
         }
     ],
 }
