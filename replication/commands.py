@@ -28,13 +28,13 @@ class Command(click.Command):
             _require_backend()
             return super().invoke(ctx)
         except ReplicationError as error:
-            raise click.ClickException(str(error)) from None
+            raise _line(str(error)) from None
         except ModuleNotFoundError as error:
-            raise click.ClickException(_not_installed(error)) from None
+            raise _line(_not_installed(error)) from None
         except BrokenPipeError:
             raise  # click ends without a word
         except OSError as error:
-            raise click.ClickException(_refused(error)) from None
+            raise _line(_refused(error)) from None
         except KeyboardInterrupt:
             click.echo("\nInterrupted. Give the same command again to continue.", err=True)
             sys.exit(130)
@@ -44,6 +44,11 @@ class Commands(click.Group):
     """A group of such commands."""
 
     command_class = Command
+
+
+def _line(message):
+    """An error that is printed on one line, though a library's message has several."""
+    return click.ClickException(" ".join(message.split()))
 
 
 def _require_backend():

@@ -91,7 +91,7 @@ class Protocol:
 
     Args:
         datasets: names of the data sets, loaded first: one that is missing is reported before
-            anything is trained.
+            anything is trained, and so is a damaged run.
         data_dir: folder with the data sets, or `None`.
         results: folder of the results.
         fresh: whether each run's folder is discarded before the run is trained first.
@@ -99,6 +99,8 @@ class Protocol:
 
     def __init__(self, datasets, data_dir, results, fresh=False):
         self.datasets = {name: data_sets.load(name, data_dir) for name in datasets}
+        if not fresh:
+            read_runs(results)
         self.results = results
         self.fresh = fresh
         self.begun = set()

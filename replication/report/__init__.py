@@ -33,8 +33,9 @@ def build(results):
     readme, page, table = paths = [
         Path(results) / name for name in ("README.md", "index.html", "distances.csv")
     ]
-    parts = [HEADING, *before, figures_section(figures), *behind]
-    atomic.write(readme, "\n".join(parts))
-    atomic.write(page, web_page(results, [HEADING, *before], figures, behind))
+    text = "\n".join([HEADING, *before, figures_section(figures), *behind])
+    html = web_page(results, [HEADING, *before], figures, behind)
+    atomic.write(readme, text)
+    atomic.write(page, html)
     atomic.write(table, distances_csv(found))
     return paths

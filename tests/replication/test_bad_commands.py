@@ -20,6 +20,7 @@ from replication import checkpoint, datasets, lock, model, reference
 from replication.cli import main
 from replication.experiment import STEP_SIZES
 from replication.figures import gradient_variance
+from replication.figures.tables import NAMES
 from replication.protocols import figure2_experiment
 from replication.read_back import ANY
 from replication.records import SHAPE
@@ -88,7 +89,7 @@ def contents(folder):
 def test_a_value_that_makes_no_sense(tmp_path, command, option, value):
     message = refused(tmp_path, command, option, value, status=2)
     assert f"Invalid value for '{option}': " in message
-    assert value.removeprefix("-") in message
+    assert value in message or str(float(value)) in message
     says_what_is_expected = ("range", "multiple of", "is not a", "is not one of")
     assert any(words in message for words in says_what_is_expected)
 
@@ -122,9 +123,9 @@ def test_more_training_images_than_there_are(tmp_path, name, n_train, algorithm)
     data_dir = os.environ.get("AEVB_DATA_DIR")
     if name != "digits" and not data_dir:
         pytest.skip("needs MNIST in AEVB_DATA_DIR")
-    # The digits would suffice for the 300: nothing is trained of them either.
-    arguments = ["figure3", "--dataset", "digits", "--dataset", name, "--algorithm", algorithm]
-    arguments += ["--n-train", "300", "--n-train", str(n_train), "--step-size", "0.1"]
+    # There are 300, but nothing is trained of them either.
+    arguments = ["figure3", "--dataset", name, "--algorithm", algorithm, "--n-train", "300"]
+    arguments += ["--n-train", str(n_train), "--step-size", "0.1"]
     message = refused(tmp_path, *arguments, AEVB_DATA_DIR=data_dir)
     assert f"training images of {name}. Received: {n_train}." in message
     assert "--n-train" in message
@@ -188,7 +189,8 @@ def assert_says_what_to_do(message, path):
     assert any(words in message for words in ("Bring it back", "Delete it", "Use that version"))
 
 
-TEXTS = {**dict.fromkeys(JSON_FILES, ["verify"]), "metrics.csv": ["verify"], "table.md": ["report"]}
+TEXTS = {name: command for name, (_, command) in JSON_FILES.items()}
+TEXTS |= {"metrics.csv": ["verify"], "table.md": ["report"]}
 DAMAGED = [
     (name, kind, command)
     for name, command in TEXTS.items()
@@ -227,6 +229,19 @@ def entries(shape, place=()):
                 yield from entries(inner, (*place, key))
 
 
+VALUES = (1, 0.5, "any", *NAMES, *gradient_variance.PARAMETERS, "A", "2026-01-01")
+
+
+def example(shape):
+    """A value of a shape."""
+    if isinstance(shape, list):
+        return [example(shape[0])]
+    if isinstance(shape, dict):
+        names = {"any" if key is ANY else key.removesuffix("?"): key for key in shape}
+        return {name: example(shape[key]) for name, key in names.items()}
+    return next(value for value in VALUES if shape(value))
+
+
 ENTRIES = [
     (name, place, change)
     for name, (shape, _) in JSON_FILES.items()
@@ -239,11 +254,8 @@ ENTRIES = [
 @pytest.mark.parametrize("name, place, change", ENTRIES)
 def test_an_entry_that_is(results, name, place, change):
     path = named(results, name)
-    value = json.loads(path.read_text())
-    inside = value
+    value = inside = example(JSON_FILES[name][0])
     for key in place[:-1]:
-        if not inside and key == 0:
-            pytest.skip("the made-up results have no such entry")
         inside = inside[key]
     if change == "lost":
         del inside[place[-1]]
@@ -362,7 +374,6 @@ def test_a_copied_run_folder(results, command):
         ("reference.json", ["verify"]),
         ("reference.json", ["verify", "--update"]),
         ("README.md", ["report"]),
-        ("index.html", ["report"]),
         ("figure2.png", ["report"]),
         (checkpoint.FILE, FIGURE4),
         ("lock", ["report"]),
