@@ -10,6 +10,7 @@ from replication.errors import BackendError, ReplicationError
 
 BACKENDS = ("tensorflow", "jax")
 
+OURS = ("keras_aevb", "replication")
 WAYS_OUT = {
     errno.ENOSPC: "Make room",
     errno.EDQUOT: "Make room",
@@ -29,8 +30,8 @@ class Command(click.Command):
             return super().invoke(ctx)
         except ReplicationError as error:
             raise _line(str(error)) from None
-        except ModuleNotFoundError as error:
-            raise _line(_not_installed(error)) from None
+        except ImportError as error:
+            raise _line(_not_imported(error)) from None
         except BrokenPipeError:
             raise  # click ends without a word
         except OSError as error:
@@ -60,12 +61,12 @@ def _require_backend():
         )
 
 
-def _not_installed(error):
-    if (error.name or "").partition(".")[0] in ("", "keras_aevb", "replication"):
-        raise error
+def _not_imported(error):
+    if (error.name or "").partition(".")[0] in OURS:
+        raise error  # that is no fault of the user's
     return (
-        f"Expected the package {error.name} to be installed. Received: {error}. Install it, as by "
-        "`pip install 'keras-aevb[jax,replication]'`, or set KERAS_BACKEND to the backend that is "
+        f"Expected all packages that the command needs. Received: {error}. Install them, as by "
+        "`pip install 'keras-aevb[jax,replication]'`, or set KERAS_BACKEND to a backend that is "
         "installed"
     )
 

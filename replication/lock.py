@@ -53,6 +53,9 @@ def _locked(path):
                 f"by {owner or 'another process'}. Wait for it to end, or give another --results "
                 "folder"
             ) from None
+        except OSError as error:  # a file system without locks
+            error.filename = str(path)
+            raise
         if _is_at(path, file):
             break
         file.close()  # its owner removed it after it was opened here

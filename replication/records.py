@@ -1,29 +1,17 @@
 """A run's folder: `run.json` says what was run and how, `metrics.csv` what came out."""
 
-import csv
 import dataclasses
-import io
 import math
 from pathlib import Path
 
-from replication import atomic
+from replication import metrics
 from replication.errors import DamagedFileError
 from replication.experiment import Experiment
-from replication.read_back import (
-    ANY,
-    number,
-    positive,
-    read_json,
-    read_text,
-    reading,
-    text,
-    text_or_null,
-    time,
-    whole,
-)
+from replication.metrics import Point
+from replication.read_back import read_json, reading
+from replication.shapes import ANY, number, positive, text, text_or_null, time, whole
 
 FILE = "run.json"
-METRICS = "metrics.csv"
 
 # What is read of `run.json`. The other settings have defaults.
 SHAPE = {
@@ -31,6 +19,7 @@ SHAPE = {
     "status": text,
     "samples": whole,
     "rows?": whole,
+    "data?": {"train?": whole},
     "sessions": [
         {
             "commit": text_or_null,
@@ -49,22 +38,14 @@ SHAPE = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Point:
-    """What was measured after a number of training samples.
-
-    Attributes:
-        samples: training samples seen; 0 before training.
-        metrics: names and values, as `evaluation.measure` gives them.
-        seconds: training time so far, without evaluation.
-    """
-
-    samples: int
-    metrics: dict[str, float]
-    seconds: float
-
-    def __getitem__(self, name):
-        return self.metrics[name]
+_COPY = (
+    "which was copied here or renamed: a copy under another name counts as no run. Delete it, or "
+    "give it back its name"
+)
+_OTHER = (
+    "so that its settings were changed by hand or by another version of this program. Bring "
+    f"{FILE} back, move the folder away, or give another --results folder"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +84,7 @@ def read_run(folder):
             this program, or is of a run with other settings.
     """
     folder = Path(folder).resolve()
-    path, way_out = folder / FILE, _way_out(folder)
+    path, way_out = folder / FILE, metrics.way_out(folder)
     info = read_json(path, SHAPE, way_out)
     settings = [field.name for field in dataclasses.fields(Experiment)]
     if unknown := [name for name in info["experiment"] if name not in settings]:
@@ -120,77 +101,12 @@ def read_run(folder):
             f"Expected {folder} to hold the run that it is named after. Received: "
             f"{experiment.id}, {_COPY if copied else _OTHER}"
         )
-    points = tuple(read_points(folder))
-    _require_whole(folder / METRICS, points, experiment, info)
+    trained = info.get("data", {}).get("train", experiment.n_train)
+    if experiment.n_train not in (None, trained):
+        raise DamagedFileError(
+            f"Expected {folder} to hold a run of {experiment.n_train} training images. Received: "
+            f"one of {trained}, all that there are. Delete it"
+        )
+    points = tuple(metrics.read(folder))
+    metrics.require_whole(folder, points, experiment, info)
     return Run(experiment, points, info)
-
-
-_COPY = (
-    "which was copied here or renamed: a copy under another name counts as no run. Delete it, or "
-    "give it back its name"
-)
-_OTHER = (
-    "so that its settings were changed by hand or by another version of this program. Bring "
-    f"{FILE} back, move the folder away, or give another --results folder"
-)
-
-
-def _way_out(folder):
-    return f"Bring it back, as from a copy or by git, or delete {folder} to train this run anew"
-
-
-def read_points(folder):
-    """The rows of a run's `metrics.csv`.
-
-    Raises:
-        DamagedFileError: if it is lost, or not a table of numbers with rows for more and more
-            samples, from 0 on.
-    """
-    path = Path(folder) / METRICS
-    text = read_text(path, _way_out(folder))
-    with reading(path, "the table of what a run measured", _way_out(folder)):
-        header, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
-        if header[:1] + header[-1:] != ["samples", "seconds"] or len({*header}) < len(header):
-            raise ValueError(f"the columns {', '.join(header)}")
-        points = []
-        for line, row in enumerate(rows, 2):
-            if len(row) != len(header):
-                raise ValueError(f"line {line} with {len(row)} of {len(header)} values")
-            points.append(_point(**dict(zip(header, row))))
-        counts = [point.samples for point in points]
-        if counts[:1] != [0] or sorted({*counts}) != counts:
-            raise ValueError(f"rows after {', '.join(map(str, counts)) or 'no'} samples")
-        return points
-
-
-def _require_whole(path, points, experiment, info):
-    """Refuses a table that has lost rows or columns since it was written."""
-    rows = [point for point in points if point.samples <= info["samples"]]
-    expected = info.get("rows", 1)  # which older versions did not write down
-    if len(rows) < expected:
-        found = f"{len(rows)} of {expected} rows"
-    elif info["status"] == "complete" and rows[-1].samples < info["samples"]:
-        found = f"the last row after {rows[-1].samples}"
-    else:
-        missing = [(p.samples, n) for p in rows for n in experiment.measured if n not in p.metrics]
-        if not missing:
-            return
-        found = "no {1} after {0} samples".format(*missing[0])
-    raise DamagedFileError(
-        f"Expected {path} to have all that was measured up to {info['samples']} samples. Received: "
-        f"{found}. {_way_out(path.parent)}"
-    )
-
-
-def _point(samples, seconds, **metrics):
-    return Point(int(samples), {n: float(v) for n, v in metrics.items() if v}, float(seconds))
-
-
-def write_points(folder, points):
-    # What is measured at the end alone leaves its cells empty before.
-    names = list(dict.fromkeys(name for point in points for name in point.metrics))
-    lines = [",".join(["samples", *names, "seconds"])]
-    for p in points:
-        values = [repr(p.metrics[name]) if name in p.metrics else "" for name in names]
-        lines.append(",".join([str(p.samples), *values, f"{p.seconds:.2f}"]))
-    atomic.write(Path(folder) / METRICS, "\n".join(lines) + "\n")

@@ -10,15 +10,8 @@ from replication.claims import judge
 from replication.distances import distances
 from replication.errors import DamagedFileError, ReplicationError
 from replication.figures.tables import NAMES, sem
-from replication.read_back import (
-    ANY,
-    known,
-    number_or_null,
-    read_json,
-    text,
-    time,
-    whole,
-)
+from replication.read_back import read_json
+from replication.shapes import ANY, known, number_or_null, text, time, whole
 
 FILE = "reference.json"
 

@@ -8,7 +8,7 @@ import time
 import keras
 
 import keras_aevb as kv
-from replication import atomic, checkpoint, evaluation, model, records
+from replication import atomic, checkpoint, evaluation, metrics, model, records
 from replication.errors import BackendMismatchError, MissingCheckpointError
 from replication.minibatches import WholeTrainingSet
 
@@ -45,10 +45,10 @@ class Training:
 
     def _earlier(self):
         """The sessions and rows of the run so far."""
-        files = (checkpoint.FILE, records.METRICS)
+        files = (checkpoint.FILE, metrics.FILE)
         if not (self.folder / records.FILE).exists():  # a kill may leave it out of the first files
             begun = any((self.folder / name).exists() for name in files)
-            return [], records.read_points(self.folder) if begun else []
+            return [], metrics.read(self.folder) if begun else []
         run = records.read_run(self.folder)
         sessions = run.info["sessions"]
         begun, backend = sessions[0]["backend"], keras.backend.backend()
@@ -83,11 +83,11 @@ class Training:
         """Adds a row, measured with `model`, which has this run's weights."""
         start = time.perf_counter()
         at_start = self.samples == 0
-        metrics = evaluation.measure(model, self.experiment, self.dataset, at_start, at_end)
+        measured = evaluation.measure(model, self.experiment, self.dataset, at_start, at_end)
         session = self.sessions[-1]
         seconds = session["evaluation_seconds"] + time.perf_counter() - start
         session["evaluation_seconds"] = round(seconds, 2)
-        self.points.append(records.Point(self.samples, metrics, self.seconds))
+        self.points.append(metrics.Point(self.samples, measured, self.seconds))
 
     @property
     def score(self):
@@ -118,7 +118,7 @@ class Training:
             "sessions": self.sessions,
         }
         # In this order a kill in between leaves no row unwritten and no run without a checkpoint.
-        records.write_points(self.folder, self.points)
+        metrics.write(self.folder, self.points)
         checkpoint.save(self.folder, self.model, self.samples, self.seconds)
         atomic.write(self.folder / records.FILE, json.dumps(info, indent=1) + "\n")
         self.saved = time.monotonic()

@@ -5,7 +5,8 @@ import json
 
 from replication import atomic, provenance
 from replication.figures.tables import NAMES, count, markdown
-from replication.read_back import known, positive, read_json, text, whole
+from replication.read_back import read_json
+from replication.shapes import known, positive, text, whole
 
 SHAPE = {
     "pictures": [text],

@@ -9,8 +9,9 @@ from replication.experiment import BATCH_SIZE, Experiment
 from replication.figures.files import write_tables
 from replication.figures.tables import NAMES, count, markdown
 from replication.protocols import of_figure2
-from replication.read_back import known, positive, read_json, whole
+from replication.read_back import read_json
 from replication.records import read_runs, runs_folder
+from replication.shapes import known, positive, whole
 
 FILE = "gradient_variance.json"
 COMMAND = "python -m replication gradient-variance"

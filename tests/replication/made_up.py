@@ -4,7 +4,7 @@ import csv
 import dataclasses
 import json
 
-from replication.records import Point, write_points
+from replication import metrics as table
 
 SESSION = {
     "command": "python -m replication figure2",
@@ -36,7 +36,7 @@ def write_run(results, experiment, metrics, seconds=None, **session):
     (folder / "run.json").write_text(json.dumps(info))
     rest = dict.fromkeys(experiment.measured, 0.0)
     clock = seconds or {s: s / 1e4 for s in metrics}
-    write_points(folder, [Point(s, rest | m, clock[s]) for s, m in metrics.items()])
+    table.write(folder, [table.Point(s, rest | m, clock[s]) for s, m in metrics.items()])
 
 
 def read_csv(path):

@@ -22,8 +22,8 @@ from replication.experiment import STEP_SIZES
 from replication.figures import gradient_variance
 from replication.figures.tables import NAMES
 from replication.protocols import figure2_experiment
-from replication.read_back import ANY
 from replication.records import SHAPE
+from replication.shapes import ANY
 
 TRAINING = ("figure2", "figure3", "figure4", "figure5", "gradient-variance")
 OPTIONS = {  # commands that have an option, and values that it must not take
@@ -226,7 +226,7 @@ def entries(shape, place=()):
         for key, inner in shape.items():
             if key is not ANY:
                 yield (*place, key.removesuffix("?")), not key.endswith("?")
-                yield from entries(inner, (*place, key))
+                yield from entries(inner, (*place, key.removesuffix("?")))
 
 
 VALUES = (1, 0.5, "any", *NAMES, *gradient_variance.PARAMETERS, "A", "2026-01-01")
@@ -281,6 +281,10 @@ NEWER = {
     "another seed": lambda info: info["experiment"].update(seed=1),
     "other units": lambda info: info["experiment"].update(hidden_units=[5]),
     "more rows": lambda info: info.update(rows=3),
+    "fewer images than its name says": lambda info: (
+        info["experiment"].update(n_train=60_000),
+        info.update(data={"train": 50_000}),
+    ),
     "an end that was not measured": lambda info: info.update(status="complete", samples=20_100),
 }
 

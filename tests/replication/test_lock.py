@@ -1,5 +1,6 @@
 """One command at a time in a folder of results, with real processes."""
 
+import errno
 import os
 import signal
 import socket
@@ -97,6 +98,16 @@ def test_an_owner_without_a_name(tmp_path):
         (tmp_path / "lock").write_text("")
         with pytest.raises(BusyError, match="is locked by another process"), lock.alone(tmp_path):
             pass
+
+
+def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(lock.fcntl, "flock", refuse)
+    with pytest.raises(OSError) as error, lock.alone(tmp_path):
+        pass
+    assert error.value.filename == str(tmp_path / "lock")
 
 
 def test_without_locks_there_is_none(tmp_path, monkeypatch):

@@ -12,7 +12,17 @@ import time
 import numpy as np
 import pytest
 
-from replication import atomic, checkpoint, datasets, evaluation, model, records, runner, schedule
+from replication import (
+    atomic,
+    checkpoint,
+    datasets,
+    evaluation,
+    metrics,
+    model,
+    records,
+    runner,
+    schedule,
+)
 from replication.errors import BackendMismatchError, MissingCheckpointError
 from replication.experiment import Experiment
 from replication.progress import RunProgress
@@ -91,7 +101,7 @@ def test_monte_carlo_em_continues_with_its_chains(digits, tmp_path):
     folder = records.runs_folder(tmp_path / "parts") / LIKELIHOOD.id
     last = {n: v for n, v in continued.points[-1].metrics.items() if "annealed" not in n}
     last = dataclasses.replace(continued.points[-1], metrics=last)
-    records.write_points(folder, [*continued.points[:-1], last])
+    metrics.write(folder, [*continued.points[:-1], last])
     (again,) = runner.train([LIKELIHOOD], 12_000, digits, tmp_path / "parts", RunProgress())
     assert again.points == continued.points
 
@@ -137,9 +147,9 @@ def _weights(results):
 def test_rows_after_the_checkpoint_are_measured_again(digits, tmp_path, uninterrupted, copied):
     expected, _ = uninterrupted
     folder = records.runs_folder(tmp_path) / EXPERIMENT.id
-    points = records.read_points(folder)
-    records.write_points(
-        folder, [*points, records.Point(12_500, dict.fromkeys(points[0].metrics, 0.0), 0.0)]
+    points = metrics.read(folder)
+    metrics.write(
+        folder, [*points, metrics.Point(12_500, dict.fromkeys(points[0].metrics, 0.0), 0.0)]
     )
     assert numbers(train(digits, tmp_path, 20_000)) == numbers(expected)
 
