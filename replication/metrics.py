@@ -7,7 +7,7 @@ from pathlib import Path
 
 from replication import atomic
 from replication.errors import DamagedFileError
-from replication.read_back import read_text, reading
+from replication.read_back import reading
 
 FILE = "metrics.csv"
 
@@ -38,8 +38,8 @@ def read(folder):
             samples, from 0 on.
     """
     path = Path(folder) / FILE
-    text = read_text(path, way_out(folder))
     with reading(path, "the table of what a run measured", way_out(folder)):
+        text = path.read_text(encoding="utf-8")
         header, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
         if header[:1] + header[-1:] != ["samples", "seconds"] or len({*header}) < len(header):
             raise ValueError(f"the columns {', '.join(header)}")

@@ -145,7 +145,11 @@ class Protocol:
         self.train(pilots, choice.pilot_samples(first))
         chosen = self.chosen(first, select)
         if chosen is None:
-            raise ProtocolError(f"Every step size diverged for {first.curve}")
+            tried = ", ".join(map(str, STEP_SIZES))
+            raise ProtocolError(
+                f"Expected a step size that trains {first.curve}. Received: {tried}, which all "
+                "diverged. Give another --step-size to figure 2 or 3"
+            )
         self.progress.say(f"{first.curve}: step size {chosen:g} chosen")
         return chosen
 
@@ -240,7 +244,7 @@ def _require_pilots(experiments, samples):
         needed = choice.pilot_samples(experiment)
         if samples < needed:
             raise ProtocolError(
-                f"The step size for {experiment.dataset} with {experiment.algorithm} is chosen "
-                f"after {needed} training samples, more than --samples {samples}: ask for more "
-                "samples or give --step-size"
+                f"Expected --samples {needed} or more, after which the step size for "
+                f"{experiment.dataset} with {experiment.algorithm} is chosen. Received: {samples}. "
+                "Ask for more samples, or give figure 2 or 3 a --step-size"
             )

@@ -56,7 +56,7 @@ def read(results):
     path = Path(results) / FILE
     if not path.exists():
         raise ReplicationError(
-            f"Expected the reference {path}. Found none: store one with `verify --update`"
+            f"Expected the reference {path}. Received: none. Store one with `verify --update`"
         )
     reference = read_json(path, SHAPE, WAY_OUT)
     for run in reference["runs"]:

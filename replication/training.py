@@ -54,15 +54,15 @@ class Training:
         begun, backend = sessions[0]["backend"], keras.backend.backend()
         if begun != backend:
             raise BackendMismatchError(
-                f"{self.folder} was begun on the {begun} backend and cannot be continued on "
+                f"Expected the {begun} backend, on which {self.folder} was begun. Received: "
                 f"{backend}. Set KERAS_BACKEND={begun}, give another --results folder, or start "
-                "over with --fresh"
+                "this run over with --fresh"
             )
         if not (self.folder / checkpoint.FILE).exists():
             raise MissingCheckpointError(
-                f"{self.folder} has the numbers of a run but not its {checkpoint.FILE}, without "
-                "which it cannot be continued. Give another --results folder, or start this run "
-                "over with --fresh"
+                f"Expected {checkpoint.FILE} in {self.folder}, to continue the run. Received: its "
+                "numbers without it, as in a fresh clone. Give another --results folder, or start "
+                "this run over with --fresh"
             )
         return sessions, run.points
 

@@ -41,7 +41,7 @@ def run(results, echo, update=False):
     """
     evidence = Evidence(results)
     if not evidence.runs:
-        raise ReplicationError(f"Expected runs in {runs_folder(results)}. Found none")
+        raise ReplicationError(f"Expected runs in {runs_folder(results)}. Received: none")
     now = reference.of(evidence)
     if update:
         echo(f"stored {reference.write(results, now)}")

@@ -139,7 +139,7 @@ def build(results):
     costs = rows(results)
     if not costs:
         raise ReplicationError(
-            f"Expected trained runs in {runs_folder(results)}. Found none: train some with "
+            f"Expected trained runs in {runs_folder(results)}. Received: none. Train some with "
             "`python -m replication figure2`"
         )
     return write_tables("cost", results, _markdown(costs), COLUMNS, map(_csv_row, costs))

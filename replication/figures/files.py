@@ -25,7 +25,7 @@ def runs_of(figure, select, results):
     runs = select(read_runs(results))
     if not runs:
         folder = runs_folder(results)
-        raise ReplicationError(f"Expected runs of figure {figure} in {folder}. Found none")
+        raise ReplicationError(f"Expected runs of figure {figure} in {folder}. Received: none")
     return runs
 
 

@@ -26,7 +26,7 @@ def build(results):
     """
     evidence = Evidence(results)
     if not evidence.runs:
-        raise ReplicationError(f"Expected runs in {runs_folder(results)}. Found none")
+        raise ReplicationError(f"Expected runs in {runs_folder(results)}. Received: none")
     found = distances(evidence.curves)
     figures = drawn_figures(results)
     before, behind = before_figures(evidence, found), behind_figures(evidence)

@@ -139,7 +139,7 @@ def test_samples_that_suffice_for_one_data_set_alone(tmp_path, command):
         pytest.skip("needs MNIST in AEVB_DATA_DIR")
     arguments = ["--dataset", "digits", "--dataset", "mnist", "--samples", "5e4"]
     message = refused(tmp_path, command, *arguments, AEVB_DATA_DIR=data_dir)
-    assert "for mnist with aevb is chosen after 100000" in message
+    assert "Expected --samples 100000 or more, after which the step size for mnist" in message
 
 
 @pytest.fixture(scope="module")

@@ -249,7 +249,7 @@ def test_run_of_another_backend_is_not_continued(digits, tmp_path, copied):
     info = json.loads(path.read_text())
     info["sessions"][0]["backend"] = "another"
     path.write_text(json.dumps(info))
-    with pytest.raises(BackendMismatchError, match="begun on the another backend"):
+    with pytest.raises(BackendMismatchError, match="Expected the another backend, on which"):
         train(digits, tmp_path, 15_000)
 
 
