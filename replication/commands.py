@@ -9,7 +9,6 @@ import click
 from replication.errors import BackendError, ReplicationError
 
 BACKENDS = ("tensorflow", "jax")
-
 OURS = ("keras_aevb", "replication")
 WAYS_OUT = {
     errno.ENOSPC: "Make room",

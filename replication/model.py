@@ -53,8 +53,8 @@ def trained(experiment, dataset, results):
     if not (folder / checkpoint.FILE).exists():
         raise MissingCheckpointError(
             f"Expected the weights of {experiment} in {folder}. Received: no "
-            f"{checkpoint.FILE}: the weights stay where they were trained. Train the run again with "
-            "--fresh"
+            f"{checkpoint.FILE}: the weights stay where they were trained. Train the run again "
+            "with --fresh"
         )
     model = build(experiment, dataset.first(experiment.n_train))
     samples, _ = checkpoint.restore(folder, model)

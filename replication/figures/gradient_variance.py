@@ -135,8 +135,8 @@ def build(results):
     measured = rows(results)
     if not measured:
         raise ReplicationError(
-            f"Expected {FILE} in a run folder below {runs_folder(results)}. Received: none. Measure "
-            f"it with `{COMMAND}`"
+            f"Expected {FILE} in a run folder below {runs_folder(results)}. Received: none. "
+            f"Measure it with `{COMMAND}`"
         )
     rows_of_csv = map(_csv_row, measured)
     return write_tables("gradient_variance", results, _markdown(measured), COLUMNS, rows_of_csv)

@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import shutil
+import sys
 
 import keras
 import made_up
@@ -112,6 +113,24 @@ def test_a_backend_that_is_not_ours(command, backend):
     expected = f"Error: Expected KERAS_BACKEND to be tensorflow or jax. Received: {backend}."
     assert result.output.startswith(expected)
     assert invoke(command, "--help", KERAS_BACKEND=backend).exit_code == 0
+
+
+def test_a_package_that_is_not_there(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    result = invoke("data", "digits")
+    assert result.exit_code == 1 and isinstance(result.exception, SystemExit)
+    assert "Received: import of sklearn.datasets halted" in result.output
+    assert "pip install" in result.output
+
+
+def test_a_module_of_ours_that_is_not_there(monkeypatch):
+    """Which is a fault of ours, and needs its traceback."""
+
+    def fail(*_):
+        raise ImportError(name="replication.somewhere")
+
+    monkeypatch.setattr(datasets, "load", fail)
+    assert isinstance(invoke("data", "digits").exception, ImportError)
 
 
 SIZES = {"digits": (1501, 2000, 10**9), "mnist": (50_001, 60_000)}
@@ -357,6 +376,12 @@ def test_a_checkpoint_of_another_shape(results):
     other = model.build(figure2_experiment("digits", "aevb", 5, 0.02), datasets.load("digits"))
     checkpoint.save(path.parent, other, 20_000, 1.0)
     assert_says_what_to_do(refused(results, *LONGER), path)
+
+
+def test_fresh_starts_a_damaged_run_over(results):
+    named(results, "run.json").write_text("{")
+    result = invoke(*LONGER[:-1], "100", "--fresh", "--results", str(results))
+    assert result.exit_code == 0, result.output
 
 
 @pytest.mark.parametrize("command", (["verify"], ["report"], LONGER))
