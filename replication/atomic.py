@@ -6,11 +6,12 @@ from pathlib import Path
 
 # A name of its own, so that nothing but what a killed command left is ever removed by it.
 UNFINISHED = ".unfinished.tmp"
-PLACES = ("*", "*/*", "runs/*/*")  # of files below the results
 
 
 def write(path, content):
     """Writes or replaces a file, and makes its folder if there is none.
+
+    One process at a time may write a file: `lock` sees to it.
 
     Args:
         path: of the file.
@@ -37,8 +38,7 @@ def write(path, content):
         raise
 
 
-def remove_unfinished(results):
-    """Removes what a command that was killed while it wrote left below the results."""
-    for place in PLACES:
-        for path in Path(results).glob(place + UNFINISHED):
-            path.unlink(missing_ok=True)
+def remove_unfinished(folder):
+    """Removes what a command that was killed while it wrote left in a folder that is locked now."""
+    for path in Path(folder).glob("*" + UNFINISHED):
+        path.unlink(missing_ok=True)

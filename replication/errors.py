@@ -30,4 +30,4 @@ class DamagedFileError(ReplicationError):
 
 
 class BusyError(ReplicationError):
-    """Another command works in the same folder of results."""
+    """Another command trains the same run or writes the same files."""

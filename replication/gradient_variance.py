@@ -3,7 +3,7 @@
 import json
 
 import keras_aevb as kv
-from replication import atomic, provenance
+from replication import atomic, lock, provenance
 from replication import model as models
 from replication.figures.gradient_variance import FILE, read
 from replication.records import read_run, runs_folder
@@ -34,8 +34,14 @@ def measure(experiment, dataset, results):
     Raises:
         MissingCheckpointError: if the run's weights are not there.
         DamagedFileError: if an earlier measurement or the run cannot be read.
+        BusyError: if another command trains or measures the run.
     """
     folder = runs_folder(results) / experiment.id
+    with lock.runs([folder]):
+        return _measure(experiment, dataset, results, folder)
+
+
+def _measure(experiment, dataset, results, folder):
     path = folder / FILE
     if path.exists() and read(path)["samples"] == read_run(folder).info["samples"]:
         return path

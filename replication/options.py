@@ -1,6 +1,5 @@
 """The options that commands share, with the values that they accept."""
 
-import functools
 import math
 
 import click
@@ -149,19 +148,5 @@ results = click.option(
     show_default=True,
     help="Folder for run folders, tables and figures.",
 )
-
-
-def own_results(command):
-    """`--results`, and no other command works in that folder while this one does."""
-
-    @functools.wraps(command)
-    def wrapped(**arguments):
-        from replication import lock
-
-        with lock.alone(arguments["results"]):
-            return command(**arguments)
-
-    return results(wrapped)
-
 
 fresh = click.option("--fresh", is_flag=True, help="Start over: discard these runs' folders first.")

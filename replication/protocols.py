@@ -4,6 +4,7 @@ import functools
 import itertools
 
 from replication import datasets as data_sets
+from replication import lock
 from replication import step_sizes as choice
 from replication.errors import ProtocolError
 from replication.experiment import (
@@ -12,7 +13,7 @@ from replication.experiment import (
     Experiment,
 )
 from replication.progress import RunProgress
-from replication.records import read_runs
+from replication.records import read_runs, runs_folder
 
 # Section 5, figure 3: N_z, hidden units and N_train. The digits are ours.
 FIGURE3_LATENT_DIM = 3
@@ -126,6 +127,10 @@ class Protocol:
             dataset = self.datasets[shape.dataset]
             train(group, samples, dataset, self.results, self.progress, discard)
 
+    def require_free(self, experiments):
+        """Raises a `BusyError` if another command works on a run of these experiments."""
+        lock.require_free(runs_folder(self.results) / e.id for e in experiments)
+
     def choose(self, experiment_of, select, seeds=1):
         """Chooses a step size as the paper does: short runs with each of them come first.
 
@@ -173,6 +178,7 @@ def figure2(protocol, datasets, algorithms, latent_dims, samples, seeds, step_si
 
     Raises:
         ProtocolError: if the samples are too few to choose a step size.
+        BusyError: if another command works on one of the runs that may be needed.
     """
     panels = [
         functools.partial(figure2_experiment, dataset, algorithm, latent_dim)
@@ -182,6 +188,8 @@ def figure2(protocol, datasets, algorithms, latent_dims, samples, seeds, step_si
     ]
     if not step_sizes:
         _require_pilots([of(STEP_SIZES[0]) for of in panels], samples)
+    settings = [*itertools.product(step_sizes or STEP_SIZES, range(seeds))]
+    protocol.require_free(of(*setting) for of in panels for setting in settings)
     steps = [step_sizes or [protocol.choose(of, of_figure2, seeds)] for of in panels]
     for of, own in zip(panels, steps):
         settings = itertools.product(own, range(seeds))
@@ -198,6 +206,7 @@ def figure3(protocol, datasets, algorithms, n_trains, samples, seeds, step_sizes
     Raises:
         DatasetError: if a data set has less training images than an N_train.
         ProtocolError: if the samples are too few to choose a step size.
+        BusyError: if another command works on one of the runs that may be needed.
     """
     for dataset, n_train in itertools.product(datasets, n_trains):
         protocol.datasets[dataset].first(n_train)
@@ -209,6 +218,12 @@ def figure3(protocol, datasets, algorithms, n_trains, samples, seeds, step_sizes
     pilots = [functools.partial(of, min(FIGURE3_N_TRAIN[dataset])) for dataset, of in curves]
     if not step_sizes:
         _require_pilots([pilot(STEP_SIZES[0]) for pilot in pilots], samples)
+    for dataset, of in curves:
+        sizes = {*(n_trains or FIGURE3_N_TRAIN[dataset])}
+        if not step_sizes:
+            sizes.add(min(FIGURE3_N_TRAIN[dataset]))
+        settings = itertools.product(sizes, step_sizes or STEP_SIZES, range(seeds))
+        protocol.require_free(of(*setting) for setting in settings)
     for (dataset, of), pilot in zip(curves, pilots):
         steps = step_sizes or [protocol.choose(pilot, figure3_choice_runs, seeds)]
         sizes = n_trains or FIGURE3_N_TRAIN[dataset]
@@ -224,12 +239,15 @@ def aevb_models(protocol, datasets, latent_dims, samples):
 
     Raises:
         ProtocolError: if the samples are too few to choose a step size.
+        BusyError: if another command works on one of the runs that may be needed.
     """
     models = [
         functools.partial(figure2_experiment, dataset, "aevb", latent_dim)
         for dataset in datasets
         for latent_dim in latent_dims
     ]
+    # A choice among runs that are being trained may become another one.
+    protocol.require_free(of(step) for of in models for step in STEP_SIZES)
     steps = [protocol.chosen(of(STEP_SIZES[0]), of_figure2) for of in models]
     unknown = [of(STEP_SIZES[0]) for of, step in zip(models, steps) if step is None]
     _require_pilots(unknown, samples)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import os
 from pathlib import Path
 
 from replication import metrics
@@ -73,17 +74,46 @@ def runs_folder(results):
 
 def read_runs(results):
     """All runs below `results/runs`, in order of their ids."""
-    return [read_run(path.parent) for path in sorted(runs_folder(results).glob(f"*/{FILE}"))]
+    runs = []
+    for path in sorted(runs_folder(results).glob(f"*/{FILE}")):
+        try:
+            runs.append(read_run(path.parent))
+        except DamagedFileError:
+            if os.path.lexists(path):  # else another command has just discarded the run
+                raise
+    return runs
 
 
 def read_run(folder):
     """The run of a folder, whose name tells its settings.
+
+    Another command may train it meanwhile: files that do not fit together are read again if the run
+    was saved or discarded in between.
 
     Raises:
         DamagedFileError: if a file is damaged, shortened or lost, comes from a newer version of
             this program, or is of a run with other settings.
     """
     folder = Path(folder).resolve()
+    while True:
+        version = _version(folder / FILE)
+        try:
+            return _read(folder)
+        except DamagedFileError:
+            if _version(folder / FILE) == version:
+                raise
+
+
+def _version(path):
+    """What changes whenever the file at a path is replaced; `None` if there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+def _read(folder):
     path, way_out = folder / FILE, metrics.way_out(folder)
     info = read_json(path, SHAPE, way_out)
     settings = [field.name for field in dataclasses.fields(Experiment)]

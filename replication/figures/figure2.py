@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from replication import atomic, step_sizes
+from replication import atomic, lock, step_sizes
 from replication.experiment import LATENT_DIMS
 from replication.figures.curves import Panel, shown_curves
 from replication.figures.figure2_table import table_csv, table_markdown
@@ -27,6 +27,7 @@ LOOK = Look(
 )
 
 
+@lock.one_writer("figure2")
 def build(results):
     """Writes the tables and the picture to `results/figure2` from the runs in `results/runs`.
 

@@ -2,7 +2,7 @@
 
 import math
 
-from replication import atomic, step_sizes
+from replication import atomic, lock, step_sizes
 from replication.figures.curves import Panel, panel_of, shown_curves
 from replication.figures.figure3_table import table_csv, table_markdown
 from replication.figures.files import paths_of, runs_of
@@ -26,6 +26,7 @@ LOOK = Look(
 )
 
 
+@lock.one_writer("figure3")
 def build(results):
     """Writes the tables and the picture to `results/figure3` from the runs in `results/runs`.
 

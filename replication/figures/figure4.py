@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from keras import ops
 
-from replication import atomic
+from replication import atomic, lock
 from replication import model as models
 from replication.figures import drawn
 from replication.figures.encoded_picture import draw as draw_encoded
@@ -41,6 +41,7 @@ above is what a point decodes to. The class, in colour, was never shown to the m
 """
 
 
+@lock.one_writer("figure4")
 def build(experiments, datasets, results):
     """Draws `results/figure4` from the weights that were kept with the runs.
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from keras import ops
 
-from replication import atomic
+from replication import atomic, lock
 from replication import model as models
 from replication.figures import drawn
 from replication.figures.mosaics import draw, mosaic
@@ -27,6 +27,7 @@ the paper shows too, and smoother than draws of x itself would be.
 """
 
 
+@lock.one_writer("figure5")
 def build(experiments, dataset, results):
     """Draws a data set's part of `results/figure5` from the weights that were kept with the runs.
 

@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import math
 
+from replication import lock
 from replication.errors import DamagedFileError, ReplicationError
 from replication.experiment import BATCH_SIZE, Experiment
 from replication.figures.files import write_tables
@@ -120,6 +121,7 @@ def read(path):
     return info
 
 
+@lock.one_writer("gradient_variance")
 def build(results):
     """Writes the tables to `results/gradient_variance` from the measurements in the run folders.
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from replication import atomic
+from replication import atomic, lock
 from replication.claims import Evidence
 from replication.distances import distances, distances_csv
 from replication.errors import ReplicationError
@@ -12,6 +12,7 @@ from replication.report.sections import HEADING, before_figures, behind_figures
 from replication.report.web_page import web_page
 
 
+@lock.one_writer("report")
 def build(results):
     """Writes `README.md`, `index.html` and `distances.csv` from the results' files alone.
 

@@ -22,7 +22,7 @@ from replication.cli import main
 from replication.experiment import STEP_SIZES
 from replication.figures import gradient_variance
 from replication.figures.tables import NAMES
-from replication.protocols import figure2_experiment
+from replication.protocols import figure2_experiment, figure3_experiment
 from replication.records import SHAPE
 from replication.shapes import ANY
 
@@ -405,12 +405,16 @@ def test_a_copied_run_folder(results, command):
         ("README.md", ["report"]),
         ("figure2.png", ["report"]),
         (checkpoint.FILE, FIGURE4),
-        ("lock", ["report"]),
+        ("report.lock", ["report"]),
+        (f"{CHOSEN.id}.lock", LONGER),
     ],
 )
 def test_a_folder_in_the_place_of_a_file(results, name, command):
-    path = results / name if name == "lock" else named(results, name)
-    path.unlink(missing_ok=True)
+    if name.endswith(".lock"):
+        path = results / name if name == "report.lock" else results / "runs" / name
+    else:
+        path = named(results, name)
+        path.unlink()
     path.mkdir()
     message = refused(results, *command)
     assert str(path) in message and "Received: Is a directory" in message
@@ -422,14 +426,59 @@ def test_a_file_in_the_place_of_the_runs(tmp_path):
     assert str(tmp_path / "runs") in message
 
 
-@pytest.mark.parametrize("command", (*TRAINING, "all", "report", "verify"))
-def test_another_command_works_there(results, command):
-    arguments = ["--update"] if command == "verify" else []
-    with lock.alone(results):
-        message = refused(results, command, *arguments)
-    assert message.startswith(f"Error: Expected no other command to work in {results}. Received: ")
+SMALL = ["--dataset", "digits", "--latent-dim", "2", "--samples", "30000"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        LONGER,
+        [*LONGER, "--fresh"],
+        [*LONGER, "--latent-dim", "5"],  # which would be trained second
+        ["figure2", *SMALL, "--algorithm", "wake-sleep", "--algorithm", "aevb"],
+        FIGURE4,
+        ["figure5", *SMALL],
+        ["gradient-variance", *SMALL],
+        ["all", "--preset", "smoke"],
+    ],
+)
+def test_another_command_trains_a_run(results, command):
+    """One line, before anything is trained: also where other runs would come first."""
+    folder = results / "runs" / CHOSEN.id
+    with lock.runs([folder]):
+        message = refused(results, *command)
+    assert message.startswith(f"Error: Expected no other command to train {folder}. Received: ")
     assert f"by process {os.getpid()} on " in message
     assert "--results" in message
+
+
+def test_another_command_trains_a_run_of_figure_3(tmp_path):
+    """The larger training set comes second."""
+    folder = tmp_path / "runs" / figure3_experiment("digits", "aevb", 1500, 0.02).id
+    with lock.runs([folder]):
+        message = refused(tmp_path, "figure3", "--dataset", "digits", "--samples", "1e6")
+    assert f"Expected no other command to train {folder}. Received: " in message
+
+
+@pytest.mark.parametrize(
+    "name, command",
+    [("report", ["report"]), ("reference", ["verify", "--update"]), ("figure4", FIGURE4)],
+)
+def test_another_command_writes_for_too_long(results, monkeypatch, name, command):
+    monkeypatch.setattr(lock, "SECONDS_FOR_AN_OUTPUT", 0.0)
+    with lock.output(results, name):
+        message = refused(results, *command)
+    path = results / name
+    assert message.startswith(f"Error: Expected no other command to write {path}. Received: ")
+    assert f"by process {os.getpid()} on " in message
+
+
+@pytest.mark.parametrize("command", (["report"], ["verify", "--update"], ["verify"], LONGER))
+def test_a_run_that_others_train_is_no_obstacle(results, command):
+    """What only reads it, or trains another one, goes on."""
+    with lock.runs([results / "runs" / figure2_experiment("digits", "aevb", 2, 0.1).id]):
+        result = invoke(*command, "--results", str(results))
+    assert result.exit_code == 0, result.output
 
 
 @contextlib.contextmanager
@@ -460,7 +509,8 @@ def test_no_permission_to_write(command, tmp_path_factory):
     finally:
         for parent, mode in modes.items():
             parent.chmod(mode)
-    assert f"Expected to read or write {results / 'lock'}. Received: Permission denied." in message
+    first = {"report": "report.lock", "verify": "reference.lock"}.get(command[0], "runs")
+    assert f"Expected to read or write {results / first}. Received: Permission denied." in message
 
 
 def test_there_are_many():

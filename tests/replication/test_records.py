@@ -1,10 +1,12 @@
 """Run folders that are read back."""
 
 import json
+import shutil
 
 import made_up
 import pytest
 
+from replication import metrics
 from replication.errors import ReplicationError
 from replication.experiment import Experiment
 from replication.records import read_run, read_runs
@@ -35,3 +37,22 @@ def test_a_folder_with_a_run_of_other_settings_is_refused(tmp_path):
     expected = rf"named after\. Received: {EXPERIMENT.id}, so that its settings were changed"
     with pytest.raises(ReplicationError, match=expected):
         read_runs(tmp_path)
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_a_run_that_another_command_starts_over_meanwhile(tmp_path, monkeypatch, again):
+    """Between the two files that are read: it is read again, or there is none."""
+    ends = {s: dict.fromkeys(EXPERIMENT.measured, -44.0) for s in (0, 100)}
+    made_up.write_run(tmp_path, EXPERIMENT, ends)
+    read = metrics.read
+
+    def start_over(folder):
+        monkeypatch.setattr(metrics, "read", read)
+        shutil.rmtree(folder)
+        if again:
+            made_up.write_run(tmp_path, EXPERIMENT, {0: ends[0]})
+        return read(folder)
+
+    monkeypatch.setattr(metrics, "read", start_over)
+    runs = read_runs(tmp_path)
+    assert [[p.samples for p in run.points] for run in runs] == ([[0]] if again else [])

@@ -71,11 +71,16 @@ def test_a_full_disk_is_one_line_and_training_goes_on_when_there_is_room(disk, t
 
 def test_a_read_only_folder_is_one_line(disk):
     results = disk("ro")
-    for arguments in (TRAINING, ["report"], ["verify", "--update"], ["all"]):
+    for first, *arguments in (
+        ("runs", *TRAINING),
+        ("report.lock", "report"),
+        ("reference.lock", "verify", "--update"),
+        ("runs", "all", "--preset", "smoke"),
+    ):
         result = command(results, *arguments)
         assert result.returncode == 1
         assert result.stderr == (
-            f"Error: Expected to read or write {results / 'lock'}. Received: Read-only file "
+            f"Error: Expected to read or write {results / first}. Received: Read-only file "
             "system. Name another folder and give the same command again: what was kept so far "
             "is still there\n"
         )
