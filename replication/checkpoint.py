@@ -1,22 +1,21 @@
 """The state of training in one file: weights, optimizer and seeds, exact to the bit."""
 
-import os
+import io
 
 import numpy as np
+
+from replication import atomic
+from replication.read_back import reading
 
 FILE = "checkpoint.npz"
 
 
 def save(folder, model, samples, seconds):
-    """Replaces the folder's checkpoint; a kill at any moment leaves the old or the new one."""
+    """Replaces the checkpoint of the run that the folder is named after."""
     arrays = [np.asarray(v) for v in _variables(model)]
-    path = folder / FILE
-    temporary = folder / (FILE + ".tmp")
-    with temporary.open("wb") as file:
-        np.savez(file, *arrays, samples=samples, seconds=seconds)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    file = io.BytesIO()
+    np.savez(file, *arrays, samples=samples, seconds=seconds, run=folder.name)
+    atomic.write(folder / FILE, file.getvalue())
 
 
 def restore(folder, model):
@@ -24,14 +23,23 @@ def restore(folder, model):
 
     Returns:
         The samples seen and the seconds trained so far; (0, 0.0) if there is no checkpoint.
+
+    Raises:
+        DamagedFileError: if it cannot be read, or is that of another run.
     """
     path = folder / FILE
     if not path.exists():
         return 0, 0.0
-    with np.load(path, allow_pickle=False) as file:
+    way_out = f"Bring it back, or delete {folder} to train this run anew"
+    with reading(path, f"the checkpoint of {folder.name}", way_out):
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+        owner = arrays.get("run", folder.name)  # which older checkpoints do not know
+        if owner != folder.name:
+            raise ValueError(f"that of {owner}")
         for i, variable in enumerate(_variables(model)):
-            variable.assign(file[f"arr_{i}"])
-        return int(file["samples"]), float(file["seconds"])
+            variable.assign(arrays[f"arr_{i}"])
+        return int(arrays["samples"]), float(arrays["seconds"])
 
 
 def _variables(model):

@@ -6,21 +6,26 @@ import sys
 import click
 
 from replication import options
+from replication.commands import Commands
 from replication.experiment import ALGORITHMS, LATENT_DIMS
 from replication.presets import PRESETS
 
 DATASETS = tuple(LATENT_DIMS)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(package_name="keras-aevb")
 def main():
     """Reruns the experiments of Auto-Encoding Variational Bayes (arXiv:1312.6114).
 
     Results are files below --results: one folder for each run, and tables and figures that are
     drawn from these folders alone. An interrupted command continues where it stopped when it is
-    given again. The environment variable KERAS_BACKEND chooses tensorflow or jax.
+    given again. Commands that train different runs may share a folder at the same time. The
+    environment variable KERAS_BACKEND chooses tensorflow or jax.
     """
+    sys.stdout.reconfigure(errors="backslashreplace")  # for a ± where the locale has none
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # Runs that differ in seed or step size alone share their programs, now and after a restart.
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
@@ -38,7 +43,6 @@ def main():
 @options.data_dir
 @options.results
 @options.fresh
-@options.reports_errors
 def figure2(datasets, latent_dims, algorithms, samples, seeds, step_sizes, **places):
     """Lower bound during training, AEVB and wake-sleep.
 
@@ -50,20 +54,13 @@ def figure2(datasets, latent_dims, algorithms, samples, seeds, step_sizes, **pla
     from replication.figures import figure2
 
     with protocols.Protocol(datasets, **places) as protocol:
-        for name in datasets:
-            protocols.figure2(protocol, name, algorithms, latent_dims, samples, seeds, step_sizes)
+        protocols.figure2(protocol, datasets, algorithms, latent_dims, samples, seeds, step_sizes)
     _echo(figure2.build(places["results"]))
 
 
 @main.command()
 @options.dataset(("mnist", "digits"), ("mnist",))
-@click.option(
-    "--n-train",
-    "n_trains",
-    type=click.IntRange(min=1),
-    multiple=True,
-    help="Size of the training set; may be repeated. Default: the paper's 1000 and 50000.",
-)
+@options.n_train
 @options.algorithm(ALGORITHMS)
 @options.samples("5e6", "; the paper goes to 6e7. Monte Carlo EM counts 15 per image and step.")
 @options.seeds
@@ -71,7 +68,6 @@ def figure2(datasets, latent_dims, algorithms, samples, seeds, step_sizes, **pla
 @options.data_dir
 @options.results
 @options.fresh
-@options.reports_errors
 def figure3(datasets, n_trains, algorithms, samples, seeds, step_sizes, **places):
     """Marginal likelihood, with Monte Carlo EM beside them.
 
@@ -84,8 +80,7 @@ def figure3(datasets, n_trains, algorithms, samples, seeds, step_sizes, **places
     from replication.figures import figure3
 
     with protocols.Protocol(datasets, **places) as protocol:
-        for name in datasets:
-            protocols.figure3(protocol, name, algorithms, n_trains, samples, seeds, step_sizes)
+        protocols.figure3(protocol, datasets, algorithms, n_trains, samples, seeds, step_sizes)
     _echo(figure3.build(places["results"]))
 
 
@@ -95,7 +90,6 @@ def figure3(datasets, n_trains, algorithms, samples, seeds, step_sizes, **places
 @options.data_dir
 @options.results
 @options.fresh
-@options.reports_errors
 def figure4(datasets, samples, **places):
     """Manifolds of models with two latent variables.
 
@@ -107,7 +101,7 @@ def figure4(datasets, samples, **places):
 
     with protocols.Protocol(datasets, **places) as protocol:
         dims = [protocols.MANIFOLD_LATENT_DIM]
-        models = [protocols.aevb_models(protocol, name, dims, samples)[0] for name in datasets]
+        models = protocols.aevb_models(protocol, datasets, dims, samples)
     _echo(figure4.build(models, protocol.datasets, places["results"]))
 
 
@@ -118,7 +112,6 @@ def figure4(datasets, samples, **places):
 @options.data_dir
 @options.results
 @options.fresh
-@options.reports_errors
 def figure5(datasets, latent_dims, samples, **places):
     """Random samples for several latent sizes.
 
@@ -128,9 +121,10 @@ def figure5(datasets, latent_dims, samples, **places):
     from replication.figures import figure5
 
     with protocols.Protocol(datasets, **places) as protocol:
-        for name in datasets:
-            models = protocols.aevb_models(protocol, name, latent_dims, samples)
-            _echo(figure5.build(models, protocol.datasets[name], places["results"]))
+        models = protocols.aevb_models(protocol, datasets, latent_dims, samples)
+    for name, dataset in protocol.datasets.items():
+        own = [experiment for experiment in models if experiment.dataset == name]
+        _echo(figure5.build(own, dataset, places["results"]))
 
 
 @main.command()
@@ -140,7 +134,6 @@ def figure5(datasets, latent_dims, samples, **places):
 @options.data_dir
 @options.results
 @options.fresh
-@options.reports_errors
 def gradient_variance(datasets, latent_dims, samples, **places):
     """Gradient variance of estimators A, B and score function.
 
@@ -151,9 +144,8 @@ def gradient_variance(datasets, latent_dims, samples, **places):
     from replication.figures import gradient_variance as table
 
     with protocols.Protocol(datasets, **places) as protocol:
-        for name in datasets:
-            for model in protocols.aevb_models(protocol, name, latent_dims, samples):
-                gradient_variance.measure(model, protocol.datasets[name], places["results"])
+        for model in protocols.aevb_models(protocol, datasets, latent_dims, samples):
+            gradient_variance.measure(model, protocol.datasets[model.dataset], places["results"])
     _echo(table.build(places["results"]))
 
 
@@ -168,7 +160,6 @@ def gradient_variance(datasets, latent_dims, samples, **places):
 @options.data_dir
 @options.results
 @options.fresh
-@options.reports_errors
 def everything(preset, **places):
     """Every figure and table, the report, and the verdicts.
 
@@ -181,7 +172,6 @@ def everything(preset, **places):
 
 @main.command()
 @options.results
-@options.reports_errors
 def report(results):
     """Rebuilds README.md and index.html of the results.
 
@@ -197,7 +187,6 @@ def report(results):
 @click.option(
     "--update", is_flag=True, help="Store today's numbers as the reference instead of comparing."
 )
-@options.reports_errors
 def verify(results, update):
     """Compares verdicts and distances with the reference.
 
@@ -213,7 +202,6 @@ def verify(results, update):
 @main.command()
 @click.argument("names", type=click.Choice(DATASETS), nargs=-1)
 @options.data_dir
-@options.reports_errors
 def data(names, data_dir):
     """Finds, downloads and verifies the data sets NAMES.
 

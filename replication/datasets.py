@@ -68,7 +68,16 @@ class Dataset:
     test_labels: np.ndarray | None = None
 
     def first(self, n_train):
-        """The data set with the first `n_train` training images only; `None` keeps all."""
+        """The data set with the first `n_train` training images only; `None` keeps all.
+
+        Raises:
+            DatasetError: if it has less.
+        """
+        if n_train is not None and not 1 <= n_train <= len(self.train):
+            raise DatasetError(
+                f"Expected 1 to {len(self.train)} training images of {self.name}. Received: "
+                f"{n_train}. Give another number of them (`--n-train`)"
+            )
         return dataclasses.replace(self, train=self.train[:n_train])
 
 

@@ -2,7 +2,7 @@
 
 
 class ReplicationError(Exception):
-    """Base class; its message says what is wrong and the way out."""
+    """Base class; its message says what was expected, what was received and the way out."""
 
 
 class DatasetError(ReplicationError):
@@ -13,9 +13,21 @@ class ProtocolError(ReplicationError):
     """What was asked for does not give the figure's runs."""
 
 
+class BackendError(ReplicationError):
+    """Keras was told to run on a backend that is not one of ours, or is not installed."""
+
+
 class BackendMismatchError(ReplicationError):
     """A run was begun on another Keras backend than the one that should continue it."""
 
 
 class MissingCheckpointError(ReplicationError):
     """A run cannot be continued because its weights are not there, as in a fresh clone."""
+
+
+class DamagedFileError(ReplicationError):
+    """A file of the results cannot be read back as it was written."""
+
+
+class BusyError(ReplicationError):
+    """Another command trains the same run or writes the same files."""

@@ -22,7 +22,7 @@ def run(preset, data_dir, results, fresh):
         for name in preset.datasets:
             protocols.figure2(
                 protocol,
-                name,
+                [name],
                 ("aevb", "wake-sleep"),
                 preset.latent_dims[name],
                 preset.figure2[name],
@@ -31,17 +31,17 @@ def run(preset, data_dir, results, fresh):
         yield from figure2.build(results)
         for algorithm, budgets in preset.figure3.items():
             for n_train, samples in budgets.items():
-                protocols.figure3(protocol, first, [algorithm], [n_train], samples, preset.seeds)
+                protocols.figure3(protocol, [first], [algorithm], [n_train], samples, preset.seeds)
         yield from figure3.build(results)
 
-        def models(name, latent_dims):
-            return protocols.aevb_models(protocol, name, latent_dims, preset.models)
+        def models(datasets, latent_dims):
+            return protocols.aevb_models(protocol, datasets, latent_dims, preset.models)
 
         dataset = protocol.datasets[first]
-        manifolds = [models(name, [protocols.MANIFOLD_LATENT_DIM])[0] for name in preset.datasets]
+        manifolds = models(preset.datasets, [protocols.MANIFOLD_LATENT_DIM])
         yield from figure4.build(manifolds, protocol.datasets, results)
-        yield from figure5.build(models(first, preset.samples_dims), dataset, results)
-        for experiment in models(first, [preset.gradient_dim]):
+        yield from figure5.build(models([first], preset.samples_dims), dataset, results)
+        for experiment in models([first], [preset.gradient_dim]):
             gradient_variance.measure(experiment, dataset, results)
         yield from gradient_variance_table.build(results)
     yield from cost.build(results)

@@ -8,6 +8,9 @@ import json
 HIDDEN_UNITS = {"mnist": 500, "frey": 200, "digits": 100}
 LATENT_DIMS = {"mnist": (3, 5, 10, 20, 200), "frey": (2, 5, 10, 20), "digits": (2, 5, 10)}
 ALGORITHMS = ("aevb", "wake-sleep", "mcem")
+SPLITS = ("train", "test")
+# What is always measured of either split, by what an experiment measures.
+MEASURED = {"bound": ("elbo", "sem"), "likelihood": ("density", "density_error")}
 STEP_SIZES = (0.01, 0.02, 0.1)
 BATCH_SIZE = 100
 
@@ -58,6 +61,16 @@ class Experiment:
     initial_bias_stddev: float = 0.01
 
     def __post_init__(self):
+        for name, known in (
+            ("dataset", HIDDEN_UNITS),
+            ("algorithm", ALGORITHMS),
+            ("measure", MEASURED),
+        ):
+            value = getattr(self, name)
+            if value not in known:
+                raise ValueError(
+                    f"Expected `{name}` to be one of {', '.join(known)}. Received: {value!r}"
+                )
         if self.hidden_units is None:
             object.__setattr__(self, "hidden_units", HIDDEN_UNITS[self.dataset])
 
@@ -86,7 +99,12 @@ class Experiment:
     @property
     def score(self):
         """The measured quantity by which runs are compared during training."""
-        return {"bound": "train_elbo", "likelihood": "train_density"}[self.measure]
+        return self.measured[0]
+
+    @property
+    def measured(self):
+        """Names of the quantities that every evaluation measures, the score first."""
+        return [f"{split}_{name}" for name in MEASURED[self.measure] for split in SPLITS]
 
     def __str__(self):
         return together([self])

@@ -3,10 +3,10 @@
 import json
 
 import keras_aevb as kv
+from replication import atomic, lock, provenance
 from replication import model as models
-from replication import provenance
-from replication.figures.gradient_variance import FILE
-from replication.records import read_run, runs_folder, write_atomically
+from replication.figures.gradient_variance import FILE, read
+from replication.records import read_run, runs_folder
 
 # Each with its number of repeats: A and B are so close that their ratio takes many.
 ESTIMATORS = {
@@ -33,13 +33,18 @@ def measure(experiment, dataset, results):
 
     Raises:
         MissingCheckpointError: if the run's weights are not there.
+        DamagedFileError: if an earlier measurement or the run cannot be read.
+        BusyError: if another command trains or measures the run.
     """
     folder = runs_folder(results) / experiment.id
+    with lock.runs([folder]):
+        return _measure(experiment, dataset, results, folder)
+
+
+def _measure(experiment, dataset, results, folder):
     path = folder / FILE
-    if path.exists():
-        measured = json.loads(path.read_text())["samples"]
-        if measured == read_run(folder).info["samples"]:
-            return path
+    if path.exists() and read(path)["samples"] == read_run(folder).info["samples"]:
+        return path
     trained, samples = models.trained(experiment, dataset, results)
     used = dataset.first(experiment.n_train)
     x = used.train[: experiment.batch_size]
@@ -51,7 +56,7 @@ def measure(experiment, dataset, results):
         "variances": variances,
         "session": provenance.session(),
     }
-    write_atomically(path, json.dumps(info, indent=1) + "\n")
+    atomic.write(path, json.dumps(info, indent=1) + "\n")
     return path
 
 

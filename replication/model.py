@@ -52,8 +52,9 @@ def trained(experiment, dataset, results):
     folder = records.runs_folder(results) / experiment.id
     if not (folder / checkpoint.FILE).exists():
         raise MissingCheckpointError(
-            f"Expected the weights of {experiment} in {folder}. Found no {checkpoint.FILE}: the "
-            "weights stay where they were trained; train the run again with --fresh"
+            f"Expected the weights of {experiment} in {folder}. Received: no "
+            f"{checkpoint.FILE}: the weights stay where they were trained. Train the run again "
+            "with --fresh"
         )
     model = build(experiment, dataset.first(experiment.n_train))
     samples, _ = checkpoint.restore(folder, model)

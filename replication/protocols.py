@@ -4,6 +4,7 @@ import functools
 import itertools
 
 from replication import datasets as data_sets
+from replication import lock
 from replication import step_sizes as choice
 from replication.errors import ProtocolError
 from replication.experiment import (
@@ -12,7 +13,7 @@ from replication.experiment import (
     Experiment,
 )
 from replication.progress import RunProgress
-from replication.records import read_runs
+from replication.records import read_runs, runs_folder
 
 # Section 5, figure 3: N_z, hidden units and N_train. The digits are ours.
 FIGURE3_LATENT_DIM = 3
@@ -91,7 +92,7 @@ class Protocol:
 
     Args:
         datasets: names of the data sets, loaded first: one that is missing is reported before
-            anything is trained.
+            anything is trained, and so is a damaged run.
         data_dir: folder with the data sets, or `None`.
         results: folder of the results.
         fresh: whether each run's folder is discarded before the run is trained first.
@@ -99,6 +100,8 @@ class Protocol:
 
     def __init__(self, datasets, data_dir, results, fresh=False):
         self.datasets = {name: data_sets.load(name, data_dir) for name in datasets}
+        if not fresh:
+            read_runs(results)
         self.results = results
         self.fresh = fresh
         self.begun = set()
@@ -124,6 +127,10 @@ class Protocol:
             dataset = self.datasets[shape.dataset]
             train(group, samples, dataset, self.results, self.progress, discard)
 
+    def require_free(self, experiments):
+        """Raises a `BusyError` if another command works on a run of these experiments."""
+        lock.require_free(runs_folder(self.results) / e.id for e in experiments)
+
     def choose(self, experiment_of, select, seeds=1):
         """Chooses a step size as the paper does: short runs with each of them come first.
 
@@ -143,7 +150,11 @@ class Protocol:
         self.train(pilots, choice.pilot_samples(first))
         chosen = self.chosen(first, select)
         if chosen is None:
-            raise ProtocolError(f"Every step size diverged for {first.curve}")
+            tried = ", ".join(map(str, STEP_SIZES))
+            raise ProtocolError(
+                f"Expected a step size that trains {first.curve}. Received: {tried}, which all "
+                "diverged. Give another --step-size to figure 2 or 3"
+            )
         self.progress.say(f"{first.curve}: step size {chosen:g} chosen")
         return chosen
 
@@ -153,67 +164,94 @@ class Protocol:
         return choice.chosen(choice.pilots(runs), e.dataset, e.algorithm, e.latent_dim)
 
 
-def figure2(protocol, dataset, algorithms, latent_dims, samples, seeds, step_sizes=()):
-    """Figure 2's runs of one data set.
+def figure2(protocol, datasets, algorithms, latent_dims, samples, seeds, step_sizes=()):
+    """Figure 2's runs.
 
     Args:
         protocol: `Protocol`.
-        dataset: name of the data set.
+        datasets: names of the data sets.
         algorithms: names.
-        latent_dims: the N_z; default: the paper's.
+        latent_dims: the N_z; default: the paper's for each data set.
         samples: training samples of each run.
         seeds: number of seeds.
         step_sizes: Adagrad's step sizes; default: one is chosen for each N_z and algorithm.
+
+    Raises:
+        ProtocolError: if the samples are too few to choose a step size.
+        BusyError: if another command works on one of the runs that may be needed.
     """
     panels = [
         functools.partial(figure2_experiment, dataset, algorithm, latent_dim)
+        for dataset in datasets
         for algorithm in algorithms
         for latent_dim in latent_dims or LATENT_DIMS[dataset]
     ]
     if not step_sizes:
         _require_pilots([of(STEP_SIZES[0]) for of in panels], samples)
+    settings = [*itertools.product(step_sizes or STEP_SIZES, range(seeds))]
+    protocol.require_free(of(*setting) for of in panels for setting in settings)
     steps = [step_sizes or [protocol.choose(of, of_figure2, seeds)] for of in panels]
     for of, own in zip(panels, steps):
         settings = itertools.product(own, range(seeds))
         protocol.train([of(*setting) for setting in settings], samples)
 
 
-def figure3(protocol, dataset, algorithms, n_trains, samples, seeds, step_sizes=()):
-    """Figure 3's runs of one data set; arguments as for `figure2`.
+def figure3(protocol, datasets, algorithms, n_trains, samples, seeds, step_sizes=()):
+    """Figure 3's runs; arguments as for `figure2`.
 
     Args:
         n_trains: the training set's sizes N_train; default: the paper's. The step size is chosen
             on the smallest.
+
+    Raises:
+        DatasetError: if a data set has less training images than an N_train.
+        ProtocolError: if the samples are too few to choose a step size.
+        BusyError: if another command works on one of the runs that may be needed.
     """
-    n_trains = n_trains or FIGURE3_N_TRAIN[dataset]
-    smallest = min(FIGURE3_N_TRAIN[dataset])
-    of = {
-        algorithm: functools.partial(figure3_experiment, dataset, algorithm)
+    for dataset, n_train in itertools.product(datasets, n_trains):
+        protocol.datasets[dataset].first(n_train)
+    curves = [
+        (dataset, functools.partial(figure3_experiment, dataset, algorithm))
+        for dataset in datasets
         for algorithm in algorithms
-    }
+    ]
+    pilots = [functools.partial(of, min(FIGURE3_N_TRAIN[dataset])) for dataset, of in curves]
     if not step_sizes:
-        _require_pilots([of[a](smallest, STEP_SIZES[0]) for a in algorithms], samples)
-    for algorithm in algorithms:
-        pilot = functools.partial(of[algorithm], smallest)
+        _require_pilots([pilot(STEP_SIZES[0]) for pilot in pilots], samples)
+    for dataset, of in curves:
+        sizes = {*(n_trains or FIGURE3_N_TRAIN[dataset])}
+        if not step_sizes:
+            sizes.add(min(FIGURE3_N_TRAIN[dataset]))
+        settings = itertools.product(sizes, step_sizes or STEP_SIZES, range(seeds))
+        protocol.require_free(of(*setting) for setting in settings)
+    for (dataset, of), pilot in zip(curves, pilots):
         steps = step_sizes or [protocol.choose(pilot, figure3_choice_runs, seeds)]
-        settings = itertools.product(n_trains, steps, range(seeds))
-        protocol.train([of[algorithm](*setting) for setting in settings], samples)
+        sizes = n_trains or FIGURE3_N_TRAIN[dataset]
+        settings = itertools.product(sizes, steps, range(seeds))
+        protocol.train([of(*setting) for setting in settings], samples)
 
 
-def aevb_models(protocol, dataset, latent_dims, samples):
+def aevb_models(protocol, datasets, latent_dims, samples):
     """The models of figures 4 and 5: AEVB with figure 2's settings and its choice of step size.
 
     Returns:
-        List of `Experiment`, one for each N_z, trained for at least `samples`.
+        List of `Experiment`, one for each data set and N_z, trained for at least `samples`.
+
+    Raises:
+        ProtocolError: if the samples are too few to choose a step size.
+        BusyError: if another command works on one of the runs that may be needed.
     """
-    experiments = []
-    for latent_dim in latent_dims:
-        of = functools.partial(figure2_experiment, dataset, "aevb", latent_dim)
-        chosen = protocol.chosen(of(STEP_SIZES[0]), of_figure2)
-        if chosen is None:
-            _require_pilots([of(STEP_SIZES[0])], samples)
-            chosen = protocol.choose(of, of_figure2)
-        experiments.append(of(chosen))
+    models = [
+        functools.partial(figure2_experiment, dataset, "aevb", latent_dim)
+        for dataset in datasets
+        for latent_dim in latent_dims
+    ]
+    # A choice among runs that are being trained may become another one.
+    protocol.require_free(of(step) for of in models for step in STEP_SIZES)
+    steps = [protocol.chosen(of(STEP_SIZES[0]), of_figure2) for of in models]
+    unknown = [of(STEP_SIZES[0]) for of, step in zip(models, steps) if step is None]
+    _require_pilots(unknown, samples)
+    experiments = [of(step or protocol.choose(of, of_figure2)) for of, step in zip(models, steps)]
     protocol.train(experiments, samples)
     return experiments
 
@@ -224,7 +262,7 @@ def _require_pilots(experiments, samples):
         needed = choice.pilot_samples(experiment)
         if samples < needed:
             raise ProtocolError(
-                f"The step size for {experiment.dataset} with {experiment.algorithm} is chosen "
-                f"after {needed} training samples, more than --samples {samples}: ask for more "
-                "samples or give --step-size"
+                f"Expected --samples {needed} or more, after which the step size for "
+                f"{experiment.dataset} with {experiment.algorithm} is chosen. Received: {samples}. "
+                "Ask for more samples, or give figure 2 or 3 a --step-size"
             )

@@ -5,6 +5,7 @@ import importlib.metadata
 import os
 import platform
 import shlex
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,11 @@ def session():
         "python": platform.python_version(),
         "versions": versions(),
     }
+
+
+def process():
+    """Who this process is, in words."""
+    return f"process {os.getpid()} on {socket.gethostname()} ({command(sys.argv[1:])})"
 
 
 def command(arguments):
@@ -74,7 +80,7 @@ def commit():
 def processor():
     """The processor's name, as far as the system tells."""
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     except OSError:

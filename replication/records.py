@@ -1,32 +1,52 @@
 """A run's folder: `run.json` says what was run and how, `metrics.csv` what came out."""
 
-import csv
 import dataclasses
-import json
 import math
 import os
 from pathlib import Path
 
-from replication.errors import ReplicationError
+from replication import metrics
+from replication.errors import DamagedFileError
 from replication.experiment import Experiment
+from replication.metrics import Point
+from replication.read_back import read_json, reading
+from replication.shapes import ANY, number, positive, text, text_or_null, time, whole
+
+FILE = "run.json"
+
+# What is read of `run.json`. The other settings have defaults.
+SHAPE = {
+    "experiment": {"dataset": text, "algorithm": text, "latent_dim": whole, "step_size": positive},
+    "status": text,
+    "samples": whole,
+    "rows?": whole,
+    "data?": {"train?": whole},
+    "sessions": [
+        {
+            "commit": text_or_null,
+            "started": time,
+            "backend": text,
+            "device": text,
+            "machine": text,
+            "python": text,
+            "versions": {ANY: text},
+            "samples_from": whole,
+            "samples_to": whole,
+            "side_by_side?": whole,
+            "evaluation_seconds?": number,
+        }
+    ],
+}
 
 
-@dataclasses.dataclass(frozen=True)
-class Point:
-    """What was measured after a number of training samples.
-
-    Attributes:
-        samples: training samples seen; 0 before training.
-        metrics: names and values, as `evaluation.measure` gives them.
-        seconds: training time so far, without evaluation.
-    """
-
-    samples: int
-    metrics: dict[str, float]
-    seconds: float
-
-    def __getitem__(self, name):
-        return self.metrics[name]
+_COPY = (
+    "which was copied here or renamed: a copy under another name counts as no run. Delete it, or "
+    "give it back its name"
+)
+_OTHER = (
+    "so that its settings were changed by hand or by another version of this program. Bring "
+    f"{FILE} back, move the folder away, or give another --results folder"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,54 +73,70 @@ def runs_folder(results):
 
 
 def read_runs(results):
-    """All runs below `results/runs` that have at least one point, in order of their ids."""
-    folders = sorted(p.parent for p in runs_folder(results).glob("*/run.json"))
-    return [run for run in map(read_run, folders) if run.points]
+    """All runs below `results/runs`, in order of their ids."""
+    runs = []
+    for path in sorted(runs_folder(results).glob(f"*/{FILE}")):
+        try:
+            runs.append(read_run(path.parent))
+        except DamagedFileError:
+            if os.path.lexists(path):  # else another command has just discarded the run
+                raise
+    return runs
 
 
 def read_run(folder):
     """The run of a folder, whose name tells its settings.
 
+    Another command may train it meanwhile: files that do not fit together are read again if the run
+    was saved or discarded in between.
+
     Raises:
-        ReplicationError: if it holds a run of other settings.
+        DamagedFileError: if a file is damaged, shortened or lost, comes from a newer version of
+            this program, or is of a run with other settings.
     """
     folder = Path(folder).resolve()
-    info = json.loads((folder / "run.json").read_text())
-    experiment = Experiment(**info["experiment"])
-    if experiment.id != folder.name:
-        raise ReplicationError(
-            f"Expected {folder} to hold the run that it is named after. Found {experiment.id}: it "
-            "comes from another version of this program. Move it away or give another --results "
-            "folder"
+    while True:
+        version = _version(folder / FILE)
+        try:
+            return _read(folder)
+        except DamagedFileError:
+            if _version(folder / FILE) == version:
+                raise
+
+
+def _version(path):
+    """What changes whenever the file at a path is replaced; `None` if there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+def _read(folder):
+    path, way_out = folder / FILE, metrics.way_out(folder)
+    info = read_json(path, SHAPE, way_out)
+    settings = [field.name for field in dataclasses.fields(Experiment)]
+    if unknown := [name for name in info["experiment"] if name not in settings]:
+        raise DamagedFileError(
+            f"Expected {path} to have no settings but {', '.join(settings)}. Received: "
+            f"{', '.join(unknown)} too, as from a newer version of this program. Use that version, "
+            "or give another --results folder"
         )
-    return Run(experiment, tuple(read_points(folder)), info)
-
-
-def read_points(folder):
-    path = Path(folder) / "metrics.csv"
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    return [_point(**row) for row in rows]
-
-
-def _point(samples, seconds, **metrics):
-    return Point(int(samples), {n: float(v) for n, v in metrics.items() if v}, float(seconds))
-
-
-def write_points(folder, points):
-    # What is measured at the end alone leaves its cells empty before.
-    names = list(dict.fromkeys(name for point in points for name in point.metrics))
-    lines = [",".join(["samples", *names, "seconds"])]
-    for p in points:
-        values = [repr(p.metrics[name]) if name in p.metrics else "" for name in names]
-        lines.append(",".join([str(p.samples), *values, f"{p.seconds:.2f}"]))
-    write_atomically(Path(folder) / "metrics.csv", "\n".join(lines) + "\n")
-
-
-def write_atomically(path, text):
-    """Writes a file that is either the old or the new one, whenever the process is killed."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text)
-    os.replace(temporary, path)
+    with reading(path, "the record of a run", way_out):
+        experiment = Experiment(**info["experiment"])
+    if experiment.id != folder.name:
+        copied = info.get("id") == experiment.id
+        raise DamagedFileError(
+            f"Expected {folder} to hold the run that it is named after. Received: "
+            f"{experiment.id}, {_COPY if copied else _OTHER}"
+        )
+    trained = info.get("data", {}).get("train", experiment.n_train)
+    if experiment.n_train not in (None, trained):
+        raise DamagedFileError(
+            f"Expected {folder} to hold a run of {experiment.n_train} training images. Received: "
+            f"one of {trained}, all that there are. Delete it"
+        )
+    points = tuple(metrics.read(folder))
+    metrics.require_whole(folder, points, experiment, info)
+    return Run(experiment, points, info)

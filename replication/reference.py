@@ -5,13 +5,45 @@ import json
 import math
 from pathlib import Path
 
+from replication import atomic
 from replication.claims import judge
 from replication.distances import distances
-from replication.errors import ReplicationError
-from replication.figures.tables import sem
-from replication.records import write_atomically
+from replication.errors import DamagedFileError, ReplicationError
+from replication.figures.tables import NAMES, sem
+from replication.read_back import read_json
+from replication.shapes import ANY, known, number_or_null, text, time, whole
 
 FILE = "reference.json"
+
+_CLAIM = {"claim": text, "part": text}
+_ESTIMATE = {"value": number_or_null, "standard_error": number_or_null}
+_LIST = [number_or_null]
+SHAPE = {
+    "verdicts": [{**_CLAIM, "verdict": text}],
+    "numbers": [{**_CLAIM, "number": text, "after": number_or_null, **_ESTIMATE}, ...],
+    "distances": [
+        {
+            "figure": whole,
+            "dataset": known(NAMES),
+            "latent_dim": whole,
+            "n_train": number_or_null,
+            "algorithm": known(NAMES),
+            "split": text,
+            "samples": whole,
+            **_ESTIMATE,
+        },
+        ...,
+    ],
+    "runs": [
+        {
+            "id": text,
+            "started": time,
+            "samples": [whole],
+            "metrics": {ANY: {"values": _LIST, "standard_errors": _LIST}},
+        }
+    ],
+}
+WAY_OUT = "Bring it back, as by git, or store today's numbers with `verify --update`"
 
 
 def read(results):
@@ -19,13 +51,24 @@ def read(results):
 
     Raises:
         ReplicationError: if there is none.
+        DamagedFileError: if it is not what `write` wrote.
     """
     path = Path(results) / FILE
     if not path.exists():
         raise ReplicationError(
-            f"Expected the reference {path}. Found none: store one with `verify --update`"
+            f"Expected the reference {path}. Received: none. Store one with `verify --update`"
         )
-    return json.loads(path.read_text())
+    reference = read_json(path, SHAPE, WAY_OUT)
+    for run in reference["runs"]:
+        rows = len(run["samples"])
+        for name, values in run["metrics"].items():
+            lengths = [len(column) for column in values.values()]
+            if lengths != [rows] * len(lengths):
+                raise DamagedFileError(
+                    f"Expected {path} to have {rows} values and errors of {name} in run "
+                    f"{run['id']}. Received: {lengths}. {WAY_OUT}"
+                )
+    return reference
 
 
 def write(results, reference):
@@ -35,7 +78,7 @@ def write(results, reference):
         for name, entries in reference.items()
     ]
     path = Path(results) / FILE
-    write_atomically(path, "{\n" + ",\n".join(sections) + "\n}\n")
+    atomic.write(path, "{\n" + ",\n".join(sections) + "\n}\n")
     return path
 
 

@@ -8,7 +8,7 @@ import time
 from keras import ops
 
 import keras_aevb as kv
-from replication import evaluation, provenance, records, schedule
+from replication import evaluation, lock, provenance, records, schedule
 from replication.experiment import together
 from replication.step_sizes import pilot_samples
 from replication.training import Training
@@ -40,20 +40,29 @@ def train(experiments, samples, dataset, results, progress, fresh=False):
     Raises:
         BackendMismatchError: if a run was begun on another Keras backend.
         MissingCheckpointError: if a run has numbers but no checkpoint to continue from.
+        DamagedFileError: if a file of a run is damaged.
+        DatasetError: if the data set has less than `n_train` training images.
+        BusyError: if another command works on one of the runs; nothing is trained then.
     """
+    folders = [records.runs_folder(results) / e.id for e in experiments]
+    with lock.runs(folders):
+        return _train(experiments, folders, samples, dataset, progress, fresh)
+
+
+def _train(experiments, folders, samples, dataset, progress, fresh):
     first = experiments[0]
     samples = schedule.whole(samples, first.samples_per_step)
-    folders = [records.runs_folder(results) / e.id for e in experiments]
     for folder in folders:
         if fresh and folder.exists():
+            # This file first: who reads the folder meanwhile finds a whole run or none.
+            if (folder / records.FILE).is_file():
+                (folder / records.FILE).unlink()
             shutil.rmtree(folder)
     unfinished = [(e, f) for e, f in zip(experiments, folders) if not _finished(f, samples)]
     if unfinished:
         dataset = dataset.first(first.n_train)
         session = {**provenance.session(), "side_by_side": len(unfinished)}
         x_train = ops.convert_to_tensor(dataset.train)
-        for _, folder in unfinished:
-            folder.mkdir(parents=True, exist_ok=True)
         begin, pilot = schedule.FIRST_SAMPLES[first.dataset], pilot_samples(first)
         grid = schedule.Schedule(samples, first.samples_per_step, first.measure, begin, pilot)
         trainings = [Training(e, dataset, x_train, f, dict(session)) for e, f in unfinished]
@@ -63,7 +72,7 @@ def train(experiments, samples, dataset, results, progress, fresh=False):
 
 def _finished(folder, samples):
     """Whether nothing is left to do for the folder's run: it may be further than asked for."""
-    if not (folder / "run.json").exists():
+    if not (folder / records.FILE).exists():
         return False
     run = records.read_run(folder)
     done = run.info["samples"]

@@ -8,7 +8,7 @@ import time
 import keras
 
 import keras_aevb as kv
-from replication import checkpoint, evaluation, model, records
+from replication import atomic, checkpoint, evaluation, metrics, model, records
 from replication.errors import BackendMismatchError, MissingCheckpointError
 from replication.minibatches import WholeTrainingSet
 
@@ -26,6 +26,7 @@ class Training:
     Raises:
         BackendMismatchError: if the run was begun on another Keras backend.
         MissingCheckpointError: if the run has numbers but no checkpoint to continue from.
+        DamagedFileError: if a file of the run is damaged, or the checkpoint has lost its rows.
     """
 
     def __init__(self, experiment, dataset, x_train, folder, session):
@@ -33,35 +34,37 @@ class Training:
         self.dataset = dataset
         self.x_train = x_train
         self.folder = folder
-        earlier = self._earlier_sessions()
+        earlier, points = self._earlier()
         self.model = model.build(experiment, dataset)
         self.samples, self.seconds = checkpoint.restore(folder, self.model)
         here = {"samples_from": self.samples, "evaluation_seconds": 0.0}
         self.sessions = [*earlier, {**session, **here}]
         # Rows after the checkpoint are of a training that was lost.
-        points = records.read_points(folder)
         self.points = [p for p in points if p.samples <= self.samples]
         self.saved = time.monotonic()
 
-    def _earlier_sessions(self):
-        path = self.folder / "run.json"
-        if not path.exists():
-            return []
-        sessions = json.loads(path.read_text())["sessions"]
+    def _earlier(self):
+        """The sessions and rows of the run so far."""
+        files = (checkpoint.FILE, metrics.FILE)
+        if not (self.folder / records.FILE).exists():  # a kill may leave it out of the first files
+            begun = any((self.folder / name).exists() for name in files)
+            return [], metrics.read(self.folder) if begun else []
+        run = records.read_run(self.folder)
+        sessions = run.info["sessions"]
         begun, backend = sessions[0]["backend"], keras.backend.backend()
         if begun != backend:
             raise BackendMismatchError(
-                f"{self.folder} was begun on the {begun} backend and cannot be continued on "
+                f"Expected the {begun} backend, on which {self.folder} was begun. Received: "
                 f"{backend}. Set KERAS_BACKEND={begun}, give another --results folder, or start "
-                "over with --fresh"
+                "this run over with --fresh"
             )
         if not (self.folder / checkpoint.FILE).exists():
             raise MissingCheckpointError(
-                f"{self.folder} has the numbers of a run but not its {checkpoint.FILE}, without "
-                "which it cannot be continued. Give another --results folder, or start this run "
-                "over with --fresh"
+                f"Expected {checkpoint.FILE} in {self.folder}, to continue the run. Received: its "
+                "numbers without it, as in a fresh clone. Give another --results folder, or start "
+                "this run over with --fresh"
             )
-        return sessions
+        return sessions, run.points
 
     def batches(self, stop):
         """The stream from here to `stop` samples."""
@@ -80,11 +83,11 @@ class Training:
         """Adds a row, measured with `model`, which has this run's weights."""
         start = time.perf_counter()
         at_start = self.samples == 0
-        metrics = evaluation.measure(model, self.experiment, self.dataset, at_start, at_end)
+        measured = evaluation.measure(model, self.experiment, self.dataset, at_start, at_end)
         session = self.sessions[-1]
         seconds = session["evaluation_seconds"] + time.perf_counter() - start
         session["evaluation_seconds"] = round(seconds, 2)
-        self.points.append(records.Point(self.samples, metrics, self.seconds))
+        self.points.append(metrics.Point(self.samples, measured, self.seconds))
 
     @property
     def score(self):
@@ -103,6 +106,7 @@ class Training:
             "experiment": dataclasses.asdict(self.experiment),
             "status": status,
             "samples": self.samples,
+            "rows": len(self.points),
             "seconds": round(self.seconds, 2),
             "parameters": self.model.count_params(),
             "data": {
@@ -114,9 +118,9 @@ class Training:
             "sessions": self.sessions,
         }
         # In this order a kill in between leaves no row unwritten and no run without a checkpoint.
-        records.write_points(self.folder, self.points)
+        metrics.write(self.folder, self.points)
         checkpoint.save(self.folder, self.model, self.samples, self.seconds)
-        records.write_atomically(self.folder / "run.json", json.dumps(info, indent=1) + "\n")
+        atomic.write(self.folder / records.FILE, json.dumps(info, indent=1) + "\n")
         self.saved = time.monotonic()
 
     def seconds_since_saved(self):

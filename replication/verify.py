@@ -7,7 +7,7 @@ error, they have to agree to six digits.
 import collections
 import math
 
-from replication import reference
+from replication import lock, reference
 from replication.claims import Evidence
 from replication.claims.estimate import Estimate
 from replication.claims.rules import SIGMAS
@@ -39,19 +39,25 @@ def run(results, echo, update=False):
     Raises:
         ReplicationError: if there are no runs, or no reference to compare with.
     """
-    evidence = Evidence(results)
-    if not evidence.runs:
-        raise ReplicationError(f"Expected runs in {runs_folder(results)}. Found none")
-    now = reference.of(evidence)
     if update:
-        echo(f"stored {reference.write(results, now)}")
+        with lock.output(results, "reference"):
+            echo(f"stored {reference.write(results, reference.of(_evidence(results)))}")
         return True
+    evidence = _evidence(results)
+    now, stored = reference.of(evidence), reference.read(results)
     statuses = collections.Counter()
-    for status, line in _compare(now, reference.read(results), evidence):
+    for status, line in _compare(now, stored, evidence):
         statuses[status] += 1
         echo(f"{status:9} {line}")
     echo(", ".join(f"{statuses[s]} {s}" for s in ("ok", "new", *FAILURES)))
     return not any(statuses[status] for status in FAILURES)
+
+
+def _evidence(results):
+    evidence = Evidence(results)
+    if not evidence.runs:
+        raise ReplicationError(f"Expected runs in {runs_folder(results)}. Received: none")
+    return evidence
 
 
 def _compare(now, stored, evidence):

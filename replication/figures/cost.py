@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 
+from replication import lock
 from replication.errors import ReplicationError
 from replication.experiment import Experiment
 from replication.figures.files import write_tables
@@ -124,6 +125,7 @@ def rows(results):
     return sorted((_row(m, alike, not_alone) for (m, _), alike in kinds.items()), key=_order)
 
 
+@lock.one_writer("cost")
 def build(results):
     """Writes the tables to `results/cost` from the runs in `results/runs`.
 
@@ -139,7 +141,7 @@ def build(results):
     costs = rows(results)
     if not costs:
         raise ReplicationError(
-            f"Expected trained runs in {runs_folder(results)}. Found none: train some with "
+            f"Expected trained runs in {runs_folder(results)}. Received: none. Train some with "
             "`python -m replication figure2`"
         )
     return write_tables("cost", results, _markdown(costs), COLUMNS, map(_csv_row, costs))

@@ -3,9 +3,26 @@
 import dataclasses
 import json
 
-from replication import provenance
+from replication import atomic, provenance
 from replication.figures.tables import NAMES, count, markdown
-from replication.records import write_atomically
+from replication.read_back import read_json
+from replication.shapes import known, positive, text, whole
+
+SHAPE = {
+    "pictures": [text],
+    "runs": [
+        {
+            "id": text,
+            "samples": positive,
+            "experiment": {
+                "dataset": known(NAMES),
+                "latent_dim": whole,
+                "step_size": positive,
+                "seed": whole,
+            },
+        }
+    ],
+}
 
 INTRODUCTION = """\
 ## The models
@@ -29,15 +46,20 @@ def record(folder, name, seen, **settings):
     """
     runs = [{"id": e.id, "samples": n, "experiment": dataclasses.asdict(e)} for e, n in seen]
     path = folder / f"{name}.json"
-    text = json.dumps({**settings, "runs": runs, "session": provenance.session()}, indent=1)
-    write_atomically(path, text + "\n")
+    content = {**settings, "runs": runs, "session": provenance.session()}
+    atomic.write(path, json.dumps(content, indent=1) + "\n")
     return path
 
 
 def read(folder):
-    """The folder's records, in the data sets' usual order."""
+    """The folder's records, in the data sets' usual order.
+
+    Raises:
+        DamagedFileError: if one is not what `record` wrote.
+    """
+    way_out = f"Bring it back, or delete it and draw its pictures again by `{folder.name}`"
     paths = [folder / f"{name}.json" for name in NAMES]
-    return [json.loads(path.read_text()) for path in paths if path.exists()]
+    return [read_json(path, SHAPE, way_out) for path in paths if path.exists()]
 
 
 def runs_table(records):

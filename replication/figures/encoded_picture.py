@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from replication.figures import png
+
 # Okabe & Ito: eight that are safe for the colour-blind; then grey and purple.
 COLOURS = (
     "#E69F00",
@@ -45,4 +47,4 @@ def draw(points, labels, path):
     axes.set(xlabel=r"$\Phi(z_1)$", ylabel=r"$\Phi(z_2)$", aspect="equal")
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
     figure.legend(title="class", loc="outside right upper", frameon=False)
-    figure.savefig(path, metadata={"Software": None})
+    png.write(figure, path)

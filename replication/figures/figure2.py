@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from replication import step_sizes
+from replication import atomic, lock, step_sizes
 from replication.experiment import LATENT_DIMS
 from replication.figures.curves import Panel, shown_curves
 from replication.figures.figure2_table import table_csv, table_markdown
@@ -11,7 +11,6 @@ from replication.figures.picture import Look, draw
 from replication.figures.step_size_tables import step_sizes_csv
 from replication.figures.tables import is_decade
 from replication.protocols import of_figure2
-from replication.records import write_atomically
 
 # The paper's earlier points look smoothed.
 FIRST_COMPARABLE = 1_000_000
@@ -28,6 +27,7 @@ LOOK = Look(
 )
 
 
+@lock.one_writer("figure2")
 def build(results):
     """Writes the tables and the picture to `results/figure2` from the runs in `results/runs`.
 
@@ -44,9 +44,9 @@ def build(results):
     pilots = step_sizes.pilots(runs)
     curves = shown_curves(runs, pilots, _closest)
     page, picture, table, choice = paths = paths_of(2, results)
-    write_atomically(table, table_csv(curves))
-    write_atomically(choice, step_sizes_csv(pilots))
-    write_atomically(page, table_markdown(curves, pilots, runs))
+    atomic.write(table, table_csv(curves))
+    atomic.write(choice, step_sizes_csv(pilots))
+    atomic.write(page, table_markdown(curves, pilots, runs))
     draw(curves, _panels(runs, curves), picture, LOOK)
     return paths
 

@@ -2,7 +2,7 @@
 
 import math
 
-from replication import step_sizes
+from replication import atomic, lock, step_sizes
 from replication.figures.curves import Panel, panel_of, shown_curves
 from replication.figures.figure3_table import table_csv, table_markdown
 from replication.figures.files import paths_of, runs_of
@@ -14,7 +14,6 @@ from replication.protocols import (
     figure3_choice_runs,
     of_figure3,
 )
-from replication.records import write_atomically
 
 LOOK = Look(
     quantity=r"marginal log-likelihood $\log p(x)$",
@@ -27,6 +26,7 @@ LOOK = Look(
 )
 
 
+@lock.one_writer("figure3")
 def build(results):
     """Writes the tables and the picture to `results/figure3` from the runs in `results/runs`.
 
@@ -44,9 +44,9 @@ def build(results):
     pilots = step_sizes.pilots(rivals)
     curves = shown_curves(runs, pilots)
     page, picture, table, choice = paths = paths_of(3, results)
-    write_atomically(table, table_csv(curves))
-    write_atomically(choice, step_sizes_csv(pilots))
-    write_atomically(page, table_markdown(curves, pilots, rivals, runs))
+    atomic.write(table, table_csv(curves))
+    atomic.write(choice, step_sizes_csv(pilots))
+    atomic.write(page, table_markdown(curves, pilots, rivals, runs))
     draw(curves, _panels(runs), picture, LOOK)
     return paths
 

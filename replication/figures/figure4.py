@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from keras import ops
 
+from replication import atomic, lock
 from replication import model as models
 from replication.figures import drawn
 from replication.figures.encoded_picture import draw as draw_encoded
 from replication.figures.mosaics import draw, mosaic
 from replication.figures.tables import NAMES
-from replication.records import write_atomically
 
 TILES = 20  # in each direction
 HEIGHT = 1120  # of the manifolds, in pixels
@@ -41,6 +41,7 @@ above is what a point decodes to. The class, in colour, was never shown to the m
 """
 
 
+@lock.one_writer("figure4")
 def build(experiments, datasets, results):
     """Draws `results/figure4` from the weights that were kept with the runs.
 
@@ -59,7 +60,6 @@ def build(experiments, datasets, results):
     """
     trained = [models.trained(e, datasets[e.dataset], results) for e in experiments]
     folder = Path(results) / "figure4"
-    folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for experiment, (model, samples) in zip(experiments, trained):
         dataset = datasets[experiment.dataset]
@@ -74,7 +74,7 @@ def build(experiments, datasets, results):
         )
         paths += [*pictures, record]
     page = folder / "figure4.md"
-    write_atomically(page, _page(drawn.read(folder)))
+    atomic.write(page, _page(drawn.read(folder)))
     return [page, *paths]
 
 

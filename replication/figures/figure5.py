@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 from keras import ops
 
+from replication import atomic, lock
 from replication import model as models
 from replication.figures import drawn
 from replication.figures.mosaics import draw, mosaic
 from replication.figures.tables import NAMES
-from replication.records import write_atomically
 
 TILES = 10  # in each direction
 HEIGHT = 560  # of each panel, in pixels
@@ -27,6 +27,7 @@ the paper shows too, and smoother than draws of x itself would be.
 """
 
 
+@lock.one_writer("figure5")
 def build(experiments, dataset, results):
     """Draws a data set's part of `results/figure5` from the weights that were kept with the runs.
 
@@ -44,7 +45,6 @@ def build(experiments, dataset, results):
     """
     trained = [models.trained(e, dataset, results) for e in experiments]
     folder = Path(results) / "figure5"
-    folder.mkdir(parents=True, exist_ok=True)
     picture = folder / f"samples-{dataset.name}.png"
     panels = {
         f"$N_z = {e.latent_dim}$": samples(model, dataset.image_shape)
@@ -55,7 +55,7 @@ def build(experiments, dataset, results):
     settings = {"pictures": [picture.name], "tiles": TILES, "seed": SEED}
     record = drawn.record(folder, dataset.name, seen, **settings)
     page = folder / "figure5.md"
-    write_atomically(page, _page(drawn.read(folder)))
+    atomic.write(page, _page(drawn.read(folder)))
     return [page, picture, record]
 
 

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from replication import atomic
 from replication.errors import ReplicationError
 from replication.figures.tables import csv_text
-from replication.records import read_runs, runs_folder, write_atomically
+from replication.records import read_runs, runs_folder
 
 
 def runs_of(figure, select, results):
@@ -24,14 +25,13 @@ def runs_of(figure, select, results):
     runs = select(read_runs(results))
     if not runs:
         folder = runs_folder(results)
-        raise ReplicationError(f"Expected runs of figure {figure} in {folder}. Found none")
+        raise ReplicationError(f"Expected runs of figure {figure} in {folder}. Received: none")
     return runs
 
 
 def paths_of(figure, results):
-    """Paths of page, picture, table and step sizes, in a folder that exists."""
+    """Paths of page, picture, table and step sizes."""
     folder = Path(results) / f"figure{figure}"
-    folder.mkdir(parents=True, exist_ok=True)
     names = ("table.md", f"figure{figure}.png", "table.csv", "step_sizes.csv")
     return [folder / name for name in names]
 
@@ -50,8 +50,7 @@ def write_tables(name, results, page, columns, rows):
         Paths of `table.md` and `table.csv`.
     """
     folder = Path(results) / name
-    folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / "table.md", folder / "table.csv"]
     for path, text in zip(paths, (page, csv_text(columns, rows))):
-        write_atomically(path, text)
+        atomic.write(path, text)
     return paths

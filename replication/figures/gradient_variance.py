@@ -1,19 +1,38 @@
 """The table of gradient variance: estimators A and B, and the score function (section 2.2)."""
 
 import dataclasses
-import json
+import itertools
 import math
 
-from replication.errors import ReplicationError
+from replication import lock
+from replication.errors import DamagedFileError, ReplicationError
 from replication.experiment import BATCH_SIZE, Experiment
 from replication.figures.files import write_tables
 from replication.figures.tables import NAMES, count, markdown
 from replication.protocols import of_figure2
+from replication.read_back import read_json
 from replication.records import read_runs, runs_folder
+from replication.shapes import known, positive, whole
 
 FILE = "gradient_variance.json"
+COMMAND = "python -m replication gradient-variance"
 REFERENCE = "B"
+ESTIMATORS = ("A", REFERENCE, "score function")
 PARAMETERS = {"phi": "φ", "theta": "θ"}
+SHAPE = {
+    "samples": whole,
+    "variances": [
+        {
+            "samples": whole,
+            "parameters": known(PARAMETERS),
+            "estimator": known(ESTIMATORS),
+            "num_repeats": whole,
+            "variance": positive,
+            "standard_error": positive,
+        },
+        ...,
+    ],
+}
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 COLUMNS = (
     "run",
@@ -78,11 +97,31 @@ def rows(results):
         path = runs_folder(results) / experiment.id / FILE
         if not path.exists():
             continue
-        info = json.loads(path.read_text())
-        found += [_row(experiment, v, info["variances"]) for v in info["variances"]]
+        variances = read(path)["variances"]
+        found += [_row(experiment, v, variances) for v in variances]
     return sorted(found, key=_order)
 
 
+def read(path):
+    """What was measured of one run.
+
+    Raises:
+        DamagedFileError: if the file is not what was written, or lacks an estimator.
+    """
+    way_out = f"Delete it to have it measured again by `{COMMAND}`"
+    info = read_json(path, SHAPE, way_out)
+    places = {(v["samples"], v["parameters"]) for v in info["variances"]}
+    found = {(v["samples"], v["parameters"], v["estimator"]) for v in info["variances"]}
+    for place, estimator in itertools.product(sorted(places), ESTIMATORS):
+        if (*place, estimator) not in found:
+            raise DamagedFileError(
+                f"Expected {path} to have the variance of {', '.join(ESTIMATORS)} in "
+                f"{place[1]} after {place[0]} samples. Received: none of {estimator}. {way_out}"
+            )
+    return info
+
+
+@lock.one_writer("gradient_variance")
 def build(results):
     """Writes the tables to `results/gradient_variance` from the measurements in the run folders.
 
@@ -98,8 +137,8 @@ def build(results):
     measured = rows(results)
     if not measured:
         raise ReplicationError(
-            f"Expected {FILE} in a run folder below {runs_folder(results)}. Found none: measure it "
-            "with `python -m replication gradient-variance`"
+            f"Expected {FILE} in a run folder below {runs_folder(results)}. Received: none. "
+            f"Measure it with `{COMMAND}`"
         )
     rows_of_csv = map(_csv_row, measured)
     return write_tables("gradient_variance", results, _markdown(measured), COLUMNS, rows_of_csv)

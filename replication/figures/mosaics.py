@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from replication.figures import png
+
 DPI = 120
 # In pixels: around and between the panels, and above them for a line of text.
 MARGIN, TITLE = 16, 36
@@ -49,7 +51,7 @@ def draw(panels, height, path):
         middle = (left + pixels.shape[1] / 2) / wide
         figure.text(middle, 1 - TITLE / 2 / tall, title, ha="center", va="center")
         left += pixels.shape[1] + MARGIN
-    figure.savefig(path, metadata={"Software": None})
+    png.write(figure, path)
 
 
 def _grey(values, scale):

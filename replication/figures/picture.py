@@ -5,6 +5,7 @@ import itertools
 
 import numpy as np
 
+from replication.figures import png
 from replication.figures.tables import NAMES
 
 COLOURS = {  # Okabe & Ito: safe for the colour-blind
@@ -74,7 +75,7 @@ def draw(curves, rows, path, look):
     figure.supylabel(f"{look.quantity} (nats per example)", fontsize=10)
     free = next(row for row, size in zip(cells, sizes) if size < shape[1])
     _legend(free[-1], curves, look)
-    figure.savefig(path, metadata={"Software": None})
+    png.write(figure, path)
 
 
 def _panel(axes, panel, ours, algorithms):

@@ -56,8 +56,8 @@ def paper_value(figure, dataset, algorithm, latent_dim, split, n_train=None, *, 
 @functools.cache
 def _curves():
     readings = collections.defaultdict(list)
-    text = importlib.resources.files(__name__).joinpath("curves.csv").read_text()
-    for row in csv.DictReader(text.splitlines()):
+    file = importlib.resources.files(__name__) / "curves.csv"
+    for row in csv.DictReader(file.read_text(encoding="utf-8").splitlines()):
         n_train = int(row["n_train"]) if row["n_train"] else None
         key = (int(row["figure"]), row["dataset"], row["algorithm"], int(row["latent_dim"]))
         reading = (float(row["samples"]), float(row["value"]))

@@ -48,8 +48,8 @@ def before_figures(evidence, distances):
 
 def behind_figures(evidence):
     """Markdown sections: deviations and guesses, and where the numbers come from."""
-    deviations = importlib.resources.files(__package__).joinpath("deviations.md").read_text()
-    return [deviations, provenance_section(evidence.runs)]
+    page = importlib.resources.files(__package__) / "deviations.md"
+    return [page.read_text(encoding="utf-8"), provenance_section(evidence.runs)]
 
 
 def _glance(judgements):

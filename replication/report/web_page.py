@@ -9,9 +9,11 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
+from replication.read_back import read_text, reading
 from replication.report.figures import not_run
 
 QUALITY = 85  # of WebP
+WAY_OUT = "Bring it back, or make it again by the command for {}"
 
 PAGE = """\
 <!DOCTYPE html>
@@ -48,11 +50,14 @@ def web_page(results, before, figures, behind):
     for figure in figures:
         if not figure.pages:
             parts.append(renderer.render(f"## {figure.title}\n\n{not_run(figure)}", results))
-        parts += [renderer.render(p.read_text(), p.parent, p.resolve()) for p in figure.pages]
+        for page in figure.pages:
+            text = read_text(page, WAY_OUT.format(page.parent.name))
+            parts.append(renderer.render(text, page.parent, page.resolve()))
     parts.append(renderer.render("\n".join(behind), results))
+    style = importlib.resources.files(__package__) / "style.css"
     return PAGE.format(
         title=html.escape(renderer.sections[0][1]),
-        style=importlib.resources.files(__package__).joinpath("style.css").read_text(),
+        style=style.read_text(encoding="utf-8"),
         nav="\n".join(f'<a href="#{key}">{html.escape(t)}</a>' for key, t in renderer.sections),
         body="".join(parts),
     )
@@ -116,6 +121,7 @@ def _webp(path):
     from PIL import Image
 
     file = io.BytesIO()
-    with Image.open(path) as picture:
+    way_out = WAY_OUT.format(path.parent.name)
+    with reading(path, "a picture", way_out), Image.open(path) as picture:
         picture.convert("RGB").save(file, "WEBP", quality=QUALITY, method=6)
     return file.getvalue()

@@ -4,17 +4,39 @@ import csv
 import dataclasses
 import json
 
-from replication.records import Point, write_atomically, write_points
+from replication import metrics as table
+
+SESSION = {
+    "command": "python -m replication figure2",
+    "commit": "0123456789abcdef",
+    "started": "2026-01-01T00:00:00+00:00",
+    "backend": "jax",
+    "device": "cpu:0",
+    "machine": "Abacus, 2 cores",
+    "python": "3.11.7",
+    "versions": {"keras": "3.15.1", "jax": "0.6.2"},
+    "samples_from": 0,
+}
 
 
-def write_run(results, experiment, metrics):
-    """A run folder from {samples: metrics}."""
+def write_run(results, experiment, metrics, seconds=None, **session):
+    """A run folder from {samples: metrics}; what is not given was measured as 0.
+
+    `seconds` is {samples: seconds}; the rest is what the run's only session has of its own.
+    """
     folder = results / "runs" / experiment.id
     folder.mkdir(parents=True)
-    write_atomically(
-        folder / "run.json", json.dumps({"experiment": dataclasses.asdict(experiment)})
-    )
-    write_points(folder, [Point(s, values, s / 1e4) for s, values in metrics.items()])
+    info = {
+        "id": experiment.id,
+        "experiment": dataclasses.asdict(experiment),
+        "status": "running",
+        "samples": max(metrics),
+        "sessions": [{**SESSION, "samples_to": max(metrics), **session}],
+    }
+    (folder / "run.json").write_text(json.dumps(info))
+    rest = dict.fromkeys(experiment.measured, 0.0)
+    clock = seconds or {s: s / 1e4 for s in metrics}
+    table.write(folder, [table.Point(s, rest | m, clock[s]) for s, m in metrics.items()])
 
 
 def read_csv(path):

@@ -3,7 +3,7 @@
 import json
 import math
 
-import made_up
+from made_up import write_run
 
 from replication.figures.gradient_variance import FILE
 from replication.paper import paper_curve, paper_value
@@ -11,17 +11,6 @@ from replication.protocols import figure2_experiment, figure3_experiment
 
 GRID = [int(m * 10**k) for k in range(3, 8) for m in (10, 12.5, 16, 20, 25, 32, 40, 50, 63, 80)]
 BOUND_SEM = {"mnist": 0.3, "frey": 10.0}
-SESSION = {
-    "command": "python -m replication figure2",
-    "commit": "0123456789abcdef",
-    "started": "2026-01-01T00:00:00+00:00",
-    "backend": "jax",
-    "device": "cpu:0",
-    "machine": "Abacus, 2 cores",
-    "python": "3.11.7",
-    "versions": {"keras": "3.15.1", "jax": "0.6.2"},
-    "samples_from": 0,
-}
 
 
 def counts(end):
@@ -53,7 +42,8 @@ def write_bounds(results, experiment, end, offset=0.0, sem=None, gap=0.0, **sess
             found |= {f"{split}_elbo": value, f"{split}_sem": sem}
         return found
 
-    _write(results, experiment, {s: metrics(s) for s in [0, *counts(end)]}, session)
+    metrics_by_samples = {s: metrics(s) for s in [0, *counts(end)]}
+    write_run(results, experiment, metrics_by_samples, **session)
 
 
 def write_likelihoods(results, experiment, end, offset=0.0, error=0.05):
@@ -68,7 +58,7 @@ def write_likelihoods(results, experiment, end, offset=0.0, error=0.05):
                 found |= {f"{split}_annealed": value, f"{split}_annealed_error": error}
         return found
 
-    _write(results, experiment, {s: metrics(s) for s in [0, *counts(end)]}, {})
+    write_run(results, experiment, {s: metrics(s) for s in [0, *counts(end)]})
 
 
 def write_panel(results, dataset, latent_dim, end, **offsets):
@@ -101,10 +91,3 @@ def write_variances(results, experiment, **variances):
     ]
     path = results / "runs" / experiment.id / FILE
     path.write_text(json.dumps({"samples": 1_000_000, "variances": rows}))
-
-
-def _write(results, experiment, metrics, session):
-    made_up.write_run(results, experiment, metrics)
-    path = results / "runs" / experiment.id / "run.json"
-    sessions = [{**SESSION, **session, "samples_to": max(metrics)}]
-    path.write_text(json.dumps({**json.loads(path.read_text()), "sessions": sessions}))

@@ -36,7 +36,8 @@ def test_sample_counts_that_make_no_sense(samples, message):
 def test_too_few_samples_for_the_choice(tmp_path):
     result = invoke("figure2", "--dataset", "digits", "--samples", "1e4", "--results", tmp_path)
     assert result.exit_code == 1
-    assert "after 20000 training samples, more than --samples 10000" in result.output
+    assert "Expected --samples 20000 or more" in result.output
+    assert "Received: 10000." in result.output
     assert not list(tmp_path.iterdir())
 
 

@@ -4,35 +4,20 @@ import csv
 import dataclasses
 import json
 
+import made_up
 import pytest
 
 from replication.errors import ReplicationError
 from replication.experiment import Experiment
 from replication.figures import cost
-from replication.records import Point, write_atomically, write_points
 
 MNIST = Experiment("mnist", "aevb", 20, 0.01)
 
 
-def write_run(
-    results, experiment, seconds, started="10:00", backend="jax", machine="a CPU", **session
-):
+def write_run(results, experiment, seconds, started="10:00", machine="a CPU", **session):
     """A run folder from {samples: seconds}."""
-    folder = results / "runs" / experiment.id
-    folder.mkdir(parents=True)
-    session = {
-        "machine": machine,
-        "device": "cpu:0",
-        "backend": backend,
-        "started": f"2026-01-01T{started}:00+00:00",
-        "samples_from": 0,
-        "samples_to": max(seconds),
-        **session,
-    }
-    info = {"experiment": dataclasses.asdict(experiment), "sessions": [session]}
-    write_atomically(folder / "run.json", json.dumps(info))
-    points = [Point(n, {"train_elbo": -1.0, "test_elbo": -1.0}, s) for n, s in seconds.items()]
-    write_points(folder, points)
+    session = {"started": f"2026-01-01T{started}:00+00:00", "machine": machine, **session}
+    made_up.write_run(results, experiment, {s: {} for s in seconds}, seconds, **session)
 
 
 def read_csv(path):

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import math
 
+import made_up
 import pytest
 
 import keras_aevb as kv
@@ -98,7 +99,7 @@ def test_is_measured_again_after_more_training(measured, digits, results):
 def test_without_weights_what_was_measured_is_kept(digits, tmp_path):
     with pytest.raises(MissingCheckpointError, match="--fresh"):
         gradient_variance.measure(EXPERIMENT, digits, tmp_path)
-    write_run(tmp_path, EXPERIMENT, made_up())
+    write_run(tmp_path, EXPERIMENT, variances_of())
     path = gradient_variance.measure(EXPERIMENT, digits, tmp_path)
     assert json.loads(path.read_text())["samples"] == 100_000
 
@@ -106,7 +107,7 @@ def test_without_weights_what_was_measured_is_kept(digits, tmp_path):
 # --- the table ----------------------------------------------------------------------------------
 
 
-def made_up():
+def variances_of():
     """B's variance in φ is 2 ± 0.1, A's three times that, the score function's 10⁵ times."""
     factors = {"A": 3.0, "B": 1.0, "score function": 1e5}
     return [
@@ -125,17 +126,13 @@ def made_up():
 
 
 def write_run(results, experiment, variances):
-    folder = records.runs_folder(results) / experiment.id
-    folder.mkdir(parents=True)
-    info = {"experiment": dataclasses.asdict(experiment), "samples": 100_000}
-    (folder / "run.json").write_text(json.dumps(info))
-    records.write_points(folder, [records.Point(0, {"train_elbo": -44.0}, 0.0)])
+    made_up.write_run(results, experiment, {0: {}, 100_000: {}})
     text = json.dumps({"samples": 100_000, "variances": variances})
-    (folder / "gradient_variance.json").write_text(text)
+    (results / "runs" / experiment.id / "gradient_variance.json").write_text(text)
 
 
 def test_ratios_by_hand(tmp_path):
-    write_run(tmp_path, SHOWN, made_up())
+    write_run(tmp_path, SHOWN, variances_of())
     rows = {(r.parameters, r.samples, r.estimator): r for r in table.rows(tmp_path)}
     assert len(rows) == 12
     a = rows["phi", 100_000, "A"]
@@ -147,8 +144,8 @@ def test_ratios_by_hand(tmp_path):
 
 
 def test_the_page_and_the_table(tmp_path):
-    write_run(tmp_path, figure2_experiment("mnist", "aevb", 2, 0.02), made_up())
-    write_run(tmp_path, SHOWN, made_up())
+    write_run(tmp_path, figure2_experiment("mnist", "aevb", 2, 0.02), variances_of())
+    write_run(tmp_path, SHOWN, variances_of())
     page, path = table.build(tmp_path)
     lines = [line for line in page.read_text().splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
@@ -172,8 +169,8 @@ def test_the_page_and_the_table(tmp_path):
 
 
 def test_models_of_other_settings_are_left_out(tmp_path):
-    write_run(tmp_path, SHOWN, made_up())
-    write_run(tmp_path, dataclasses.replace(SHOWN, initial_bias_stddev=0.0), made_up())
+    write_run(tmp_path, SHOWN, variances_of())
+    write_run(tmp_path, dataclasses.replace(SHOWN, initial_bias_stddev=0.0), variances_of())
     assert {row.experiment for row in table.rows(tmp_path)} == {SHOWN}
 
 

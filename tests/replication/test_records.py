@@ -1,8 +1,12 @@
 """Run folders that are read back."""
 
+import json
+import shutil
+
 import made_up
 import pytest
 
+from replication import metrics
 from replication.errors import ReplicationError
 from replication.experiment import Experiment
 from replication.records import read_run, read_runs
@@ -11,12 +15,13 @@ EXPERIMENT = Experiment("digits", "aevb", 2, 0.01)
 
 
 def test_a_run_is_read_back(tmp_path, monkeypatch):
-    made_up.write_run(tmp_path, EXPERIMENT, {0: {"test_elbo": -44.0}, 100: {"test_elbo": -30.0}})
+    first, last = (dict.fromkeys(EXPERIMENT.measured, value) for value in (-44.0, -30.0))
+    made_up.write_run(tmp_path, EXPERIMENT, {0: first, 100: last | {"test_more": 1.0}})
     (run,) = read_runs(tmp_path)
     assert run.experiment == EXPERIMENT
     assert [(p.samples, p.metrics) for p in run.points] == [
-        (0, {"test_elbo": -44.0}),
-        (100, {"test_elbo": -30.0}),
+        (0, first),
+        (100, last | {"test_more": 1.0}),
     ]
     monkeypatch.chdir(tmp_path / "runs" / EXPERIMENT.id)
     assert read_run(".") == run
@@ -27,5 +32,27 @@ def test_a_folder_with_a_run_of_other_settings_is_refused(tmp_path):
     made_up.write_run(tmp_path, EXPERIMENT, {0: {"test_elbo": -44.0}})
     folder = tmp_path / "runs" / EXPERIMENT.id
     folder = folder.rename(folder.with_name("digits-aevb-z2-00000000"))
-    with pytest.raises(ReplicationError, match=rf"named after. Found {EXPERIMENT.id}: it comes"):
+    info = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**info, "id": folder.name}))
+    expected = rf"named after\. Received: {EXPERIMENT.id}, so that its settings were changed"
+    with pytest.raises(ReplicationError, match=expected):
         read_runs(tmp_path)
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_a_run_that_another_command_starts_over_meanwhile(tmp_path, monkeypatch, again):
+    """Between the two files that are read: it is read again, or there is none."""
+    ends = {s: dict.fromkeys(EXPERIMENT.measured, -44.0) for s in (0, 100)}
+    made_up.write_run(tmp_path, EXPERIMENT, ends)
+    read = metrics.read
+
+    def start_over(folder):
+        monkeypatch.setattr(metrics, "read", read)
+        shutil.rmtree(folder)
+        if again:
+            made_up.write_run(tmp_path, EXPERIMENT, {0: ends[0]})
+        return read(folder)
+
+    monkeypatch.setattr(metrics, "read", start_over)
+    runs = read_runs(tmp_path)
+    assert [[p.samples for p in run.points] for run in runs] == ([[0]] if again else [])

@@ -1,0 +1,95 @@
+"""Full disks, read-only folders, other locales: real processes in real surroundings."""
+
+import contextlib
+import os
+import subprocess
+import sys
+
+import pytest
+
+from replication import records
+
+TRAINING = ["figure2", "--dataset", "digits", "--latent-dim", "2", "--algorithm", "aevb"]
+TRAINING += ["--step-size", "0.02", "--samples", "20000"]
+
+
+def command(results, *arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "replication", *arguments, "--results", str(results)],
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+
+
+def mount(folder, options):
+    call = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    return subprocess.run(call, capture_output=True).returncode == 0
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """disk(options): a folder that is a file system of its own."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    with contextlib.ExitStack() as stack:
+
+        def mounted(options):
+            if sys.platform != "linux" or not mount(folder, options):
+                pytest.skip("needs the right to mount a tmpfs")
+            stack.callback(subprocess.run, ["umount", str(folder)], check=True)
+            return folder
+
+        yield mounted
+
+
+def test_a_full_disk_is_one_line_and_training_goes_on_when_there_is_room(disk, tmp_path):
+    """Room for one checkpoint of 110 KB, not for a second beside it."""
+    results = disk("size=180k")
+    full = command(results, *TRAINING)
+    assert full.returncode == 1
+    (message,) = full.stderr.splitlines()
+    folder = next((results / "runs").iterdir())
+    assert message.startswith(f"Error: Expected to read or write {folder}")
+    assert "Received: No space left on device. Make room and give the same command" in message
+    assert sorted(p.name for p in folder.iterdir()) == ["checkpoint.npz", "metrics.csv", "run.json"]
+    kept = records.read_run(folder).info["samples"]
+    assert 0 < kept < 20_000
+
+    subprocess.run(["mount", "-o", "remount,size=4m", str(results)], check=True)
+    continued = command(results, *TRAINING)
+    assert continued.returncode == 0, continued.stderr
+    run, other = records.read_run(folder), tmp_path / "other"
+    assert [s["samples_from"] for s in run.info["sessions"]] == [0, kept]
+    assert command(other, *TRAINING).returncode == 0
+    expected = records.read_run(other / "runs" / folder.name)
+    assert [(p.samples, p.metrics) for p in run.points] == [
+        (p.samples, p.metrics) for p in expected.points
+    ]
+
+
+def test_a_read_only_folder_is_one_line(disk):
+    results = disk("ro")
+    for first, *arguments in (
+        ("runs", *TRAINING),
+        ("report.lock", "report"),
+        ("reference.lock", "verify", "--update"),
+        ("runs", "all", "--preset", "smoke"),
+    ):
+        result = command(results, *arguments)
+        assert result.returncode == 1
+        assert result.stderr == (
+            f"Error: Expected to read or write {results / first}. Received: Read-only file "
+            "system. Name another folder and give the same command again: what was kept so far "
+            "is still there\n"
+        )
+
+
+def test_a_locale_without_our_letters(tmp_path):
+    environment = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    results = tmp_path / "Größe"
+    for arguments in (TRAINING, ["report"], ["verify", "--update"], ["verify"]):
+        result = command(results, *arguments, **environment)
+        assert result.returncode == 0, result.stderr
+    assert "±" in (results / "README.md").read_text(encoding="utf-8")
