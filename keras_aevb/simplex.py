@@ -15,8 +15,8 @@ class Simplex(tfp.bijectors.Bijector):
     that NumPy 2.4 removed: https://github.com/numpy/numpy/pull/29994.
 
     Example:
-        >>> Simplex().forward(ops.zeros(3))
-        Array([0.25, 0.25, 0.25, 0.25], dtype=float32)
+        >>> ops.convert_to_numpy(Simplex().forward(ops.zeros(3))).tolist()
+        [0.25, 0.25, 0.25, 0.25]
     """
 
     def __init__(self, name="simplex"):

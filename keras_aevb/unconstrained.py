@@ -51,8 +51,8 @@ class UnconstrainedPrior:
     """
 
     def __init__(self, prior):
-        bijector = onto_support(prior)
-        if bijector is None:
+        self.bijector = onto_support(prior)
+        if self.bijector is None:
             raise ValueError(
                 "Hamiltonian Monte Carlo expects a prior that is continuous, with a TFP bijector "
                 "from ℝⁿ onto its support (`experimental_default_event_space_bijector`). "
@@ -60,19 +60,20 @@ class UnconstrainedPrior:
                 '`log_likelihood(x, method="importance")`, and training by AEVB or WakeSleep'
             )
         self.prior = prior
-        self.is_identity = isinstance(bijector, tfb.Identity)
-        self.event_shape = tuple(bijector.inverse_event_shape(prior.event_shape))
+        self.is_identity = isinstance(self.bijector, tfb.Identity)
+        self.event_shape = tuple(self.bijector.inverse_event_shape(prior.event_shape))
 
     def to_z(self, u):
         """b(u)."""
-        return onto_support(self.prior).forward(u)
+        return self.bijector.forward(u)
 
     def to_u(self, z):
         """b⁻¹(z), or a finite point near it where z is on the edge of the support or beyond."""
-        u = onto_support(self.prior).inverse(z)
+        u = self.bijector.inverse(z)
         if self.is_identity:
             return u
-        log_density = self.log_prob(u)
+        # Of u itself TFP remembers z, and would not tell what b(u) is rounded to.
+        log_density = self.log_prob(ops.copy(u))
         axes = tuple(range(len(log_density.shape), len(u.shape)))
         inside = ops.expand_dims(ops.isfinite(log_density), axes)
         # sigmoid(bound) is still below 1.
@@ -84,11 +85,11 @@ class UnconstrainedPrior:
 
     def log_prob(self, u):
         """log p(u) in nats; -∞ where z is rounded to an edge at which p(z) is infinite."""
-        bijector = onto_support(self.prior)
-        log_density = self.prior.log_prob(bijector.forward(u))
+        log_density = self.prior.log_prob(self.to_z(u))
         if self.is_identity:
             return log_density
-        log_density += bijector.forward_log_det_jacobian(u, event_ndims=len(self.event_shape))
+        rank = len(self.event_shape)
+        log_density += self.bijector.forward_log_det_jacobian(u, event_ndims=rank)
         return ops.where(log_density < math.inf, log_density, -math.inf)
 
 
@@ -110,11 +111,7 @@ def unconstrained(prior, decode):
 
 
 def onto_support(prior):
-    """A bijector b from ℝⁿ onto the support of p(z); `Identity` if that is ℝⁿ, `None` if unknown.
-
-    TFP's bijectors cache tensors, also those of loops and programs that have ended: each use needs
-    a new one.
-    """
+    """A bijector b from ℝⁿ onto the support of p(z); `Identity` if that is ℝⁿ, `None` if unknown."""
     bijector = _onto_support(prior)
     if bijector is None or not bijector.is_constant_jacobian:
         return bijector

@@ -31,9 +31,9 @@ class MonteCarloEM(LatentVariableModel):
     shape `[B]` in 0 … N - 1. An example that a batch holds twice takes two transitions from the
     same z; both train θ, and the chain goes on from the last.
 
-    `chains` holds z, inside the support of p(z) after their first transition. The transitions
-    themselves are made in coordinates u in which the support has no edges; for a normal prior u is
-    z. The support must not depend on the prior's trainable weights: the M step keeps z.
+    `chains` holds z. The transitions are made in coordinates u in which the support of p(z) has no
+    edges, so that z stays inside, up to rounding; for a normal prior u is z. The support must not
+    depend on the prior's trainable weights: the M step takes z as given.
 
     The logs are `log_joint`, the mean of log p(x, z), `reconstruction`, that of log p(x|z),
     `acceptance_rate` and `hmc_step_size`. New examples have no chains: `evaluate` starts one for
