@@ -111,7 +111,7 @@ def unconstrained(prior, decode):
 
 
 def onto_support(prior):
-    """A bijector b from ℝⁿ onto the support of p(z); `Identity` if that is ℝⁿ, `None` if unknown."""
+    """A bijector from ℝⁿ onto the support of p(z): `Identity` if that is ℝⁿ, `None` if unknown."""
     bijector = _onto_support(prior)
     if bijector is None or not bijector.is_constant_jacobian:
         return bijector

@@ -32,8 +32,10 @@ class MonteCarloEM(LatentVariableModel):
     same z; both train θ, and the chain goes on from the last.
 
     `chains` holds z. The transitions are made in coordinates u in which the support of p(z) has no
-    edges, so that z stays inside, up to rounding; for a normal prior u is z. The support must not
-    depend on the prior's trainable weights: the M step takes z as given.
+    edges, so that z stays inside, up to rounding; for a normal prior u is z. Other u vary in
+    curvature: each transition there shortens ε by a random factor, so that a chain for which ε is
+    too long goes on too. The support must not depend on the prior's trainable weights: the M step
+    takes z as given.
 
     The logs are `log_joint`, the mean of log p(x, z), `reconstruction`, that of log p(x|z),
     `acceptance_rate` and `hmc_step_size`. New examples have no chains: `evaluate` starts one for
@@ -194,13 +196,11 @@ class MonteCarloEM(LatentVariableModel):
         prior, decode = unconstrained(self.prior.distribution(), self.decode)
         log_density = hmc.joint_log_density(x, prior, decode)
         step_size = ops.copy(self.hmc_step_size)
+        used = step_size
+        if not prior.is_identity:
+            used = hmc.varied(step_size, ops.shape(x)[0], len(prior.event_shape), self._seed())
         u, acceptance = hmc.transitions(
-            log_density,
-            prior.to_u(z),
-            step_size,
-            self.num_leapfrog_steps,
-            self._seed(),
-            num_transitions,
+            log_density, prior.to_u(z), used, self.num_leapfrog_steps, self._seed(), num_transitions
         )
         statistics = {
             "acceptance_rate": acceptance,
