@@ -140,8 +140,8 @@ def _onto_support(prior):
         bijector = prior.experimental_default_event_space_bijector()
         if bijector is None and _is(prior, tfd.TransformedDistribution):
             bijector = prior.bijector(onto_support(prior.distribution))
-        tfb.Invert(bijector)
-    except (AttributeError, NotImplementedError, TypeError):
+        tfb.Invert(bijector)  # raises unless it is a bijector, and one to one
+    except (AttributeError, NotImplementedError, TypeError):  # the last for what `Simplex` mends
         return None
     return bijector
 
