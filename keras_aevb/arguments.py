@@ -19,7 +19,7 @@ def integer(name, value, at_least=1):
 
 
 def number(name, value, low=0.0, high=math.inf, inclusive=False):
-    """`value`, if it is a number between `low` and `high`; float32 must tell it from 0 and infinity.
+    """`value`, if it is a number between `low` and `high` that float32 can hold.
 
     Args:
         name: the argument's name.
@@ -82,9 +82,7 @@ def check_fit(**settings):
                 )
         elif name == "shuffle":
             if value not in (True, False):
-                raise ValueError(
-                    f"Expected `shuffle` to be True or False. Received: {value!r}"
-                )
+                raise ValueError(f"Expected `shuffle` to be True or False. Received: {value!r}")
         elif name == "validation_freq" and not isinstance(value, numbers.Integral):
             if not isinstance(value, list | tuple | set):
                 raise ValueError(

@@ -163,3 +163,25 @@ def adapted(step_size, acceptance):
     """
     longer = ops.cast(acceptance > TARGET_ACCEPTANCE, step_size.dtype)
     return step_size * STEP_SIZE_FACTOR ** (2 * longer - 1)
+
+
+def varied(step_size, batch_size, rank, seed):
+    r"""Random step sizes below ε, one for each example: ε min(1, 2v)² with v ~ U(0, 1).
+
+    Where the density's curvature varies, an ε that suits most chains is too long for some, which
+    would reject for ever.
+
+    Args:
+        step_size: ε, a scalar.
+        batch_size: B.
+        rank: number of axes of one z.
+        seed: TFP seed.
+
+    Returns:
+        Tensor of shape `[B, 1, …]`, which broadcasts against z.
+
+    Reference: Neal (2011), MCMC using Hamiltonian dynamics, sec. 5.4.2.2.
+    """
+    zeros = ops.zeros((batch_size, *[1] * rank), step_size.dtype)
+    uniform = tfp.distributions.Uniform(zeros, 1.0).sample(seed=seed)
+    return step_size * ops.square(ops.minimum(2 * uniform, 1.0))

@@ -38,9 +38,7 @@ class _ProgramOfOneModel:
         self.eager = model.run_eagerly
         self.steps_per_execution = model.steps_per_execution
         # Without AutoGraph, as Keras calls steps.
-        self._run = tf.function(
-            self._steps, jit_compile=model.jit_compile, autograph=False
-        )
+        self._run = tf.function(self._steps, jit_compile=model.jit_compile, autograph=False)
 
     def __call__(self, arrays, batches):
         if self.eager:

@@ -6,6 +6,7 @@ from keras import ops
 from keras_aevb import hmc
 from keras_aevb._backend import tfp
 from keras_aevb.marginal_likelihood.base import Estimator, log_mean_exp
+from keras_aevb.unconstrained import UnconstrainedPrior, unconstrained
 
 # Powers of the likelihood (k/K)^5 crowd where it begins to weigh: Friel & Pettitt (2008), sec. 3.
 SCHEDULE_POWER = 5
@@ -27,7 +28,8 @@ class AnnealedImportanceSampling(Estimator):
     log p(x). The standard error comes from the spread of the L chains' weights.
 
     Each example has a step size of its own, which follows the acceptance of pilot chains beside
-    the L that count, so that the mean weight is exactly p(x).
+    the L that count, so that the mean weight is exactly p(x). The transitions are made in
+    coordinates in which the support of p(z) has no edges.
 
     Args:
         num_samples: L ≥ 1, the number of independent chains for each example.
@@ -35,7 +37,8 @@ class AnnealedImportanceSampling(Estimator):
         num_leapfrog_steps: leapfrog steps in a transition.
 
     Raises:
-        ValueError: if an argument is not a positive integer.
+        ValueError: if an argument is not a positive integer; when called, if HMC has no
+            coordinates for p(z), as where it is discrete.
 
     Reference: Neal (2001), Annealed importance sampling; Friel & Pettitt (2008), sec. 3.
 
@@ -48,29 +51,34 @@ class AnnealedImportanceSampling(Estimator):
         super().__init__(num_samples, num_steps=num_steps, num_leapfrog_steps=num_leapfrog_steps)
 
     def __call__(self, x, q, prior, decode, seed):
+        prior, decode = unconstrained(prior, decode)
         batch_size = ops.shape(x)[0]
         seeds = ops.stack(tfp.random.split_seed(seed, self.num_steps + 1))
-        z = prior.sample((NUM_PILOTS + self.num_samples, batch_size), seed=seeds[-1])
+        u = prior.sample((NUM_PILOTS + self.num_samples, batch_size), seed=seeds[-1])
         powers = [(k / self.num_steps) ** SCHEDULE_POWER for k in range(self.num_steps + 1)]
-        powers = ops.array(powers, z.dtype)
+        powers = ops.array(powers, u.dtype)
         step_size_shape = (batch_size, *[1] * len(prior.event_shape))
 
         def anneal(k, state):
-            z, log_weights, step_size = state
+            u, log_weights, step_size = state
             power, previous = powers[k + 1], powers[k]
 
-            def log_density(z):
-                return prior.log_prob(z) + power * decode(z).log_prob(x)
+            def log_density(u):
+                return prior.log_prob(u) + power * decode(u).log_prob(x)
 
-            log_weights += (power - previous) * decode(z).log_prob(x)
-            z, acceptance = hmc.transition(
-                log_density, z, step_size, self.num_leapfrog_steps, seeds[k]
+            log_weights += (power - previous) * decode(u).log_prob(x)
+            u, acceptance = hmc.transition(
+                log_density, u, step_size, self.num_leapfrog_steps, seeds[k]
             )
             pilots = ops.reshape(ops.mean(acceptance[:NUM_PILOTS], axis=0), step_size_shape)
-            return z, log_weights, hmc.adapted(step_size, pilots)
+            return u, log_weights, hmc.adapted(step_size, pilots)
 
-        log_weights = ops.zeros_like(prior.log_prob(z))  # [pilots + L, B]
-        step_size = ops.full(step_size_shape, FIRST_STEP_SIZE, dtype=z.dtype)
-        state = ops.fori_loop(0, self.num_steps, anneal, (z, log_weights, step_size))
+        log_weights = ops.zeros_like(prior.log_prob(u))  # [pilots + L, B]
+        step_size = ops.full(step_size_shape, FIRST_STEP_SIZE, dtype=u.dtype)
+        state = ops.fori_loop(0, self.num_steps, anneal, (u, log_weights, step_size))
         log_likelihood, standard_error = log_mean_exp(state[1][NUM_PILOTS:])
         return {"log_likelihood": log_likelihood, "standard_error": standard_error}
+
+    def check(self, q, prior):
+        """Raises a `ValueError` for a prior that HMC cannot sample."""
+        UnconstrainedPrior(prior)

@@ -11,6 +11,7 @@ from keras_aevb._backend import tfp
 from keras_aevb.distributions.likelihoods import log_prob_of_pairs
 from keras_aevb.marginal_likelihood.base import Estimator, log_mean_exp
 from keras_aevb.marginal_likelihood.kernel_density import KernelDensity
+from keras_aevb.unconstrained import UnconstrainedPrior, unconstrained
 
 RELIABLE_BELOW = 5
 FIRST_STEP_SIZE = 0.1
@@ -35,6 +36,9 @@ class PosteriorDensity(Estimator):
     Also known as reciprocal importance sampling. It needs no recognition model and uses none
     where there is one, and is reliable below 5 latent dimensions.
 
+    Chains and density are in coordinates u in which the support of p(z) has no edges: for z on the
+    positive half line, u ranges over ℝ. For a normal prior u is z.
+
     The chains of steps 1 and 3 are independent of each other and run side by side. They start at
     points of the prior, chosen with probabilities proportional to p(x|z). During the burn-in each
     example's step size is adapted to an acceptance of 90 %, then it is fixed. The standard error
@@ -51,7 +55,8 @@ class PosteriorDensity(Estimator):
         num_leapfrog_steps: leapfrog steps in a transition.
 
     Raises:
-        ValueError: if an argument is not a positive integer, or there is only one chain.
+        ValueError: if an argument is not a positive integer, or there is only one chain; when
+            called, if HMC has no coordinates for p(z), as where it is discrete.
 
     Reference: Kingma & Welling (2013), App. D; Gelfand & Dey (1994), eq. 24.
 
@@ -71,22 +76,23 @@ class PosteriorDensity(Estimator):
             raise ValueError(f"Expected `num_chains` to be at least 2. Received: {num_chains}")
 
     def __call__(self, x, q, prior, decode, seed):
-        z, log_joint = self._posterior_samples(x, prior, decode, seed)  # [S, 2C, B, ...]
-        shape = (z.shape[0] * self.num_chains, -1, math.prod(prior.event_shape))  # [SC, B, D]
+        prior, decode = unconstrained(prior, decode)
+        u, log_joint = self._posterior_samples(x, prior, decode, seed)  # [S, 2C, B, ...]
+        shape = (u.shape[0] * self.num_chains, -1, math.prod(prior.event_shape))  # [SC, B, D]
         first, new = (
             ops.transpose(ops.reshape(group, shape), (1, 0, 2))  # [B, SC, D]
-            for group in ops.split(z, 2, axis=1)
+            for group in ops.split(u, 2, axis=1)
         )
-        chains = ops.tile(ops.arange(self.num_chains), z.shape[0])
+        chains = ops.tile(ops.arange(self.num_chains), u.shape[0])
         log_q = ops.transpose(KernelDensity(first, chains).log_prob(new))  # [SC, B]
         log_p = log_joint[:, self.num_chains :]  # [S, C, B]
         log_weights = ops.reshape(log_q, ops.shape(log_p)) - log_p
-        log_means = ops.logsumexp(log_weights, axis=0) - math.log(z.shape[0])  # [C, B]
+        log_means = ops.logsumexp(log_weights, axis=0) - math.log(u.shape[0])  # [C, B]
         log_reciprocal, standard_error = log_mean_exp(log_means)
         return {"log_likelihood": -log_reciprocal, "standard_error": standard_error}
 
     def _posterior_samples(self, x, prior, decode, seed):
-        """Samples of both groups of chains, and log p(x, z) of each."""
+        """Samples of both groups of chains, and log p(x, u) of each."""
         start_seed, chain_seed = tfp.random.split_seed(seed, 2)
         starts = likely_points(x, prior, decode, 2 * self.num_chains, start_seed)
         step_size_shape = (1, ops.shape(x)[0], *[1] * len(prior.event_shape))
@@ -104,13 +110,17 @@ class PosteriorDensity(Estimator):
             starts,
             kernel=kernel,
             num_burnin_steps=self.num_burnin_steps,
-            trace_fn=lambda z, r: (z, r.inner_results.log_density),
+            trace_fn=lambda u, r: (u, r.inner_results.log_density),
             seed=chain_seed,
         ).trace
 
     def check(self, q, prior):
-        """Warns where the paper's estimator is unreliable."""
-        dim = math.prod(prior.event_shape)
+        """Warns where the paper's estimator is unreliable.
+
+        Raises:
+            ValueError: for a prior that HMC cannot sample.
+        """
+        dim = math.prod(UnconstrainedPrior(prior).event_shape)
         if dim >= RELIABLE_BELOW:
             warnings.warn(
                 f"PosteriorDensity is reliable below {RELIABLE_BELOW} latent dimensions (Kingma & "

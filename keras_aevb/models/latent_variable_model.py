@@ -65,7 +65,9 @@ class LatentVariableModel(TrainingLoop):
         self._check_shape("z", tuple(z.shape[z.ndim - rank :]), self.prior.event_shape)
         batch_shape = ops.shape(z)[: z.ndim - rank]
         features = self.decoder(ops.reshape(z, (-1, *self.prior.event_shape)), training=training)
-        parameters = self.likelihood(features, training=training)  # each [product of batch_shape, *event_shape]
+        parameters = self.likelihood(
+            features, training=training
+        )  # each [product of batch_shape, *event_shape]
         return self.likelihood.distribution(
             *(ops.reshape(p, (*batch_shape, *p.shape[1:])) for p in parameters)
         )

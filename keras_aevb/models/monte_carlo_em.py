@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_aevb import _backend, arguments, hmc
 from keras_aevb.models.latent_variable_model import LatentVariableModel
+from keras_aevb.unconstrained import UnconstrainedPrior, unconstrained
 
 # Of the chains that `evaluate` starts from p(z).
 EVALUATION_TRANSITIONS = 10
@@ -27,6 +28,12 @@ class MonteCarloEM(LatentVariableModel):
     shape `[B]` in 0 … N - 1. An example that a batch holds twice takes two transitions from the
     same z; both train θ, and the chain goes on from the last.
 
+    `chains` holds z. The transitions are made in coordinates u in which the support of p(z) has no
+    edges, so that z stays inside, up to rounding; for a normal prior u is z. Other u vary in
+    curvature: each transition there shortens ε by a random factor, so that a chain for which ε is
+    too long goes on too. The support must not depend on the prior's trainable weights: the M step
+    takes z as given.
+
     The logs are `log_joint`, the mean of log p(x, z), `reconstruction`, that of log p(x|z),
     `acceptance_rate` and `hmc_step_size`. New examples have no chains: `evaluate` starts one for
     each from p(z), takes 10 transitions at the current step size, and forgets it. `log_joint` there
@@ -38,14 +45,14 @@ class MonteCarloEM(LatentVariableModel):
         prior: `Prior` p(z).
         num_leapfrog_steps: leapfrog steps in one transition.
         updates_per_sample: optimizer updates after one transition.
-        initial_step_size: ε of the first leapfrog steps, in the units of z.
+        initial_step_size: ε of the first leapfrog steps, in the units of u.
         n_train: number of training examples N. Default: the length of the arrays that `fit` gets;
             a stream needs it here.
         seed: integer that fixes the noise of training and evaluation. Default: a random one.
 
     Raises:
-        ValueError: if a number is not positive, or a part does not accept what the one before it
-            returns.
+        ValueError: if a number is not positive, a part does not accept what the one before it
+            returns, or HMC has no coordinates for the prior, as where it is discrete.
 
     Reference: Kingma & Welling (2013), App. E.
 
@@ -79,6 +86,7 @@ class MonteCarloEM(LatentVariableModel):
             n_train = arguments.integer("n_train", n_train)
         terms = (*self.maximize, "acceptance_rate", "hmc_step_size")
         super().__init__(decoder, likelihood, prior, terms, seed, **kwargs)
+        UnconstrainedPrior(prior.distribution())  # raises where HMC cannot sample
         self.num_leapfrog_steps = arguments.integer("num_leapfrog_steps", num_leapfrog_steps)
         self.updates_per_sample = arguments.integer("updates_per_sample", updates_per_sample)
         self.initial_step_size = float(arguments.number("initial_step_size", initial_step_size))
@@ -137,7 +145,7 @@ class MonteCarloEM(LatentVariableModel):
         if (
             index.dtype.kind not in "iu"
             or index.size != len(x)
-            or not (0 <= index.min() and index.max() < self.n_train)
+            or not (index.min() >= 0 and index.max() < self.n_train)
         ):
             raise ValueError(
                 f"Expected the index of each example, integers from 0 to {self.n_train - 1}, in "
@@ -188,16 +196,20 @@ class MonteCarloEM(LatentVariableModel):
 
     def _run_chains(self, x, z, num_transitions):
         """z after the transitions, and what to log about the last, each of shape `[B]`."""
-        log_density = hmc.joint_log_density(x, self.prior.distribution(), self.decode)
+        prior, decode = unconstrained(self.prior.distribution(), self.decode)
+        log_density = hmc.joint_log_density(x, prior, decode)
         step_size = ops.copy(self.hmc_step_size)
-        z, acceptance = hmc.transitions(
-            log_density, z, step_size, self.num_leapfrog_steps, self._seed(), num_transitions
+        used = step_size
+        if not prior.is_identity:
+            used = hmc.varied(step_size, ops.shape(x)[0], len(prior.event_shape), self._seed())
+        u, acceptance = hmc.transitions(
+            log_density, prior.to_u(z), used, self.num_leapfrog_steps, self._seed(), num_transitions
         )
         statistics = {
             "acceptance_rate": acceptance,
             "hmc_step_size": ops.full_like(acceptance, step_size),
         }
-        return ops.stop_gradient(z), statistics
+        return ops.stop_gradient(prior.to_z(u)), statistics
 
     def _complete_data(self, x, z, statistics, training):
         """-log p(x, z) of shape `[B]`, and the terms for the logs."""

@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_aevb import _backend
 from keras_aevb._backend import tfp
+from keras_aevb.unconstrained import onto_support
 
 tfd = tfp.distributions
 
@@ -71,7 +72,10 @@ def check_same_z(q, prior):
     if q.event_shape != prior.event_shape:
         raise ValueError(f"{expected}. Received: {received}")
     z = q.sample(NUM_DRAWS, seed=_backend.fixed_seed(0, 0))
-    discrete = [_is_discrete(z), _is_discrete(prior.sample(NUM_DRAWS, seed=_backend.fixed_seed(0, 1)))]
+    discrete = [
+        _is_discrete(z),
+        _is_discrete(prior.sample(NUM_DRAWS, seed=_backend.fixed_seed(0, 1))),
+    ]
     if discrete[0] != discrete[1]:
         kinds = ["discrete" if d else "continuous" for d in discrete]
         raise ValueError(
@@ -80,7 +84,7 @@ def check_same_z(q, prior):
         )
     if _dtype(q) != _dtype(prior):
         raise ValueError(f"{expected}, of one dtype. Received: {received}")
-    ours, theirs = _bijector(q), _bijector(prior)
+    ours, theirs = onto_support(q), onto_support(prior)
     if ours and theirs:
         inside = _holds(theirs, _points(ours, q.event_shape))
     else:
@@ -101,23 +105,15 @@ def _dtype(distribution):
     return keras.backend.standardize_dtype(distribution.dtype)
 
 
-def _bijector(distribution):
-    """From coordinates without bounds to the support, or `None` where TFP has no such bijector."""
-    try:
-        return distribution.experimental_default_event_space_bijector()
-    except NotImplementedError:
-        return None
-
-
 def _points(bijector, event_shape):
-    """Points of a support, from near one edge to near the other, of shape `[5, 3, *event_shape]`."""
+    """Points of a support, from near one edge to near the other: `[5, 3, *event_shape]`."""
     shape = bijector.inverse_event_shape(event_shape)
     coordinates = np.array(COORDINATES, "float32").reshape(-1, *[1] * (len(shape) + 1))
     return bijector.forward(ops.broadcast_to(coordinates, (len(COORDINATES), BATCH, *shape)))
 
 
 def _holds(bijector, z):
-    """Whether points lie in the support that a bijector maps to: there and back is where we were."""
+    """Whether points lie in the support of a bijector: it maps them there and back."""
     with np.errstate(all="ignore"):
         # Without what the bijector remembers of z itself.
         back = bijector.forward(ops.convert_to_tensor(np.asarray(bijector.inverse(z))))

@@ -266,9 +266,7 @@ class TrainingLoop(BuiltModel):
         calls = self._callback_list(callbacks, verbose, epochs=1, steps=source.num_batches)
         return loop.predict(self, source, self._predict_program, calls)
 
-    def train_on_batch(
-        self, x, y=None, sample_weight=None, class_weight=None, return_dict=False
-    ):
+    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
         """`keras.Model.train_on_batch`, with the checks of `fit`."""
         self._check_compiled("train_on_batch")
         self.check_ready()
@@ -304,7 +302,7 @@ class TrainingLoop(BuiltModel):
     # From arguments to epochs of batches
 
     def checked(self, x, y=None, sample_weight=None, name="x"):
-        """Arrays as a checked tuple (x, y, sample weights); a stream as (stream, `None`, `None`)."""
+        """Checked arrays as (x, y, sample weights); a stream as (stream, `None`, `None`)."""
         if x is None or isinstance(x, str | dict | list | tuple):
             raise ValueError(
                 f"Expected one array or a stream of batches as {name}. Received: {_described(x)}"

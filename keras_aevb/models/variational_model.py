@@ -2,7 +2,6 @@
 
 import keras
 import numpy as np
-from keras import ops
 
 from keras_aevb.bounds import ELBO, Bound
 from keras_aevb.distributions import ConditionalDistribution, StandardNormal
@@ -75,7 +74,9 @@ class VariationalModel(LatentVariableModel):
         A prior may hold the encoder, as VampPrior does; its variables belong to φ.
         """
         phi = {id(v) for v in self.phi}
-        return [v for v in _trainable(self.decoder, self.likelihood, self.prior) if id(v) not in phi]
+        return [
+            v for v in _trainable(self.decoder, self.likelihood, self.prior) if id(v) not in phi
+        ]
 
     @property
     def maximize(self):

@@ -58,5 +58,7 @@ class WakeSleep(VariationalModel):
 
     def _sleep(self, n, training):
         """log q(z|x) of n dreams, of shape `[n]`."""
-        x, z = map_structure(ops.stop_gradient, self.sample_joint(n, self._seed(), self._seed(), training))
+        x, z = map_structure(
+            ops.stop_gradient, self.sample_joint(n, self._seed(), self._seed(), training)
+        )
         return self.encode(x, training).log_prob(z)

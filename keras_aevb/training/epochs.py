@@ -101,7 +101,13 @@ class StreamEpochs:
                     self.check(*keras.utils.unpack_x_y_sample_weight(batch))
                 except ValueError as error:
                     raise ValueError(f"{error}, in batch {first + i} of the stream") from error
-            yield first, [with_given_parts(*keras.utils.unpack_x_y_sample_weight(batch)) for batch in batches]
+            yield (
+                first,
+                [
+                    with_given_parts(*keras.utils.unpack_x_y_sample_weight(batch))
+                    for batch in batches
+                ],
+            )
             num_batches += len(batches)
         if not num_batches:
             raise ValueError(

@@ -1,5 +1,7 @@
 """The loops of `fit`, `evaluate` and `predict`."""
 
+import warnings
+
 import keras
 import numpy as np
 
@@ -30,6 +32,7 @@ def fit(models, sources, program, callbacks, epochs, initial_epoch=0, validate=N
     active = everything
     try:
         for epoch in range(initial_epoch, epochs):
+            before = [updates(model) for model, _, _ in active]
             for (model, _, calls), logs in zip(active, _epoch(*zip(*active), program, epoch)):
                 model.epochs_done = epoch + 1
                 validation = validate and validate(model, calls, epoch)
@@ -37,6 +40,9 @@ def fit(models, sources, program, callbacks, epochs, initial_epoch=0, validate=N
                     logs |= {f"val_{name}": value for name, value in validation.items()}
                 calls.on_epoch_end(epoch, logs)
                 last_logs[id(model)] = logs
+            for (model, _, _), count in zip(active, before):
+                if count is not None and updates(model) == count:
+                    warn_of_overflow(model, epoch)
             active = [group for group in active if not group[0].stop_training]
             if not active:
                 break
@@ -47,10 +53,28 @@ def fit(models, sources, program, callbacks, epochs, initial_epoch=0, validate=N
         calls.on_train_end(last_logs[id(model)])
 
 
+def updates(model):
+    """Updates that a `LossScaleOptimizer` has made, which skips what overflows; or `None`."""
+    inner = getattr(model.optimizer, "inner_optimizer", None)
+    return None if inner is None else int(np.asarray(inner.iterations))
+
+
+def warn_of_overflow(model, epoch):
+    warnings.warn(
+        f"No step of epoch {epoch} changed the weights of {model.name!r}: every gradient "
+        "overflowed in float16, whose largest number is 65504. Expected data and features of moderate size; "
+        "scale them, or use the policy 'mixed_bfloat16' or 'float32'",
+        stacklevel=4,
+    )
+
+
 def _restored(models):
     """The epoch that `BackupAndRestore` goes on with, or `None`."""
     # The weights' own count comes first: a kill may come between the callback's two files.
-    epochs = {restored_epoch(model) and (model.restored_epoch or restored_epoch(model)) for model in models}
+    epochs = {
+        restored_epoch(model) and (model.restored_epoch or restored_epoch(model))
+        for model in models
+    }
     if len(epochs) > 1:
         raise ValueError(f"Expected backups of one epoch for all models. Received: {epochs}")
     return epochs.pop()

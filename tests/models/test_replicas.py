@@ -368,5 +368,5 @@ def test_a_model_that_a_callback_stops_leaves_alone():
 
 
 def test_callbacks_are_for_each_model():
-    with pytest.raises(ValueError, match="Expected 2 lists of callbacks.*Received: 1"):
+    with pytest.raises(ValueError, match=r"Expected 2 lists of callbacks.*Received: 1"):
         kv.Replicas([build(seed=0), build(seed=1)]).fit(X, callbacks=[Stops()], verbose=0)

@@ -45,7 +45,7 @@ def assert_same_state(model, other):
         np.testing.assert_array_equal(np.asarray(a), np.asarray(b), err_msg=a.path)
 
 
-class Killed(Exception):
+class KilledError(Exception):
     pass
 
 
@@ -54,7 +54,7 @@ class Kill(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         if self.epoch == 2 and batch == 3:
-            raise Killed
+            raise KilledError
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
@@ -72,7 +72,7 @@ def test_backup_and_restore(seed, algorithm, tmp_path):
     def backup():
         return keras.callbacks.BackupAndRestore(tmp_path / "backup")
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         killed.fit(X, **SETTINGS, callbacks=[backup(), Kill()])
     if seed is None:
         resumed.seed_generator.state.assign(np.array([7, 7]))  # as another process has it
@@ -93,7 +93,7 @@ def test_save_load_and_go_on(algorithm, tmp_path):
 
 
 def test_a_kill_between_the_two_files_of_a_backup(tmp_path):
-    """The weights are those of epoch 3, the callback's own file says 2: the weights' count holds."""
+    """The weights are those of epoch 3, the callback's own file says 2: that of the weights holds."""
     whole, killed, resumed = (build(kv.AEVB) for _ in range(3))
     whole.fit(X, **SETTINGS)
     backup = keras.callbacks.BackupAndRestore(tmp_path, delete_checkpoint=False)

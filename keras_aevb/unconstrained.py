@@ -1,0 +1,155 @@
+r"""A prior in coordinates without edges, where Hamiltonian Monte Carlo works.
+
+A gradient does not show where the support of p(z) ends: a leapfrog step crosses the edge of a half
+line, and leaves a simplex or a sphere at once. So HMC moves u in ℝⁿ, with z = b(u) for a bijector b
+from ℝⁿ onto the support:
+
+$$\log p(u) = \log p(z) + \log \left|\det \frac{∂z}{∂u}\right|, \qquad p(x|u) = p(x|z)$$
+
+p(x) is the same in both coordinates. Where the support is ℝⁿ, as a normal prior's, u is z.
+
+Reference: Stan Development Team, Stan Reference Manual, "Constraint Transforms".
+"""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_aevb._backend import tfp
+from keras_aevb.simplex import Simplex
+
+tfb, tfd = tfp.bijectors, tfp.distributions
+
+ON_SIMPLEX = (tfd.Dirichlet, tfd.RelaxedOneHotCategorical)
+# What TFP has for these is of no use: on spheres it reaches only points with every zᵢ > 0, for
+# Wishart matrices not all of them, for LKJ its Jacobian is that of another map, and a joint
+# distribution's u is not one tensor.
+UNUSABLE = (
+    tfd.JointDistribution,
+    tfd.LKJ,
+    tfd.PowerSpherical,
+    tfd.SphericalUniform,
+    tfd.VonMisesFisher,
+    tfd.WishartLinearOperator,
+)
+
+
+class UnconstrainedPrior:
+    """p(u), a prior p(z) in the coordinates u.
+
+    Args:
+        prior: TFP distribution p(z) of batch shape `[]`.
+
+    Raises:
+        ValueError: if p(z) is discrete, or no such coordinates are known.
+
+    Example:
+        >>> UnconstrainedPrior(tfd.Dirichlet([2.0, 2.0, 2.0])).event_shape
+        (2,)
+    """
+
+    def __init__(self, prior):
+        self.bijector = onto_support(prior)
+        if self.bijector is None:
+            raise ValueError(
+                "Hamiltonian Monte Carlo expects a prior that is continuous, with a TFP bijector "
+                "from ℝⁿ onto its support (`experimental_default_event_space_bijector`). "
+                f"Received: {prior}. With a recognition model there are other ways: "
+                '`log_likelihood(x, method="importance")`, and training by AEVB or WakeSleep'
+            )
+        self.prior = prior
+        self.is_identity = isinstance(self.bijector, tfb.Identity)
+        self.event_shape = tuple(self.bijector.inverse_event_shape(prior.event_shape))
+
+    def to_z(self, u):
+        """b(u)."""
+        return self.bijector.forward(u)
+
+    def to_u(self, z):
+        """b⁻¹(z), or a finite point near it where z is on the edge of the support or beyond."""
+        u = self.bijector.inverse(z)
+        if self.is_identity:
+            return u
+        # Of u itself TFP remembers z, and would not tell what b(u) is rounded to.
+        log_density = self.log_prob(ops.copy(u))
+        axes = tuple(range(len(log_density.shape), len(u.shape)))
+        inside = ops.expand_dims(ops.isfinite(log_density), axes)
+        # sigmoid(bound) is still below 1.
+        bound = -math.log(np.finfo(keras.backend.standardize_dtype(u.dtype)).eps)
+        return ops.where(inside, u, ops.clip(ops.where(ops.isnan(u), 0.0, u), -bound, bound))
+
+    def sample(self, shape, seed):
+        return self.to_u(self.prior.sample(shape, seed=seed))
+
+    def log_prob(self, u):
+        """log p(u) in nats; -∞ where z is rounded to an edge at which p(z) is infinite."""
+        log_density = self.prior.log_prob(self.to_z(u))
+        if self.is_identity:
+            return log_density
+        rank = len(self.event_shape)
+        log_density += self.bijector.forward_log_det_jacobian(u, event_ndims=rank)
+        return ops.where(log_density < math.inf, log_density, -math.inf)
+
+
+def unconstrained(prior, decode):
+    """p(u) and p(x|u), to take the places of p(z) and p(x|z).
+
+    Args:
+        prior: TFP distribution p(z) of batch shape `[]`.
+        decode: function from z to the TFP distribution p(x|z).
+
+    Returns:
+        An `UnconstrainedPrior`, and a function from u to the TFP distribution p(x|u).
+
+    Raises:
+        ValueError: as `UnconstrainedPrior`.
+    """
+    prior = UnconstrainedPrior(prior)
+    return prior, lambda u: decode(prior.to_z(u))
+
+
+def onto_support(prior):
+    """A bijector from ℝⁿ onto the support of p(z): `Identity` if that is ℝⁿ, `None` if unknown."""
+    bijector = _onto_support(prior)
+    if bijector is None or not bijector.is_constant_jacobian:
+        return bijector
+    # The image of ℝⁿ under an affine map has no edges.
+    same_shape = bijector.inverse_event_shape(prior.event_shape) == prior.event_shape
+    return tfb.Identity() if same_shape else bijector
+
+
+def _onto_support(prior):
+    if isinstance(prior, UNUSABLE) or _is(prior, tfd.Blockwise) or _is_discrete(prior):
+        return None
+    if isinstance(prior, ON_SIMPLEX):
+        return Simplex()
+    if _is(prior, tfd.Independent):
+        return onto_support(prior.distribution)
+    if _is(prior, tfd.MixtureSameFamily):
+        bijector = onto_support(prior.components_distribution)
+        rank = len(prior.event_shape)
+        # One map for all components: its parameters do not have their axis.
+        is_shared = bijector is not None and not bijector.experimental_batch_shape(rank).rank
+        return bijector if is_shared else None
+    if _is(prior, tfd.Mixture):
+        bijectors = [onto_support(component) for component in prior.components]
+        return bijectors[0] if all(isinstance(b, tfb.Identity) for b in bijectors) else None
+    try:
+        bijector = prior.experimental_default_event_space_bijector()
+        if bijector is None and _is(prior, tfd.TransformedDistribution):
+            bijector = prior.bijector(onto_support(prior.distribution))
+        tfb.Invert(bijector)  # raises unless it is a bijector, and one to one
+    except (AttributeError, NotImplementedError, TypeError):  # the last for what `Simplex` mends
+        return None
+    return bijector
+
+
+def _is(prior, kind):
+    """Whether p(z) is a `kind`, or of the private class that TFP may make in its place."""
+    return isinstance(prior, kind) or issubclass(kind, type(prior))
+
+
+def _is_discrete(prior):
+    return not keras.backend.is_float_dtype(keras.backend.standardize_dtype(prior.dtype))

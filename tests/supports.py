@@ -1,0 +1,114 @@
+"""Models whose prior has edges, and log p(x) and E[z|x] of them by quadrature.
+
+z has two coordinates, x is z W and normal noise. The quadrature is a mean over a grid of quantiles
+of the prior, in float64: it needs no density, which may be infinite at an edge.
+"""
+
+import functools
+
+import keras
+import numpy as np
+from scipy import special, stats
+
+import keras_aevb as kv
+from keras_aevb._backend import tfp
+
+tfd, tfb = tfp.distributions, tfp.bijectors
+
+WEIGHTS = np.array([[1.0, -0.5, 0.3, 0.8], [-0.4, 0.9, 0.6, 0.2]])
+SCALE = 0.3
+
+
+def independent(kind, *parameters):
+    return tfd.Independent(kind(*([p, p] for p in parameters)), 1)
+
+
+# How TFP makes p(z), and scipy's distribution of one coordinate.
+PRIORS = {
+    "Beta": (lambda: independent(tfd.Beta, 2.0, 0.7), stats.beta(2, 0.7)),
+    "Exponential": (lambda: independent(tfd.Exponential, 1.0), stats.expon()),
+    "Gamma": (lambda: independent(tfd.Gamma, 0.5, 1.0), stats.gamma(0.5)),
+    "HalfNormal": (lambda: independent(tfd.HalfNormal, 1.0), stats.halfnorm()),
+    "LogNormal": (lambda: independent(tfd.LogNormal, 0.0, 1.0), stats.lognorm(1)),
+    "Normal": (lambda: independent(tfd.Normal, 0.0, 1.0), stats.norm()),
+    "Pareto": (lambda: independent(tfd.Pareto, 3.0, 0.5), stats.pareto(3, scale=0.5)),
+    "Uniform": (lambda: independent(tfd.Uniform, -1.0, 2.0), stats.uniform(-1, 3)),
+    "Weibull": (lambda: independent(tfd.Weibull, 1.5, 1.0), stats.weibull_min(1.5)),
+    "Sample": (lambda: tfd.Sample(tfd.Exponential(1.0), 2), stats.expon()),
+    "flow": (
+        lambda: tfd.TransformedDistribution(independent(tfd.Normal, 0.0, 1.0), tfb.Exp()),
+        stats.lognorm(1),
+    ),
+    "Dirichlet": (lambda: tfd.Dirichlet([2.0, 0.7, 1.0]), None),
+}
+# Priors for which there are no such coordinates.
+REFUSED = {
+    "Bernoulli": lambda: tfd.Independent(tfd.Bernoulli([0.0, 1.0], dtype="float32"), 1),
+    "one-hot": lambda: tfd.OneHotCategorical([0.0, 0.5, 1.0], dtype="float32"),
+    "von Mises–Fisher": lambda: tfd.VonMisesFisher([1.0, 0.0, 0.0], 2.0),
+}
+SIZES = {"Dirichlet": 3, "one-hot": 3, "von Mises–Fisher": 3}
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Family(kv.Prior):
+    """One of `PRIORS` or `REFUSED`."""
+
+    def __init__(self, event_shape, family, **kwargs):
+        super().__init__(event_shape, **kwargs)
+        self.family = family
+
+    def distribution(self):
+        return REFUSED[self.family]() if self.family in REFUSED else PRIORS[self.family][0]()
+
+    def get_config(self):
+        return {**super().get_config(), "family": self.family}
+
+
+class Generative(kv.LatentVariableModel):
+    """A model without a recognition model."""
+
+    def __init__(self, decoder, likelihood, prior, seed):
+        super().__init__(decoder, likelihood, prior, (), seed)
+
+
+def make(family, algorithm=Generative, **settings):
+    """p(z) of `PRIORS`, p(x|z) = N(x; zW, σ²I); a third coordinate has no weight."""
+    dim = SIZES.get(family, 2)
+    mean = keras.layers.Dense(4, use_bias=False)
+    likelihood = kv.Normal(4, mean=mean, scale=SCALE)
+    decoder = keras.Sequential([keras.layers.Identity()])
+    model = algorithm(decoder, likelihood, Family(dim, family), seed=0, **settings)
+    mean.set_weights([np.concatenate([WEIGHTS, np.zeros((dim - 2, 4))])])
+    return model
+
+
+@functools.cache
+def grid(family, n=500):
+    """n² points z of equal prior probability, of shape `[n², 2]`."""
+    middles = (np.arange(n) + 0.5) / n
+    first, second = (m.ravel() for m in np.meshgrid(middles, middles))
+    if family == "Dirichlet":
+        z1 = stats.beta(2, 1.7).ppf(first)
+        return np.stack([z1, (1 - z1) * stats.beta(0.7, 1).ppf(second)], axis=1)
+    scipys = PRIORS[family][1]
+    return np.stack([scipys.ppf(first), scipys.ppf(second)], axis=1)
+
+
+def examples(family, n):
+    """x of shape `[n, 4]`, drawn from the model: z is one of the grid's points."""
+    rng = np.random.default_rng(3)
+    z = rng.choice(grid(family), n)
+    return (z @ WEIGHTS + SCALE * rng.normal(size=(n, 4))).astype("float32")
+
+
+def exact(family, x):
+    """log p(x) of shape `[B]`, and mean and covariance of z given x."""
+    z = grid(family)
+    residual = x[:, None].astype("float64") - z @ WEIGHTS  # [B, n², 4]
+    log_p = -0.5 * np.sum((residual / SCALE) ** 2, axis=2) - 2 * np.log(2 * np.pi * SCALE**2)
+    log_sum = special.logsumexp(log_p, axis=1)
+    weights = np.exp(log_p - log_sum[:, None])
+    mean = weights @ z
+    squares = np.einsum("bn,ni,nj->bij", weights, z, z)
+    return log_sum - np.log(len(z)), mean, squares - mean[:, :, None] * mean[:, None]
