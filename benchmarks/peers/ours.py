@@ -1,4 +1,4 @@
-"""`fit` of keras_aevb, and its replicas."""
+"""`fit` of keras_aevb, its replicas, and the same model under Keras' own `fit`."""
 
 import keras
 import numpy as np
@@ -36,6 +36,16 @@ def epochs(work, **compile_options):
     while True:
         yield
         model.fit(x, batch_size=work.batch_size, verbose=0)
+
+
+def keras_epochs(work, **compile_options):
+    """The same model under `keras.Model.fit`: a program for each step, on arrays of the host."""
+    model = build(work, 0, **compile_options)
+    x = work.data()
+    keras.Model.fit(model, x[: work.batch_size], batch_size=work.batch_size, verbose=0)
+    while True:
+        yield
+        keras.Model.fit(model, x, batch_size=work.batch_size, verbose=0)
 
 
 def replica_epochs(work, **compile_options):

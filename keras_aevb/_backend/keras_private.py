@@ -26,7 +26,7 @@ def values(variables):
 
 
 def set_values(variables, values):
-    """Makes Keras variables hold arrays of their shapes and types, without the checks of `assign`."""
+    """Sets Keras variables to arrays of their shapes and types, without the checks of `assign`."""
     for variable, value in zip(variables, values, strict=True):
         variable._value = value
 

@@ -9,7 +9,7 @@ from keras_aevb.models.variational_model import VariationalModel
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
 class WakeSleep(VariationalModel):
-    r"""Trains p(x, z) on the encoder's guesses and q(z|x) on the decoder's dreams.
+    r"""Trains p(x, z) on z ~ q(z|x), and q(z|x) on pairs (x, z) ~ p(x, z).
 
     $$\text{wake:} \quad \max_θ \; \log p_θ(x, z), \qquad z \sim q_φ(z|x)$$
     $$\text{sleep:} \quad \max_φ \; \log q_φ(z|x), \qquad z \sim p(z), \; x \sim p_θ(x|z)$$
@@ -57,7 +57,7 @@ class WakeSleep(VariationalModel):
         return self.bound(x, q, prior, self.decoder_of(training), self._seed())
 
     def _sleep(self, n, training):
-        """log q(z|x) of n dreams, of shape `[n]`."""
+        """log q(z|x) of n pairs (x, z) ~ p(x, z), of shape `[n]`."""
         x, z = map_structure(
             ops.stop_gradient, self.sample_joint(n, self._seed(), self._seed(), training)
         )

@@ -62,8 +62,8 @@ def updates(model):
 def warn_of_overflow(model, epoch):
     warnings.warn(
         f"No step of epoch {epoch} changed the weights of {model.name!r}: every gradient "
-        "overflowed in float16, whose largest number is 65504. Expected data and features of moderate size; "
-        "scale them, or use the policy 'mixed_bfloat16' or 'float32'",
+        "overflowed in float16, whose largest number is 65504. Scale the data and the features, or "
+        "use the policy 'mixed_bfloat16' or 'float32'",
         stacklevel=4,
     )
 

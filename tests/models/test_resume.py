@@ -93,7 +93,7 @@ def test_save_load_and_go_on(algorithm, tmp_path):
 
 
 def test_a_kill_between_the_two_files_of_a_backup(tmp_path):
-    """The weights are those of epoch 3, the callback's own file says 2: that of the weights holds."""
+    """The weights are those of epoch 3, and the callback's own file says 2."""
     whole, killed, resumed = (build(kv.AEVB) for _ in range(3))
     whole.fit(X, **SETTINGS)
     backup = keras.callbacks.BackupAndRestore(tmp_path, delete_checkpoint=False)
