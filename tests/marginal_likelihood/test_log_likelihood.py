@@ -121,11 +121,11 @@ def test_one_program_for_each_estimator(make_model, x):
     model = make_model()
     for num_samples, programs in ((8, 1), (8, 1), (9, 2)):
         model.log_likelihood(x, num_samples)
-        assert len(model._programs) == programs
+        assert len(model._programs.programs) == programs
     model.log_likelihood(x, method=kv.ImportanceSampling(9))
-    assert len(model._programs) == 2
+    assert len(model._programs.programs) == 2
     model.log_likelihood(x, method=kv.AnnealedImportanceSampling(9, 1))
-    assert len(model._programs) == 3
+    assert len(model._programs.programs) == 3
 
 
 @all_methods
