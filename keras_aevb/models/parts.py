@@ -64,19 +64,17 @@ def check_same_z(q, prior):
         f"{_dtype(q)}, prior {type(prior).__name__} with event shape "
         f"{tuple(prior.event_shape)} and dtype {_dtype(prior)}"
     )
-    expected = "Posterior and prior must be distributions over the same z"
+    expected = "Expected posterior and prior to be distributions over the same z"
     if q.event_shape != prior.event_shape:
         raise ValueError(f"{expected}. Received: {received}")
     ours, theirs = _bijector(q), _bijector(prior)
     if (ours is None) != (theirs is None):
-        raise ValueError(
-            f"{expected}. Expected both discrete or both continuous. Received: {received}"
-        )
+        raise ValueError(f"{expected}, both discrete or both continuous. Received: {received}")
     if _dtype(q) != _dtype(prior):
         raise ValueError(f"{expected}, of one dtype. Received: {received}")
     if ours and theirs and not _holds(theirs, _points(ours, q.event_shape)):
         raise ValueError(
-            f"{expected}. Expected q(z|x) to draw z inside the support of p(z) alone, or the bound "
+            f"{expected}, with every draw of q(z|x) inside the support of p(z), or the bound "
             f"is -∞. Received: {received}. A prior of the posterior's family has its support"
         )
 
@@ -94,14 +92,14 @@ def _bijector(distribution):
 
 
 def _points(bijector, event_shape):
-    """Points of a support, from near one edge to near the other, of shape `[5, 3, *event_shape]`."""
+    """Points of a support, from one edge to the other, of shape `[5, 3, *event_shape]`."""
     shape = bijector.inverse_event_shape(event_shape)
     coordinates = np.array(COORDINATES, "float32").reshape(-1, *[1] * (len(shape) + 1))
     return bijector.forward(ops.broadcast_to(coordinates, (len(COORDINATES), BATCH, *shape)))
 
 
 def _holds(bijector, z):
-    """Whether points lie in the support that a bijector maps to: there and back is where we were."""
+    """Whether points lie in the support that a bijector maps to: there and back leads to them."""
     with np.errstate(all="ignore"):
         # Without what the bijector remembers of z itself.
         back = bijector.forward(ops.convert_to_tensor(np.asarray(bijector.inverse(z))))
