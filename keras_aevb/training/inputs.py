@@ -10,7 +10,8 @@ REAL = "biuf"
 
 def is_array(x):
     """Whether x is one array of all examples, and not a stream of batches."""
-    return hasattr(x, "shape") and hasattr(x, "__len__")
+    # A scalar of NumPy has no length: an array of the wrong shape, not a stream.
+    return isinstance(x, np.generic) or (hasattr(x, "shape") and hasattr(x, "__len__"))
 
 
 def as_array(x, name="x"):
