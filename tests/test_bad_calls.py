@@ -692,7 +692,7 @@ XFAIL = {
     "estimators take True for 1, and any size": (
         r"(Importance|Annealed|Posterior)\w+\((?!num_chains=True)\w+=(True|2\*\*70)\)"
         r"|\w+\.log_likelihood\(num_samples=(True|2\*\*70)\)"
-        r"|FullVB.log_likelihood\(num_weight_samples=(True|2\*\*70)\)"
+        r"|FullVB.log_likelihood\(num_weight_samples=True\)"
     ),
     "compile says what it takes not, but not what it expects": r"compile\((loss|\w*metrics)=.*",
     "compile takes any number of steps": r"compile\(steps_per_execution=.*",
@@ -702,7 +702,9 @@ XFAIL = {
     "Replicas iterates over what it is given": r"Replicas\((None|no list)\)",
     "FullVB.elbo names another argument": r"FullVB\.elbo\(num_samples=.*",
     "Keras' own error, without what is expected": (
-        r".*\((x is (an integer|a function|a set|a model)|empty generator)\)"
+        r"AEVB\.(fit|evaluate|predict)\(empty generator\)|"
+        r"(?!Replicas)\w+\.(fit|fit, validation|evaluate|predict|reconstruct)"
+        r"\(x is (an integer|a function|a set|a model)\)"
     ),
     "encode asks NumPy for the shape of a list": r"AEVB\.encode\(x is a ragged list\)",
     "Replicas takes arrays for streams": r"Replicas\.fit\(x is a list of (arrays|dates)\)",
@@ -899,11 +901,18 @@ def test_damaged_model_files(name, files):
 
 
 @pytest.mark.parametrize("end", [".keras", ".weights.h5"])
-@pytest.mark.parametrize("name", DAMAGED)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.xfail(strict=True, reason="Keras names no file"))
+        for name in ("half", "empty", "text")
+    ]
+    + ["missing"],
+)
 def test_damaged_weights_files(name, end, files, models):
-    path = files / f"{name}{end}"
+    path, kinds = files / f"{name}{end}", (ValueError, FileNotFoundError)
     try:
-        check_message(lambda m: m["AEVB"].load_weights(path), models, [str(path)])
+        check_message(lambda m: m["AEVB"].load_weights(path), models, [str(path)], kinds)
     finally:
         models.check_unchanged()
 
