@@ -11,6 +11,7 @@ import keras_aevb as kv
 from keras_aevb import networks
 
 few = settings(max_examples=10, deadline=None, derandomize=True)
+very_few = settings(few, max_examples=3)
 many = settings(max_examples=100, deadline=None, derandomize=True)
 
 X_DIM, LATENT_DIM = 6, 2
@@ -39,14 +40,25 @@ def assert_equal(received, expected):
 
 
 def round_trip(part):
-    """A part from its own config; the configs are equal."""
+    """A part from its own config; the configs are equal.
+
+    But for the numbers of shared objects: a part that is read has a dtype policy of its own, where
+    new parts share Keras' one.
+    """
     copy = type(part).from_config(part.get_config())
     assert serialized(copy) == serialized(part)
     return copy
 
 
 def serialized(part):
-    return keras.saving.serialize_keras_object(part)
+    return without_object_numbers(keras.saving.serialize_keras_object(part))
+
+
+def without_object_numbers(config):
+    if isinstance(config, dict):
+        items = [(k, without_object_numbers(v)) for k, v in config.items()]
+        return {k: v for k, v in items if k != "shared_object_id"}
+    return [without_object_numbers(v) for v in config] if isinstance(config, list) else config
 
 
 @few
@@ -119,9 +131,9 @@ def test_estimators_are_what_their_config_says(make, values):
     round_trip(make(**dict(zip(names, values))))
 
 
-@few
+@pytest.mark.parametrize("algorithm", [kv.AEVB, kv.WakeSleep, kv.FullVB, kv.MonteCarloEM])
+@very_few
 @given(
-    algorithm=st.sampled_from([kv.AEVB, kv.WakeSleep, kv.FullVB, kv.MonteCarloEM]),
     mlp=st.sampled_from([networks.bernoulli_mlp, networks.gaussian_mlp]),
     gain=st.sampled_from([1.0, 0.1]),
     seed=st.integers(0, 2**32 - 1),
@@ -207,8 +219,8 @@ def set_back(model, values):
 
 
 @pytest.mark.parametrize("kind", STREAMS)
-@few
-@given(n=st.integers(1, 12), batch_size=st.sampled_from([1, 4, 5]), weighted=st.booleans())
+@settings(few, max_examples=6)
+@given(n=st.sampled_from([2, 7]), batch_size=st.sampled_from([3, 10]), weighted=st.booleans())
 def test_streams_train_and_evaluate_as_arrays_do(kind, aevb, n, batch_size, weighted):
     """Exactly: the same examples, in the same order, in the same batches, with the same noise."""
     x, y = data(n), np.zeros(n)
@@ -230,6 +242,9 @@ def test_streams_train_and_evaluate_as_arrays_do(kind, aevb, n, batch_size, weig
 
 # Batch sizes
 
+# Few of them, as each is a program of its own; smaller and larger than the data, and no divisor.
+lengths, batch_sizes = st.sampled_from([1, 5, 8]), st.sampled_from([1, 3, 8])
+
 
 class Certain(kv.DiagonalNormal):
     """A posterior whose standard deviation is at its minimum: samples are the mean, for float32."""
@@ -247,7 +262,7 @@ def certain():
 
 
 @few
-@given(n=st.integers(1, 12), batch_sizes=st.tuples(st.integers(1, 13), st.integers(1, 13)))
+@given(n=lengths, batch_sizes=st.lists(batch_sizes, min_size=2, max_size=2, unique=True))
 def test_the_bound_does_not_depend_on_the_batch_size(certain, n, batch_sizes):
     """z is its mean up to σ = exp(-10), which moves the bound by less than 1e-4 nats."""
     x = data(n)
@@ -259,7 +274,7 @@ def test_the_bound_does_not_depend_on_the_batch_size(certain, n, batch_sizes):
 
 
 @few
-@given(n=st.integers(1, 12), batch_sizes=st.tuples(st.integers(1, 13), st.integers(1, 13)))
+@given(n=lengths, batch_sizes=st.lists(batch_sizes, min_size=2, max_size=2, unique=True))
 def test_evaluation_does_not_depend_on_the_batch_size(certain, n, batch_sizes):
     """The logs are means over examples, however the last batch is cut; and that of the bound."""
     x = data(n)
@@ -275,9 +290,12 @@ def test_evaluation_does_not_depend_on_the_batch_size(certain, n, batch_sizes):
 
 # Sample weights
 
+# Their sum is 6: few lengths, and few programs.
+weights_of_rows = st.sampled_from([(2, 4), (6, 0), (1, 5), (1, 2, 3), (0, 6, 0), (4, 1, 1)])
+
 
 @few
-@given(weights=st.lists(st.integers(0, 4), min_size=2, max_size=6).filter(any))
+@given(weights=weights_of_rows)
 def test_integer_weights_are_repeated_examples(certain, weights):
     """Σ w L / n over n weighted examples, and Σ L / Σ w over the repeated ones."""
     x, n, total = data(len(weights)), len(weights), sum(weights)
@@ -295,7 +313,7 @@ def test_integer_weights_are_repeated_examples(certain, weights):
 
 
 @few
-@given(weights=st.lists(st.integers(0, 4), min_size=2, max_size=6).filter(any))
+@given(weights=weights_of_rows)
 def test_integer_weights_train_as_repeated_examples(certain, weights):
     """An SGD step is the gradient of the loss: n of the one are Σ w of the other."""
     x, n, total = data(len(weights)), len(weights), sum(weights)
