@@ -3,18 +3,38 @@
 import math
 import numbers
 
+import numpy as np
 
-def integer(name, value, at_least=1):
+FLOAT32_TINY = 1.1754944e-38
+FLOAT32_MAX = 3.4028235e38
+# Sizes of arrays and numbers of samples: what an index of int32 can count.
+LARGEST_SIZE = 2**31 - 1
+
+
+def integer(name, value, at_least=1, at_most=None):
     """`value` as an `int`.
 
+    Args:
+        name: the argument's name.
+        value: what was received.
+        at_least: the smallest value.
+        at_most: the largest one. Default: `LARGEST_SIZE` for a positive integer, which is a size;
+            else there is none.
+
     Raises:
-        ValueError: if it is not an integer, a boolean, or too small.
+        ValueError: if it is not an integer, a boolean, too small or too large.
     """
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < at_least:
         kind = {0: "a non-negative integer", 1: "a positive integer"}.get(
             at_least, f"an integer of at least {at_least}"
         )
         raise ValueError(f"Expected `{name}` to be {kind}. Received: {value!r}")
+    if at_most is None:
+        at_most = LARGEST_SIZE if at_least > 0 else math.inf
+    if value > at_most:
+        raise ValueError(
+            f"Expected `{name}` to be an integer of at most {at_most}. Received: {value!r}"
+        )
     return int(value)
 
 
@@ -28,18 +48,19 @@ def number(name, value, low=0.0, high=math.inf, inclusive=False):
         inclusive: whether the value may be `low` itself, or a finite `high`.
 
     Raises:
-        ValueError: if it is not such a number.
+        ValueError: if it is not such a number, or is one that float32 rounds to 0 or infinity.
     """
     # A boolean is an integer to Python.
     real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if real and inclusive and value == low:
+    # NumPy would round the bounds to the type of a number in half precision.
+    size = value.item() if isinstance(value, np.generic) else value
+    if real and inclusive and size == low:
         return value
-    if not (real and low < value and (value < high or (inclusive and value == high < math.inf))):
-        kind = "a positive number" if (low, high) == (0.0, math.inf) else "a number"
-        if kind == "a number":
-            kind += f" from {low:g} to {high:g}" if inclusive else f" between {low:g} and {high:g}"
-        raise ValueError(f"Expected `{name}` to be {kind}. Received: {value!r}")
-    if value != 0 and not FLOAT32_TINY <= abs(value) <= FLOAT32_MAX:
+    if not (real and low < size and (size < high or (inclusive and size == high < math.inf))):
+        raise ValueError(
+            f"Expected `{name}` to be {_interval(low, high, inclusive)}. Received: {value!r}"
+        )
+    if size != 0 and not FLOAT32_TINY <= abs(size) <= FLOAT32_MAX:
         raise ValueError(
             f"Expected `{name}` to be a number that float32 can hold, from {FLOAT32_TINY:.1e} to "
             f"{FLOAT32_MAX:.1e}. Received: {value!r}"
@@ -47,8 +68,33 @@ def number(name, value, low=0.0, high=math.inf, inclusive=False):
     return value
 
 
-FLOAT32_TINY = 1.1754944e-38
-FLOAT32_MAX = 3.4028235e38
+def _interval(low, high, inclusive):
+    if (low, high) == (0.0, math.inf):
+        return "a non-negative number" if inclusive else "a positive number"
+    return f"a number from {low:g} to {high:g}" if inclusive else f"a number in ({low:g}, {high:g})"
+
+
+def boolean(name, value):
+    """`value` as a `bool`.
+
+    Raises:
+        ValueError: if it is not `True` or `False`.
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"Expected `{name}` to be True or False. Received: {value!r}")
+    return bool(value)
+
+
+def choice(name, value, options):
+    """`value`, if it is one of a few strings.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    if not isinstance(value, str) or value not in options:
+        first, last = options
+        raise ValueError(f"Expected `{name}` to be {first!r} or {last!r}. Received: {value!r}")
+    return value
 
 
 def seed(value):
@@ -81,13 +127,14 @@ def check_fit(**settings):
                     f"Expected `{name}` to leave examples to train on. Received: {value!r}"
                 )
         elif name == "shuffle":
-            if value not in (True, False):
-                raise ValueError(f"Expected `shuffle` to be True or False. Received: {value!r}")
+            boolean(name, value)
+        elif name == "validation_freq" and isinstance(value, list | tuple | set):
+            for epoch in value:
+                integer("validation_freq", epoch)
         elif name == "validation_freq" and not isinstance(value, numbers.Integral):
-            if not isinstance(value, list | tuple | set):
-                raise ValueError(
-                    "Expected `validation_freq` to be a positive integer or a list of epochs. "
-                    f"Received: {value!r}"
-                )
+            raise ValueError(
+                "Expected `validation_freq` to be a positive integer or a list of epochs. "
+                f"Received: {value!r}"
+            )
         elif value is not None:
             integer(name, value)

@@ -7,6 +7,7 @@ model = MonteCarloEM(**bernoulli_mlp(784, latent_dim=3, hidden_units=100, recogn
 import keras
 import numpy as np
 
+from keras_aevb import arguments
 from keras_aevb.distributions import Bernoulli, DiagonalNormal, Normal, StandardNormal
 from keras_aevb.weight_prior import WeightPrior
 
@@ -49,7 +50,7 @@ def bernoulli_mlp(
         model; `encoder` and `posterior` only with a recognition model.
 
     Raises:
-        ValueError: if `n_train` is not positive.
+        ValueError: if a size is not a positive integer, or a number not one that makes sense.
 
     Reference: Kingma & Welling (2013), App. C.1, eq. 11, and sec. 5.
 
@@ -58,6 +59,8 @@ def bernoulli_mlp(
         >>> AEVB(**bernoulli_mlp(784, latent_dim=20, seed=0)).count_params()
         815824
     """
+    _check_sizes(x_dim=x_dim, latent_dim=latent_dim, hidden_units=hidden_units)
+    arguments.boolean("recognition", recognition)
     dense = _dense_layers(n_train, stddev, bias_stddev, seed)
     encoder = _gaussian_encoder(dense, latent_dim, hidden_units, log_variance_gain)
     return {
@@ -96,7 +99,7 @@ def gaussian_mlp(
         What `bernoulli_mlp` returns.
 
     Raises:
-        ValueError: if `n_train` is not positive.
+        ValueError: if a size is not a positive integer, or a number not one that makes sense.
 
     Reference: Kingma & Welling (2013), App. C.2, eq. 12, and sec. 5.
 
@@ -106,6 +109,9 @@ def gaussian_mlp(
         >>> WakeSleep(**parts).count_params()
         338724
     """
+    _check_sizes(x_dim=x_dim, latent_dim=latent_dim, hidden_units=hidden_units)
+    arguments.boolean("recognition", recognition)
+    _check_activation("mean_activation", mean_activation)
     dense = _dense_layers(n_train, stddev, bias_stddev, seed)
     encoder = _gaussian_encoder(dense, latent_dim, hidden_units, log_variance_gain)
     return {
@@ -121,7 +127,23 @@ def gaussian_mlp(
     }
 
 
+def _check_sizes(**sizes):
+    for name, size in sizes.items():
+        arguments.integer(name, size)
+
+
+def _check_activation(name, activation):
+    try:
+        keras.activations.get(activation)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"Expected `{name}` to be the name of a Keras activation, a function or None. "
+            f"Received: {activation!r}"
+        ) from None
+
+
 def _gaussian_encoder(dense, latent_dim, hidden_units, log_variance_gain):
+    arguments.number("log_variance_gain", log_variance_gain)
     hidden, mean, log_variance = dense(hidden_units, "tanh"), dense(latent_dim), dense(latent_dim)
     if log_variance_gain != 1.0:
         log_variance = keras.Sequential([keras.layers.Rescaling(log_variance_gain), log_variance])
@@ -135,7 +157,11 @@ def _gaussian_encoder(dense, latent_dim, hidden_units, log_variance_gain):
 
 def _dense_layers(n_train, stddev, bias_stddev, seed):
     """A constructor of dense layers that start from normal noise, each from seeds of its own."""
-    seeds = np.random.SeedSequence(seed)
+    for name, value in {"stddev": stddev, "bias_stddev": bias_stddev}.items():
+        arguments.number(name, value, inclusive=True)
+    if n_train is not None:
+        arguments.number("n_train", n_train)
+    seeds = np.random.SeedSequence(arguments.seed(seed))
 
     def dense(units, activation=None):
         kernel_seed, bias_seed = map(int, seeds.spawn(1)[0].generate_state(2))

@@ -1,9 +1,10 @@
 """The prior over weights that MAP estimation adds to the loss."""
 
-import numbers
-
 import keras
 from keras import ops
+
+from keras_aevb import arguments
+from keras_aevb.distributions.precision import at_least_float32
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
@@ -22,10 +23,10 @@ class WeightPrior(keras.regularizers.Regularizer):
         weights: tensor of any shape with at least one axis.
 
     Returns:
-        The penalty, a scalar.
+        The penalty, a scalar in float32, or in the weights' own precision where that is higher.
 
     Raises:
-        ValueError: if `n_train` is not a positive number.
+        ValueError: if `n_train` is not a positive number that float32 can hold.
 
     Reference: Kingma & Welling (2013), sec. 5, the weight decay of its MAP estimates.
 
@@ -36,11 +37,12 @@ class WeightPrior(keras.regularizers.Regularizer):
     """
 
     def __init__(self, n_train):
-        if not (isinstance(n_train, numbers.Real) and n_train > 0):
-            raise ValueError(f"Expected `n_train` to be positive. Received: {n_train!r}")
-        self.n_train = float(n_train)
+        self.n_train = float(arguments.number("n_train", n_train))
 
     def __call__(self, weights):
+        weights = ops.convert_to_tensor(weights)
+        dtype = keras.backend.standardize_dtype(weights.dtype)
+        weights = ops.cast(weights, at_least_float32(dtype))
         # XLA on a processor adds columns side by side, but a matrix one number after the other. It
         # would join the two sums without the factor between them.
         return ops.sum(0.5 / self.n_train * ops.sum(ops.square(weights), axis=0))

@@ -138,7 +138,7 @@ def test_without_n_train_there_is_no_penalty(mlp):
 @BOTH
 @pytest.mark.parametrize("n_train", [0, -5])
 def test_n_train_must_be_positive(mlp, n_train):
-    with pytest.raises(ValueError, match="`n_train` to be positive") as error:
+    with pytest.raises(ValueError, match="`n_train` to be a positive") as error:
         mlp(6, 2, 5, n_train=n_train)
     assert str(n_train) in str(error.value)
 

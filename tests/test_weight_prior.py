@@ -46,10 +46,24 @@ def test_zero_weights_have_no_penalty_and_no_gradient(gradients):
     np.testing.assert_array_equal(gradient, np.zeros((4, 3)))
 
 
-@pytest.mark.parametrize("n_train", [0, -5, math.nan, "50"])
+@pytest.mark.parametrize("n_train", [0, -5, math.nan, math.inf, True, None, "50"])
 def test_n_train_must_be_positive(n_train):
-    with pytest.raises(ValueError, match=f"`n_train` to be positive. Received: {n_train!r}"):
+    with pytest.raises(ValueError, match=f"`n_train` to be a positive number. Rec.*: {n_train!r}"):
         kv.WeightPrior(n_train)
+
+
+@pytest.mark.parametrize("n_train", [1e-320, 1e39, 10**400])
+def test_n_train_must_be_a_number_of_float32(n_train):
+    with pytest.raises(ValueError, match=r"`n_train`.*float32 can hold.*Received"):
+        kv.WeightPrior(n_train)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_weights_in_half_precision_are_summed_in_float32(dtype):
+    w = keras.ops.cast(np.full((64, 64), 30.0), dtype)  # a sum of 3.7e6, which float16 cannot hold
+    penalty = kv.WeightPrior(50)(w)
+    assert keras.backend.standardize_dtype(penalty.dtype) == "float32"
+    assert float(penalty) == 64 * 64 * 900 / 100
 
 
 def test_a_layer_with_it_is_saved():

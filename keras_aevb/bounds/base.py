@@ -4,6 +4,7 @@ import keras
 
 from keras_aevb import arguments
 from keras_aevb._backend import tfp
+from keras_aevb.distributions.precision import check_precision
 
 
 class Bound(keras.layers.Layer):
@@ -20,7 +21,8 @@ class Bound(keras.layers.Layer):
         **kwargs: arguments of `keras.layers.Layer`.
 
     Raises:
-        ValueError: if `num_samples` is not a positive integer.
+        ValueError: if `num_samples` is not a positive integer, or the layer's precision is not one
+            for densities.
 
     Example:
         >>> import keras_aevb as kv
@@ -50,6 +52,7 @@ class Bound(keras.layers.Layer):
 
     def __init__(self, num_samples=1, **kwargs):
         super().__init__(**kwargs)
+        check_precision(self)
         self.num_samples = arguments.integer("num_samples", num_samples)
         self.built = True
 
@@ -82,8 +85,8 @@ class Bound(keras.layers.Layer):
         fully = tfp.distributions.FULLY_REPARAMETERIZED
         if self.reparameterized and q.reparameterization_type != fully:
             raise ValueError(
-                f"{self.__class__.__name__} needs a reparameterisable posterior, z = g(ε, x) with "
-                f"a gradient through g. Received: {q}. `WakeSleep`, or AEVB with "
+                f"{self.__class__.__name__} needs a reparameterisable posterior. Expected "
+                f"z = g(ε, x) with a gradient through g. Received: {q}. `WakeSleep`, or AEVB with "
                 "`bound=ScoreFunctionELBO()`, trains any posterior; a bound of your own whose "
                 "gradient does not pass through z says so with `reparameterized = False`"
             )

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_aevb import arguments
 from keras_aevb.bounds.base import Bound
 
 
@@ -39,9 +40,7 @@ class ELBO(Bound):
 
     def __init__(self, num_samples=1, kl="analytic", **kwargs):
         super().__init__(num_samples, **kwargs)
-        if kl not in ("analytic", "sampled"):
-            raise ValueError(f"Expected `kl` to be 'analytic' or 'sampled'. Received: {kl!r}")
-        self.kl = kl
+        self.kl = arguments.choice("kl", kl, ("analytic", "sampled"))
 
     def __call__(self, x, q, prior, decode, seed):
         z = q.sample(self.num_samples, seed=seed)  # [L, B, ...]
@@ -58,8 +57,9 @@ class ELBO(Bound):
                 q.kl_divergence(prior)
             except NotImplementedError:
                 raise ValueError(
-                    f"No closed form of KL(q || p) is known for q={q} and p={prior}. "
-                    "Estimate it with `bound=ELBO(kl='sampled')`"
+                    "No closed form of KL(q || p) is known. Expected distributions that have one, "
+                    "or an estimate of it, `bound=ELBO(kl='sampled')`. Received: "
+                    f"q={q} and p={prior}"
                 ) from None
 
     def get_config(self):

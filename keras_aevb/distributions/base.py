@@ -1,13 +1,14 @@
 """p(y | features): a Keras layer from features to the parameters of a TFP distribution."""
 
 import math
-import operator
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_aevb import arguments
 from keras_aevb._backend import tfp
+from keras_aevb.distributions.precision import at_least_float32, check_precision
 
 tfd = tfp.distributions
 
@@ -19,22 +20,25 @@ def as_event_shape(shape):
     """An integer or a sequence of integers as a tuple.
 
     Raises:
-        ValueError: if a dimension is not a positive integer.
+        ValueError: if a dimension is not a positive integer, or an event has more elements than an
+            index of int32 can count.
     """
+    sizes = shape if isinstance(shape, list | tuple | np.ndarray) else (shape,)
     try:
-        sizes = tuple(operator.index(size) for size in np.atleast_1d(shape))
-    except TypeError:
-        sizes = ()
-    if not sizes or min(sizes) < 1:
+        sizes = tuple(arguments.integer("event_shape", size) for size in sizes)
+        arguments.integer("event_shape", math.prod(sizes) if sizes else 0)
+    except (TypeError, ValueError):
         raise ValueError(
-            f"Expected `event_shape` to be a positive integer or a tuple of them. Received: {shape}"
-        )
+            "Expected `event_shape` to be a positive integer or a tuple of them, of at most "
+            f"{arguments.LARGEST_SIZE} elements. Received: {shape!r}"
+        ) from None
     return sizes
 
 
-def at_least_float32(dtype):
-    """The precision that a density needs in a layer of this precision."""
-    return "float32" if dtype in ("float16", "bfloat16") else dtype
+def check_head(name, head):
+    """Raises a `ValueError` if what computes a parameter is neither a Keras layer nor `None`."""
+    if head is not None and not isinstance(head, keras.layers.Layer):
+        raise ValueError(f"Expected `{name}` to be a Keras layer or None. Received: {head!r}")
 
 
 def validating(distribution):
@@ -62,13 +66,21 @@ class ConditionalDistribution(keras.layers.Layer):
         features: tensor of shape `[B, ...]`.
 
     Raises:
-        ValueError: if `event_shape` has a dimension that is not a positive integer, or a head's
-            output does not have the size of an event.
+        ValueError: if `event_shape` has a dimension that is not a positive integer, a head is not
+            a Keras layer or its output does not have the size of an event, or the layer's precision
+            is not one for densities.
     """
 
     def __init__(self, event_shape, heads, **kwargs):
         super().__init__(**kwargs)
+        check_precision(self)
         self.event_shape = as_event_shape(event_shape)
+        if not isinstance(heads, dict):
+            raise ValueError(
+                f"Expected `heads` to be a dict from names to Keras layers. Received: {heads!r}"
+            )
+        for name, head in heads.items():
+            check_head(name, head)
         self.parameter_shapes = None  # without the batch's axis; known when a model is made
         self.heads = {
             name: self._default_head(name) if h is None else h for name, h in heads.items()
@@ -117,15 +129,14 @@ class ConditionalDistribution(keras.layers.Layer):
         name = self.__class__.__name__
         if x.shape[1:] != self.event_shape or not len(x):
             raise ValueError(
-                f"{name} expects examples of event shape {self.event_shape}, at least one. "
-                f"Received: an array of shape {x.shape}"
+                f"Expected examples of event shape {self.event_shape}, at least one, for a {name} "
+                f"distribution. Received: an array of shape {x.shape}"
             )
         if not np.isfinite([x.min(), x.max()]).all():  # NaN if any value is
             raise ValueError(
-                f"{name} expects finite data. Received: {np.isnan(x).sum()} NaN and "
-                f"{np.isinf(x).sum()} infinite values"
+                f"Expected finite data for a {name} distribution. Received: {np.isnan(x).sum()} "
+                f"NaN and {np.isinf(x).sum()} infinite values"
             )
-
         self.check_support(x)
 
     def check_support(self, x):
@@ -147,8 +158,7 @@ class ConditionalDistribution(keras.layers.Layer):
                 possible, cause = np.zeros(1, bool), str(error).strip().splitlines()[0]
             if not possible.all():
                 raise ValueError(
-                    f"{self.__class__.__name__} expects examples inside the support of "
-                    f"{distribution.name}, others have probability zero. Received: values from "
+                    f"Expected examples inside the support of {distribution.name}, others have probability zero. Received: values from "
                     f"{chunk.min()} to {chunk.max()}. The cause: {cause}"
                 )
 

@@ -1,15 +1,15 @@
 """Observation models p(x|z)."""
 
 import math
-import numbers
 
 import keras
+import numpy as np
 from keras import ops
 
-from keras_aevb import _backend
+from keras_aevb import _backend, arguments
 from keras_aevb._backend import tfp
 from keras_aevb.distributions.base import ConditionalDistribution
-from keras_aevb.distributions.normals import bounded_scale, diagonal_normal
+from keras_aevb.distributions.normals import LOG_VARIANCE_BOUNDS, bounded_scale, diagonal_normal
 
 tfd = tfp.distributions
 
@@ -107,8 +107,8 @@ class Bernoulli(ConditionalDistribution):
         low, high = x.min(), x.max()
         if low < 0 or high > 1:
             raise ValueError(
-                "A Bernoulli likelihood expects pixels in [0, 1]; scale the data, for example "
-                f"`x / 255`. Received: values from {low} to {high}"
+                "Expected pixels in [0, 1] for a Bernoulli distribution; scale the data, for "
+                f"example `x / 255`. Received: values from {low} to {high}"
             )
 
 
@@ -136,8 +136,8 @@ class Normal(ConditionalDistribution):
         The parameters μ and (unless `scale` is given) log σ², each of shape `[B, *event_shape]`.
 
     Raises:
-        ValueError: if both `log_variance` and `scale` are given, `scale` is not positive and
-            finite, or a layer's output does not have the size of x.
+        ValueError: if both `log_variance` and `scale` are given, `scale` is not a positive number
+            that float32 can hold, or a layer's output does not have the size of x.
 
     Reference: Kingma & Welling (2013), App. C.2, eq. 12.
 
@@ -157,9 +157,8 @@ class Normal(ConditionalDistribution):
                 "Expected either `log_variance` or `scale`. "
                 f"Received both: log_variance={log_variance}, scale={scale}"
             )
-        elif not (isinstance(scale, numbers.Real) and 0 < scale < math.inf):
-            raise ValueError(f"Expected `scale` to be a positive number. Received: {scale!r}")
         else:
+            scale = float(arguments.number("scale", scale))
             heads = {"mean": mean}
         super().__init__(event_shape, heads, **kwargs)
         self.scale = scale
@@ -172,7 +171,20 @@ class Normal(ConditionalDistribution):
         return diagonal_normal(mean, scale, self.event_shape)
 
     def check_support(self, x):
-        pass  # all finite numbers
+        low, high, limit = x.min(), x.max(), self.largest_value
+        if max(-low, high) >= limit:
+            raise ValueError(
+                f"Expected values below {limit:.0e} in size for a Normal distribution, whose "
+                f"density overflows {self.density_dtype} beyond; standardise the data, for example "
+                f"`(x - x.mean()) / x.std()`. Received: values from {low} to {high}"
+            )
+
+    @property
+    def largest_value(self):
+        """The |x| at which Σ x²/σ² may overflow, with μ = 0 and σ as small as it can be."""
+        scale = math.exp(LOG_VARIANCE_BOUNDS[0] / 2) if self.scale is None else self.scale
+        largest = float(np.finfo(self.density_dtype).max)
+        return scale * math.sqrt(largest / math.prod(self.event_shape))
 
     def get_config(self):
         return {**super().get_config(), "scale": self.scale}

@@ -3,8 +3,9 @@
 import keras
 from keras import ops
 
-from keras_aevb.distributions.base import as_event_shape, at_least_float32
+from keras_aevb.distributions.base import as_event_shape
 from keras_aevb.distributions.normals import diagonal_normal
+from keras_aevb.distributions.precision import at_least_float32, check_precision
 
 
 class Prior(keras.layers.Layer):
@@ -12,10 +13,15 @@ class Prior(keras.layers.Layer):
 
     Args:
         event_shape: shape of z, an integer or a tuple.
+
+    Raises:
+        ValueError: if `event_shape` has a dimension that is not a positive integer, or the layer's
+            precision is not one for densities.
     """
 
     def __init__(self, event_shape, **kwargs):
         super().__init__(**kwargs)
+        check_precision(self)
         self.event_shape = as_event_shape(event_shape)
         self.built = True
 

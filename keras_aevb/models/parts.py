@@ -68,7 +68,7 @@ def check_same_z(q, prior):
         f"{_dtype(q)}, prior {type(prior).__name__} with event shape "
         f"{tuple(prior.event_shape)} and dtype {_dtype(prior)}"
     )
-    expected = "Posterior and prior must be distributions over the same z"
+    expected = "Expected posterior and prior to be distributions over the same z"
     if q.event_shape != prior.event_shape:
         raise ValueError(f"{expected}. Received: {received}")
     z = q.sample(NUM_DRAWS, seed=_backend.fixed_seed(0, 0))
@@ -79,7 +79,7 @@ def check_same_z(q, prior):
     if discrete[0] != discrete[1]:
         kinds = ["discrete" if d else "continuous" for d in discrete]
         raise ValueError(
-            f"{expected}. Expected both discrete or both continuous. Received: {received}; the "
+            f"{expected}, both discrete or both continuous. Received: {received}; the "
             f"posterior is {kinds[0]}, the prior {kinds[1]}"
         )
     if _dtype(q) != _dtype(prior):
@@ -91,7 +91,7 @@ def check_same_z(q, prior):
         inside = np.isfinite(np.asarray(prior.log_prob(z))).all()
     if not inside:
         raise ValueError(
-            f"{expected}. Expected q(z|x) to draw z inside the support of p(z) alone, or the bound "
+            f"{expected}, with every draw of q(z|x) inside the support of p(z), or the bound "
             f"is -∞. Received: {received}. A prior of the posterior's family has its support"
         )
 

@@ -18,7 +18,8 @@ class Replicas:
     On the jax backend one compiled program makes the steps of all models: on a GPU, which a model
     of the paper's size leaves idle for the most part, on stacked values; on a processor side by
     side. On the tensorflow backend each model has its own program, and they take turns. The results
-    are those of models trained alone, up to rounding. A model that diverges does not touch the others.
+    are those of models trained alone, up to rounding. A model that diverges does not touch the
+    others.
 
     The models stay what they are: each can be evaluated, saved and trained further by itself. They
     are up to date whenever `fit` has returned or was interrupted.

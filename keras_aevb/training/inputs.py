@@ -10,7 +10,8 @@ REAL = "biuf"
 
 def is_array(x):
     """Whether x is one array of all examples, and not a stream of batches."""
-    return hasattr(x, "shape") and hasattr(x, "__len__")
+    # A scalar of NumPy has no length: an array of the wrong shape, not a stream.
+    return isinstance(x, np.generic) or (hasattr(x, "shape") and hasattr(x, "__len__"))
 
 
 def as_array(x, name="x"):
@@ -61,7 +62,8 @@ def class_weights(y, class_weight, sample_weight):
     """The sample weights that `class_weight`, a dict from label to weight, gives to labels y.
 
     Raises:
-        ValueError: if sample weights are given too, there are no labels, or one has no weight.
+        ValueError: if sample weights are given too, `class_weight` is not a dict of numbers, or y
+            is not one class for each example.
     """
     if sample_weight is not None:
         raise ValueError(
@@ -72,9 +74,19 @@ def class_weights(y, class_weight, sample_weight):
         raise ValueError(
             f"`class_weight` needs labels. Expected y. Received: y=None, {class_weight=}"
         )
+    if not isinstance(class_weight, dict):
+        raise ValueError(
+            f"Expected `class_weight` to be a dict from label to weight. Received: {class_weight!r}"
+        )
+    as_array(list(class_weight.values()), "class_weight")
     labels = as_array(y, "y")
-    labels = np.argmax(labels, -1) if labels.ndim == 2 and labels.shape[1] > 1 else labels
-    labels = labels.reshape(len(labels)).astype("int64")
+    one_hot = labels.ndim == 2 and labels.shape[1] > 1
+    if not one_hot and labels.shape not in ((labels.size,), (labels.size, 1)):
+        raise ValueError(
+            "`class_weight` needs labels. Expected y of shape (N,), (N, 1) or (N, classes). "
+            f"Received: shape {labels.shape}"
+        )
+    labels = (np.argmax(labels, -1) if one_hot else labels.ravel()).astype("int64")
     return np.array([class_weight.get(int(label), 1.0) for label in labels], "float32")
 
 
@@ -82,24 +94,30 @@ def split(x, y, sample_weight, share):
     """The first rows of arrays, and the last ones as validation data.
 
     Args:
-        x, y, sample_weight: arrays of one length N, or `None`.
+        x, y, sample_weight: arrays of one length N, or `None`; labels are not needed.
         share: of the rows that are held out, the last ceil(N · share).
 
+    Returns:
+        Two tuples (x, `None`, sample weights).
+
     Raises:
-        ValueError: if one of the two parts would be empty, or x is a stream.
+        ValueError: if one of the two parts would be empty, x is a stream, or there is not one
+            sample weight for each example.
     """
     if not is_array(x):
         raise ValueError(
             "`validation_split` needs arrays. Expected an array as x, or `validation_data`. "
             f"Received: {type(x)}"
         )
-    cut = int(np.floor(len(x) * (1 - share)))
-    if not 0 < cut < len(x):
+    n = len(x) if len(np.shape(x)) else 0
+    cut = int(np.floor(n * (1 - share)))
+    if not 0 < cut < n:
         raise ValueError(
             "Expected `validation_split` to leave examples on both sides. "
-            f"Received: validation_split={share} of {len(x)} examples"
+            f"Received: validation_split={share} of {n} examples"
         )
-    arrays = [None if a is None else as_resident(a) for a in (x, y, sample_weight)]
+    check_sample_weight(sample_weight, n)
+    arrays = [None if a is None else as_resident(a) for a in (x, None, sample_weight)]
     return (
         tuple(None if a is None else a[:cut] for a in arrays),
         tuple(None if a is None else a[cut:] for a in arrays),

@@ -264,7 +264,10 @@ def test_heads_may_be_convolutions():
 # Errors
 
 
-@pytest.mark.parametrize("shape", [0, -1, 2.5, (), (3, 0), (3, 1.5), "784", None])
+@pytest.mark.parametrize(
+    "shape",
+    [0, -1, 2.5, (), (3, 0), (3, 1.5), "784", None, True, (3, True), 2**70, (2**20, 2**20)],
+)
 def test_event_shape_must_be_positive_integers(shape):
     with pytest.raises(ValueError, match="positive integer") as error:
         kv.Bernoulli(shape)
@@ -286,7 +289,40 @@ def test_a_head_must_have_the_size_of_the_event(make, name):
     assert "(None, 5)" in str(error.value)
 
 
-@pytest.mark.parametrize("scale", [0, -1.0, np.nan, np.inf, [1.0, 2.0], "1"])
+@pytest.mark.parametrize("head", ["dense", 3, keras.layers.Dense, lambda h: h])
+def test_a_head_must_be_a_layer(head):
+    with pytest.raises(ValueError, match=r"Expected `logits` to be a Keras layer.*Received"):
+        kv.Bernoulli(2, logits=head)
+
+
+@pytest.mark.parametrize("make", [kv.Bernoulli, kv.Normal, kv.DiagonalNormal, kv.StandardNormal])
+@pytest.mark.parametrize("dtype", ["int32", "bool", "complex64"])
+def test_densities_need_floating_point_numbers(make, dtype):
+    with pytest.raises(ValueError, match=rf"`dtype`.*floating-point.*Received: '{dtype}'"):
+        make(2, dtype=dtype)
+
+
+@pytest.mark.parametrize("make", [kv.Bernoulli, kv.DiagonalNormal, kv.StandardNormal])
+def test_float64_is_float64_or_an_error(make):
+    """JAX would round it to float32 without a word."""
+    if keras.backend.backend() == "tensorflow":
+        assert make(2, dtype="float64").density_dtype == "float64"
+        return
+    import jax
+
+    with pytest.raises(ValueError, match="jax_enable_x64"):
+        make(2, dtype="float64")
+    with jax.experimental.enable_x64():
+        assert make(2, dtype="float64").density_dtype == "float64"
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e39])
+def test_scale_must_be_a_number_of_float32(scale):
+    with pytest.raises(ValueError, match=r"`scale`.*float32 can hold.*Received"):
+        kv.Normal(2, scale=scale)
+
+
+@pytest.mark.parametrize("scale", [0, -1.0, np.nan, np.inf, [1.0, 2.0], "1", True])
 def test_scale_must_be_positive_and_finite(scale):
     with pytest.raises(ValueError, match="positive number") as error:
         kv.Normal(2, scale=scale)
@@ -315,4 +351,20 @@ def test_check_refuses_what_is_not_an_event(likelihood, bad, message):
 
 def test_check_accepts_the_edges():
     kv.Bernoulli(2).check(np.array([[0.0, 1.0]]))
-    kv.Normal(2).check(np.array([[-1e30, 1e30]]))
+    kv.Normal(2).check(np.array([[-1e14, 1e14]]))
+    kv.Normal(2, scale=1e10).check(np.array([[-1e28, 1e28]]))
+
+
+@pytest.mark.parametrize("settings", [{}, {"scale": 0.5}])
+def test_normal_data_beyond_the_limit_overflows_the_density(settings):
+    """At the smallest σ; the factors leave room for Σ x²/σ² where only half of it is summed."""
+    likelihood = kv.Normal(3, **settings)
+    smallest = [] if settings else [np.full((1, 3), -20.0, "float32")]
+    p = likelihood.distribution(np.zeros((1, 3), "float32"), *smallest)
+    x = np.full((1, 3), likelihood.largest_value, "float32")
+    likelihood.check(0.9 * x)
+    assert np.isfinite(np.asarray(p.log_prob(0.9 * x)))
+    assert not np.isfinite(np.asarray(p.log_prob(1.5 * x)))
+    for bad in (1.1 * x, -1.1 * x):
+        with pytest.raises(ValueError, match=r"Expected values below.*standardise.*Received"):
+            likelihood.check(bad)

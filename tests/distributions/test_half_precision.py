@@ -1,0 +1,63 @@
+"""Models under a policy of half precision as a whole: their densities are in float32."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_aevb as kv
+from keras_aevb import networks
+
+ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
+
+
+@pytest.fixture(params=["float16", "bfloat16"])
+def policy(request):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(request.param)
+    yield request.param
+    keras.config.set_dtype_policy(before)
+
+
+def dtype(tensor):
+    return keras.backend.standardize_dtype(tensor.dtype)
+
+
+def check(algorithm, mlp, path):
+    """Trains, evaluates, saves and loads a model."""
+    is_em = algorithm is kv.MonteCarloEM
+    # FullVB has the prior over weights in its bound.
+    settings = {} if algorithm is kv.FullVB else {"n_train": 20}
+    parts = mlp(6, 2, 4, seed=0, recognition=not is_em, **settings)
+    model = algorithm(**parts, seed=0)
+    model.compile(keras.optimizers.SGD(1e-3))
+    x = np.random.default_rng(0).random((20, 6)).astype("float32")
+    history = model.fit(x, batch_size=10, epochs=2, verbose=0).history
+    logs = [*history.values(), model.evaluate(x, batch_size=10, verbose=0)]
+    assert all(np.isfinite(values).all() for values in logs)
+    z = np.zeros((3, 2), "float32")
+    assert dtype(model.prior.distribution().log_prob(z)) == "float32"
+    assert dtype(model.decode(z).log_prob(x[:3])) == "float32"
+    if not is_em:
+        assert dtype(model.encode(x)) == "float32"
+    model.save(path)
+    loaded = keras.saving.load_model(path)
+    for ours, theirs in zip(loaded.variables, model.variables, strict=True):
+        assert dtype(ours) == dtype(theirs)
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+    np.testing.assert_array_equal(loaded.sample(2, seed=0), model.sample(2, seed=0))
+
+
+@pytest.mark.parametrize("algorithm", [kv.AEVB, kv.WakeSleep, kv.FullVB])
+@pytest.mark.parametrize("mlp", [networks.bernoulli_mlp, networks.gaussian_mlp])
+def test_variational_models(algorithm, mlp, policy, tmp_path):
+    check(algorithm, mlp, tmp_path / "model.keras")
+
+
+@pytest.mark.xfail(
+    ON_TENSORFLOW,
+    strict=True,
+    raises=TypeError,
+    reason="the chains of MonteCarloEM have the prior's `variable_dtype`, not its `density_dtype`",
+)
+def test_monte_carlo_em(policy, tmp_path):
+    check(kv.MonteCarloEM, networks.bernoulli_mlp, tmp_path / "model.keras")

@@ -1,0 +1,378 @@
+"""What holds for all parts, streams and batch sizes; hypothesis looks for exceptions."""
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras import ops
+
+import keras_aevb as kv
+from keras_aevb import networks
+
+few = settings(max_examples=10, deadline=None, derandomize=True)
+very_few = settings(few, max_examples=3)
+many = settings(max_examples=100, deadline=None, derandomize=True)
+
+X_DIM, LATENT_DIM = 6, 2
+sizes = st.integers(1, 4)
+shapes = st.one_of(sizes, st.lists(sizes, min_size=1, max_size=3).map(tuple))
+# What JSON keeps whole: Python's numbers are those of float64.
+positive = st.floats(1e-6, 1e6)
+seeds = st.one_of(st.none(), st.integers(0, 2**32 - 1))
+
+
+def data(n, seed=0):
+    return np.random.default_rng(seed).random((n, X_DIM)).astype("float32")
+
+
+def numbers(tensors):
+    return [np.asarray(t) for t in keras.tree.flatten(tensors)]
+
+
+def assert_equal(received, expected):
+    for ours, theirs in zip(received, expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+        assert np.isfinite(theirs).all()
+
+
+# Configs
+
+
+def round_trip(part):
+    """A part from its own config; the configs are equal.
+
+    But for the numbers of shared objects: a part that is read has a dtype policy of its own, where
+    new parts share Keras' one.
+    """
+    copy = type(part).from_config(part.get_config())
+    assert serialized(copy) == serialized(part)
+    return copy
+
+
+def serialized(part):
+    return without_object_numbers(keras.saving.serialize_keras_object(part))
+
+
+def without_object_numbers(config):
+    if isinstance(config, dict):
+        items = [(k, without_object_numbers(v)) for k, v in config.items()]
+        return {k: v for k, v in items if k != "shared_object_id"}
+    return [without_object_numbers(v) for v in config] if isinstance(config, list) else config
+
+
+@few
+@given(
+    make=st.sampled_from([kv.Bernoulli, kv.Normal, kv.DiagonalNormal]),
+    shape=shapes,
+    head=st.sampled_from([None, "tanh", "sigmoid"]),
+    scale=st.one_of(st.none(), positive),
+    dtype=st.sampled_from(["float32", "mixed_float16", "bfloat16"]),
+)
+def test_conditional_distributions_are_what_their_config_says(make, shape, head, scale, dtype):
+    size = int(np.prod(shape))
+    name = "logits" if make is kv.Bernoulli else "mean"
+    arguments = {name: head and keras.layers.Dense(size, head, dtype=dtype), "dtype": dtype}
+    if make is kv.Normal:
+        arguments["scale"] = scale
+    part = make(shape, **arguments)
+    copy = round_trip(part)
+    features = np.random.default_rng(0).normal(size=(3, 5)).astype("float32")
+    for layer in (part, copy):
+        layer(features)
+    for ours, theirs in zip(copy.weights, part.weights, strict=True):
+        ours.assign(theirs)
+    p, q = (layer.distribution(*layer(features)) for layer in (part, copy))
+    assert_equal(numbers([q.mean(), q.variance()]), numbers([p.mean(), p.variance()]))
+    x = np.full((3, *part.event_shape), 0.5, "float32")
+    assert_equal(numbers(q.log_prob(x)), numbers(p.log_prob(x)))
+
+
+@few
+@given(shape=shapes)
+def test_priors_are_what_their_config_says(shape):
+    part = kv.StandardNormal(shape)
+    z = np.random.default_rng(0).normal(size=(3, *part.event_shape)).astype("float32")
+    p, q = part.distribution(), round_trip(part).distribution()
+    assert_equal(numbers(q.log_prob(z)), numbers(p.log_prob(z)))
+
+
+@few
+@given(
+    num_samples=st.integers(1, 5),
+    kl=st.sampled_from(["analytic", "sampled", None]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_bounds_are_what_their_config_says(num_samples, kl, seed, aevb, noise):
+    bound = (
+        kv.ScoreFunctionELBO(num_samples) if kl is None else kv.ELBO(num_samples=num_samples, kl=kl)
+    )
+    x = data(4)
+    arguments = x, aevb.encode(x), aevb.prior.distribution(), aevb.decode, noise(seed % 2**31)
+    assert_equal(numbers(round_trip(bound)(*arguments)), numbers(bound(*arguments)))
+
+
+@few
+@given(n_train=st.floats(1e-3, 1e9))
+def test_weight_priors_are_what_their_config_says(n_train):
+    part, w = kv.WeightPrior(n_train), data(5)
+    assert_equal(numbers(round_trip(part)(w)), numbers(part(w)))
+
+
+@few
+@given(
+    make=st.sampled_from(
+        [kv.ImportanceSampling, kv.AnnealedImportanceSampling, kv.PosteriorDensity]
+    ),
+    values=st.lists(st.integers(2, 10**6), min_size=4, max_size=4),
+)
+def test_estimators_are_what_their_config_says(make, values):
+    names = make().get_config()
+    round_trip(make(**dict(zip(names, values))))
+
+
+@pytest.mark.parametrize("algorithm", [kv.AEVB, kv.WakeSleep, kv.FullVB, kv.MonteCarloEM])
+@very_few
+@given(
+    mlp=st.sampled_from([networks.bernoulli_mlp, networks.gaussian_mlp]),
+    gain=st.sampled_from([1.0, 0.1]),
+    seed=st.integers(0, 2**32 - 1),
+    data=st.data(),
+)
+def test_models_are_what_their_config_says(algorithm, mlp, gain, seed, data):
+    with_encoder = algorithm is not kv.MonteCarloEM
+    settings = {
+        kv.FullVB: {
+            "weight_kl": st.sampled_from(["analytic", "sampled"]),
+            "n_train": st.one_of(st.none(), st.integers(1, 10**6)),
+            "initial_scale": st.floats(1e-3, 1e3),
+        },
+        kv.MonteCarloEM: {
+            "num_leapfrog_steps": sizes,
+            "updates_per_sample": sizes,
+            "initial_step_size": positive,
+            "n_train": st.one_of(st.none(), st.integers(1, 100)),
+        },
+    }.get(algorithm, {})
+    settings = {name: data.draw(values, name) for name, values in settings.items()}
+    parts = mlp(X_DIM, LATENT_DIM, 3, seed=0, recognition=with_encoder, log_variance_gain=gain)
+    model = algorithm(**parts, **settings, seed=seed)
+    copy = round_trip(model)
+    copy.set_weights(model.get_weights())
+    # Samples use decoder, likelihood, prior and settings; means those of all the parts.
+    assert_equal([copy.sample(2, seed=0)], [model.sample(2, seed=0)])
+    if with_encoder:
+        x = np.full((2, X_DIM), 0.5, "float32")
+        assert_equal(numbers(copy(x)), numbers(model(x)))
+
+
+# Streams and arrays
+
+
+@pytest.fixture(scope="module")
+def aevb():
+    model = kv.AEVB(**networks.bernoulli_mlp(X_DIM, LATENT_DIM, 4, seed=0), seed=0)
+    model.compile(keras.optimizers.SGD(0.1))
+    return model
+
+
+class Batches(keras.utils.PyDataset):
+    """Minibatches in the order of the rows."""
+
+    def __init__(self, arrays, batch_size):
+        super().__init__()
+        self.arrays = arrays
+        self.batch_size = batch_size
+
+    def __len__(self):
+        return -(-len(self.arrays[0]) // self.batch_size)
+
+    def __getitem__(self, i):
+        rows = slice(i * self.batch_size, (i + 1) * self.batch_size)
+        return tuple(a[rows] for a in self.arrays)
+
+
+def as_tf_data(arrays, batch_size):
+    tf = pytest.importorskip("tensorflow")
+    return tf.data.Dataset.from_tensor_slices(arrays).batch(batch_size)
+
+
+def as_generator(arrays, batch_size):
+    return (batch for batch in Batches(arrays, batch_size))
+
+
+STREAMS = {
+    "PyDataset": Batches,
+    "generator": as_generator,
+    "tf.data": as_tf_data,
+    "EpochMinibatches": lambda arrays, batch_size: kv.EpochMinibatches(arrays, batch_size, False),
+}
+
+
+def everything(model):
+    return [np.asarray(v) for v in (*model.variables, *model.optimizer.variables)]
+
+
+def set_back(model, values):
+    for variable, value in zip((*model.variables, *model.optimizer.variables), values, strict=True):
+        variable.assign(value)
+
+
+@pytest.mark.parametrize("kind", STREAMS)
+@settings(few, max_examples=6)
+@given(n=st.sampled_from([2, 7]), batch_size=st.sampled_from([3, 10]), weighted=st.booleans())
+def test_streams_train_and_evaluate_as_arrays_do(kind, aevb, n, batch_size, weighted):
+    """Exactly: the same examples, in the same order, in the same batches, with the same noise."""
+    x, y = data(n), np.zeros(n)
+    weights = np.linspace(0.5, 2, n).astype("float32") if weighted else None
+    arrays = (x, y, weights) if weighted else (x,)
+    start = everything(aevb)
+    results = []
+    for stream in (False, True):
+        given = [STREAMS[kind](arrays, batch_size) for _ in range(3)] if stream else [x] * 3
+        how = {} if stream else {"batch_size": batch_size}
+        labels = {} if stream else {"y": y, "sample_weight": weights}
+        logs = aevb.fit(given[0], shuffle=False, verbose=0, **how, **labels).history
+        logs |= aevb.evaluate(given[1], return_dict=True, verbose=0, **how, **labels)
+        images = aevb.predict(given[2], verbose=0, **how)
+        results.append([*everything(aevb), images, *map(np.asarray, logs.values())])
+        set_back(aevb, start)
+    assert_equal(results[1], results[0])
+
+
+# Batch sizes
+
+# Few of them, as each is a program of its own; smaller and larger than the data, and no divisor.
+lengths, batch_sizes = st.sampled_from([1, 5, 8]), st.sampled_from([1, 3, 8])
+
+
+class Certain(kv.DiagonalNormal):
+    """A posterior whose standard deviation is at its minimum: samples are the mean, for float32."""
+
+    def distribution(self, mean, log_variance):
+        return super().distribution(mean + 1.0, ops.full_like(log_variance, -20.0))
+
+
+@pytest.fixture(scope="module")
+def certain():
+    parts = networks.bernoulli_mlp(X_DIM, LATENT_DIM, 4, seed=0)
+    model = kv.AEVB(**{**parts, "posterior": Certain(LATENT_DIM)}, seed=0)
+    model.compile(keras.optimizers.SGD(0.1))
+    return model
+
+
+@few
+@given(n=lengths, batch_sizes=st.lists(batch_sizes, min_size=2, max_size=2, unique=True))
+def test_the_bound_does_not_depend_on_the_batch_size(certain, n, batch_sizes):
+    """z is its mean up to σ = exp(-10), which moves the bound by less than 1e-4 nats."""
+    x = data(n)
+    ours, theirs = (certain.elbo(x, batch_size=b, seed=0) for b in batch_sizes)
+    assert ours.shape == (n,)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-4)
+    (alone,) = certain.elbo(x[-1:], seed=1)  # an example's bound is its own
+    np.testing.assert_allclose(ours[-1], alone, rtol=1e-5, atol=1e-4)
+
+
+@few
+@given(n=lengths, batch_sizes=st.lists(batch_sizes, min_size=2, max_size=2, unique=True))
+def test_evaluation_does_not_depend_on_the_batch_size(certain, n, batch_sizes):
+    """The logs are means over examples, however the last batch is cut; and that of the bound."""
+    x = data(n)
+    ours, theirs = (
+        certain.evaluate(x, batch_size=b, return_dict=True, verbose=0) for b in batch_sizes
+    )
+    for name in ours:
+        np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-5, atol=1e-4)
+    bound = certain.elbo(x, seed=0).mean()
+    np.testing.assert_allclose(ours["elbo"], bound, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(ours["loss"], -bound, rtol=1e-5, atol=1e-4)
+
+
+# Sample weights
+
+# Their sum is 6: few lengths, and few programs.
+weights_of_rows = st.sampled_from([(2, 4), (6, 0), (1, 5), (1, 2, 3), (0, 6, 0), (4, 1, 1)])
+
+
+@few
+@given(weights=weights_of_rows)
+def test_integer_weights_are_repeated_examples(certain, weights):
+    """Σ w L / n over n weighted examples, and Σ L / Σ w over the repeated ones."""
+    x, n, total = data(len(weights)), len(weights), sum(weights)
+    weighted = certain.evaluate(
+        x, sample_weight=np.array(weights), batch_size=n, return_dict=True, verbose=0
+    )
+    repeated = certain.evaluate(
+        np.repeat(x, weights, axis=0), batch_size=total, return_dict=True, verbose=0
+    )
+    np.testing.assert_allclose(
+        weighted["loss"] * n, repeated["loss"] * total, rtol=1e-5, atol=1e-4 * total
+    )
+    for term in ("elbo", "reconstruction", "kl"):
+        np.testing.assert_allclose(weighted[term], repeated[term], rtol=1e-5, atol=1e-4)
+
+
+@few
+@given(weights=weights_of_rows)
+def test_integer_weights_train_as_repeated_examples(certain, weights):
+    """An SGD step is the gradient of the loss: n of the one are Σ w of the other."""
+    x, n, total = data(len(weights)), len(weights), sum(weights)
+    start = everything(certain)
+    before = certain.get_weights()
+    moves = []
+    for arrays, scale in (((x, None, np.array(weights)), n), ((np.repeat(x, weights, 0),), total)):
+        certain.train_on_batch(*arrays)
+        moves.append([scale * (a - b) for a, b in zip(certain.get_weights(), before)])
+        set_back(certain, start)
+    assert max(np.abs(move).max() for move in moves[0]) > 1e-3
+    for ours, theirs in zip(*moves):
+        # float32 weights of 0.01 … 1 move by some 1e-2; z has σ = exp(-10)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=2e-5 * total)
+
+
+# Epochs of minibatches
+
+
+@many
+@given(
+    n=st.integers(1, 200),
+    batch_size=st.integers(1, 250),
+    seed=seeds,
+    epochs=st.lists(st.integers(0, 1000), min_size=2, max_size=4),
+)
+def test_epochs_cover_every_row_once_whatever_came_before(n, batch_size, seed, epochs):
+    def order(stream, epoch):
+        stream.epoch = epoch
+        stream.on_epoch_begin()
+        batches = [stream.rows(i) for i in range(len(stream))]
+        assert [len(batch) for batch in batches[:-1]] == [batch_size] * (len(batches) - 1)
+        assert 1 <= len(batches[-1]) <= batch_size
+        return np.concatenate(batches)
+
+    x = np.arange(n)
+    stream = kv.EpochMinibatches((x,), batch_size, seed=seed)
+    fresh = kv.EpochMinibatches((x,), batch_size, seed=seed)
+    fresh.seed = stream.seed  # a random one, without a seed
+    for epoch in epochs:
+        np.testing.assert_array_equal(np.sort(order(stream, epoch)), x)
+    np.testing.assert_array_equal(order(stream, epochs[-1]), order(fresh, epochs[-1]))
+
+
+@many
+@given(
+    n=st.integers(1, 50),
+    batch_size=st.integers(1, 20),
+    seed=st.integers(0, 2**32 - 1),
+    first=st.integers(0, 500),
+    offset=st.integers(0, 300),
+)
+def test_random_minibatches_depend_on_their_number_alone(n, batch_size, seed, first, offset):
+    x = np.arange(n)
+    whole = kv.RandomMinibatches(x, batch_size, seed, first, offset + 1)
+    tail = kv.RandomMinibatches(x, batch_size, seed, first + offset, 1)
+    whole[0]  # the block that it is in is not the one asked for next
+    (ours, ours_i), (theirs, theirs_i) = whole[offset], tail[0]
+    assert ours.shape == (batch_size,)
+    np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(x[ours_i], ours)
+    np.testing.assert_array_equal(ours_i, theirs_i)
