@@ -158,8 +158,8 @@ class ConditionalDistribution(keras.layers.Layer):
                 possible, cause = np.zeros(1, bool), str(error).strip().splitlines()[0]
             if not possible.all():
                 raise ValueError(
-                    f"Expected examples inside the support of {distribution.name}, others have probability zero. Received: values from "
-                    f"{chunk.min()} to {chunk.max()}. The cause: {cause}"
+                    f"Expected examples inside the support of {distribution.name}, others have "
+                    f"probability zero. Received: values from {chunk.min()} to {chunk.max()}. The cause: {cause}"
                 )
 
     def get_config(self):
