@@ -153,13 +153,15 @@ class ConditionalDistribution(keras.layers.Layer):
             chunk = x[start : start + CHUNK_SIZE]
             try:
                 possible = np.isfinite(np.asarray(distribution.log_prob(chunk)))
-                cause = "a density that is not finite"
+                cause = "a log density that is not finite"
             except Exception as error:  # TFP's errors differ between backends and distributions
-                possible, cause = np.zeros(1, bool), str(error).strip().splitlines()[0]
+                possible = np.zeros(1, bool)
+                cause = f"the error {str(error).strip().splitlines()[0]!r}"
             if not possible.all():
                 raise ValueError(
                     f"Expected examples inside the support of {distribution.name}, others have "
-                    f"probability zero. Received: values from {chunk.min()} to {chunk.max()}. The cause: {cause}"
+                    f"probability zero. Received: values from {chunk.min()} to {chunk.max()}, with "
+                    f"{cause}"
                 )
 
     def get_config(self):
