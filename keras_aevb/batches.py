@@ -28,11 +28,16 @@ class RowBatches(keras.utils.PyDataset):
         **kwargs: arguments of `keras.utils.PyDataset`.
 
     Raises:
-        ValueError: if the arrays are not of one length.
+        ValueError: if `arrays` is not a tuple of arrays of one length.
     """
 
     def __init__(self, arrays, **kwargs):
         super().__init__(**kwargs)
+        if not isinstance(arrays, tuple | list) or not all(len(np.shape(a)) for a in arrays):
+            raise ValueError(
+                "Expected a tuple (x,), (x, y) or (x, y, sample_weight) of arrays. "
+                f"Received: {type(arrays)}"
+            )
         lengths = {len(array) for array in arrays}
         if len(lengths) != 1:
             raise ValueError(f"Expected arrays of one length. Received: lengths {sorted(lengths)}")
@@ -76,7 +81,7 @@ class EpochMinibatches(RowBatches):
     def __init__(self, arrays, batch_size=32, shuffle=True, seed=None, **kwargs):
         super().__init__(arrays, **kwargs)
         self.batch_size = arguments.integer("batch_size", batch_size)
-        self.shuffle = shuffle
+        self.shuffle = arguments.boolean("shuffle", shuffle)
         if not isinstance(seed, keras.random.SeedGenerator):
             seed = arguments.seed(seed)
         self.seed = np.random.SeedSequence().entropy if seed is None else seed

@@ -4,9 +4,10 @@ Symbols: B examples in the batch, L Monte Carlo samples or C chains for each of 
 """
 
 import math
-import numbers
 
 from keras import ops
+
+from keras_aevb import arguments
 
 # Samples that are decoded together: what a batch of images needs in memory stays bounded.
 CHUNK_SIZE = 50
@@ -26,9 +27,7 @@ class Estimator:
     def __init__(self, num_samples, **settings):
         self.settings = {"num_samples": num_samples, **settings}
         for name, value in self.settings.items():
-            if not isinstance(value, numbers.Integral) or value < 1:
-                raise ValueError(f"Expected `{name}` to be a positive integer. Received: {value}")
-            setattr(self, name, int(value))
+            setattr(self, name, arguments.integer(name, value))
 
     def __call__(self, x, q, prior, decode, seed):
         """log p(x) of each example.

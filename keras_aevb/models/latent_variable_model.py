@@ -1,6 +1,7 @@
 """What all algorithms share: p(x, z), made of parts that the user hands in."""
 
 import contextlib
+import zipfile
 
 import keras
 import numpy as np
@@ -9,6 +10,7 @@ from keras import ops
 from keras_aevb import _backend, arguments, marginal_likelihood
 from keras_aevb._backend.keras_private import ObjectSharingScope, is_sharing_objects
 from keras_aevb.distributions import ConditionalDistribution, Prior
+from keras_aevb.distributions.precision import check_precision
 from keras_aevb.models import parts
 from keras_aevb.models.training_loop import TrainingLoop
 from keras_aevb.training import inputs
@@ -37,6 +39,7 @@ class LatentVariableModel(TrainingLoop):
 
     def __init__(self, decoder, likelihood, prior, terms, seed=None, **kwargs):
         super().__init__(**kwargs)
+        check_precision(self)
         parts.check_type("likelihood", likelihood, ConditionalDistribution)
         parts.check_type("prior", prior, Prior)
         parts.check_network("decoder", decoder)
@@ -207,6 +210,22 @@ class LatentVariableModel(TrainingLoop):
         for i, variable in enumerate(self._seed_states()):
             variable.assign(extra[f"seed_state_{i}"])
 
+    def load_weights(self, filepath, *args, **kwargs):
+        """`keras.Model.load_weights`, whose errors name the file.
+
+        Raises:
+            OSError: if the file cannot be read.
+            ValueError: if it does not hold the weights of a model like this one.
+        """
+        try:
+            super().load_weights(filepath, *args, **kwargs)
+        except (KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
+            kind = OSError if isinstance(error, OSError) else ValueError
+            raise kind(
+                f"Expected a file with the weights of a model like {self.name!r}. "
+                f"Received: {str(filepath)!r}, which could not be loaded: {error}"
+            ) from error
+
     def _seed_states(self):
         """States of all seed generators, those of layers like dropout included."""
         weights = {id(v) for v in (*self.weights, *self.metrics_variables)}
@@ -228,6 +247,12 @@ class LatentVariableModel(TrainingLoop):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
+        missing = [name for name in cls.parts if name not in config]
+        if missing:
+            raise ValueError(
+                f"Expected a config of {cls.__name__} with {list(cls.parts)}. "
+                f"Received: one without {missing}"
+            )
         with _sharing_objects():
             objects = {
                 name: keras.saving.deserialize_keras_object(

@@ -122,8 +122,8 @@ class MonteCarloEM(LatentVariableModel):
             )
         if training and self.n_train is None:
             raise ValueError(
-                "A stream of batches does not tell how many chains to start: give "
-                "`MonteCarloEM(..., n_train=...)` the number. Received: n_train=None"
+                "A stream of batches does not tell how many chains to start. Expected "
+                "`MonteCarloEM(..., n_train=...)` with the number. Received: n_train=None"
             )
         if training and _backend.has_replicas(self):
             raise ValueError(
@@ -144,13 +144,12 @@ class MonteCarloEM(LatentVariableModel):
         index = np.asarray(y)
         if (
             index.dtype.kind not in "iu"
-            or index.size != len(x)
+            or index.shape not in ((len(x),), (len(x), 1))
             or not (index.min() >= 0 and index.max() < self.n_train)
         ):
             raise ValueError(
                 f"Expected the index of each example, integers from 0 to {self.n_train - 1}, in "
-                f"the place of labels. Received: {index.dtype} of shape {index.shape} from "
-                f"{index.min()} to {index.max()}"
+                f"the place of labels. Received: {index.dtype} of shape {index.shape}, {index}"
             )
 
     def adapt(self, x):

@@ -89,6 +89,8 @@ class PosteriorPredictive(VariationalModel):
             ValueError: if x has the wrong shape, or values of probability zero.
         """
 
+        num_samples = arguments.integer("num_samples", num_samples)
+
         def batch_elbo(x, seed):
             q = self.encode(x)
 
@@ -124,6 +126,7 @@ class PosteriorPredictive(VariationalModel):
         Raises:
             ValueError: as in `LatentVariableModel`, or if `num_weight_samples` is not positive.
         """
+        num_weight_samples = arguments.integer("num_weight_samples", num_weight_samples)
         estimator = marginal_likelihood.get(method, num_samples)
         density = PredictiveDensity(self, estimator, num_weight_samples)
         return super().log_likelihood(x, None, density, batch_size, seed, return_standard_error)

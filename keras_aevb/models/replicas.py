@@ -47,6 +47,8 @@ class Replicas:
     """
 
     def __init__(self, models):
+        if not isinstance(models, list | tuple):
+            raise ValueError(f"Expected a list of compiled models. Received: {models!r}")
         self.models = list(models)
         if not self.models:
             raise ValueError("Expected at least one model. Received none")
@@ -172,6 +174,12 @@ class Replicas:
             raise ValueError(
                 f"Expected {len(self.models)} streams, one for each model. Received: {len(streams)}"
             )
+        for stream in streams:
+            if inputs.is_array(stream) or not hasattr(stream, "__len__"):
+                raise ValueError(
+                    "Expected streams of batches with a length, such as `RandomMinibatches`. "
+                    f"Received: {type(stream)}"
+                )
         lengths = sorted({len(stream) for stream in streams})
         if len(lengths) > 1 or lengths == [0]:
             raise ValueError(

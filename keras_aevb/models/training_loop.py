@@ -128,9 +128,11 @@ class TrainingLoop(BuiltModel):
         for name, value in given.items():
             if value is not None:
                 raise ValueError(
-                    f"{self.__class__.__name__} is trained on its own objective and takes no "
-                    f"`{name}`. Received: {name}={value}"
+                    f"Expected no `{name}`: {self.__class__.__name__} is trained on its own "
+                    f"objective and takes no `{name}`. Received: {name}={value}"
                 )
+        if "steps_per_execution" in kwargs:
+            arguments.integer("steps_per_execution", kwargs["steps_per_execution"])
         super().compile(optimizer=optimizer, **kwargs)
         # The parts are built, so the optimizer can be: for checkpoints, and for XLA on TensorFlow.
         self.optimizer.build(self.trainable_variables)
@@ -310,6 +312,7 @@ class TrainingLoop(BuiltModel):
         if epochs_of.are_rows(x):
             self.check_batch(*keras.utils.unpack_x_y_sample_weight(x.arrays))
         if not inputs.is_array(x):
+            inputs.check_stream(x, name)
             for argument, value in {"y": y, "sample_weight": sample_weight}.items():
                 if value is not None:
                     raise ValueError(

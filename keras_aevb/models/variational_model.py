@@ -1,7 +1,7 @@
 """What the variational algorithms share: a recognition model q(z|x) beside p(x, z), and a bound."""
 
 import keras
-import numpy as np
+from keras import ops
 
 from keras_aevb.bounds import ELBO, Bound
 from keras_aevb.distributions import ConditionalDistribution, StandardNormal
@@ -89,9 +89,12 @@ class VariationalModel(LatentVariableModel):
             ValueError: if x does not have the likelihood's event shape, or is an array with values
                 of probability zero.
         """
-        self._check_shape("x", tuple(np.shape(x)[1:]), self.likelihood.event_shape)
-        if isinstance(x, np.ndarray):
-            self.likelihood.check(inputs.as_array(x))
+        if ops.is_tensor(x):
+            self._check_shape("x", tuple(x.shape[1:]), self.likelihood.event_shape)
+        else:
+            array = inputs.as_array(x)
+            self._check_shape("x", array.shape[1:], self.likelihood.event_shape)
+            self.likelihood.check(array)
         return self.posterior.distribution(*self._encoder_parameters(x, training))
 
     def _recognition(self, x):

@@ -1,6 +1,8 @@
 """Epochs of batches, in groups for programs that make several steps in one call."""
 
 import contextlib
+import itertools
+import types
 
 import keras
 import numpy as np
@@ -78,6 +80,8 @@ class StreamEpochs:
     def __init__(self, stream, steps_per_execution, check, **settings):
         self.stream = stream
         self.check = check
+        if isinstance(stream, types.GeneratorType):
+            stream = _not_empty(stream)
         self.iterator = EpochIterator(stream, steps_per_execution=steps_per_execution, **settings)
         self.iterator.reset()
 
@@ -110,11 +114,25 @@ class StreamEpochs:
             )
             num_batches += len(batches)
         if not num_batches:
-            raise ValueError(
-                "Expected a stream with at least one batch in every epoch. Received: none in epoch "
-                f"{number}. A generator is used up after one pass; a data set that drops its last "
-                "batch has none if the batch size is larger than the data"
-            )
+            raise no_batches(f"in epoch {number}")
+
+
+def _not_empty(generator):
+    """The same generator, after a look at its first batch."""
+    try:
+        first = next(generator)
+    except StopIteration:
+        raise no_batches("before the first epoch") from None
+    return (batch for batch in itertools.chain([first], generator))
+
+
+def no_batches(when):
+    """The error of a stream that has no batch."""
+    return ValueError(
+        f"Expected a stream with at least one batch in every epoch. Received: none {when}. A "
+        "generator is used up after one pass; a data set that drops its last batch has none if the "
+        "batch size is larger than the data"
+    )
 
 
 def with_given_parts(x, y=None, sample_weight=None):

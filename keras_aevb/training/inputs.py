@@ -36,6 +36,17 @@ def as_array(x, name="x"):
         return array.astype(keras.config.floatx(), copy=False)
 
 
+def check_stream(x, name="x"):
+    """Raises a `ValueError` if x is neither an array nor anything to take batches from."""
+    if isinstance(x, set | frozenset | keras.layers.Layer) or not (
+        hasattr(x, "__iter__") or hasattr(x, "__getitem__")
+    ):
+        raise ValueError(
+            f"Expected an array, or a generator, `PyDataset`, `tf.data.Dataset` or `DataLoader` of "
+            f"batches, as {name}. Received: {type(x)}"
+        )
+
+
 def as_resident(x, name="x"):
     """An array that a program can take rows of: NumPy, or a tensor of the backend as it is."""
     return x if ops.is_tensor(x) or isinstance(x, np.ndarray) else as_array(x, name)
