@@ -16,6 +16,10 @@ from keras_aevb.models.training_loop import TrainingLoop
 from keras_aevb.training import inputs
 
 
+class UnreadableWeightsError(OSError, ValueError):
+    """A damaged file, or one of another model; `BackupAndRestore` looks for an `OSError`."""
+
+
 class LatentVariableModel(TrainingLoop):
     """A generative model p(x, z) = p(z) p(x|z).
 
@@ -214,14 +218,15 @@ class LatentVariableModel(TrainingLoop):
         """`keras.Model.load_weights`, whose errors name the file.
 
         Raises:
-            OSError: if the file cannot be read.
-            ValueError: if it does not hold the weights of a model like this one.
+            FileNotFoundError: if there is no such file.
+            UnreadableWeightsError: if it does not hold the weights of a model like this one.
         """
         try:
             super().load_weights(filepath, *args, **kwargs)
-        except (KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
-            kind = OSError if isinstance(error, OSError) else ValueError
-            raise kind(
+        except FileNotFoundError:
+            raise
+        except (KeyError, OSError, RuntimeError, ValueError, zipfile.BadZipFile) as error:
+            raise UnreadableWeightsError(
                 f"Expected a file with the weights of a model like {self.name!r}. "
                 f"Received: {str(filepath)!r}, which could not be loaded: {error}"
             ) from error

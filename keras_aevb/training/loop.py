@@ -5,7 +5,11 @@ import warnings
 import keras
 import numpy as np
 
-from keras_aevb._backend.keras_private import forget_restored_epoch, restored_epoch
+from keras_aevb._backend.keras_private import (
+    discard_damaged_metadata,
+    forget_restored_epoch,
+    restored_epoch,
+)
 from keras_aevb.training.epochs import side_by_side
 
 
@@ -25,8 +29,10 @@ def fit(models, sources, program, callbacks, epochs, initial_epoch=0, validate=N
     for model, calls in zip(models, callbacks):
         model.stop_training = False
         forget_restored_epoch(model)
+        for backup in backups(calls):
+            discard_damaged_metadata(backup)
         calls.on_train_begin()
-    initial_epoch = _restored(models) or initial_epoch
+    initial_epoch = _restored(models, callbacks) or initial_epoch
     last_logs = {id(model): {} for model in models}
     everything = list(zip(models, sources, callbacks))
     active = everything
@@ -68,12 +74,17 @@ def warn_of_overflow(model, epoch):
     )
 
 
-def _restored(models):
+def backups(callbacks):
+    """The callbacks that restore weights when training begins."""
+    return [c for c in callbacks.callbacks if isinstance(c, keras.callbacks.BackupAndRestore)]
+
+
+def _restored(models, callbacks):
     """The epoch that `BackupAndRestore` goes on with, or `None`."""
-    # The weights' own count comes first: a kill may come between the callback's two files.
+    # The weights' own count: a kill may come between the callback's two files.
     epochs = {
-        restored_epoch(model) and (model.restored_epoch or restored_epoch(model))
-        for model in models
+        model.restored_epoch or restored_epoch(model) if backups(calls) else None
+        for model, calls in zip(models, callbacks)
     }
     if len(epochs) > 1:
         raise ValueError(f"Expected backups of one epoch for all models. Received: {epochs}")

@@ -92,15 +92,32 @@ def test_save_load_and_go_on(algorithm, tmp_path):
     assert_same_state(loaded, whole)
 
 
-def test_a_kill_between_the_two_files_of_a_backup(tmp_path):
-    """The weights are those of epoch 3, and the callback's own file says 2."""
+@pytest.mark.parametrize("left", ['{"epoch": 2, "batch": 0}', "", '{"epo'])
+def test_a_kill_between_the_two_files_of_a_backup(left, tmp_path):
+    """The weights are those of epoch 3; the callback's own file is older, or damaged."""
     whole, killed, resumed = (build(kv.AEVB) for _ in range(3))
     whole.fit(X, **SETTINGS)
     backup = keras.callbacks.BackupAndRestore(tmp_path, delete_checkpoint=False)
     killed.fit(X, **{**SETTINGS, "epochs": 3}, callbacks=[backup])
-    path = tmp_path / "training_metadata.json"
-    path.write_text(path.read_text().replace('"epoch": 3', '"epoch": 2'))
+    (tmp_path / "training_metadata.json").write_text(left)
     resumed.fit(X, **SETTINGS, callbacks=[keras.callbacks.BackupAndRestore(tmp_path)])
+    assert_same_state(resumed, whole)
+
+
+def test_a_kill_while_the_weights_are_written(tmp_path):
+    """The backup before that is taken, if there is one."""
+    whole, killed, resumed = (build(kv.AEVB) for _ in range(3))
+    whole.fit(X, **SETTINGS)
+
+    def backup():
+        settings = {"double_checkpoint": True, "delete_checkpoint": False}
+        return keras.callbacks.BackupAndRestore(tmp_path, **settings)
+
+    killed.fit(X, **{**SETTINGS, "epochs": 3}, callbacks=[backup()])
+    path = tmp_path / "latest.weights.h5"
+    path.write_bytes(path.read_bytes()[:-3000])
+    history = resumed.fit(X, **SETTINGS, callbacks=[backup()])
+    assert history.epoch == [2, 3]
     assert_same_state(resumed, whole)
 
 
