@@ -25,7 +25,8 @@ def get(method, num_samples=None):
     Raises:
         ValueError: if `method` is neither, or `num_samples` is not a positive integer.
     """
-    estimator = METHODS[method]() if method in METHODS else method
+    named = isinstance(method, str) and method in METHODS
+    estimator = METHODS[method]() if named else method
     if not isinstance(estimator, Estimator):
         raise ValueError(
             f"Expected `method` to be one of {sorted(METHODS)} or an Estimator. "

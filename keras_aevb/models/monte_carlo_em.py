@@ -107,7 +107,7 @@ class MonteCarloEM(LatentVariableModel):
         return self.add_weight(
             shape,
             initializer=lambda shape, dtype: ops.cast(value(), dtype),
-            dtype=self.prior.variable_dtype,
+            dtype=self.prior.density_dtype,
             trainable=False,
             name=name,
         )

@@ -1,5 +1,7 @@
 """Keras' `compile`, `fit`, `evaluate` and `predict` for an objective that is known per example."""
 
+import numbers
+
 import keras
 import numpy as np
 from keras import ops
@@ -101,7 +103,7 @@ class TrainingLoop(BuiltModel):
         if sample_weight is not None:
             sample_weight = ops.reshape(ops.cast(sample_weight, losses.dtype), (-1,))  # [B]
             losses = losses * sample_weight
-        penalties = sum(self.losses)
+        penalties = sum(ops.cast(penalty, losses.dtype) for penalty in self.losses)
         num_replicas = _backend.num_replicas()
         if num_replicas == 1:
             mean = share = ops.mean(losses) + penalties
@@ -410,7 +412,7 @@ def _as_keras_takes_it(data, stream=None):
 
 def _is_due(epoch, validation_freq):
     """Whether there is a validation after an epoch: every few epochs, or after those in a list."""
-    if isinstance(validation_freq, int):
+    if isinstance(validation_freq, numbers.Integral):
         return (epoch + 1) % validation_freq == 0
     return epoch + 1 in validation_freq
 

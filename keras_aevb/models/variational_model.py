@@ -1,6 +1,7 @@
 """What the variational algorithms share: a recognition model q(z|x) beside p(x, z), and a bound."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_aevb.bounds import ELBO, Bound
@@ -95,6 +96,7 @@ class VariationalModel(LatentVariableModel):
             array = inputs.as_array(x)
             self._check_shape("x", array.shape[1:], self.likelihood.event_shape)
             self.likelihood.check(array)
+            x = x if isinstance(x, np.ndarray) else array
         return self.posterior.distribution(*self._encoder_parameters(x, training))
 
     def _recognition(self, x):

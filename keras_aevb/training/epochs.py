@@ -53,7 +53,8 @@ class RowEpochs:
         if i == 0 or step % self.num_batches == 0:
             self.stream.epoch = number
             self.stream.on_epoch_begin()
-        return self.stream[i] if self.arrays is None else (self._rows(i),)
+        rows = self._rows(i)
+        return (rows,) if self.arrays is not None else self.stream[i]
 
     def _rows(self, i):
         rows, n = np.asarray(self.stream.rows(i), "int32"), self.stream.num_rows

@@ -116,6 +116,7 @@ def test_one_run_is_trained_by_one_command_and_a_kill_leaves_no_obstacle(tmp_pat
     assert locks(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_four_commands_for_the_same_run(tmp_path, python):
     four = [python(*AEVB, "1e9", "--results", tmp_path) for _ in range(4)]
     deadline = time.monotonic() + 240
