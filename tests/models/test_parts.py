@@ -81,6 +81,7 @@ def test_supports(q, p, make_model):
     bound = kv.ELBO(kl="sampled")
     if p in FITS[q]:
         model = make_model(kv.WakeSleep, **parts, bound=bound)
+        model.compile(run_eagerly=True)  # nothing to compile for one batch
         assert np.isfinite(model.elbo(np.full((3, 6), 0.5), seed=0)).all()
         return
     with pytest.raises(ValueError, match=r"same z.*(inside the support|both discrete)") as error:

@@ -61,6 +61,7 @@ def numbers(results, run):
     return [(p.samples, p.metrics) for p in records.read_run(results / "runs" / run).points]
 
 
+@pytest.mark.slow
 def test_different_runs_in_one_folder_end_with_the_numbers_of_each_alone(tmp_path, python):
     together, apart = tmp_path / "together", tmp_path / "apart"
     commands = [[*AEVB, "100000"], [*WAKE_SLEEP, "100000"]]
