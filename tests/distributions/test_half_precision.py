@@ -7,8 +7,6 @@ import pytest
 import keras_aevb as kv
 from keras_aevb import networks
 
-ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
-
 
 @pytest.fixture(params=["float16", "bfloat16"])
 def policy(request):
@@ -53,11 +51,5 @@ def test_variational_models(algorithm, mlp, policy, tmp_path):
     check(algorithm, mlp, tmp_path / "model.keras")
 
 
-@pytest.mark.xfail(
-    ON_TENSORFLOW,
-    strict=True,
-    raises=TypeError,
-    reason="the chains of MonteCarloEM have the prior's `variable_dtype`, not its `density_dtype`",
-)
 def test_monte_carlo_em(policy, tmp_path):
     check(kv.MonteCarloEM, networks.bernoulli_mlp, tmp_path / "model.keras")
