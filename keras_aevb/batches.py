@@ -51,9 +51,12 @@ class RowBatches(keras.utils.PyDataset):
         raise NotImplementedError
 
     def __getitem__(self, i):
+        return self.take(self.rows(i))
+
+    def take(self, rows):
+        """The rows of these numbers of every array, as a tuple of NumPy arrays."""
         if self._on_host is None:
             self._on_host = [np.asarray(array) for array in self.arrays]
-        rows = self.rows(i)
         return tuple(array[rows] for array in self._on_host)
 
 

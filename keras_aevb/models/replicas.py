@@ -54,6 +54,12 @@ class Replicas:
             raise ValueError("Expected at least one model. Received none")
         for model in self.models:
             check_type("models", model, TrainingLoop)
+            if _backend.has_replicas(model):
+                strategy = type(model.distribute_strategy).__name__
+                raise ValueError(
+                    "Expected models outside of a tf.distribute strategy, whose replicas are other "
+                    f"ones. Received: {model.name!r} under {strategy}"
+                )
             if not model.compiled:
                 raise ValueError(f"Expected compiled models. Received: {model} before `compile`")
         variables = [id(v) for m in self.models for v in (*m.variables, *m.optimizer.variables)]

@@ -197,8 +197,7 @@ class TrainingLoop(BuiltModel):
             validation_data = self.checked(*validation_data, name="validation_data")
             validation_batch_size = validation_batch_size or batch_size
         if _backend.has_replicas(self):
-            if self._programs.refresh():
-                self.train_function = self.test_function = None
+            self._drop_stale_functions()
             return super().fit(
                 _as_keras_takes_it(data, self.row_batches(data, batch_size, shuffle)),
                 epochs=epochs,
@@ -244,7 +243,10 @@ class TrainingLoop(BuiltModel):
     ):
         """`keras.Model.evaluate`, with the checks of `fit`."""
         self._check_compiled("evaluate")
+        arguments.check_fit(batch_size=batch_size, steps=steps)
+        self.check_ready(training=False)
         if _backend.has_replicas(self):
+            self._drop_stale_functions()
             if not kwargs:  # Keras' own `fit` passes what was checked, and an argument of its own
                 x, y, sample_weight = self.checked(x, y, sample_weight)
             return super().evaluate(
@@ -252,9 +254,7 @@ class TrainingLoop(BuiltModel):
             )
         if kwargs:
             raise TypeError(f"Expected arguments of `evaluate`. Received: {sorted(kwargs)}")
-        arguments.check_fit(batch_size=batch_size, steps=steps)
         data = self.checked(x, y, sample_weight)
-        self.check_ready(training=False)
         source = self._epochs(data, batch_size, steps, training=False)
         calls = self._callback_list(callbacks, verbose, epochs=1, steps=source.num_batches)
         logs = loop.evaluate(self, source, self._test_program, calls)
@@ -265,6 +265,7 @@ class TrainingLoop(BuiltModel):
         arguments.check_fit(batch_size=batch_size, steps=steps)
         data = self.checked(x)
         if _backend.has_replicas(self):
+            self._drop_stale_functions()
             return super().predict(data[0], batch_size, verbose, steps, callbacks)
         source = self._epochs(data, batch_size, steps, training=False, whole=True)
         calls = self._callback_list(callbacks, verbose, epochs=1, steps=source.num_batches)
@@ -276,12 +277,18 @@ class TrainingLoop(BuiltModel):
         self.check_ready()
         if class_weight is not None:
             sample_weight = inputs.class_weights(y, class_weight, sample_weight)
+        if _backend.has_replicas(self):
+            self.check_batch(x, y, sample_weight)
+            return super().train_on_batch(x, y, sample_weight, return_dict=return_dict)
         return self._on_batch(self._train_program, (x, y, sample_weight), return_dict)
 
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
         """`keras.Model.test_on_batch`, with the checks of `fit`."""
         self._check_compiled("test_on_batch")
         self.check_ready(training=False)
+        if _backend.has_replicas(self):
+            self.check_batch(x, y, sample_weight, training=False)
+            return super().test_on_batch(x, y, sample_weight, return_dict)
         return self._on_batch(self._test_program, (x, y, sample_weight), return_dict, False)
 
     def predict_on_batch(self, x):
@@ -380,6 +387,11 @@ class TrainingLoop(BuiltModel):
         """Validation logs of (x, y, sample weights), as within `fit`."""
         source = self._epochs(self.checked(*data), batch_size, training=False)
         return loop.evaluate(self, source, self._test_program, callbacks)
+
+    def _drop_stale_functions(self):
+        """Lets Keras' own loops compile again, if the model computes something else than before."""
+        if self._programs.refresh():
+            self.train_function = self.test_function = self.predict_function = None
 
     def _callback_list(self, callbacks, verbose, **settings):
         if isinstance(callbacks, keras.callbacks.CallbackList):

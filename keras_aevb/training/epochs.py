@@ -44,8 +44,6 @@ class RowEpochs:
         for first in range(0, self.num_batches, self.steps_per_execution):
             last = min(first + self.steps_per_execution, self.num_batches)
             yield first, [self._batch(number * self.num_batches + i) for i in range(first, last)]
-            if (number * self.num_batches + last) % len(self.stream) == 0:
-                self.stream.on_epoch_end()
 
     def _batch(self, step):
         """The batch of a step, counted from the beginning of training."""
@@ -54,7 +52,9 @@ class RowEpochs:
             self.stream.epoch = number
             self.stream.on_epoch_begin()
         rows = self._rows(i)
-        return (rows,) if self.arrays is not None else self.stream[i]
+        if i == len(self.stream) - 1:
+            self.stream.on_epoch_end()
+        return (rows,) if self.arrays is not None else self.stream.take(rows)
 
     def _rows(self, i):
         rows, n = np.asarray(self.stream.rows(i), "int32"), self.stream.num_rows

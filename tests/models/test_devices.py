@@ -121,6 +121,33 @@ def test_several_devices_equal_one():
             np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=1e-6, err_msg=name)
 
 
+def test_single_batches_and_refusals_under_replicas():
+    process = run_program(
+        SETUP
+        + PARTS.split("results = {}")[0]
+        + """
+alone = build(kv.AEVB)
+with on_several_devices():
+    model, full = build(kv.AEVB), build(kv.FullVB)
+for call in ("test_on_batch", "train_on_batch", "test_on_batch"):
+    a, b = (getattr(m, call)(X[:16], return_dict=True)["loss"] for m in (alone, model))
+    assert abs(a - b) < 1e-4, (call, a, b)
+np.testing.assert_allclose(model.predict_on_batch(X[:4]), alone.predict_on_batch(X[:4]), 1e-4)
+refusals = {"n_train": lambda: full.evaluate(X)}
+if keras.backend.backend() == "tensorflow":
+    refusals["strategy"] = lambda: kv.Replicas([model])
+for word, call in refusals.items():
+    try:
+        call()
+        raise SystemExit("not refused: " + word)
+    except ValueError as error:
+        assert word in str(error), error
+print("ALL RIGHT")
+"""
+    )
+    assert "ALL RIGHT" in process.stdout, process.stderr[-3000:]
+
+
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="on jax, chains are one array on all devices")
 def test_monte_carlo_em_refuses_replicas():
     process = run_program(
