@@ -197,12 +197,13 @@ class TrainingLoop(BuiltModel):
             validation_data = self.checked(*validation_data, name="validation_data")
             validation_batch_size = validation_batch_size or batch_size
         if _backend.has_replicas(self):
-            self._drop_stale_functions()
+            renew = keras.callbacks.LambdaCallback(lambda *_: self._renew_stale_functions())
+            given = getattr(callbacks, "callbacks", callbacks)  # of a `CallbackList`
             return super().fit(
                 _as_keras_takes_it(data, self.row_batches(data, batch_size, shuffle)),
                 epochs=epochs,
                 verbose=verbose,
-                callbacks=callbacks,
+                callbacks=[*(keras.tree.flatten(given) if given else ()), renew],
                 validation_data=_as_keras_takes_it(validation_data),
                 shuffle=False,
                 class_weight=class_weight,
@@ -246,7 +247,7 @@ class TrainingLoop(BuiltModel):
         arguments.check_fit(batch_size=batch_size, steps=steps)
         self.check_ready(training=False)
         if _backend.has_replicas(self):
-            self._drop_stale_functions()
+            self._renew_stale_functions()
             if not kwargs:  # Keras' own `fit` passes what was checked, and an argument of its own
                 x, y, sample_weight = self.checked(x, y, sample_weight)
             return super().evaluate(
@@ -265,7 +266,7 @@ class TrainingLoop(BuiltModel):
         arguments.check_fit(batch_size=batch_size, steps=steps)
         data = self.checked(x)
         if _backend.has_replicas(self):
-            self._drop_stale_functions()
+            self._renew_stale_functions()
             return super().predict(data[0], batch_size, verbose, steps, callbacks)
         source = self._epochs(data, batch_size, steps, training=False, whole=True)
         calls = self._callback_list(callbacks, verbose, epochs=1, steps=source.num_batches)
@@ -388,10 +389,12 @@ class TrainingLoop(BuiltModel):
         source = self._epochs(self.checked(*data), batch_size, training=False)
         return loop.evaluate(self, source, self._test_program, callbacks)
 
-    def _drop_stale_functions(self):
-        """Lets Keras' own loops compile again, if the model computes something else than before."""
+    def _renew_stale_functions(self):
+        """Compiles those of Keras' own loops again, if the model computes something else now."""
         if self._programs.refresh():
-            self.train_function = self.test_function = self.predict_function = None
+            for kind in ("train", "test", "predict"):
+                if getattr(self, f"{kind}_function") is not None:
+                    getattr(self, f"make_{kind}_function")(force=True)
 
     def _callback_list(self, callbacks, verbose, **settings):
         if isinstance(callbacks, keras.callbacks.CallbackList):

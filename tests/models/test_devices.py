@@ -56,7 +56,7 @@ def steady(base):
             return tfp.distributions.Independent(Steady(normal.loc, normal.scale), 1)
     return Part
 
-def build(algorithm, recognition=True):
+def build(algorithm, recognition=True, **settings):
     keras.utils.set_random_seed(1)
     parts = {
         "decoder": keras.Sequential([keras.layers.Dense(4, "tanh")]),
@@ -66,7 +66,7 @@ def build(algorithm, recognition=True):
     if recognition:
         parts["encoder"] = keras.Sequential([keras.layers.Dense(5, "tanh")])
         parts["posterior"] = steady(kv.DiagonalNormal)(2)
-    model = algorithm(**parts, seed=0)
+    model = algorithm(**parts, seed=0, **settings)
     model.compile(keras.optimizers.SGD(0.01))
     return model
 
@@ -126,13 +126,32 @@ def test_single_batches_and_refusals_under_replicas():
         SETUP
         + PARTS.split("results = {}")[0]
         + """
-alone = build(kv.AEVB)
+
+class Stop(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs):
+        self.model.bound.weight = 0.0
+        self.after = self.model.get_weights()
+
+class Weighted(kv.ELBO):
+    weight = 1.0
+    def __call__(self, *arguments):
+        return {name: self.weight * term for name, term in super().__call__(*arguments).items()}
+
+alone, stop = build(kv.AEVB), Stop()
 with on_several_devices():
-    model, full = build(kv.AEVB), build(kv.FullVB)
+    model, full, changed = build(kv.AEVB), build(kv.FullVB), build(kv.AEVB, bound=Weighted())
 for call in ("test_on_batch", "train_on_batch", "test_on_batch"):
     a, b = (getattr(m, call)(X[:16], return_dict=True)["loss"] for m in (alone, model))
     assert abs(a - b) < 1e-4, (call, a, b)
 np.testing.assert_allclose(model.predict_on_batch(X[:4]), alone.predict_on_batch(X[:4]), 1e-4)
+
+# The step is compiled anew after a change of the model, also within `fit`.
+before = changed.get_weights()
+changed.fit(X, epochs=2, verbose=0, callbacks=[stop], validation_data=(X, None))
+moved = [not np.array_equal(a, b) for a, b in zip(before, changed.get_weights())]
+assert any(moved[:-1]), moved
+for ours, theirs in zip(stop.after, changed.get_weights()):
+    np.testing.assert_array_equal(ours, theirs)
 refusals = {"n_train": lambda: full.evaluate(X)}
 if keras.backend.backend() == "tensorflow":
     refusals["strategy"] = lambda: kv.Replicas([model])
