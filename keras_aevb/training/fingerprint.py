@@ -70,7 +70,7 @@ def _of_layer(layer):
 def _is_internal(name, layer):
     """Whether an attribute is bookkeeping of TensorFlow's, or of Keras' in a layer of Keras'."""
     keras_owns = type(layer).__module__.startswith("keras.")
-    return name.startswith("_self_") or name.startswith("_") and keras_owns
+    return name.startswith("_self_") or (name.startswith("_") and keras_owns)
 
 
 def _of_value(value, depth):
