@@ -59,10 +59,3 @@ def test_epoch_iterator():
     ((first, _, batches),) = list(iterator)
     assert first == 0
     assert [len(x) for (x,) in batches] == [3, 2]
-
-
-def test_symbolic_build_is_what_keras_calls():
-    """Keras' trainers build a model by a method of this name, which built models do not need."""
-    if keras.backend.backend() != "tensorflow":
-        pytest.skip("TensorFlow's trainer alone calls it under a strategy")
-    assert callable(keras.Model._maybe_symbolic_build)

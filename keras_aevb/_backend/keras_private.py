@@ -6,21 +6,9 @@
 import json
 import pathlib
 
-import keras
 from keras.src.backend.common.global_state import get_global_attribute
 from keras.src.saving.serialization_lib import ObjectSharingScope
 from keras.src.trainers.epoch_iterator import EpochIterator
-
-
-class BuiltModel(keras.Model):
-    """A model that its constructor builds.
-
-    Under a strategy of `tf.distribute`, Keras takes a batch off the data to build a model with, and
-    fails if the replicas' parts differ in size.
-    """
-
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        pass
 
 
 def values(variables):
@@ -69,7 +57,6 @@ def is_sharing_objects():
 
 
 __all__ = [
-    "BuiltModel",
     "EpochIterator",
     "ObjectSharingScope",
     "all_layers",

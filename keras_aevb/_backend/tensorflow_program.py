@@ -34,6 +34,7 @@ class Program:
 class _ProgramOfOneModel:
     def __init__(self, model, kind):
         self.step = model.train_step if kind == "train" else model.test_step
+        self.strategy = model.distribute_strategy
         self.metrics_result = model.get_metrics_result
         self.eager = model.run_eagerly
         self.steps_per_execution = model.steps_per_execution
@@ -43,8 +44,8 @@ class _ProgramOfOneModel:
     def __call__(self, arrays, batches):
         if self.eager:
             for batch in batches:
-                logs = self.step(_rows_of(arrays, tf.nest.map_structure(tf.constant, batch)))
-            return logs
+                self._one_step(arrays, tf.nest.map_structure(tf.constant, batch))
+            return self.metrics_result()
         for group in of_one_shape(batches):
             stacked = tf.nest.map_structure(
                 lambda *leaves: tf.stack(leaves), *filled(group, self.steps_per_execution)
@@ -56,18 +57,34 @@ class _ProgramOfOneModel:
         """`n` steps; the leaves of `batches` have shape `[steps_per_execution, B, ...]`."""
 
         def step(i):
-            batch = tf.nest.map_structure(lambda leaf: leaf[i], batches)
-            return self.step(_rows_of(arrays, batch))
+            self._one_step(arrays, tf.nest.map_structure(lambda leaf: leaf[i], batches))
+            return i + 1
 
-        # A loop starts with logs of the right names, shapes and types: those before the first step.
-        logs = self.metrics_result()
-        return tf.while_loop(lambda i, _: i < n, lambda i, _: (i + 1, step(i)), (0, logs))[1]
+        tf.while_loop(lambda i: i < n, step, [0])
+        return self.metrics_result()
+
+    def _one_step(self, arrays, batch):
+        self.strategy.run(lambda: self.step(_rows_of(arrays, _share(batch))))
 
 
 def _rows_of(arrays, batch):
     if arrays is None:
         return batch
     return tuple(tf.gather(array, batch[0]) for array in arrays)
+
+
+def _share(batch):
+    """The part of a batch that is this replica's: all of it, where there is one."""
+    context = tf.distribute.get_replica_context()
+    i, num_replicas = context.replica_id_in_sync_group, context.num_replicas_in_sync
+    if num_replicas == 1:
+        return batch
+
+    def rows(leaf):
+        n = tf.shape(leaf)[0]
+        return leaf[n * i // num_replicas : n * (i + 1) // num_replicas]
+
+    return tf.nest.map_structure(rows, batch)
 
 
 class PredictProgram:
@@ -78,11 +95,19 @@ class PredictProgram:
     """
 
     def __init__(self, model):
-        self._run = model.predict_step
+        self.step = model.predict_step
+        self.strategy = model.distribute_strategy
+        # With replicas in other processes too, each process makes all outputs by itself.
+        is_alone = self.strategy.cluster_resolver is None
+        several = self.strategy.num_replicas_in_sync > 1
+        self._run = self._on_replicas if several and is_alone else self.step
         if not model.run_eagerly:
-            self._run = tf.function(
-                model.predict_step, jit_compile=model.jit_compile, reduce_retracing=True
-            )
+            self._run = tf.function(self._run, jit_compile=model.jit_compile, reduce_retracing=True)
+
+    def _on_replicas(self, batch):
+        outputs = self.strategy.run(lambda: self.step(_share(batch)))
+        parts = self.strategy.experimental_local_results(outputs)
+        return tf.nest.map_structure(lambda *leaves: tf.concat(leaves, 0), *parts)
 
     def __call__(self, batch):
         """Returns a structure of arrays."""

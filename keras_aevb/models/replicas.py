@@ -8,7 +8,7 @@ from keras_aevb.models.compatibility import difference
 from keras_aevb.models.parts import check_type
 from keras_aevb.models.training_loop import TrainingLoop
 from keras_aevb.training import epochs as epochs_of
-from keras_aevb.training import inputs, loop
+from keras_aevb.training import inputs, loop, sources
 from keras_aevb.training.programs import Programs
 
 
@@ -129,8 +129,8 @@ class Replicas:
             batch_size=batch_size, epochs=epochs, initial_epoch=initial_epoch, shuffle=shuffle
         )
         self._check_alike()
-        sources = self._sources(x, sample_weight, batch_size, shuffle)
-        calls = self._callback_lists(callbacks, sources[0].num_batches, epochs, verbose, report)
+        streams = self._epochs(x, sample_weight, batch_size, shuffle)
+        calls = self._callback_lists(callbacks, streams[0].num_batches, epochs, verbose, report)
         validate = None
         if validation_data is not None:
             held_out = keras.utils.unpack_x_y_sample_weight(validation_data)
@@ -138,7 +138,7 @@ class Replicas:
             def validate(model, calls, epoch):
                 return model.validation(held_out, batch_size, calls)
 
-        loop.fit(self.models, sources, self._program, calls, epochs, initial_epoch, validate)
+        loop.fit(self.models, streams, self._program, calls, epochs, initial_epoch, validate)
         return [model.history for model in self.models]
 
     def _program(self, models):
@@ -147,10 +147,10 @@ class Replicas:
         programs = self._programs.setdefault(key, Programs(models))
         return programs.get("train", lambda: _backend.Program(models, "train"))
 
-    def _sources(self, x, sample_weight, batch_size, shuffle):
+    def _epochs(self, x, sample_weight, batch_size, shuffle):
         """For each model its epochs of batches; arrays that all share lie on the device once."""
         if not isinstance(x, list | tuple):
-            checked = self.models[0].checked(x, None, sample_weight)
+            checked = sources.checked(self.models[0], x, None, sample_weight)
             if not inputs.is_array(x):
                 raise ValueError(
                     f"Expected an array, or a list of {len(self.models)} streams, one for each "
@@ -158,11 +158,11 @@ class Replicas:
                 )
             for model in self.models:
                 model.adapt(checked[0])
-            x = [model.row_batches(checked, batch_size, shuffle) for model in self.models]
+            x = [sources.row_batches(model, checked, batch_size, shuffle) for model in self.models]
         else:
             self._check_streams(x)
             for model, stream in zip(self.models, x):
-                model.checked(stream)
+                sources.checked(model, stream)
         for model in self.models:
             model.check_ready()
         steps = self.models[0].steps_per_execution

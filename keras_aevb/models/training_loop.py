@@ -7,14 +7,12 @@ import numpy as np
 from keras import ops
 
 from keras_aevb import _backend, arguments
-from keras_aevb._backend.keras_private import BuiltModel
-from keras_aevb.batches import EpochMinibatches, RowBatches, row_numbers
-from keras_aevb.training import epochs as epochs_of
-from keras_aevb.training import inputs, loop
+from keras_aevb.training import inputs, loop, sources
+from keras_aevb.training.epochs import with_given_parts
 from keras_aevb.training.programs import Programs
 
 
-class TrainingLoop(BuiltModel):
+class TrainingLoop(keras.Model):
     """A Keras model that is trained on an `objective` of its own in place of a loss.
 
     A subclass has a `likelihood`, which knows what examples look like.
@@ -124,7 +122,7 @@ class TrainingLoop(BuiltModel):
         """`keras.Model.compile` without losses and metrics: the objective is the loss.
 
         Raises:
-            ValueError: if a loss or metrics are given.
+            ValueError: if a loss or metrics are given, or XLA is asked for where it does not work.
         """
         given = {"loss": loss, "metrics": metrics, "weighted_metrics": weighted_metrics}
         for name, value in given.items():
@@ -135,6 +133,11 @@ class TrainingLoop(BuiltModel):
                 )
         if "steps_per_execution" in kwargs:
             arguments.integer("steps_per_execution", kwargs["steps_per_execution"])
+        if kwargs.get("jit_compile") is True and _backend.has_replicas(self):
+            raise ValueError(
+                "XLA cannot reach the variables of several devices. Expected `jit_compile=False` "
+                f"under {type(self.distribute_strategy).__name__}. Received: jit_compile=True"
+            )
         super().compile(optimizer=optimizer, **kwargs)
         # The parts are built, so the optimizer can be: for checkpoints, and for XLA on TensorFlow.
         self.optimizer.build(self.trainable_variables)
@@ -188,36 +191,19 @@ class TrainingLoop(BuiltModel):
         if validation_split and validation_data is None:
             training, validation_data = inputs.split(x, y, sample_weight, validation_split)
             x, y, sample_weight = training
-        data = self.checked(x, y, sample_weight)
+        data = sources.checked(self, x, y, sample_weight)
         if inputs.is_array(x):
             self.adapt(data[0])
         self.check_ready(class_weight=class_weight)
         if validation_data is not None:
             validation_data = keras.utils.unpack_x_y_sample_weight(validation_data)
-            validation_data = self.checked(*validation_data, name="validation_data")
+            validation_data = sources.checked(self, *validation_data, name="validation_data")
             validation_batch_size = validation_batch_size or batch_size
-        if _backend.has_replicas(self):
-            renew = keras.callbacks.LambdaCallback(lambda *_: self._renew_stale_functions())
-            given = getattr(callbacks, "callbacks", callbacks)  # of a `CallbackList`
-            return super().fit(
-                _as_keras_takes_it(data, self.row_batches(data, batch_size, shuffle)),
-                epochs=epochs,
-                verbose=verbose,
-                callbacks=[*(keras.tree.flatten(given) if given else ()), renew],
-                validation_data=_as_keras_takes_it(validation_data),
-                shuffle=False,
-                class_weight=class_weight,
-                initial_epoch=initial_epoch,
-                steps_per_epoch=steps_per_epoch,
-                validation_steps=validation_steps,
-                validation_batch_size=validation_batch_size,
-                validation_freq=validation_freq,
-            )
-        source = self._epochs(data, batch_size, steps_per_epoch, shuffle, class_weight)
+        source = sources.epochs(self, data, batch_size, steps_per_epoch, shuffle, class_weight)
         validate = None
         if validation_data is not None:
-            held_out = self._epochs(
-                validation_data, validation_batch_size, validation_steps, training=False
+            held_out = sources.epochs(
+                self, validation_data, validation_batch_size, validation_steps, training=False
             )
 
             def validate(model, calls, epoch):
@@ -240,23 +226,13 @@ class TrainingLoop(BuiltModel):
         steps=None,
         callbacks=None,
         return_dict=False,
-        **kwargs,
     ):
         """`keras.Model.evaluate`, with the checks of `fit`."""
         self._check_compiled("evaluate")
         arguments.check_fit(batch_size=batch_size, steps=steps)
         self.check_ready(training=False)
-        if _backend.has_replicas(self):
-            self._renew_stale_functions()
-            if not kwargs:  # Keras' own `fit` passes what was checked, and an argument of its own
-                x, y, sample_weight = self.checked(x, y, sample_weight)
-            return super().evaluate(
-                x, y, batch_size, verbose, sample_weight, steps, callbacks, return_dict, **kwargs
-            )
-        if kwargs:
-            raise TypeError(f"Expected arguments of `evaluate`. Received: {sorted(kwargs)}")
-        data = self.checked(x, y, sample_weight)
-        source = self._epochs(data, batch_size, steps, training=False)
+        data = sources.checked(self, x, y, sample_weight)
+        source = sources.epochs(self, data, batch_size, steps, training=False)
         calls = self._callback_list(callbacks, verbose, epochs=1, steps=source.num_batches)
         logs = loop.evaluate(self, source, self._test_program, calls)
         return logs if return_dict else self._in_order(logs)
@@ -264,11 +240,8 @@ class TrainingLoop(BuiltModel):
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
         """`keras.Model.predict`, with the checks of `fit`."""
         arguments.check_fit(batch_size=batch_size, steps=steps)
-        data = self.checked(x)
-        if _backend.has_replicas(self):
-            self._renew_stale_functions()
-            return super().predict(data[0], batch_size, verbose, steps, callbacks)
-        source = self._epochs(data, batch_size, steps, training=False, whole=True)
+        data = sources.checked(self, x)
+        source = sources.epochs(self, data, batch_size, steps, training=False, whole=True)
         calls = self._callback_list(callbacks, verbose, epochs=1, steps=source.num_batches)
         return loop.predict(self, source, self._predict_program, calls)
 
@@ -278,18 +251,12 @@ class TrainingLoop(BuiltModel):
         self.check_ready()
         if class_weight is not None:
             sample_weight = inputs.class_weights(y, class_weight, sample_weight)
-        if _backend.has_replicas(self):
-            self.check_batch(x, y, sample_weight)
-            return super().train_on_batch(x, y, sample_weight, return_dict=return_dict)
         return self._on_batch(self._train_program, (x, y, sample_weight), return_dict)
 
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
         """`keras.Model.test_on_batch`, with the checks of `fit`."""
         self._check_compiled("test_on_batch")
         self.check_ready(training=False)
-        if _backend.has_replicas(self):
-            self.check_batch(x, y, sample_weight, training=False)
-            return super().test_on_batch(x, y, sample_weight, return_dict)
         return self._on_batch(self._test_program, (x, y, sample_weight), return_dict, False)
 
     def predict_on_batch(self, x):
@@ -300,9 +267,7 @@ class TrainingLoop(BuiltModel):
 
     def _on_batch(self, program, data, return_dict, training=True):
         self.check_batch(*data, training=training)
-        batch = epochs_of.with_given_parts(
-            *(None if part is None else np.asarray(part) for part in data)
-        )
+        batch = with_given_parts(*(None if part is None else np.asarray(part) for part in data))
         self.reset_metrics()
         (logs,) = program([self])(None, [[batch]])
         logs = loop.as_numbers(logs)
@@ -310,68 +275,6 @@ class TrainingLoop(BuiltModel):
 
     def _in_order(self, logs):
         return [logs[name] for name in self.metrics_names]
-
-    # From arguments to epochs of batches
-
-    def checked(self, x, y=None, sample_weight=None, name="x"):
-        """Checked arrays as (x, y, sample weights); a stream as (stream, `None`, `None`)."""
-        if x is None or isinstance(x, str | dict | list | tuple):
-            raise ValueError(
-                f"Expected one array or a stream of batches as {name}. Received: {_described(x)}"
-            )
-        if epochs_of.are_rows(x):
-            self.check_batch(*keras.utils.unpack_x_y_sample_weight(x.arrays))
-        if not inputs.is_array(x):
-            inputs.check_stream(x, name)
-            for argument, value in {"y": y, "sample_weight": sample_weight}.items():
-                if value is not None:
-                    raise ValueError(
-                        f"A stream brings its own `{argument}`. Expected batches (x, y, "
-                        f"sample_weight) and no `{argument}`. Received: {argument}={type(value)}"
-                    )
-            return x, None, None
-        array = inputs.as_array(x)
-        self.likelihood.check(array)
-        inputs.check_sample_weight(sample_weight, len(array))
-        return (
-            inputs.as_resident(x),
-            row_numbers(len(array)),
-            None if sample_weight is None else inputs.as_array(sample_weight, "sample_weight"),
-        )
-
-    def row_batches(self, data, batch_size=None, shuffle=False):
-        """Arrays as a stream of minibatches of rows, a `RowBatches` as it is, or `None`."""
-        if isinstance(data[0], RowBatches):
-            return data[0]
-        if not inputs.is_array(data[0]):
-            return None
-        arrays = [array for array in data if array is not None]
-        return EpochMinibatches(arrays, batch_size or 32, shuffle, self.seed_generator)
-
-    def _epochs(
-        self,
-        data,
-        batch_size=None,
-        steps=None,
-        shuffle=False,
-        class_weight=None,
-        training=True,
-        whole=False,
-    ):
-        """Epochs of checked data; `whole` batches in place of the numbers of their rows."""
-        stream = self.row_batches(data, batch_size, shuffle)
-        if epochs_of.are_rows(stream) and not class_weight:
-            resident = not whole and epochs_of.fit_the_device(stream)
-            if not training and steps:
-                steps = min(steps, len(stream))
-            return epochs_of.RowEpochs(stream, self.steps_per_execution, steps, resident)
-        return epochs_of.StreamEpochs(
-            data[0] if stream is None else stream,
-            self.steps_per_execution,
-            lambda *batch: self.check_batch(*batch, training=training),
-            steps_per_epoch=steps,
-            class_weight=class_weight,
-        )
 
     # Programs and callbacks
 
@@ -386,15 +289,8 @@ class TrainingLoop(BuiltModel):
 
     def validation(self, data, batch_size, callbacks):
         """Validation logs of (x, y, sample weights), as within `fit`."""
-        source = self._epochs(self.checked(*data), batch_size, training=False)
+        source = sources.epochs(self, sources.checked(self, *data), batch_size, training=False)
         return loop.evaluate(self, source, self._test_program, callbacks)
-
-    def _renew_stale_functions(self):
-        """Compiles those of Keras' own loops again, if the model computes something else now."""
-        if self._programs.refresh():
-            for kind in ("train", "test", "predict"):
-                if getattr(self, f"{kind}_function") is not None:
-                    getattr(self, f"make_{kind}_function")(force=True)
 
     def _callback_list(self, callbacks, verbose, **settings):
         if isinstance(callbacks, keras.callbacks.CallbackList):
@@ -418,21 +314,8 @@ class TrainingLoop(BuiltModel):
             )
 
 
-def _as_keras_takes_it(data, stream=None):
-    """Checked data as an argument of Keras' own `fit`."""
-    if stream is not None or data is None:
-        return stream
-    return data if inputs.is_array(data[0]) else data[0]
-
-
 def _is_due(epoch, validation_freq):
     """Whether there is a validation after an epoch: every few epochs, or after those in a list."""
     if isinstance(validation_freq, numbers.Integral):
         return (epoch + 1) % validation_freq == 0
     return epoch + 1 in validation_freq
-
-
-def _described(x):
-    if isinstance(x, dict):
-        return f"a dict with {sorted(x)}"
-    return repr(x) if x is None or isinstance(x, str) else f"a {type(x).__name__} of {len(x)}"

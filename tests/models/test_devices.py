@@ -155,6 +155,7 @@ for ours, theirs in zip(stop.after, changed.get_weights()):
 refusals = {"n_train": lambda: full.evaluate(X)}
 if keras.backend.backend() == "tensorflow":
     refusals["strategy"] = lambda: kv.Replicas([model])
+    refusals["XLA"] = lambda: model.compile(jit_compile=True)
 for word, call in refusals.items():
     try:
         call()

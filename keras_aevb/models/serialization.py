@@ -1,0 +1,121 @@
+"""Files and configs of a model: its parts, its weights, and the state of its noise."""
+
+import contextlib
+import zipfile
+
+import keras
+import numpy as np
+
+from keras_aevb._backend.keras_private import ObjectSharingScope, is_sharing_objects
+from keras_aevb.models import parts
+
+
+class UnreadableWeightsError(OSError, ValueError):
+    """A damaged file, or one of another model; `BackupAndRestore` looks for an `OSError`."""
+
+
+class SerializableModel(keras.Model):
+    """A model that goes on, when it is loaded, as if it had never been saved.
+
+    A subclass names the arguments of its constructor that are objects, in `parts`.
+    """
+
+    parts: tuple[str, ...] = ()
+
+    def save_own_variables(self, store):
+        """The variables, and what Keras leaves out: the state of the noise, and epochs done."""
+        super().save_own_variables(store)
+        store["epochs_done"] = np.array(self.epochs_done)
+        for i, variable in enumerate(self._seed_states()):
+            store[f"seed_state_{i}"] = np.asarray(variable, "int64")
+
+    def load_own_variables(self, store):
+        names = list(store.keys())
+        extra = {k: np.asarray(store[k]) for k in names if k.startswith(("epochs", "seed_state"))}
+        super().load_own_variables({k: store[k] for k in names if k not in extra})
+        if not extra:
+            return  # a file of a version before 0.1.0
+        self.epochs_done = self.restored_epoch = int(extra["epochs_done"])
+        for i, variable in enumerate(self._seed_states()):
+            variable.assign(extra[f"seed_state_{i}"])
+
+    def load_weights(self, filepath, *args, **kwargs):
+        """`keras.Model.load_weights`, whose errors name the file.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            UnreadableWeightsError: if it does not hold the weights of a model like this one.
+        """
+        try:
+            super().load_weights(filepath, *args, **kwargs)
+        except FileNotFoundError:
+            raise
+        except (KeyError, OSError, RuntimeError, ValueError, zipfile.BadZipFile) as error:
+            raise UnreadableWeightsError(
+                f"Expected a file with the weights of a model like {self.name!r}. "
+                f"Received: {str(filepath)!r}, which could not be loaded: {error}"
+            ) from error
+
+    def _seed_states(self):
+        """States of all seed generators, those of layers like dropout included."""
+        weights = {id(v) for v in (*self.weights, *self.metrics_variables)}
+        return [v for v in self.non_trainable_variables if id(v) not in weights]
+
+    def get_config(self):
+        # Inside one scope, so that a layer in two parts is written, and read again, as one.
+        with _sharing_objects():
+            for name in self.parts:
+                if name not in ("encoder", "decoder"):
+                    parts.check_config(name, getattr(self, name))
+            objects = {
+                name: keras.saving.serialize_keras_object(getattr(self, name))
+                for name in self.parts
+            }
+        if not is_sharing_objects():
+            objects = _with_small_numbers(objects)
+        return {**super().get_config(), **objects, "seed": self.seed}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        missing = [name for name in cls.parts if name not in config]
+        if missing:
+            raise ValueError(
+                f"Expected a config of {cls.__name__} with {list(cls.parts)}. "
+                f"Received: one without {missing}"
+            )
+        with _sharing_objects():
+            objects = {
+                name: keras.saving.deserialize_keras_object(
+                    config[name], custom_objects=custom_objects
+                )
+                for name in cls.parts
+            }
+        return cls(**{**config, **objects})
+
+
+def _sharing_objects():
+    """Keras' scope of shared objects, or the one that is open already."""
+    return contextlib.nullcontext() if is_sharing_objects() else ObjectSharingScope()
+
+
+# What holds no weights: it does not matter whether two layers share it.
+STATELESS = {"keras.initializers", "keras.regularizers", "keras.constraints"}
+
+
+def _with_small_numbers(config):
+    """A config whose shared layers have the numbers 0, 1, … in place of their addresses."""
+    numbers = {}
+
+    def renumbered(value):
+        if isinstance(value, list):
+            return [renumbered(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        result = {k: renumbered(v) for k, v in value.items() if k != "shared_object_id"}
+        policy = str(value.get("class_name")).endswith("Policy")
+        if "shared_object_id" in value and value["module"] not in STATELESS and not policy:
+            address = value["shared_object_id"]
+            result["shared_object_id"] = numbers.setdefault(address, len(numbers))
+        return result
+
+    return renumbered(config)

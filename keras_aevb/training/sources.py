@@ -1,0 +1,89 @@
+"""From what users pass to checked data, and from checked data to epochs of batches."""
+
+import keras
+
+from keras_aevb.batches import EpochMinibatches, RowBatches, row_numbers
+from keras_aevb.training import inputs
+from keras_aevb.training.epochs import RowEpochs, StreamEpochs, are_rows, fit_the_device
+
+
+def checked(model, x, y=None, sample_weight=None, name="x"):
+    """Data that a model can be trained on or evaluated.
+
+    Args:
+        model: `TrainingLoop`.
+        x, y, sample_weight: as `fit` takes them.
+        name: of x, for errors.
+
+    Returns:
+        A tuple (x, numbers of rows, sample weights) of arrays; or (stream, `None`, `None`).
+
+    Raises:
+        ValueError: if x is neither an array nor a stream, an array has the wrong shape or
+            impossible values, or something comes with a stream that it brings itself.
+    """
+    if x is None or isinstance(x, str | dict | list | tuple):
+        raise ValueError(
+            f"Expected one array or a stream of batches as {name}. Received: {_described(x)}"
+        )
+    if are_rows(x):
+        model.check_batch(*keras.utils.unpack_x_y_sample_weight(x.arrays))
+    if not inputs.is_array(x):
+        inputs.check_stream(x, name)
+        for argument, value in {"y": y, "sample_weight": sample_weight}.items():
+            if value is not None:
+                raise ValueError(
+                    f"A stream brings its own `{argument}`. Expected batches (x, y, "
+                    f"sample_weight) and no `{argument}`. Received: {argument}={type(value)}"
+                )
+        return x, None, None
+    array = inputs.as_array(x)
+    model.likelihood.check(array)
+    inputs.check_sample_weight(sample_weight, len(array))
+    return (
+        inputs.as_resident(x),
+        row_numbers(len(array)),
+        None if sample_weight is None else inputs.as_array(sample_weight, "sample_weight"),
+    )
+
+
+def row_batches(model, data, batch_size=None, shuffle=False):
+    """Checked arrays as minibatches of rows, a `RowBatches` as it is, or `None`."""
+    if isinstance(data[0], RowBatches):
+        return data[0]
+    if not inputs.is_array(data[0]):
+        return None
+    arrays = [array for array in data if array is not None]
+    return EpochMinibatches(arrays, batch_size or 32, shuffle, model.seed_generator)
+
+
+def epochs(
+    model,
+    data,
+    batch_size=None,
+    steps=None,
+    shuffle=False,
+    class_weight=None,
+    training=True,
+    whole=False,
+):
+    """Epochs of checked data; `whole` batches in place of the numbers of their rows."""
+    stream = row_batches(model, data, batch_size, shuffle)
+    if are_rows(stream) and not class_weight:
+        resident = not whole and fit_the_device(stream)
+        if not training and steps:
+            steps = min(steps, len(stream))
+        return RowEpochs(stream, model.steps_per_execution, steps, resident)
+    return StreamEpochs(
+        data[0] if stream is None else stream,
+        model.steps_per_execution,
+        lambda *batch: model.check_batch(*batch, training=training),
+        steps_per_epoch=steps,
+        class_weight=class_weight,
+    )
+
+
+def _described(x):
+    if isinstance(x, dict):
+        return f"a dict with {sorted(x)}"
+    return repr(x) if x is None or isinstance(x, str) else f"a {type(x).__name__} of {len(x)}"
