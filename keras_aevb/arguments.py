@@ -128,6 +128,9 @@ def check_fit(**settings):
                 )
         elif name == "shuffle":
             boolean(name, value)
+        elif name == "verbose":
+            if not (value == "auto" or (value in (0, 1, 2) and isinstance(value, int))):
+                raise ValueError(f"Expected `verbose` to be 'auto', 0, 1 or 2. Received: {value!r}")
         elif name == "validation_freq" and isinstance(value, list | tuple | set):
             for epoch in value:
                 integer("validation_freq", epoch)

@@ -14,10 +14,9 @@ from keras_aevb import arguments
 class RowBatches(keras.utils.PyDataset):
     """Batches of rows of fixed arrays, for `fit`.
 
-    `fit` keeps the arrays on the device, if they fit, and picks the rows there; on TensorFlow if
-    the model is compiled with `jit_compile=True`.
-    A subclass has a length and `rows`; one that changes the rows, in a `__getitem__` of its own, is
-    a stream like any other. `fit` takes the batches in their own order, whatever its `shuffle`.
+    `fit` keeps the arrays on the device, if they fit, and picks the rows there. A subclass has a
+    length and `rows`; one that changes the rows, in a `__getitem__` of its own, is a stream like
+    any other. `fit` takes the batches in their own order, whatever its `shuffle`.
 
     Attributes:
         epoch: number of the pass that `on_epoch_begin` begins; `fit` sets it.
@@ -138,7 +137,7 @@ class RandomMinibatches(RowBatches):
     BLOCK = 100
 
     def __init__(self, x, batch_size, seed, first, length, **kwargs):
-        super().__init__((x, row_numbers(len(x))), **kwargs)
+        super().__init__((x, row_numbers(len(x))) if np.ndim(x) else (x,), **kwargs)
         self.batch_size = arguments.integer("batch_size", batch_size)
         self.seed = arguments.integer("seed", seed, at_least=0)
         self.first = arguments.integer("first", first, at_least=0)

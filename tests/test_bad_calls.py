@@ -309,7 +309,9 @@ FIT = {
     "validation_freq": [0, -1, True, 1.5, "1", None],
     "shuffle": NOT_BOOLEANS,
 }
-EVALUATE = {"batch_size": NOT_SIZES, "steps": NOT_SIZES}
+NOT_VERBOSE = ["loud", 3, -1, 1.5, None]
+FIT |= {"verbose": NOT_VERBOSE, "callbacks": [5, "early", [5], [keras.callbacks.History]]}
+EVALUATE = {"batch_size": NOT_SIZES, "steps": NOT_SIZES, "verbose": NOT_VERBOSE}
 ESTIMATE = {"batch_size": NOT_SIZES_OR_NONE, "seed": NOT_SEEDS}
 ANNEALED = kv.AnnealedImportanceSampling(num_samples=2, num_steps=2)
 for algorithm in ALGORITHMS:
@@ -317,11 +319,13 @@ for algorithm in ALGORITHMS:
     few = {"batch_size": [0, True], "epochs": [-1, NAN], "validation_split": [1.5]}
     argument_rows(
         f"{name}.fit",
-        lambda m, name=name, **a: m[name].fit(X, verbose=0, **a),
+        lambda m, name=name, **a: m[name].fit(X, **{"verbose": 0, **a}),
         FIT if algorithm is kv.AEVB else few,
     )
     argument_rows(
-        f"{name}.evaluate", lambda m, name=name, **a: m[name].evaluate(X, verbose=0, **a), EVALUATE
+        f"{name}.evaluate",
+        lambda m, name=name, **a: m[name].evaluate(X, **{"verbose": 0, **a}),
+        EVALUATE,
     )
     argument_rows(
         f"{name}.sample",
@@ -337,7 +341,9 @@ for algorithm in ALGORITHMS:
     if algorithm is kv.MonteCarloEM:
         continue
     argument_rows(
-        f"{name}.predict", lambda m, name=name, **a: m[name].predict(X, verbose=0, **a), EVALUATE
+        f"{name}.predict",
+        lambda m, name=name, **a: m[name].predict(X, **{"verbose": 0, **a}),
+        EVALUATE,
     )
     argument_rows(
         f"{name}.elbo",
@@ -358,6 +364,7 @@ for freq in ([0], [1, 1.5], [True], ["1"]):
         lambda m, freq=freq: m["AEVB"].fit(X, validation_freq=freq, verbose=0),
         "`validation_freq`",
     )
+row("RandomMinibatches(5)", lambda _: kv.RandomMinibatches(5, 2, 0, 0, 3), "tuple")
 row(
     "AEVB.fit(stream, validation_split)",
     lambda m: m["AEVB"].fit(Batches([(X,)]), validation_split=0.5, verbose=0),
@@ -375,7 +382,6 @@ for method, bad in {"sample": 2, "log_likelihood": X}.items():
         {"num_weight_samples": [0, -1, True, 1.5, "3", 2**70]},
         value_in_message=False,
     )
-row("AEVB.evaluate(unknown=1)", lambda m: m["AEVB"].evaluate(X, unknown=1), "unknown")
 row("MonteCarloEM.log_likelihood()", lambda m: m["MonteCarloEM"].log_likelihood(X), "recognition")
 argument_rows(
     "gradient_variance",

@@ -177,6 +177,7 @@ class TrainingLoop(keras.Model):
         arguments.check_fit(
             batch_size=batch_size,
             epochs=epochs,
+            verbose=verbose,
             initial_epoch=initial_epoch,
             validation_split=validation_split,
             steps_per_epoch=steps_per_epoch,
@@ -229,7 +230,7 @@ class TrainingLoop(keras.Model):
     ):
         """`keras.Model.evaluate`, with the checks of `fit`."""
         self._check_compiled("evaluate")
-        arguments.check_fit(batch_size=batch_size, steps=steps)
+        arguments.check_fit(batch_size=batch_size, verbose=verbose, steps=steps)
         self.check_ready(training=False)
         data = sources.checked(self, x, y, sample_weight)
         source = sources.epochs(self, data, batch_size, steps, training=False)
@@ -239,7 +240,7 @@ class TrainingLoop(keras.Model):
 
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
         """`keras.Model.predict`, with the checks of `fit`."""
-        arguments.check_fit(batch_size=batch_size, steps=steps)
+        arguments.check_fit(batch_size=batch_size, verbose=verbose, steps=steps)
         data = sources.checked(self, x)
         source = sources.epochs(self, data, batch_size, steps, training=False, whole=True)
         calls = self._callback_list(callbacks, verbose, epochs=1, steps=source.num_batches)
@@ -295,6 +296,9 @@ class TrainingLoop(keras.Model):
     def _callback_list(self, callbacks, verbose, **settings):
         if isinstance(callbacks, keras.callbacks.CallbackList):
             return callbacks
+        for callback in keras.tree.flatten(callbacks):
+            if not isinstance(callback, keras.callbacks.Callback | None):
+                raise ValueError(f"Expected a list of Keras callbacks. Received: {callbacks!r}")
         return keras.callbacks.CallbackList(
             callbacks, add_progbar=verbose != 0, verbose=verbose, model=self, **settings
         )

@@ -26,6 +26,7 @@ def fit(models, sources, program, callbacks, epochs, initial_epoch=0, validate=N
         validate: function of a model, its callbacks and an epoch that returns validation logs, or
             `None` after an epoch without validation.
     """
+    epochs = min(epochs, keras.config.max_epochs() or epochs)
     for model, calls in zip(models, callbacks):
         model.stop_training = False
         forget_restored_epoch(model)

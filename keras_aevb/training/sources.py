@@ -71,8 +71,9 @@ def epochs(
     stream = row_batches(model, data, batch_size, shuffle)
     if are_rows(stream) and not class_weight:
         resident = not whole and fit_the_device(stream)
-        if not training and steps:
-            steps = min(steps, len(stream))
+        limit = keras.config.max_steps_per_epoch() or len(stream)
+        if not training or limit < len(stream):
+            steps = min(steps or limit, limit, len(stream))
         return RowEpochs(stream, model.steps_per_execution, steps, resident)
     return StreamEpochs(
         data[0] if stream is None else stream,

@@ -67,7 +67,7 @@ def build(algorithm, recognition=True, **settings):
         parts["encoder"] = keras.Sequential([keras.layers.Dense(5, "tanh")])
         parts["posterior"] = steady(kv.DiagonalNormal)(2)
     model = algorithm(**parts, seed=0, **settings)
-    model.compile(keras.optimizers.SGD(0.01))
+    model.compile(keras.optimizers.SGD(0.01), steps_per_execution=4)
     return model
 
 X = np.random.default_rng(0).random((90, 12)).astype("float32")
@@ -152,7 +152,11 @@ moved = [not np.array_equal(a, b) for a, b in zip(before, changed.get_weights())
 assert any(moved[:-1]), moved
 for ours, theirs in zip(stop.after, changed.get_weights()):
     np.testing.assert_array_equal(ours, theirs)
-refusals = {"n_train": lambda: full.evaluate(X)}
+with_nan = X[:8] * np.where(np.arange(8) == 3, np.nan, 1)[:, None]
+refusals = {
+    "n_train": lambda: full.evaluate(X),
+    "NaN and 0 infinite values, in batch 1": lambda: model.fit((b,) for b in (X[:8], with_nan)),
+}
 if keras.backend.backend() == "tensorflow":
     refusals["strategy"] = lambda: kv.Replicas([model])
     refusals["XLA"] = lambda: model.compile(jit_compile=True)

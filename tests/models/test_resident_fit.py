@@ -117,6 +117,20 @@ def test_steps_per_epoch_takes_every_batch_once_in_a_pass():
         np.testing.assert_array_equal(np.sort(rows), np.arange(50))
 
 
+def test_limits_for_trying_out():
+    """Keras' limits of epochs and steps, which a user sets while debugging, are in force."""
+    ends = []
+    callback = keras.callbacks.LambdaCallback(on_train_batch_end=lambda i, logs: ends.append(i))
+    keras.config.set_max_epochs(2)
+    keras.config.set_max_steps_per_epoch(3)
+    try:
+        train(X, epochs=5, callbacks=[callback])
+    finally:
+        keras.config.set_max_epochs(None)
+        keras.config.set_max_steps_per_epoch(None)
+    assert ends == [0, 1, 2, 0, 1, 2]
+
+
 class Stream(keras.utils.PyDataset):
     """Batches that are not known by their rows."""
 
