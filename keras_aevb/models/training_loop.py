@@ -298,7 +298,9 @@ class TrainingLoop(keras.Model):
             return callbacks
         for callback in keras.tree.flatten(callbacks):
             if not isinstance(callback, keras.callbacks.Callback | None):
-                raise ValueError(f"Expected a list of Keras callbacks. Received: {callbacks!r}")
+                raise ValueError(
+                    f"Expected `callbacks` to be Keras callbacks. Received: {callbacks!r}"
+                )
         return keras.callbacks.CallbackList(
             callbacks, add_progbar=verbose != 0, verbose=verbose, model=self, **settings
         )
