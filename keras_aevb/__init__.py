@@ -6,11 +6,14 @@ from keras_aevb.batches import EpochMinibatches, RandomMinibatches, RowBatches
 from keras_aevb.bounds import ELBO, Bound, ScoreFunctionELBO
 from keras_aevb.distributions import (
     Bernoulli,
+    Conditional,
     ConditionalDistribution,
     DiagonalNormal,
     Normal,
     Prior,
     StandardNormal,
+    Trainable,
+    Unconditional,
 )
 from keras_aevb.gradients import gradient_variance
 from keras_aevb.marginal_likelihood import (
@@ -35,6 +38,7 @@ __all__ = [
     "AnnealedImportanceSampling",
     "Bernoulli",
     "Bound",
+    "Conditional",
     "ConditionalDistribution",
     "DiagonalNormal",
     "EpochMinibatches",
@@ -50,6 +54,8 @@ __all__ = [
     "RowBatches",
     "ScoreFunctionELBO",
     "StandardNormal",
+    "Trainable",
+    "Unconditional",
     "VariationalModel",
     "WakeSleep",
     "WeightPrior",

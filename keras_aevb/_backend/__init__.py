@@ -3,6 +3,7 @@
 Both flavours export the same names:
 
 - `tfp`: TensorFlow Probability for the arrays of this backend.
+- `linalg`: TFP's linear operators.
 - `Bernoulli`, `Normal`: TFP's distributions, with the noise that is fastest on this backend.
 - `next_seed(generator)`: the next seed of a `keras.random.SeedGenerator`, as TFP wants it.
 - `fixed_seed(seed, index)`: number `index` of the stream of seeds that an integer determines.
@@ -33,6 +34,7 @@ if keras.backend.backend() == "tensorflow":
         full_precision,
         gradients,
         has_replicas,
+        linalg,
         minimize,
         next_seed,
         num_replicas,
@@ -52,6 +54,7 @@ elif keras.backend.backend() == "jax":
         full_precision,
         gradients,
         has_replicas,
+        linalg,
         minimize,
         next_seed,
         num_replicas,
@@ -81,6 +84,7 @@ __all__ = [
     "full_precision",
     "gradients",
     "has_replicas",
+    "linalg",
     "minimize",
     "next_seed",
     "num_replicas",

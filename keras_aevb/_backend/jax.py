@@ -44,6 +44,7 @@ except (ImportError, AttributeError) as error:
     ) from error
 
 
+linalg = tfp.tf2jax.linalg
 Bernoulli, Normal = tfp.distributions.Bernoulli, tfp.distributions.Normal
 
 
@@ -152,6 +153,7 @@ __all__ = [
     "full_precision",
     "gradients",
     "has_replicas",
+    "linalg",
     "minimize",
     "next_seed",
     "num_replicas",

@@ -15,6 +15,8 @@ except (ImportError, AttributeError) as error:
         f"The cause was: {error}"
     ) from error
 
+linalg = tf.linalg
+
 
 def next_seed(generator):
     """TFP wants int32 where Keras keeps int64."""

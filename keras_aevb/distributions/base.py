@@ -49,13 +49,54 @@ def validating(distribution):
     return distribution.copy(validate_args=True)
 
 
+@keras.saving.register_keras_serializable(package="keras_aevb")
+class Trainable(keras.layers.Layer):
+    """A head that ignores the features: trainable values, the same for every example.
+
+    Args:
+        shape: of the values: `()` for one number. Default: the shape of the parameter.
+        initializer: of the values, before the parameter's constraint.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Example:
+        >>> import keras_aevb as kv
+        >>> one_variance = kv.Normal(12, log_variance=Trainable(()))
+        >>> one_variance_per_pixel = kv.Normal(12, log_variance=Trainable())
+    """
+
+    def __init__(self, shape=None, initializer="zeros", **kwargs):
+        super().__init__(**kwargs)
+        self.shape = None if shape is None or shape == () else as_event_shape(shape)
+        self.is_scalar = shape == ()
+        self.initializer = keras.initializers.get(initializer)
+        self.parameter_shape = self.shape
+
+    def build(self, features_shape):
+        shape = () if self.is_scalar else self.shape or self.parameter_shape
+        self.value = self.add_weight(shape, self.initializer, name="value")
+
+    def call(self, features):
+        flat = ops.reshape(features, (ops.shape(features)[0], -1))  # [B, F]
+        zeros = ops.zeros_like(flat[:, :1], self.value.dtype)  # [B, 1]
+        values = ops.broadcast_to(self.value, self.parameter_shape)
+        return zeros + ops.reshape(values, (1, -1))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "shape": () if self.is_scalar else self.shape,
+            "initializer": keras.initializers.serialize(self.initializer),
+        }
+
+
 class ConditionalDistribution(keras.layers.Layer):
     """A distribution over events y whose parameters are computed from features.
 
-    The layer's `call` returns parameter tensors, each of shape `[B, *event_shape]`;
+    The layer's `call` returns parameter tensors, each of shape `[B, *parameter_shape(name)]`;
     `distribution(*parameters)` makes the TFP distribution of batch shape `[B]` where it is used.
     A subclass hands in one head, a layer from features to values, for each parameter, and
-    implements `distribution`.
+    implements `distribution`; if a parameter does not have the shape of an event,
+    `parameter_shape` too.
 
     Args:
         event_shape: shape of one event y, an integer or a tuple.
@@ -85,9 +126,16 @@ class ConditionalDistribution(keras.layers.Layer):
         self.heads = {
             name: self._default_head(name) if h is None else h for name, h in heads.items()
         }
+        for name, head in self.heads.items():
+            if isinstance(head, Trainable):
+                head.parameter_shape = self.parameter_shape(name)
+
+    def parameter_shape(self, name):
+        """The shape of one example's values that the layer for this parameter returns."""
+        return self.event_shape
 
     def _default_head(self, name):
-        size = math.prod(self.event_shape)
+        size = math.prod(self.parameter_shape(name))
         layers = [keras.layers.Flatten(), keras.layers.Dense(size, dtype=self.dtype_policy)]
         return keras.Sequential(layers, name=name)
 
@@ -97,18 +145,21 @@ class ConditionalDistribution(keras.layers.Layer):
                 head.build(features_shape)
             features = keras.KerasTensor(features_shape, self.compute_dtype)
             output_shape = head.compute_output_spec(features).shape
-            if math.prod(output_shape[1:]) != math.prod(self.event_shape):
+            shape = self.parameter_shape(name)
+            if math.prod(output_shape[1:]) != math.prod(shape):
                 raise ValueError(
-                    f"The layer for `{name}` of {self.__class__.__name__} must return one "
-                    f"value per element of the event. Expected: event_shape={self.event_shape}. "
-                    f"Received: output of shape {output_shape} for features of shape "
-                    f"{features_shape}"
+                    f"Expected the layer for `{name}` of {self.__class__.__name__} to return "
+                    f"{math.prod(shape)} values for each example, of shape {shape}, for "
+                    f"event_shape={self.event_shape}. Received: output of shape {output_shape} for "
+                    f"features of shape {features_shape}"
                 )
 
     def call(self, features):
         return tuple(
-            ops.cast(ops.reshape(head(features), (-1, *self.event_shape)), self.density_dtype)
-            for head in self.heads.values()
+            ops.cast(
+                ops.reshape(head(features), (-1, *self.parameter_shape(name))), self.density_dtype
+            )
+            for name, head in self.heads.items()
         )
 
     @property

@@ -1,0 +1,171 @@
+"""Families that TFP has the parts of, but no class for.
+
+Others are special cases of a class of TFP's: Rayleigh is `"Weibull"` with `concentration=2`, Erlang
+`"Gamma"` with an integer `concentration`, and χ² `"Chi2"`.
+"""
+
+from keras import ops
+
+from keras_aevb._backend import linalg, tfp
+
+tfb, tfd = tfp.bijectors, tfp.distributions
+
+
+def _parameter(event_ndims=0, shape_fn=lambda shape: shape, bijector=tfb.Softplus):
+    return tfp.util.ParameterProperties(
+        event_ndims=event_ndims, shape_fn=shape_fn, default_constraining_bijector_fn=bijector
+    )
+
+
+class Reciprocal(tfd.TransformedDistribution):
+    r"""The reciprocal, or log-uniform, distribution: $\log y$ is uniform.
+
+    $$p(y) = \frac{1}{y \log(b / a)}, \qquad 0 < a \le y \le b$$
+
+    Args:
+        low: a > 0.
+        high: b > a.
+
+    Reference: Kingma & Welling (2013), sec. 2.4, 1.
+
+    Example:
+        >>> round(float(Reciprocal(1.0, 2.0).prob(1.5)), 4)  # 1 / (1.5 log 2)
+        0.9618
+    """
+
+    def __init__(self, low, high, validate_args=False, allow_nan_stats=True, name="Reciprocal"):
+        parameters = dict(locals())
+        super().__init__(
+            tfd.Uniform(ops.log(low), ops.log(high), validate_args, allow_nan_stats),
+            tfb.Exp(validate_args=validate_args),
+            validate_args=validate_args,
+            parameters=parameters,
+            name=name,
+        )
+
+    @classmethod
+    def _parameter_properties(cls, dtype, num_classes=None):
+        return {"low": _parameter(), "high": _parameter()}
+
+
+class Gompertz(tfd.TransformedDistribution):
+    r"""The Gompertz distribution of lifetimes.
+
+    $$P(y \le t) = 1 - \exp(-η (e^{b t} - 1))$$
+
+    Args:
+        concentration: η > 0.
+        rate: b > 0.
+
+    Reference: Kingma & Welling (2013), sec. 2.4, 1.
+
+    Example:
+        >>> float(Gompertz(1.0, 1.0).prob(0.0))  # η b
+        1.0
+    """
+
+    def __init__(
+        self, concentration, rate, validate_args=False, allow_nan_stats=True, name="Gompertz"
+    ):
+        parameters = dict(locals())
+        concentration = ops.convert_to_tensor(concentration)
+        rate = ops.convert_to_tensor(rate)
+        zeros = ops.zeros_like(concentration * rate)
+        super().__init__(
+            tfd.Uniform(zeros, ops.ones_like(zeros), validate_args, allow_nan_stats),
+            tfb.Invert(tfb.GompertzCDF(concentration, rate, validate_args=validate_args)),
+            validate_args=validate_args,
+            parameters=parameters,
+            name=name,
+        )
+
+    @classmethod
+    def _parameter_properties(cls, dtype, num_classes=None):
+        return {"concentration": _parameter(), "rate": _parameter()}
+
+
+class F(tfd.TransformedDistribution):
+    r"""The F distribution: the ratio of two χ² variables, each divided by its degrees of freedom.
+
+    $$y = \frac{d_2}{d_1} \frac{u}{1 - u}, \qquad u \sim Beta(d_1 / 2, d_2 / 2)$$
+
+    Args:
+        df1: d₁ > 0.
+        df2: d₂ > 0.
+
+    Reference: Kingma & Welling (2013), sec. 2.4, 3.
+
+    Example:
+        >>> round(float(F(2.0, 4.0).prob(1.0)), 4)  # (1 + y / 2)⁻³
+        0.2963
+    """
+
+    def __init__(self, df1, df2, validate_args=False, allow_nan_stats=True, name="F"):
+        parameters = dict(locals())
+        df1, df2 = ops.convert_to_tensor(df1), ops.convert_to_tensor(df2)
+        odds = tfb.Chain([tfb.Exp(), tfb.Invert(tfb.Sigmoid())])  # u / (1 - u)
+        super().__init__(
+            tfd.Beta(df1 / 2, df2 / 2, validate_args, allow_nan_stats),
+            tfb.Chain([tfb.Scale(df2 / df1), odds]),
+            validate_args=validate_args,
+            parameters=parameters,
+            name=name,
+        )
+
+    def _default_event_space_bijector(self):
+        return tfb.Exp()
+
+    @classmethod
+    def _parameter_properties(cls, dtype, num_classes=None):
+        return {"df1": _parameter(), "df2": _parameter()}
+
+
+class MultivariateStudentT(tfd.MultivariateStudentTLinearOperator):
+    r"""The elliptical Student t distribution over vectors.
+
+    $$y = μ + L ε \sqrt{ν / c}, \qquad ε \sim N(0, I), \quad c \sim χ²(ν)$$
+
+    Args:
+        df: ν > 0, of shape `[...]`.
+        loc: μ, of shape `[..., n]`.
+        scale_tril: L, lower triangular with a positive diagonal, of shape `[..., n, n]`.
+
+    Reference: Kingma & Welling (2013), sec. 2.4, 2.
+
+    Example:
+        >>> t = MultivariateStudentT(3.0, [0.0, 0.0], [[1.0, 0.0], [0.5, 1.0]])
+        >>> tuple(t.event_shape)
+        (2,)
+    """
+
+    def __init__(
+        self,
+        df,
+        loc,
+        scale_tril,
+        validate_args=False,
+        allow_nan_stats=True,
+        name="MultivariateStudentT",
+    ):
+        parameters = dict(locals())
+        super().__init__(
+            df=df,
+            loc=loc,
+            scale=linalg.LinearOperatorLowerTriangular(
+                ops.convert_to_tensor(scale_tril), is_non_singular=True
+            ),
+            validate_args=validate_args,
+            allow_nan_stats=allow_nan_stats,
+            name=name,
+        )
+        self._parameters = parameters
+
+    @classmethod
+    def _parameter_properties(cls, dtype, num_classes=None):
+        return {
+            "df": _parameter(shape_fn=lambda shape: shape[:-1]),
+            "loc": _parameter(1, bijector=tfb.Identity),
+            "scale_tril": _parameter(
+                2, lambda shape: [*shape, shape[-1]], lambda: tfb.FillScaleTriL()
+            ),
+        }

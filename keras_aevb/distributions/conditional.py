@@ -1,0 +1,135 @@
+"""Any TFP family as a conditional distribution, and as a prior."""
+
+import keras
+
+from keras_aevb.distributions.base import ConditionalDistribution, as_event_shape
+from keras_aevb.distributions.family import Family, as_fixed
+from keras_aevb.distributions.priors import Prior
+
+
+@keras.saving.register_keras_serializable(package="keras_aevb")
+class Conditional(ConditionalDistribution):
+    r"""A distribution of any TFP family, whose parameters are computed from features.
+
+    Each parameter is a head's output, mapped by TFP's bijector onto the values that it may have: a
+    scale is the softplus of it, a Cholesky factor a triangular matrix with a positive diagonal.
+
+    Args:
+        family: name of a class of `tfp.distributions`, such as `"Gamma"`, or the class; or one of
+            `"Reciprocal"`, `"Gompertz"`, `"F"` and `"MultivariateStudentT"`, which TFP lacks.
+        event_shape: shape of an event, an integer or a tuple. A family over numbers gives
+            independent elements; one over vectors, such as `"MultivariateNormalTriL"` and
+            `"Dirichlet"`, takes the last dimension.
+        num_classes: number of classes, for `"Categorical"` and its like.
+        **parameters: for each parameter by TFP's name a fixed number or array, or a Keras layer
+            from features to the values before the constraint; `Trainable()` for values that are
+            the same for every example. Default: a dense layer. Also arguments of
+            `keras.layers.Layer`.
+
+    Call arguments:
+        features: tensor of shape `[B, ...]`.
+
+    Returns:
+        For each parameter that is not fixed its values before the constraint, of shape
+        `[B, *parameter_shape(name)]`.
+
+    Raises:
+        ValueError: if TFP has no such family or parameter, a parameter is neither a layer nor
+            finite numbers, or needs `num_classes` or a fixed value.
+
+    Reference: Kingma & Welling (2013), sec. 2.4; `parameter_properties` of TFP.
+
+    Example:
+        >>> import numpy as np
+        >>> features = np.zeros((1, 5), "float32")
+        >>> gamma = Conditional("Gamma", 8, concentration=2.0)
+        >>> q = gamma.distribution(*gamma(features))
+        >>> tuple(q.batch_shape), tuple(q.event_shape)
+        ((1,), (8,))
+        >>> full_covariance = Conditional("MultivariateNormalTriL", 8)
+        >>> pixels = Conditional("Categorical", (28, 28), num_classes=256)
+        >>> import keras_aevb as kv
+        >>> student = Conditional("StudentT", 8, df=4.0, scale=kv.Trainable(()))
+    """
+
+    def __init__(self, family, event_shape, num_classes=None, **parameters):
+        layer_arguments, fixed, heads = _split(parameters)
+        event_shape = as_event_shape(event_shape)
+        self.family = Family(family, event_shape, fixed, heads, num_classes)
+        if not self.family.parameters:
+            raise ValueError(
+                "Expected a parameter that depends on the features. Received: only fixed ones, "
+                f"{fixed}"
+            )
+        heads = {name: heads.get(name) for name in self.family.parameters}
+        super().__init__(event_shape, heads, **layer_arguments)
+
+    def parameter_shape(self, name):
+        return self.family.raw_shapes[name]
+
+    def distribution(self, *parameters):
+        return self.family.distribution(parameters, self.density_dtype)
+
+    def get_config(self):
+        return {**super().get_config(), **_family_config(self.family)}
+
+
+@keras.saving.register_keras_serializable(package="keras_aevb")
+class Unconditional(Prior):
+    """A distribution of any TFP family without inputs, with fixed or trained parameters.
+
+    Args:
+        family: as for `Conditional`.
+        event_shape: as for `Conditional`.
+        num_classes: as for `Conditional`.
+        **parameters: a fixed number or array for a parameter by TFP's name. Default: trainable
+            values, which start at 0 before the constraint. Also arguments of
+            `keras.layers.Layer`.
+
+    Raises:
+        ValueError: as for `Conditional`.
+
+    Example:
+        >>> prior = Unconditional("Gamma", 2, concentration=1.0, rate=1.0).distribution()
+        >>> float(prior.log_prob([1.0, 2.0]))
+        -3.0
+    """
+
+    def __init__(self, family, event_shape, num_classes=None, **parameters):
+        layer_arguments, fixed, heads = _split(parameters)
+        if heads:
+            raise ValueError(
+                f"Expected fixed numbers for parameters of a prior. Received: {heads}; without "
+                "a number, a parameter is trained"
+            )
+        super().__init__(event_shape, **layer_arguments)
+        self.family = Family(family, self.event_shape, fixed, num_classes=num_classes)
+        self.raw_values = [
+            # Zeros have no direction.
+            self.add_weight(shape, "ones" if name == "mean_direction" else "zeros", name=name)
+            for name, shape in self.family.raw_shapes.items()
+        ]
+
+    def distribution(self):
+        values = [keras.ops.cast(raw, self.density_dtype) for raw in self.raw_values]
+        return self.family.distribution(values, self.density_dtype)
+
+    def get_config(self):
+        return {**super().get_config(), **_family_config(self.family)}
+
+
+def _split(parameters):
+    """Arguments of `keras.layers.Layer`, fixed parameters, and layers that compute parameters."""
+    layer_arguments, fixed, heads = {}, {}, {}
+    for name, value in parameters.items():
+        if name in ("name", "dtype", "trainable", "activity_regularizer", "autocast"):
+            layer_arguments[name] = value
+        elif isinstance(value, keras.layers.Layer):
+            heads[name] = value
+        elif value is not None:
+            fixed[name] = as_fixed(name, value)
+    return layer_arguments, fixed, heads
+
+
+def _family_config(family):
+    return {"family": family.get_config(), "num_classes": family.num_classes, **family.fixed}

@@ -1,0 +1,192 @@
+"""A TFP family by its name: its parameters, their shapes and constraints."""
+
+import inspect
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_aevb._backend import tfp
+from keras_aevb.distributions import compositions
+
+tfd = tfp.distributions
+
+# Parameters that stand for each other: one of a pair is given, in place of TFP's preferred one.
+ALTERNATIVES = ({"logits", "probs"}, {"rate", "log_rate"}, {"probits", "probs"})
+
+
+# How raw values and the parameters before them make a parameter that TFP has no bijector for.
+CONSTRAINTS = {
+    "high": lambda raw, values: values["low"] + ops.softplus(raw),
+    "peak": lambda raw, values: values["low"] + (values["high"] - values["low"]) * ops.sigmoid(raw),
+    "mean_direction": lambda raw, values: raw / ops.maximum(_length(raw), 1e-12),
+}
+
+
+def _length(vector):
+    return ops.sqrt(ops.sum(ops.square(vector), axis=-1, keepdims=True))
+
+
+class Family:
+    """A family of distributions over events of one shape.
+
+    Parameters are numbers that are fixed, or tensors of raw values in ℝⁿ, which TFP's bijectors map
+    onto the values that a parameter may have, such as the positive numbers.
+
+    Args:
+        family: a class of `tfp.distributions` or its name, or another TFP distribution class.
+        event_shape: shape of an event, a tuple. What the family's own events leave of it, from the
+            left, are independent dimensions.
+        fixed: dict from the names of fixed parameters to numbers or arrays.
+        given: names of parameters that are not fixed, in place of TFP's preferred ones.
+        num_classes: for families over classes, such as `"Categorical"`.
+
+    Raises:
+        ValueError: if there is no such family or parameter, TFP does not know the family's
+            parameters, or does not know what values one may have.
+    """
+
+    def __init__(self, family, event_shape, fixed, given=(), num_classes=None):
+        self.cls = _family_class(family)
+        self.name = self.cls.__name__
+        self.event_shape = event_shape
+        self.fixed = fixed
+        self.num_classes = num_classes
+        properties = self._properties()
+        unknown = sorted({*fixed, *given} - {*properties})
+        if unknown:
+            raise ValueError(
+                f"Expected parameters of {self.name}, which are {sorted(properties)}. "
+                f"Received: {unknown}"
+            )
+        replaced = set().union(
+            *(pair - {name} for pair in ALTERNATIVES for name in pair & {*fixed, *given})
+        )
+        # The parameters that are computed or trained, in TFP's order.
+        self.parameters = [
+            name
+            for name, p in properties.items()
+            if name not in fixed and (name in given or (p.is_preferred and name not in replaced))
+        ]
+        # The shapes of their raw values for one event.
+        self.raw_shapes = {name: self._raw_shape(name) for name in self.parameters}
+
+    def distribution(self, raw_values, dtype):
+        """The distribution of event shape `event_shape`.
+
+        Args:
+            raw_values: for each of `parameters` a tensor of shape `[..., *raw shape]`.
+            dtype: precision of the fixed parameters and of events.
+        """
+        values = {
+            name: ops.broadcast_to(ops.cast(value, dtype), self._shape(name))
+            for name, value in self.fixed.items()
+        }
+        for name, raw in zip(self.parameters, raw_values, strict=True):
+            bijector = self._bijector(name)
+            constraint = CONSTRAINTS.get(name)
+            values[name] = bijector.forward(raw) if bijector else constraint(raw, values)
+        if "dtype" in inspect.signature(self.cls).parameters:
+            values["dtype"] = dtype
+        distribution = self.cls(**values)
+        independent = len(self.event_shape) - len(distribution.event_shape)
+        return tfd.Independent(distribution, independent) if independent else distribution
+
+    def get_config(self):
+        """The name under which `Family` finds the class again, on the other backend too.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        for name in (self.name, keras.saving.get_registered_name(self.cls)):
+            if _class(name) is self.cls:
+                return name
+        raise ValueError(
+            f"Expected a class of TFP, or one that is registered with Keras, to save it by its "
+            f"name. Received: {self.cls}"
+        )
+
+    def _properties(self):
+        classes = {} if self.num_classes is None else {"num_classes": self.num_classes}
+        try:
+            properties = self.cls.parameter_properties(**classes)
+        except (NotImplementedError, TypeError) as error:
+            raise ValueError(
+                f"TFP does not know the parameters of {self.name}. Expected a family with "
+                f"`parameter_properties`. Received the error: {error}"
+            ) from None
+        objects = [name for name, p in properties.items() if not p.is_tensor]
+        if objects:
+            raise ValueError(
+                f"Expected a family whose parameters are tensors. Received: {self.name}, with the "
+                f"parameters {objects}; a subclass of `ConditionalDistribution` can compose them"
+            )
+        return properties
+
+    def _bijector(self, name):
+        """A new bijector onto the values of a parameter, since bijectors remember; or `None`."""
+        try:
+            bijector = self._properties()[name].default_constraining_bijector_fn()
+            bijector.forward_event_ndims  # noqa: B018  raises for TFP's marks of what it lacks
+        except (AttributeError, NotImplementedError, TypeError):
+            return None
+        return bijector
+
+    def _shape(self, name):
+        """The shape of a parameter for one event."""
+        try:
+            shape = self._properties()[name].shape_fn(list(self.event_shape))
+            return tuple(int(size) for size in shape)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"The shape of `{name}` of {self.name} does not follow from the event's. Expected "
+                f"`num_classes`. Received: num_classes={self.num_classes}"
+            ) from None
+
+    def _raw_shape(self, name):
+        shape = self._shape(name)
+        bijector = self._bijector(name)
+        if bijector is not None:
+            return tuple(bijector.inverse_event_shape(shape))
+        if name in CONSTRAINTS:
+            return shape
+        raise ValueError(
+            f"TFP does not know what values `{name}` of {self.name} may have. Expected a fixed "
+            f"number, `{name}=…`. Received: none"
+        )
+
+
+def as_fixed(name, value):
+    """A number or an array as a config can hold it.
+
+    Raises:
+        ValueError: if it is neither, or not finite.
+    """
+    try:
+        array = np.asarray(value, "float64")
+    except (TypeError, ValueError):
+        array = np.array(np.nan)
+    if isinstance(value, bool | str) or not np.isfinite(array).all():
+        raise ValueError(
+            f"Expected `{name}` to be a Keras layer, or a fixed number or array. "
+            f"Received: {value!r}"
+        )
+    return array.tolist()
+
+
+def _family_class(family):
+    found = _class(family) if isinstance(family, str) else family
+    if not isinstance(found, type) or not issubclass(found, tfd.Distribution):
+        raise ValueError(
+            f"Expected a class of `{tfp.__name__}.distributions`, or its name such as 'Gamma'. "
+            f"Received: {family!r}"
+        )
+    return found
+
+
+def _class(name):
+    """A class of `compositions` or of TFP, or one that is registered with Keras; or `None`."""
+    for module in (compositions, tfd):
+        if hasattr(module, name):
+            return getattr(module, name)
+    return keras.saving.get_registered_object(name)

@@ -1,0 +1,258 @@
+"""`Conditional` and `Unconditional`: families against scipy, and constraints of parameters."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+from scipy import special, stats
+
+import keras_aevb as kv
+from keras_aevb import _backend
+from keras_aevb._backend import tfp
+from keras_aevb.distributions.family import Family
+
+tfd = tfp.distributions
+GRID = np.array([0.15, 0.4, 0.85])
+
+# TFP's parameters, and scipy's distribution of one element.
+SCALAR = {
+    "Beta": ({"concentration1": 2.0, "concentration0": 3.0}, stats.beta(2, 3)),
+    "Cauchy": ({"loc": 0.5, "scale": 2.0}, stats.cauchy(0.5, 2)),
+    "Chi2": ({"df": 3.0}, stats.chi2(3)),
+    "Exponential": ({"rate": 2.0}, stats.expon(scale=0.5)),
+    "F": ({"df1": 3.0, "df2": 5.0}, stats.f(3, 5)),
+    "Gamma": ({"concentration": 2.0, "rate": 3.0}, stats.gamma(2, scale=1 / 3)),
+    "Gompertz": ({"concentration": 0.5, "rate": 2.0}, stats.gompertz(0.5, scale=0.5)),
+    "Gumbel": ({"loc": 0.5, "scale": 2.0}, stats.gumbel_r(0.5, 2)),
+    "HalfNormal": ({"scale": 2.0}, stats.halfnorm(scale=2)),
+    "InverseGamma": ({"concentration": 2.0, "scale": 3.0}, stats.invgamma(2, scale=3)),
+    "Laplace": ({"loc": 0.5, "scale": 2.0}, stats.laplace(0.5, 2)),
+    "LogNormal": ({"loc": 0.5, "scale": 2.0}, stats.lognorm(2, scale=np.exp(0.5))),
+    "Logistic": ({"loc": 0.5, "scale": 2.0}, stats.logistic(0.5, 2)),
+    "Moyal": ({"loc": 0.5, "scale": 2.0}, stats.moyal(0.5, 2)),
+    "Normal": ({"loc": 0.5, "scale": 2.0}, stats.norm(0.5, 2)),
+    "Pareto": ({"concentration": 2.0, "scale": 0.1}, stats.pareto(2, scale=0.1)),
+    "Reciprocal": ({"low": 0.1, "high": 2.0}, stats.loguniform(0.1, 2)),
+    "StudentT": ({"df": 4.0, "loc": 0.5, "scale": 2.0}, stats.t(4, 0.5, 2)),
+    "Triangular": ({"low": 0.0, "high": 2.0, "peak": 0.5}, stats.triang(0.25, 0, 2)),
+    "TruncatedNormal": (
+        {"loc": 0.5, "scale": 2.0, "low": 0.0, "high": 1.0},
+        stats.truncnorm(-0.25, 0.25, 0.5, 2),
+    ),
+    "Uniform": ({"low": -1.0, "high": 3.0}, stats.uniform(-1, 4)),
+    "VonMises": ({"loc": 0.5, "concentration": 2.0}, stats.vonmises(2, 0.5)),
+    "Weibull": ({"concentration": 2.0, "scale": 3.0}, stats.weibull_min(2, scale=3)),
+}
+COUNTS = {
+    "Binomial": ({"total_count": 9.0, "logits": 0.4}, stats.binom(9, special.expit(0.4))),
+    "Geometric": ({"logits": 0.4}, stats.geom(special.expit(0.4), loc=-1)),
+    "NegativeBinomial": (
+        {"total_count": 3.0, "logits": 0.4},
+        stats.nbinom(3, 1 - special.expit(0.4)),
+    ),
+    "Poisson": ({"log_rate": 0.4}, stats.poisson(np.exp(0.4))),
+    "Poisson of a rate": ({"rate": 2.0}, stats.poisson(2.0)),
+}
+# What the paper names in section 2.4 and is a special case of one of TFP's families.
+SPECIAL = {
+    "Rayleigh": ("Weibull", {"concentration": 2.0, "scale": 2**0.5}, stats.rayleigh()),
+    "Erlang": ("Gamma", {"concentration": 3.0, "rate": 2.0}, stats.erlang(3, scale=0.5)),
+}
+
+
+def log_prob(family, event_shape, x, **parameters):
+    prior = kv.Unconditional(family, event_shape, **parameters)
+    assert prior.trainable_variables == []
+    return np.asarray(prior.distribution().log_prob(np.asarray(x, "float32")))
+
+
+@pytest.mark.parametrize("name", [*SCALAR, *SPECIAL])
+def test_densities_over_numbers(name):
+    if name in SPECIAL:
+        name, parameters, exact = SPECIAL[name]
+    else:
+        parameters, exact = SCALAR[name]
+    expected = exact.logpdf(GRID).sum()
+    # float32; a sum may lie near 0
+    np.testing.assert_allclose(log_prob(name, 3, GRID, **parameters), expected, 2e-5, 1e-6)
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_probabilities_of_counts(name):
+    parameters, exact = COUNTS[name]
+    expected = exact.logpmf([0, 2, 5]).sum()
+    actual = log_prob(name.split()[0], 3, [0, 2, 5], **parameters)
+    np.testing.assert_allclose(actual, expected, rtol=2e-5)
+
+
+TRIL = np.array([[1.0, 0.0, 0.0], [0.5, 2.0, 0.0], [0.1, -0.3, 0.7]])
+LOC = np.array([0.5, -1.0, 0.2])
+ON_SIMPLEX = GRID / GRID.sum()
+ON_SPHERE = GRID / np.linalg.norm(GRID)
+VECTOR = {
+    "Dirichlet": ({"concentration": [2.0, 1.0, 3.0]}, stats.dirichlet([2, 1, 3]), ON_SIMPLEX),
+    "MultivariateNormalTriL": (
+        {"loc": LOC, "scale_tril": TRIL},
+        stats.multivariate_normal(LOC, TRIL @ TRIL.T),
+        GRID,
+    ),
+    "MultivariateStudentT": (
+        {"df": 4.0, "loc": LOC, "scale_tril": TRIL},
+        stats.multivariate_t(LOC, TRIL @ TRIL.T, 4),
+        GRID,
+    ),
+    "VonMisesFisher": (
+        {"mean_direction": [0.6, 0.0, 0.8], "concentration": 2.0},
+        stats.vonmises_fisher([0.6, 0.0, 0.8], 2),
+        ON_SPHERE,
+    ),
+    "OneHotCategorical": (
+        {"probs": [0.2, 0.3, 0.5]},
+        stats.multinomial(1, [0.2, 0.3, 0.5]),
+        [0.0, 1.0, 0.0],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", VECTOR)
+def test_densities_over_vectors(name):
+    parameters, exact, x = VECTOR[name]
+    log_density = exact.logpmf if name == "OneHotCategorical" else exact.logpdf
+    expected = float(np.squeeze(log_density(x)))
+    np.testing.assert_allclose(log_prob(name, 3, x, **parameters), expected, rtol=2e-5)
+    two = log_prob(name, (2, 3), [x, x], **parameters)  # independent vectors
+    np.testing.assert_allclose(two, 2 * expected, rtol=2e-5)
+
+
+@pytest.mark.parametrize("name", [*SCALAR, *COUNTS, *VECTOR])
+def test_parameters_from_features(name):
+    """Raw values of any size give valid parameters, one distribution for each example."""
+    family = name.split()[0]
+    parameters = {"Binomial": {"total_count": 9.0}, "Pareto": {"scale": 0.1}}.get(family, {})
+    part = kv.Conditional(family, 3, **parameters)
+    features = np.random.default_rng(0).normal(size=(4, 5)).astype("float32")
+    raw = part(features)
+    assert [tuple(r.shape) for r in raw] == [
+        (4, *part.parameter_shape(name)) for name in part.heads
+    ]
+    for scale in (1.0, 30.0):
+        q = part.distribution(*(scale * r for r in raw))
+        q = q.copy(validate_args=True) if not isinstance(q, tfd.Independent) else q
+        assert (tuple(q.batch_shape), tuple(q.event_shape)) == ((4,), (3,))
+    # Batches in front, as `decode` makes them.
+    q = part.distribution(*(ops.stack([r, r]) for r in raw))
+    assert tuple(q.batch_shape) == (2, 4)
+    # Saved by names, without weights.
+    again = kv.Conditional.from_config(part.get_config())
+    assert again.get_config()["family"] == part.get_config()["family"]
+    assert list(again.heads) == list(part.heads)
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+def test_categorical_pixels(classes):
+    part = kv.Conditional("Categorical", (2, 3), num_classes=classes)
+    (logits,) = part(np.ones((4, 5), "float32"))
+    assert tuple(logits.shape) == (4, 2, 3, classes)
+    p = part.distribution(logits)
+    x = np.random.default_rng(0).integers(classes, size=(4, 2, 3))
+    logits = np.asarray(logits, "float64")
+    log_probs = logits - special.logsumexp(logits, -1, keepdims=True)
+    expected = np.take_along_axis(log_probs, x[..., None], -1).sum((1, 2, 3))
+    np.testing.assert_allclose(p.log_prob(x.astype("float32")), expected, rtol=1e-5)
+
+
+def test_constraints_are_those_of_tfp():
+    """A scale is the softplus of its raw value, and a factor fills a triangle."""
+    part = kv.Conditional("MultivariateNormalTriL", 2)
+    raw = np.array([[0.3, -0.2]], "float32"), np.array([[0.1, 0.2, 0.3]], "float32")
+    q = part.distribution(*map(ops.convert_to_tensor, raw))
+    factor = np.asarray(q.scale_tril if hasattr(q, "scale_tril") else q.scale.to_dense())[0]
+    softplus = np.log1p(np.exp(np.array([0.3, 0.1])))
+    np.testing.assert_allclose(np.diag(factor), softplus, rtol=1e-5)
+    assert factor[0, 1] == 0
+    uniform = kv.Conditional("Uniform", 2)
+    q = uniform.distribution(*(ops.zeros((1, 2)) for _ in range(2))).distribution
+    np.testing.assert_allclose(q.low, [[0, 0]])
+    np.testing.assert_allclose(q.high, np.log([[2, 2]]), rtol=1e-6)
+
+
+def test_heads_of_ones_own_and_trainable_values():
+    head = keras.Sequential([keras.layers.Dense(7, "tanh"), keras.layers.Dense(3)])
+    part = kv.Conditional("StudentT", 3, df=4.0, loc=head, scale=kv.Trainable(()))
+    loc, scale = part(np.ones((2, 5), "float32"))
+    np.testing.assert_array_equal(loc, head(np.ones((2, 5), "float32")))
+    np.testing.assert_array_equal(scale, np.zeros((2, 3)))
+    assert [tuple(v.shape) for v in part.trainable_variables][-1] == ()
+    per_pixel = kv.Normal((2, 3), log_variance=kv.Trainable(initializer="ones"))
+    _, log_variance = per_pixel(np.ones((4, 5), "float32"))
+    np.testing.assert_array_equal(log_variance, np.ones((4, 2, 3)))
+    again = kv.Normal.from_config(per_pixel.get_config())
+    _, log_variance = again(np.ones((4, 5), "float32"))
+    np.testing.assert_array_equal(log_variance, np.ones((4, 2, 3)))
+
+
+def test_gradients_reach_raw_values():
+    """d log N(x; μ, σ) / d raw, with σ = softplus(raw), by the chain rule."""
+    prior = kv.Unconditional("Normal", 1)
+    loc, scale = prior.trainable_variables
+    scale.assign([0.7])
+    x, sigma = 1.3, np.log1p(np.exp(0.7)) + np.finfo("float32").eps
+    gradient = _backend.gradients(
+        lambda: prior.distribution().log_prob(np.array([x], "float32")), [loc, scale]
+    )
+    expected = [x / sigma**2, (x**2 / sigma**3 - 1 / sigma) * special.expit(0.7)]
+    np.testing.assert_allclose([float(g[0]) for g in gradient], expected, rtol=1e-5)
+
+
+# A posterior, and a prior whose support holds its draws; some of each kind of support.
+PAIRS = {
+    "half line": ("Exponential", "Gamma", {"concentration": 1.5, "rate": 1.0}),
+    "line": ("Laplace", "StudentT", {"df": 4.0}),
+    "interval": ("Kumaraswamy", "Beta", {"concentration1": 2.0, "concentration0": 2.0}),
+    "vectors": ("MultivariateNormalTriL", "MultivariateNormalTriL", {}),
+    "relaxed one-hot": ("RelaxedOneHotCategorical", "RelaxedOneHotCategorical", {}),
+}
+
+
+@pytest.mark.parametrize("kind", PAIRS)
+def test_training_and_saving(kind, make_model, x, tmp_path):
+    """Ten steps raise the bound; the loaded model has it to the last digit."""
+    q, p, fixed = PAIRS[kind]
+    temperature = {"temperature": 0.7} if kind == "relaxed one-hot" else {}
+    model = make_model(
+        kv.AEVB,
+        posterior=kv.Conditional(q, 3, **temperature),
+        prior=kv.Unconditional(p, 3, **fixed, **temperature),
+        bound=kv.ELBO(kl="sampled"),
+    )
+    model.compile(keras.optimizers.Adam(0.05), jit_compile=False)
+    before = model.elbo(x, num_samples=10, seed=0).mean()
+    model.fit(x, batch_size=len(x), epochs=10, verbose=0)
+    after = model.elbo(x, num_samples=10, seed=0)
+    assert after.mean() > before
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.elbo(x, num_samples=10, seed=0), after)
+
+
+def wrong(message, *arguments, part=kv.Conditional, **parameters):
+    with pytest.raises(ValueError, match=message):
+        part(*arguments, **parameters)
+
+
+def test_errors():
+    wrong("Expected a class of .*'Gamma'. Received: 'Gama'", "Gama", 3)
+    wrong("parameters of Normal, which are .*'scale'.*Received: .'rate'.", "Normal", 3, rate=1.0)
+    wrong("`loc` to be a Keras layer, or a fixed number", "Normal", 3, loc="zero")
+    wrong("depends on the features.*only fixed", "Normal", 3, loc=0.0, scale=1.0)
+    wrong("Expected `num_classes`", "Categorical", 3)
+    wrong("what values `total_count` of Binomial may have", "Binomial", 3)
+    wrong("parameters are tensors.*Mixture", "MixtureSameFamily", 3)
+    wrong("fixed numbers", "Normal", 3, part=kv.Unconditional, loc=keras.layers.Dense(3))
+
+    class Own(tfd.Normal):
+        pass
+
+    with pytest.raises(ValueError, match="registered with Keras"):
+        kv.Unconditional(Own, 3).get_config()
+    assert Family(Own, (3,), {}).parameters == ["loc", "scale"]
