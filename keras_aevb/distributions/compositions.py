@@ -4,11 +4,14 @@ Others are special cases of a class of TFP's: Rayleigh is `"Weibull"` with `conc
 `"Gamma"` with an integer `concentration`, and χ² `"Chi2"`.
 """
 
+from typing import Any
+
 from keras import ops
 
 from keras_aevb._backend import linalg, tfp
 
-tfb, tfd = tfp.bijectors, tfp.distributions
+tfb = tfp.bijectors
+tfd: Any = tfp.distributions
 
 
 def _parameter(event_ndims=0, shape_fn=lambda shape: shape, bijector=tfb.Softplus):

@@ -1,6 +1,7 @@
 """Any TFP family as a conditional distribution, and as a prior."""
 
 import keras
+import numpy as np
 
 from keras_aevb.distributions.base import ConditionalDistribution, as_event_shape
 from keras_aevb.distributions.family import Family, as_fixed
@@ -69,6 +70,15 @@ class Conditional(ConditionalDistribution):
 
     def distribution(self, *parameters):
         return self.family.distribution(parameters, self.density_dtype)
+
+    def check_support(self, x):
+        if self.family.num_classes is None:
+            super().check_support(x)
+        elif not np.isin(x, np.arange(self.family.num_classes)).all():  # TFP admits one more
+            raise ValueError(
+                f"Expected classes from 0 to {self.family.num_classes - 1}. "
+                f"Received: values from {x.min()} to {x.max()}"
+            )
 
     def get_config(self):
         return {**super().get_config(), **_family_config(self.family)}

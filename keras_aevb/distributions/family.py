@@ -86,7 +86,8 @@ class Family:
             bijector = self._bijector(name)
             constraint = CONSTRAINTS.get(name)
             values[name] = bijector.forward(raw) if bijector else constraint(raw, values)
-        if "dtype" in inspect.signature(self.cls).parameters:
+        # Draws that a decoder takes; TFP has class numbers as integers alone.
+        if "dtype" in inspect.signature(self.cls).parameters and self.cls is not tfd.Categorical:
             values["dtype"] = dtype
         distribution = self.cls(**values)
         independent = len(self.event_shape) - len(distribution.event_shape)

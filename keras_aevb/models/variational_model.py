@@ -8,6 +8,7 @@ from keras_aevb.bounds import ELBO, Bound
 from keras_aevb.distributions import ConditionalDistribution, StandardNormal
 from keras_aevb.models import parts
 from keras_aevb.models.latent_variable_model import LatentVariableModel
+from keras_aevb.models.point_estimates import kind_of_estimate, point_estimate
 from keras_aevb.training import inputs
 
 
@@ -57,6 +58,10 @@ class VariationalModel(LatentVariableModel):
         q = parts.example_distribution(posterior, features)
         parts.check_distribution("posterior", q, (parts.BATCH,), posterior.event_shape)
         self.check_parts(q, self.prior.distribution())
+        # What stands for a distribution in reconstructions: "mean", "mode" or "sample".
+        self.point_estimates = {
+            name: kind_of_estimate(getattr(self, name)) for name in ("posterior", "likelihood")
+        }
 
     def check_parts(self, q, prior):
         """Raises a `ValueError` if q(z|x) and p(z) do not fit together, or not this algorithm."""
@@ -106,12 +111,19 @@ class VariationalModel(LatentVariableModel):
         return self.posterior(self.encoder(x, training=training), training=training)
 
     def call(self, x, training=False):
-        """The mean of p(x|z) at the mean of q(z|x)."""
-        return self.decode(self.encode(x, training).mean(), training).mean()
+        """The mean of p(x|z) at the mean of q(z|x), or what `point_estimates` says."""
+        z = self._point_estimate("posterior", self.encode(x, training))
+        return self._point_estimate("likelihood", self.decode(z, training))
 
     def reconstruct(self, x):
-        """The mean of p(x|z) at the mean of q(z|x), an array of the shape of `x`."""
+        """The mean of p(x|z) at the mean of q(z|x), an array of the shape of `x`.
+
+        Where a distribution has no mean its mode is taken, or a draw: `point_estimates` says which.
+        """
         return self.predict(x, verbose=0)
+
+    def _point_estimate(self, part, distribution):
+        return point_estimate(distribution, self.point_estimates[part], self._seed)
 
     def elbo(self, x, num_samples=1, batch_size=1000, seed=None):
         """The model's bound on log p(x), estimated for each example.

@@ -159,6 +159,9 @@ def test_categorical_pixels(classes):
     log_probs = logits - special.logsumexp(logits, -1, keepdims=True)
     expected = np.take_along_axis(log_probs, x[..., None], -1).sum((1, 2, 3))
     np.testing.assert_allclose(p.log_prob(x.astype("float32")), expected, rtol=1e-5)
+    for bad in (-1, classes, 0.5):
+        with pytest.raises(ValueError, match=f"classes from 0 to {classes - 1}"):
+            part.check_support(np.array([0, bad]))
 
 
 def test_constraints_are_those_of_tfp():

@@ -1,0 +1,58 @@
+"""One value in place of a distribution: its mean, or where it has none its mode, or a draw."""
+
+import numpy as np
+from keras import ops
+
+from keras_aevb._backend import tfp
+from keras_aevb.distributions import Conditional
+
+tfd = tfp.distributions
+
+# Their means are no events: points inside of the sphere, and sums of class numbers.
+MEANINGLESS_MEAN = (tfd.Categorical, tfd.PowerSpherical, tfd.VonMisesFisher)
+
+
+def kind_of_estimate(part):
+    """`"mean"` if a part's distributions have one, else `"mode"` or, without that, `"sample"`.
+
+    A mean that exists for some parameters alone, as Student's with more than one degree of
+    freedom, does not count.
+
+    Args:
+        part: `ConditionalDistribution` that is part of a model.
+    """
+    # Of a family of TFP's, raw values of any sign are valid.
+    values = (1.0, -5.0) if isinstance(part, Conditional) else (1.0,)
+    examples = [
+        part.distribution(
+            *(ops.full((1, *shape), value, part.density_dtype) for shape in part.parameter_shapes)
+        )
+        for value in values
+    ]
+    for kind in ("mean", "mode"):
+        if all(_has(kind, example) for example in examples):
+            return kind
+    return "sample"
+
+
+def _has(kind, distribution):
+    inner = getattr(distribution, "distribution", distribution)  # of an `Independent`
+    if kind == "mean" and isinstance(inner, MEANINGLESS_MEAN):
+        return False
+    try:
+        return np.isfinite(np.asarray(getattr(distribution, kind)())).all()
+    except (NotImplementedError, ValueError):
+        return False
+
+
+def point_estimate(distribution, kind, next_seed):
+    """The mean, the mode, or a draw.
+
+    Args:
+        distribution: TFP distribution.
+        kind: what `kind_of_estimate` returned.
+        next_seed: function that returns the seed of a draw.
+    """
+    if kind == "sample":
+        return distribution.sample(seed=next_seed())
+    return distribution.mean() if kind == "mean" else distribution.mode()
