@@ -2,18 +2,35 @@
 
 from keras_aevb.distributions.base import ConditionalDistribution, Trainable
 from keras_aevb.distributions.conditional import Conditional, Unconditional
+from keras_aevb.distributions.flow import (
+    Autoregressive,
+    Coupling,
+    FlowPosterior,
+    FlowPrior,
+    FlowStep,
+    Reverse,
+)
 from keras_aevb.distributions.likelihoods import Bernoulli, Normal
+from keras_aevb.distributions.mixture import MixturePrior, VampPrior
 from keras_aevb.distributions.posteriors import DiagonalNormal
 from keras_aevb.distributions.priors import Prior, StandardNormal
 
 __all__ = [
+    "Autoregressive",
     "Bernoulli",
     "Conditional",
     "ConditionalDistribution",
+    "Coupling",
     "DiagonalNormal",
+    "FlowPosterior",
+    "FlowPrior",
+    "FlowStep",
+    "MixturePrior",
     "Normal",
     "Prior",
+    "Reverse",
     "StandardNormal",
     "Trainable",
     "Unconditional",
+    "VampPrior",
 ]

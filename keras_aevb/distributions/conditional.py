@@ -54,7 +54,7 @@ class Conditional(ConditionalDistribution):
     """
 
     def __init__(self, family, event_shape, num_classes=None, **parameters):
-        layer_arguments, fixed, heads = _split(parameters)
+        layer_arguments, fixed, heads = split_arguments(parameters)
         event_shape = as_event_shape(event_shape)
         self.family = Family(family, event_shape, fixed, heads, num_classes)
         if not self.family.parameters:
@@ -81,7 +81,7 @@ class Conditional(ConditionalDistribution):
             )
 
     def get_config(self):
-        return {**super().get_config(), **_family_config(self.family)}
+        return {**super().get_config(), **family_config(self.family)}
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
@@ -106,7 +106,7 @@ class Unconditional(Prior):
     """
 
     def __init__(self, family, event_shape, num_classes=None, **parameters):
-        layer_arguments, fixed, heads = _split(parameters)
+        layer_arguments, fixed, heads = split_arguments(parameters)
         if heads:
             raise ValueError(
                 f"Expected fixed numbers for parameters of a prior. Received: {heads}; without "
@@ -125,10 +125,10 @@ class Unconditional(Prior):
         return self.family.distribution(values, self.density_dtype)
 
     def get_config(self):
-        return {**super().get_config(), **_family_config(self.family)}
+        return {**super().get_config(), **family_config(self.family)}
 
 
-def _split(parameters):
+def split_arguments(parameters):
     """Arguments of `keras.layers.Layer`, fixed parameters, and layers that compute parameters."""
     layer_arguments, fixed, heads = {}, {}, {}
     for name, value in parameters.items():
@@ -141,5 +141,5 @@ def _split(parameters):
     return layer_arguments, fixed, heads
 
 
-def _family_config(family):
+def family_config(family):
     return {"family": family.get_config(), "num_classes": family.num_classes, **family.fixed}

@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_aevb.bounds import ELBO, Bound
-from keras_aevb.distributions import ConditionalDistribution, StandardNormal
+from keras_aevb.distributions import ConditionalDistribution, StandardNormal, VampPrior
 from keras_aevb.models import parts
 from keras_aevb.models.latent_variable_model import LatentVariableModel
 from keras_aevb.models.point_estimates import kind_of_estimate, point_estimate
@@ -50,6 +50,9 @@ class VariationalModel(LatentVariableModel):
         prior = StandardNormal(posterior.event_shape) if prior is None else prior
         bound = ELBO() if bound is None else bound
         parts.check_type("bound", bound, Bound)
+        if isinstance(prior, VampPrior):
+            parts.check_type("likelihood", likelihood, ConditionalDistribution)
+            prior.bind(encoder, posterior, likelihood.event_shape)
         super().__init__(decoder, likelihood, prior, bound.terms + self.extra_terms, seed, **kwargs)
         self.encoder = encoder
         self.posterior = posterior

@@ -1,0 +1,277 @@
+r"""Normalising flows: distributions whose draws go through invertible networks.
+
+$$z = f_n(\dots f_1(ε)), \qquad
+\log p(z) = \log p(ε) - \sum_i \log \left|\det \frac{∂f_i(z_{i-1})}{∂z_{i-1}}\right|$$
+
+with $z_0 = ε$ from a base distribution over vectors.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_aevb import arguments
+from keras_aevb._backend import tfp
+from keras_aevb.distributions.base import ConditionalDistribution
+from keras_aevb.distributions.priors import Prior
+
+tfb, tfd = tfp.bijectors, tfp.distributions
+
+# Log scales of one step lie between plus and minus this number, so that no density overflows.
+LARGEST_LOG_SCALE = 5.0
+
+
+class FlowStep(keras.layers.Layer):
+    """An invertible map from vectors in ℝⁿ to vectors in ℝⁿ.
+
+    A subclass implements `build(shape)`, with the shape `(None, n)`, and `bijector`.
+    """
+
+    def bijector(self):
+        """A new TFP bijector: bijectors remember what they computed."""
+        raise NotImplementedError
+
+
+@keras.saving.register_keras_serializable(package="keras_aevb")
+class Reverse(FlowStep):
+    """Reverses the order of a vector's elements, between steps that treat them differently.
+
+    Example:
+        >>> step = Reverse()
+        >>> step.build((None, 3))
+        >>> [float(z) for z in step.bijector().forward(np.arange(3.0))]
+        [2.0, 1.0, 0.0]
+    """
+
+    def build(self, shape):
+        self.permutation = np.arange(shape[-1])[::-1].astype("int32")
+
+    def bijector(self):
+        return tfb.Permute(self.permutation)
+
+
+class _Network(FlowStep):
+    """A step whose shifts and log scales come from a network with one hidden layer."""
+
+    def __init__(self, hidden_units, activation="relu", **kwargs):
+        super().__init__(**kwargs)
+        self.hidden_units = arguments.integer("hidden_units", hidden_units)
+        self.activation = keras.activations.get(activation)
+
+    def _add_weights(self, num_inputs, num_outputs):
+        """The last layer starts at zero: the step starts as the identity."""
+        self.hidden_kernel = self.add_weight((num_inputs, self.hidden_units), name="hidden_kernel")
+        self.hidden_bias = self.add_weight((self.hidden_units,), "zeros", name="hidden_bias")
+        shape = (self.hidden_units, 2 * num_outputs)
+        self.kernel = self.add_weight(shape, "zeros", name="kernel")
+        self.bias = self.add_weight((2 * num_outputs,), "zeros", name="bias")
+
+    def shift_and_log_scale(self, z, hidden_mask=1.0, mask=1.0):
+        """Shift and log scale, each of shape `[..., outputs]`, for z of shape `[..., inputs]`."""
+        weights = (self.hidden_kernel, self.hidden_bias, self.kernel, self.bias)
+        hidden_kernel, hidden_bias, kernel, bias = (ops.cast(w, z.dtype) for w in weights)
+        hidden = self.activation(ops.matmul(z, hidden_kernel * hidden_mask) + hidden_bias)
+        shift, log_scale = ops.split(ops.matmul(hidden, kernel * mask) + bias, 2, axis=-1)
+        return shift, LARGEST_LOG_SCALE * ops.tanh(log_scale / LARGEST_LOG_SCALE)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "hidden_units": self.hidden_units,
+            "activation": keras.activations.serialize(self.activation),
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_aevb")
+class Coupling(_Network):
+    r"""A real NVP coupling: the first half of a vector shifts and scales the second.
+
+    $$y_1 = z_1, \qquad y_2 = z_2 \, e^{s(z_1)} + t(z_1)$$
+
+    Draws and densities cost the same.
+
+    Args:
+        hidden_units: of the network for s and t.
+        activation: of its hidden layer.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Reference: Dinh et al. (2017), arXiv:1605.08803, eqs. 4 and 5.
+
+    Example:
+        >>> import keras_aevb as kv
+        >>> prior = kv.FlowPrior(kv.StandardNormal(4), [Coupling(32), kv.Reverse(), Coupling(32)])
+    """
+
+    def build(self, shape):
+        self.num_masked = shape[-1] // 2
+        if not self.num_masked:
+            raise ValueError(f"Expected vectors of at least 2 elements. Received: {shape[-1]}")
+        self._add_weights(self.num_masked, shape[-1] - self.num_masked)
+
+    def bijector(self):
+        return tfb.RealNVP(
+            num_masked=self.num_masked,
+            shift_and_log_scale_fn=lambda z, output_units: self.shift_and_log_scale(z),
+        )
+
+
+@keras.saving.register_keras_serializable(package="keras_aevb")
+class Autoregressive(_Network):
+    r"""A masked autoregressive step: each element is shifted and scaled by those before it.
+
+    $$y_i = z_i \, e^{s_i(y_{<i})} + t_i(y_{<i})$$
+
+    Densities of given y take one pass through the network, draws one pass for each element. With
+    `inverse=True` it is the inverse autoregressive step, whose s and t are functions of z: draws,
+    and their densities, take one pass. That suits a posterior.
+
+    Args:
+        hidden_units: of the masked network for s and t.
+        activation: of its hidden layer.
+        inverse: whether s and t are functions of the step's input.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Reference: Papamakarios et al. (2017), arXiv:1705.07057, eqs. 3 and 4; Kingma et al. (2016),
+    arXiv:1606.04934; Germain et al. (2015), arXiv:1502.03509, eqs. 8 and 9 for the masks.
+
+    Example:
+        >>> import keras_aevb as kv
+        >>> step = Autoregressive(32, inverse=True)
+        >>> posterior = kv.FlowPosterior(kv.DiagonalNormal(4), [step])
+    """
+
+    def __init__(self, hidden_units, activation="relu", inverse=False, **kwargs):
+        super().__init__(hidden_units, activation, **kwargs)
+        self.inverse = arguments.boolean("inverse", inverse)
+
+    def build(self, shape):
+        n = shape[-1]
+        degrees = np.arange(self.hidden_units) % max(n - 1, 1) + 1  # from 1 to n - 1
+        elements = np.arange(1, n + 1)
+        self.hidden_mask = (elements[:, None] <= degrees).astype("float32")
+        self.mask = np.tile(degrees[:, None] < elements, 2).astype("float32")
+        self._add_weights(n, n)
+
+    def bijector(self):
+        flow = tfb.MaskedAutoregressiveFlow(
+            lambda y: self.shift_and_log_scale(y, self.hidden_mask, self.mask),
+            # JAX does not differentiate a loop of unknown length.
+            unroll_loop=True,
+        )
+        return tfb.Invert(flow) if self.inverse else flow
+
+    def get_config(self):
+        return {**super().get_config(), "inverse": self.inverse}
+
+
+def _built(steps, event_shape):
+    """Steps for vectors of one size.
+
+    Raises:
+        ValueError: if there are none, one is not a `FlowStep`, or events are no vectors.
+    """
+    steps = list(steps) if isinstance(steps, list | tuple) else []
+    if not steps or not all(isinstance(step, FlowStep) for step in steps):
+        raise ValueError(
+            "Expected a list of flow steps, such as `Coupling`, `Autoregressive` and `Reverse`. "
+            f"Received: {steps}"
+        )
+    if len(event_shape) != 1:
+        raise ValueError(f"Flows map vectors. Expected one dimension. Received: {event_shape}")
+    for step in steps:
+        if not step.built:
+            step.build((None, *event_shape))
+            step.built = True
+    return steps
+
+
+def _through(base, steps):
+    """The distribution of draws of `base` that go through the steps in their order."""
+    return tfd.TransformedDistribution(base, tfb.Chain([s.bijector() for s in reversed(steps)]))
+
+
+@keras.saving.register_keras_serializable(package="keras_aevb")
+class FlowPosterior(ConditionalDistribution):
+    """A conditional distribution whose draws go through a flow.
+
+    Args:
+        base: `ConditionalDistribution` over vectors.
+        steps: list of flow steps, the first of which takes the draws of `base`.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: if `base` or a step is not of its type, or events are no vectors.
+
+    Reference: Rezende & Mohamed (2015), arXiv:1505.05770, eqs. 5 to 7.
+
+    Example:
+        >>> import keras_aevb as kv
+        >>> steps = [kv.Autoregressive(32, inverse=True), kv.Reverse(), kv.Coupling(32)]
+        >>> posterior = FlowPosterior(kv.DiagonalNormal(4), steps)
+    """
+
+    def __init__(self, base, steps, **kwargs):
+        if not isinstance(base, ConditionalDistribution):
+            raise ValueError(f"Expected a ConditionalDistribution as base. Received: {base!r}")
+        kwargs.pop("event_shape", None)  # that of the base
+        super().__init__(base.event_shape, {}, **kwargs)
+        self.base = base
+        self.steps = _built(steps, base.event_shape)
+
+    def build(self, features_shape):
+        if not self.base.built:
+            self.base.build(features_shape)
+
+    def call(self, features):
+        return self.base(features)
+
+    def distribution(self, *parameters):
+        return _through(self.base.distribution(*parameters), self.steps)
+
+    def get_config(self):
+        return {**super().get_config(), **_config(self)}
+
+
+@keras.saving.register_keras_serializable(package="keras_aevb")
+class FlowPrior(Prior):
+    """A prior whose draws go through a flow.
+
+    Args:
+        base: `Prior` over vectors.
+        steps: list of flow steps, the first of which takes the draws of `base`.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: if `base` or a step is not of its type, or events are no vectors.
+
+    Reference: Papamakarios et al. (2017), arXiv:1705.07057.
+
+    Example:
+        >>> import keras_aevb as kv
+        >>> prior = FlowPrior(kv.StandardNormal(4), [kv.Autoregressive(32), kv.Reverse()])
+    """
+
+    def __init__(self, base, steps, **kwargs):
+        if not isinstance(base, Prior):
+            raise ValueError(f"Expected a Prior as base. Received: {base!r}")
+        kwargs.pop("event_shape", None)  # that of the base
+        super().__init__(base.event_shape, **kwargs)
+        self.base = base
+        self.steps = _built(steps, base.event_shape)
+
+    def distribution(self):
+        return _through(self.base.distribution(), self.steps)
+
+    def get_config(self):
+        return {**super().get_config(), **_config(self)}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**{n: keras.saving.deserialize_keras_object(v) for n, v in config.items()})
+
+
+def _config(flow):
+    return {
+        "base": keras.saving.serialize_keras_object(flow.base),
+        "steps": [keras.saving.serialize_keras_object(step) for step in flow.steps],
+    }

@@ -1,0 +1,147 @@
+"""Priors that are mixtures."""
+
+import keras
+from keras import ops
+
+from keras_aevb import arguments
+from keras_aevb._backend import tfp
+from keras_aevb.distributions.conditional import family_config, split_arguments
+from keras_aevb.distributions.family import Family
+from keras_aevb.distributions.priors import Prior
+
+tfd = tfp.distributions
+
+
+@keras.saving.register_keras_serializable(package="keras_aevb")
+class MixturePrior(Prior):
+    r"""A mixture of K distributions of one TFP family, with trained weights and parameters.
+
+    $$p(z) = \sum_k π_k \, p(z; η_k), \qquad π = softmax(w)$$
+
+    Args:
+        family: as for `Conditional`.
+        event_shape: as for `Conditional`.
+        num_components: K ≥ 1.
+        num_classes: as for `Conditional`.
+        initializer: of the components' parameters before their constraint. Default: standard
+            normal, so that components differ.
+        **parameters: fixed numbers or arrays for all components, by TFP's name. Also arguments of
+            `keras.layers.Layer`.
+
+    Raises:
+        ValueError: as for `Conditional`, or if K is not a positive integer.
+
+    Reference: Dilokthanakul et al. (2016), arXiv:1611.02648, sec. 3.
+
+    Example:
+        >>> prior = MixturePrior("Normal", 2, num_components=5, scale=0.3)
+        >>> [tuple(weight.shape) for weight in prior.trainable_variables]
+        [(5,), (5, 2)]
+    """
+
+    def __init__(
+        self,
+        family,
+        event_shape,
+        num_components,
+        num_classes=None,
+        initializer="random_normal",
+        **parameters,
+    ):
+        layer_arguments, fixed, heads = split_arguments(parameters)
+        if heads:
+            raise ValueError(f"Expected fixed numbers for parameters of a prior. Received: {heads}")
+        super().__init__(event_shape, **layer_arguments)
+        self.num_components = arguments.integer("num_components", num_components)
+        if initializer == "random_normal":  # Keras' has a standard deviation of 0.05
+            initializer = keras.initializers.RandomNormal(stddev=1.0)
+        self.initializer = keras.initializers.get(initializer)
+        self.family = Family(family, self.event_shape, fixed, num_classes=num_classes)
+        self.logits = self.add_weight((num_components,), "zeros", name="logits")
+        self.raw_values = [
+            self.add_weight((num_components, *shape), self.initializer, name=name)
+            for name, shape in self.family.raw_shapes.items()
+        ]
+
+    def distribution(self):
+        logits, *raw_values = (
+            ops.cast(value, self.density_dtype) for value in (self.logits, *self.raw_values)
+        )
+        components = self.family.distribution(raw_values, self.density_dtype)
+        return tfd.MixtureSameFamily(tfd.Categorical(logits), components)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            **family_config(self.family),
+            "num_components": self.num_components,
+            "initializer": keras.initializers.serialize(self.initializer),
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_aevb")
+class VampPrior(Prior):
+    r"""A mixture of the posteriors of K trained pseudo-inputs.
+
+    $$p(z) = \frac1K \sum_k q(z|u_k)$$
+
+    The model gives it its own encoder and posterior, whose variables stay those of q(z|x).
+
+    Args:
+        num_components: K ≥ 1.
+        initializer: of the pseudo-inputs u, of shape `[K, *event_shape of x]`. Default: uniform
+            between 0 and 1. `keras.initializers.Constant(x[:K])` starts from examples.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: if K is not a positive integer.
+
+    Reference: Tomczak & Welling (2018), arXiv:1705.07120, eq. 9.
+
+    Example:
+        >>> import keras_aevb as kv
+        >>> parts = kv.networks.bernoulli_mlp(16, latent_dim=2)
+        >>> model = kv.AEVB(**{**parts, "prior": VampPrior(5)}, bound=kv.ELBO(kl="sampled"))
+        >>> tuple(model.prior.pseudo_inputs.shape)
+        (5, 16)
+    """
+
+    def __init__(self, num_components, initializer=None, **kwargs):
+        kwargs.pop("event_shape", None)  # that of the posterior
+        super().__init__(1, **kwargs)
+        self.num_components = arguments.integer("num_components", num_components)
+        self.initializer = keras.initializers.get(
+            initializer or keras.initializers.RandomUniform(0.0, 1.0)
+        )
+        self.recognition = None
+
+    def bind(self, encoder, posterior, x_shape):
+        """Takes q(z|x) from a model; `VariationalModel` calls it.
+
+        Args:
+            encoder, posterior: the model's parts.
+            x_shape: shape of an example.
+        """
+        self.event_shape = posterior.event_shape
+        # In a function, so that the layers are not this layer's.
+        self.recognition = lambda x: posterior.distribution(*posterior(encoder(x)))
+        self.pseudo_inputs = self.add_weight(
+            (self.num_components, *x_shape), self.initializer, name="pseudo_inputs"
+        )
+
+    def distribution(self):
+        if self.recognition is None:
+            raise ValueError(
+                "Expected a VampPrior that is part of a model with an encoder. Received: one that "
+                "no model has been made with"
+            )
+        q = self.recognition(ops.cast(self.pseudo_inputs, self.density_dtype))
+        weights = tfd.Categorical(ops.zeros(self.num_components, self.density_dtype))
+        return tfd.MixtureSameFamily(weights, q)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_components": self.num_components,
+            "initializer": keras.initializers.serialize(self.initializer),
+        }
