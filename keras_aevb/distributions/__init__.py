@@ -12,6 +12,7 @@ from keras_aevb.distributions.flow import (
 )
 from keras_aevb.distributions.likelihoods import Bernoulli, Normal
 from keras_aevb.distributions.mixture import MixturePrior, VampPrior
+from keras_aevb.distributions.observed import Observed
 from keras_aevb.distributions.posteriors import DiagonalNormal
 from keras_aevb.distributions.priors import Prior, StandardNormal
 
@@ -27,6 +28,7 @@ __all__ = [
     "FlowStep",
     "MixturePrior",
     "Normal",
+    "Observed",
     "Prior",
     "Reverse",
     "StandardNormal",

@@ -175,6 +175,10 @@ class ConditionalDistribution(keras.layers.Layer):
         """
         raise NotImplementedError
 
+    def filled(self, x):
+        """x for an encoder: without missing values, where a subclass knows of any."""
+        return x
+
     def check(self, x):
         """Raises a `ValueError` if the NumPy array `x` is not a batch of events."""
         name = self.__class__.__name__

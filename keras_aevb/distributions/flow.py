@@ -12,8 +12,8 @@ from keras import ops
 
 from keras_aevb import arguments
 from keras_aevb._backend import tfp
-from keras_aevb.distributions.base import ConditionalDistribution
 from keras_aevb.distributions.priors import Prior
+from keras_aevb.distributions.wrapper import Wrapper
 
 tfb, tfd = tfp.bijectors, tfp.distributions
 
@@ -191,7 +191,7 @@ def _through(base, steps):
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
-class FlowPosterior(ConditionalDistribution):
+class FlowPosterior(Wrapper):
     """A conditional distribution whose draws go through a flow.
 
     Args:
@@ -211,25 +211,14 @@ class FlowPosterior(ConditionalDistribution):
     """
 
     def __init__(self, base, steps, **kwargs):
-        if not isinstance(base, ConditionalDistribution):
-            raise ValueError(f"Expected a ConditionalDistribution as base. Received: {base!r}")
-        kwargs.pop("event_shape", None)  # that of the base
-        super().__init__(base.event_shape, {}, **kwargs)
-        self.base = base
+        super().__init__(base, **kwargs)
         self.steps = _built(steps, base.event_shape)
-
-    def build(self, features_shape):
-        if not self.base.built:
-            self.base.build(features_shape)
-
-    def call(self, features):
-        return self.base(features)
 
     def distribution(self, *parameters):
         return _through(self.base.distribution(*parameters), self.steps)
 
     def get_config(self):
-        return {**super().get_config(), **_config(self)}
+        return {**super().get_config(), "steps": _serialized(self.steps)}
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
@@ -263,15 +252,13 @@ class FlowPrior(Prior):
         return _through(self.base.distribution(), self.steps)
 
     def get_config(self):
-        return {**super().get_config(), **_config(self)}
+        base = keras.saving.serialize_keras_object(self.base)
+        return {**super().get_config(), "base": base, "steps": _serialized(self.steps)}
 
     @classmethod
     def from_config(cls, config):
         return cls(**{n: keras.saving.deserialize_keras_object(v) for n, v in config.items()})
 
 
-def _config(flow):
-    return {
-        "base": keras.saving.serialize_keras_object(flow.base),
-        "steps": [keras.saving.serialize_keras_object(step) for step in flow.steps],
-    }
+def _serialized(steps):
+    return [keras.saving.serialize_keras_object(step) for step in steps]

@@ -55,7 +55,8 @@ def log_prob_of_pairs(likelihoods, x):
         Tensor of shape `[S, B]`, in nats.
     """
     pixels = getattr(likelihoods, "distribution", None)
-    if isinstance(pixels, BernoulliFromLogits):
+    # A subclass of `Independent` may have another density.
+    if type(likelihoods) is tfd.Independent and isinstance(pixels, BernoulliFromLogits):
         return pixels.log_prob_of_pairs(x)
     # One image after the other: all pairs would take the memory of S · B images.
     return ops.transpose(ops.map(likelihoods.log_prob, x))

@@ -22,7 +22,8 @@ def kind_of_estimate(part):
         part: `ConditionalDistribution` that is part of a model.
     """
     # Of a family of TFP's, raw values of any sign are valid.
-    values = (1.0, -5.0) if isinstance(part, Conditional) else (1.0,)
+    is_family = isinstance(getattr(part, "base", part), Conditional)
+    values = (1.0, -5.0) if is_family else (1.0,)
     examples = [
         part.distribution(
             *(ops.full((1, *shape), value, part.density_dtype) for shape in part.parameter_shapes)

@@ -111,7 +111,8 @@ class VariationalModel(LatentVariableModel):
         return self.encode(x)
 
     def _encoder_parameters(self, x, training):
-        return self.posterior(self.encoder(x, training=training), training=training)
+        features = self.encoder(self.likelihood.filled(x), training=training)
+        return self.posterior(features, training=training)
 
     def call(self, x, training=False):
         """The mean of p(x|z) at the mean of q(z|x), or what `point_estimates` says."""
@@ -124,6 +125,22 @@ class VariationalModel(LatentVariableModel):
         Where a distribution has no mean its mode is taken, or a draw: `point_estimates` says which.
         """
         return self.predict(x, verbose=0)
+
+    def impute(self, x):
+        """x with reconstructions where values are missing, which are NaN.
+
+        Args:
+            x: data of shape `[N, *event_shape]`, for a likelihood of `Observed` values.
+
+        Returns:
+            NumPy array of the shape of x.
+
+        Raises:
+            ValueError: if x has the wrong shape, or values of probability zero; or has missing
+                values, and the likelihood is not `Observed`.
+        """
+        x = inputs.as_array(x)
+        return np.where(np.isnan(x), self.reconstruct(x), x)
 
     def _point_estimate(self, part, distribution):
         return point_estimate(distribution, self.point_estimates[part], self._seed)

@@ -1,0 +1,91 @@
+"""Likelihoods of examples with missing values."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_aevb._backend import tfp
+from keras_aevb.distributions.family import as_fixed
+from keras_aevb.distributions.wrapper import Wrapper
+
+tfd: Any = tfp.distributions
+
+
+@keras.saving.register_keras_serializable(package="keras_aevb")
+class Observed(Wrapper):
+    r"""A likelihood of the values that are observed: NaN in x means that a value is missing.
+
+    $$\log p(x_{obs}|z) = \sum_{i \in obs} \log p(x_i|z)$$
+
+    The bound is one on log p(x_obs). The encoder gets `fill` in place of what is missing;
+    `model.impute(x)` returns x with estimates there.
+
+    Args:
+        base: likelihood with independent elements, such as `Bernoulli`.
+        fill: number inside of the support, for the encoder.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: if `base` is not a `ConditionalDistribution`, its elements are not independent,
+            or `fill` is not a finite number.
+
+    Reference: Nazabal et al. (2018), arXiv:1807.03653, sec. 3.1; Mattei & Frellsen (2019),
+    arXiv:1812.02633.
+
+    Example:
+        >>> import keras_aevb as kv
+        >>> parts = kv.networks.bernoulli_mlp(4, latent_dim=2)
+        >>> model = kv.AEVB(**{**parts, "likelihood": Observed(kv.Bernoulli(4))})
+        >>> model.compile()
+        >>> x = np.array([[1.0, 0.0, np.nan, 1.0]])
+        >>> model.impute(x)[0, [0, 1, 3]].tolist()
+        [1.0, 0.0, 1.0]
+    """
+
+    def __init__(self, base, fill=0.0, **kwargs):
+        super().__init__(base, **kwargs)
+        self.fill = as_fixed("fill", fill)
+
+    def distribution(self, *parameters):
+        return _Observed(self.base.distribution(*parameters), self.fill)
+
+    def filled(self, x):
+        """x with `fill` in place of what is missing."""
+        if isinstance(x, np.ndarray):
+            return np.where(np.isnan(x), np.asarray(self.fill, x.dtype), x)
+        return ops.where(ops.isnan(x), ops.cast(self.fill, x.dtype), x)
+
+    def check(self, x):
+        if x.shape[1:] == self.event_shape:
+            missing = np.isnan(x).reshape(len(x), -1).all(1)
+            if missing.any():
+                raise ValueError(
+                    "Expected an observed value in every example. Received: none in example "
+                    f"{int(missing.argmax())}"
+                )
+        self.base.parameter_shapes = self.parameter_shapes
+        self.base.check(self.filled(x))
+
+    def get_config(self):
+        return {**super().get_config(), "fill": self.fill}
+
+
+class _Observed(tfd.Independent):
+    """Independent elements, of which those that are NaN do not count."""
+
+    def __init__(self, base, fill):
+        elements = getattr(base, "distribution", base)
+        if not isinstance(base, tfd.Independent) or len(elements.event_shape):
+            raise ValueError(f"Expected a likelihood with independent elements. Received: {base}")
+        super().__init__(elements, len(base.event_shape))
+        self.fill = fill
+
+    def _log_prob(self, x, **kwargs):
+        x = ops.convert_to_tensor(x)
+        missing = ops.isnan(x)
+        values = ops.where(missing, ops.cast(self.fill, x.dtype), x)
+        log_probs = self.distribution.log_prob(values)
+        axes = tuple(range(-len(self.event_shape), 0))
+        return ops.sum(ops.where(missing, ops.zeros_like(log_probs), log_probs), axis=axes)

@@ -1,0 +1,36 @@
+"""Conditional distributions that change what another one returns."""
+
+import keras
+
+from keras_aevb.distributions.base import ConditionalDistribution
+
+
+class Wrapper(ConditionalDistribution):
+    """A conditional distribution with the parameters of another one, its `base`.
+
+    A subclass implements `distribution`.
+
+    Args:
+        base: `ConditionalDistribution`.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: if `base` is not a `ConditionalDistribution`.
+    """
+
+    def __init__(self, base, **kwargs):
+        if not isinstance(base, ConditionalDistribution):
+            raise ValueError(f"Expected a ConditionalDistribution as base. Received: {base!r}")
+        kwargs.pop("event_shape", None)  # that of the base
+        super().__init__(base.event_shape, {}, **kwargs)
+        self.base = base
+
+    def build(self, features_shape):
+        if not self.base.built:
+            self.base.build(features_shape)
+
+    def call(self, features):
+        return self.base(features)
+
+    def get_config(self):
+        return {**super().get_config(), "base": keras.saving.serialize_keras_object(self.base)}
