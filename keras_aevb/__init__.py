@@ -3,7 +3,14 @@
 from keras_aevb import networks
 from keras_aevb._version import __version__
 from keras_aevb.batches import EpochMinibatches, RandomMinibatches, RowBatches
-from keras_aevb.bounds import ELBO, Bound, ScoreFunctionELBO
+from keras_aevb.bounds import (
+    ELBO,
+    Bound,
+    Cyclical,
+    ImportanceWeightedBound,
+    RenyiBound,
+    ScoreFunctionELBO,
+)
 from keras_aevb.distributions import (
     Bernoulli,
     ConditionalDistribution,
@@ -36,16 +43,19 @@ __all__ = [
     "Bernoulli",
     "Bound",
     "ConditionalDistribution",
+    "Cyclical",
     "DiagonalNormal",
     "EpochMinibatches",
     "FullVB",
     "ImportanceSampling",
+    "ImportanceWeightedBound",
     "LatentVariableModel",
     "MonteCarloEM",
     "Normal",
     "PosteriorDensity",
     "Prior",
     "RandomMinibatches",
+    "RenyiBound",
     "Replicas",
     "RowBatches",
     "ScoreFunctionELBO",

@@ -49,6 +49,8 @@ class VariationalModel(LatentVariableModel):
         prior = StandardNormal(posterior.event_shape) if prior is None else prior
         bound = ELBO() if bound is None else bound
         parts.check_type("bound", bound, Bound)
+        if not bound.built:
+            bound.build((None, *likelihood.event_shape))
         super().__init__(decoder, likelihood, prior, bound.terms + self.extra_terms, seed, **kwargs)
         self.encoder = encoder
         self.posterior = posterior
@@ -81,7 +83,15 @@ class VariationalModel(LatentVariableModel):
 
     @property
     def maximize(self):
-        return (self.bound.objective, "reconstruction")
+        return (self.bound.objective, "elbo", "reconstruction")
+
+    def _bound_terms(self, x, q, training):
+        """What is maximised for each example, and the terms of the bound."""
+        terms = self.bound(x, q, self.prior.distribution(), self.decoder_of(training), self._seed())
+        if not training:
+            return terms[self.bound.objective], terms
+        self.bound.count_step()
+        return terms[self.bound.surrogate or self.bound.objective], terms
 
     def encode(self, x, training=False):
         """q(z|x), a TFP distribution of batch shape `[B]`, for x of shape `[B, *event_shape]`.
@@ -113,12 +123,12 @@ class VariationalModel(LatentVariableModel):
         """The mean of p(x|z) at the mean of q(z|x), an array of the shape of `x`."""
         return self.predict(x, verbose=0)
 
-    def elbo(self, x, num_samples=1, batch_size=1000, seed=None):
+    def elbo(self, x, num_samples=None, batch_size=1000, seed=None):
         """The model's bound on log p(x), estimated for each example.
 
         Args:
             x: data of shape `[N, *event_shape]`.
-            num_samples: Monte Carlo samples of z for each example.
+            num_samples: Monte Carlo samples of z for each example. Default: the bound's own.
             batch_size: examples that are evaluated together.
             seed: integer that fixes the noise. Default: the model's own stream.
 
@@ -128,7 +138,7 @@ class VariationalModel(LatentVariableModel):
         Raises:
             ValueError: if x has the wrong shape, or values of probability zero.
         """
-        bound = self.bound.with_num_samples(num_samples)
+        bound = self.bound if num_samples is None else self.bound.with_num_samples(num_samples)
 
         def batch_elbo(x, seed):
             q, prior = self.encode(x), self.prior.distribution()
