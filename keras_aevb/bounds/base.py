@@ -86,6 +86,11 @@ class Bound(keras.layers.Layer):
         """
         raise NotImplementedError
 
+    def build_for(self, likelihood):
+        """Builds the layers that the bound holds, if it does not have their variables yet."""
+        if not self.built:
+            self.build((None, *likelihood.event_shape))
+
     def scheduled(self, name, value):
         """A number, or a schedule of the training step, for `now`.
 

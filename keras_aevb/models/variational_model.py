@@ -49,8 +49,7 @@ class VariationalModel(LatentVariableModel):
         prior = StandardNormal(posterior.event_shape) if prior is None else prior
         bound = ELBO() if bound is None else bound
         parts.check_type("bound", bound, Bound)
-        if not bound.built:
-            bound.build((None, *likelihood.event_shape))
+        bound.build_for(likelihood)
         super().__init__(decoder, likelihood, prior, bound.terms + self.extra_terms, seed, **kwargs)
         self.encoder = encoder
         self.posterior = posterior
