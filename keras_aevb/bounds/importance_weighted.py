@@ -55,7 +55,7 @@ class ImportanceWeightedBound(Bound):
 
     objective = "iw_elbo"
     terms = ("iw_elbo", "elbo", "reconstruction", "kl")
-    alpha = 0.0
+    alpha = 0.0  # of the Rényi bound that this one is
 
     def __init__(self, num_samples, gradient="reparameterized", **kwargs):
         super().__init__(num_samples, **kwargs)

@@ -181,3 +181,19 @@ def test_alpha_one_is_the_elbo(alpha):
 def test_vimco_needs_two_samples():
     with pytest.raises(ValueError, match="`num_samples` to be an integer of at least 2"):
         IW(1, "vimco")
+
+
+class FairCoins(kv.Prior):
+    def distribution(self):
+        coins = tfp.distributions.Bernoulli(ops.zeros(self.event_shape), dtype="float32")
+        return tfp.distributions.Independent(coins, 1)
+
+
+def test_discrete_latents_need_vimco(make_model, x):
+    def model(gradient):
+        return make_model(posterior=kv.Bernoulli(2), prior=FairCoins(2), bound=IW(4, gradient))
+
+    assert np.all(np.isfinite(model("vimco").elbo(x, seed=0)))
+    for gradient in GRADIENTS[:3]:
+        with pytest.raises(ValueError, match=r"reparameterisable posterior.*gradient='vimco'"):
+            model(gradient)
