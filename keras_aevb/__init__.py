@@ -3,7 +3,14 @@
 from keras_aevb import networks
 from keras_aevb._version import __version__
 from keras_aevb.batches import EpochMinibatches, RandomMinibatches, RowBatches
-from keras_aevb.bounds import ELBO, Bound, ScoreFunctionELBO
+from keras_aevb.bounds import (
+    ELBO,
+    Bound,
+    Cyclical,
+    ImportanceWeightedBound,
+    RenyiBound,
+    ScoreFunctionELBO,
+)
 from keras_aevb.distributions import (
     Autoregressive,
     Bernoulli,
@@ -51,6 +58,7 @@ __all__ = [
     "Conditional",
     "ConditionalDistribution",
     "Coupling",
+    "Cyclical",
     "DiagonalNormal",
     "EpochMinibatches",
     "FlowPosterior",
@@ -58,6 +66,7 @@ __all__ = [
     "FlowStep",
     "FullVB",
     "ImportanceSampling",
+    "ImportanceWeightedBound",
     "LatentVariableModel",
     "MixturePrior",
     "MonteCarloEM",
@@ -66,6 +75,7 @@ __all__ = [
     "PosteriorDensity",
     "Prior",
     "RandomMinibatches",
+    "RenyiBound",
     "Replicas",
     "Reverse",
     "RowBatches",

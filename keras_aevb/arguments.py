@@ -3,6 +3,7 @@
 import math
 import numbers
 
+import keras
 import numpy as np
 
 FLOAT32_TINY = 1.1754944e-38
@@ -92,9 +93,27 @@ def choice(name, value, options):
         ValueError: if it is not.
     """
     if not isinstance(value, str) or value not in options:
-        first, last = options
-        raise ValueError(f"Expected `{name}` to be {first!r} or {last!r}. Received: {value!r}")
+        *first, last = map(repr, options)
+        expected = f"{', '.join(first)} or {last}"
+        raise ValueError(f"Expected `{name}` to be {expected}. Received: {value!r}")
     return value
+
+
+def number_or_schedule(name, value):
+    """`value`, if it is a non-negative number that float32 can hold, or a schedule.
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    if isinstance(value, keras.optimizers.schedules.LearningRateSchedule):
+        return value
+    try:
+        return number(name, value, inclusive=True)
+    except ValueError as error:
+        raise ValueError(
+            f"{error}. A `keras.optimizers.schedules.LearningRateSchedule` makes it change during "
+            "training"
+        ) from None
 
 
 def seed(value):

@@ -83,6 +83,7 @@ def gradient_variance(model, x, bound=None, num_repeats=100, seed=None):
     model.likelihood.check(x)
     bound = model.bound if bound is None else bound
     check_type("bound", bound, Bound)
+    bound.build_for(model.likelihood)
     q, prior = model.encode(x[:1]), model.prior.distribution()
     bound.check(q, prior)
     bound.check_gradient(q)

@@ -87,8 +87,9 @@ for part, heads in {
             "event_shape=(3,)",
             "(1, 5)",
         )
-for part in [*DISTRIBUTIONS, kv.ELBO, kv.ScoreFunctionELBO]:
-    size = () if issubclass(part, kv.Bound) else (3,)
+BOUNDS = {kv.ELBO: (), kv.ScoreFunctionELBO: (), kv.ImportanceWeightedBound: (5,)}
+for part in [*DISTRIBUTIONS, *BOUNDS]:
+    size = BOUNDS.get(part, (3,))
     argument_rows(
         part.__name__,
         lambda _, part=part, size=size, **a: part(*size, **a),
@@ -104,11 +105,51 @@ row(
 row("ConditionalDistribution(heads=None)", lambda _: kv.ConditionalDistribution(3, None), "`heads`")
 row("ConditionalDistribution(heads=[])", lambda _: kv.ConditionalDistribution(3, []), "`heads`")
 argument_rows("WeightPrior", lambda _, **a: kv.WeightPrior(**a), {"n_train": [*NOT_POSITIVE, None]})
-for bound in (kv.ELBO, kv.ScoreFunctionELBO):
+for bound in BOUNDS:
     argument_rows(
         bound.__name__, lambda _, bound=bound, **a: bound(**a), {"num_samples": NOT_SIZES_OR_NONE}
     )
-argument_rows("ELBO", lambda _, **a: kv.ELBO(**a), {"kl": ["exact", 1, True, None, ["sampled"]]})
+NOT_GRADIENTS = ["reinforce", 1, None, ["stl"]]
+argument_rows(
+    "ELBO",
+    lambda _, **a: kv.ELBO(**a),
+    {
+        "kl": ["exact", 1, True, None, ["sampled"]],
+        "beta": [*NOT_NON_NEGATIVE, max],
+        "free_bits": [*NOT_NON_NEGATIVE, max],
+        "gradient": [*NOT_GRADIENTS, "dreg"],
+    },
+)
+row(
+    "ELBO(analytic, stl)", lambda _: kv.ELBO(kl="analytic", gradient="stl"), "no score", "'sampled'"
+)
+argument_rows(
+    "ImportanceWeightedBound",
+    lambda _, **a: kv.ImportanceWeightedBound(**{"num_samples": 5, **a}),
+    {"gradient": NOT_GRADIENTS},
+)
+argument_rows(
+    "RenyiBound",
+    lambda _, **a: kv.RenyiBound(**{"alpha": 0.5, "num_samples": 5, **a}),
+    {"alpha": [*NOT_NON_NEGATIVE, 1], "num_samples": NOT_SIZES_OR_NONE, "gradient": NOT_GRADIENTS},
+)
+argument_rows(
+    "ScoreFunctionELBO",
+    lambda _, **a: kv.ScoreFunctionELBO(**a),
+    {"baseline": ["mean", 0.0, True, keras.layers.Dense, max]},
+)
+for name, make in {
+    "ImportanceWeightedBound(1, vimco)": lambda: kv.ImportanceWeightedBound(1, "vimco"),
+    "ScoreFunctionELBO(1, leave-one-out)": lambda: kv.ScoreFunctionELBO(1, "leave-one-out"),
+}.items():
+    row(name, lambda _, make=make: make(), "`num_samples`", "at least 2")
+argument_rows(
+    "Cyclical",
+    lambda _, **a: kv.Cyclical(
+        **{"schedule": keras.optimizers.schedules.ExponentialDecay(1.0, 2, 0.5), "period": 3, **a}
+    ),
+    {"schedule": [0.5, "linear", None, max], "period": NOT_SIZES_OR_NONE},
+)
 
 
 def mlp_rows(mlp, **bad):
@@ -348,7 +389,7 @@ for algorithm in ALGORITHMS:
     argument_rows(
         f"{name}.elbo",
         lambda m, name=name, **a: m[name].elbo(X, **a),
-        {**ESTIMATE, "num_samples": NOT_SIZES_OR_NONE},
+        {**ESTIMATE, "num_samples": NOT_SIZES_OR_NONE if algorithm is kv.FullVB else NOT_SIZES},
         value_in_message=algorithm is not kv.FullVB,
     )
 row(

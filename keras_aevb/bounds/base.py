@@ -1,6 +1,7 @@
 """What the estimators of a bound share."""
 
 import keras
+from keras import ops
 
 from keras_aevb import arguments
 from keras_aevb._backend import tfp
@@ -12,9 +13,14 @@ class Bound(keras.layers.Layer):
 
     A subclass implements `__call__`, and `get_config` if its constructor has further arguments. It
     is a Keras layer: its variables are the model's, read by compiled steps, trained if they are
-    trainable, and saved. A number that changes during training belongs in a variable:
-    `self.beta = self.add_weight((), initializer="ones", trainable=False)`. Another attribute is a
-    constant of the compiled step; a changed one makes `fit` compile again.
+    trainable, and saved. Another attribute is a constant of the compiled step; a changed one makes
+    `fit` compile again.
+
+    The model reports the term that `objective` names and trains on the term that `surrogate` names,
+    which has another value or another gradient. By default they are one.
+
+    A number that changes during training is a schedule of the training step, as below, or a
+    variable that a callback assigns: `self.add_weight((), initializer="ones", trainable=False)`.
 
     Args:
         num_samples: L ≥ 1, the number of samples of z for each example.
@@ -28,24 +34,32 @@ class Bound(keras.layers.Layer):
         >>> import keras_aevb as kv
         >>> @keras.saving.register_keras_serializable("my_package")
         ... class Tempered(kv.Bound):
+        ...     surrogate = "tempered"
+        ...
         ...     def __init__(self, beta=1.0, **kwargs):
         ...         super().__init__(**kwargs)
-        ...         self.beta = beta
+        ...         self.beta = self.scheduled("beta", beta)
         ...
         ...     def __call__(self, x, q, prior, decode, seed):
         ...         z = q.sample(self.num_samples, seed=seed)
         ...         reconstruction = keras.ops.mean(decode(z).log_prob(x), axis=0)
         ...         kl = q.kl_divergence(prior)
-        ...         elbo = reconstruction - self.beta * kl
-        ...         return {"elbo": elbo, "reconstruction": reconstruction, "kl": kl}
+        ...         tempered = reconstruction - self.now(self.beta) * kl
+        ...         elbo = reconstruction - kl
+        ...         terms = {"elbo": elbo, "reconstruction": reconstruction, "kl": kl}
+        ...         return {**terms, "tempered": tempered}
         ...
         ...     def get_config(self):
         ...         return {**super().get_config(), "beta": self.beta}
-        >>> model = kv.AEVB(**kv.networks.bernoulli_mlp(16, latent_dim=2), bound=Tempered(beta=0.5))
+        >>> warmup = keras.optimizers.schedules.PolynomialDecay(0.0, 1000, 1.0)
+        >>> parts = kv.networks.bernoulli_mlp(16, latent_dim=2)
+        >>> model = kv.AEVB(**parts, bound=Tempered(beta=warmup))
     """
 
-    # The name of the term that is the bound, and the names of all that `__call__` returns.
+    # The name of the term that is the bound, and of the one that training maximises in its place.
     objective = "elbo"
+    surrogate: str | None = None
+    # The names of the terms in the logs.
     terms: tuple[str, ...] = ("elbo", "reconstruction", "kl")
     # Whether the gradient in q's parameters passes through the samples z.
     reparameterized = True
@@ -54,6 +68,7 @@ class Bound(keras.layers.Layer):
         super().__init__(**kwargs)
         check_precision(self)
         self.num_samples = arguments.integer("num_samples", num_samples)
+        self.step = None
         self.built = True
 
     def __call__(self, x, q, prior, decode, seed):
@@ -67,9 +82,48 @@ class Bound(keras.layers.Layer):
             seed: TFP seed of the samples.
 
         Returns:
-            Dict from each of `terms` to a tensor of shape `[B]`, in nats.
+            Dict from each of `terms`, and from `surrogate`, to a tensor of shape `[B]`, in nats.
         """
         raise NotImplementedError
+
+    def build_for(self, likelihood):
+        """Builds the layers that the bound holds, if it does not have their variables yet."""
+        if not self.built:
+            self.build((None, *likelihood.event_shape))
+
+    def scheduled(self, name, value):
+        """A number, or a schedule of the training step, for `now`.
+
+        Args:
+            name: the argument's name.
+            value: a non-negative number, or a `keras.optimizers.schedules.LearningRateSchedule`.
+
+        Returns:
+            `value`.
+
+        Raises:
+            ValueError: if it is neither.
+        """
+        value = arguments.number_or_schedule(name, value)
+        if callable(value) and self.step is None:
+            self.step = self.add_weight(
+                (),
+                initializer="zeros",
+                dtype="int32",
+                trainable=False,
+                aggregation="only_first_replica",
+                name="step",
+            )
+        return value
+
+    def now(self, value):
+        """What `scheduled` returned, as a number: that of this training step."""
+        return value(ops.convert_to_tensor(self.step)) if callable(value) else value
+
+    def count_step(self):
+        """The model calls this method once in each training step, after `__call__`."""
+        if self.step is not None:
+            self.step.assign_add(1)
 
     def with_num_samples(self, num_samples):
         """This bound with another L: the same variables and attributes."""
@@ -87,9 +141,22 @@ class Bound(keras.layers.Layer):
             raise ValueError(
                 f"{self.__class__.__name__} needs a reparameterisable posterior. Expected "
                 f"z = g(ε, x) with a gradient through g. Received: {q}. `WakeSleep`, or AEVB with "
-                "`bound=ScoreFunctionELBO()`, trains any posterior; a bound of your own whose "
-                "gradient does not pass through z says so with `reparameterized = False`"
+                "`bound=ScoreFunctionELBO()` or `ImportanceWeightedBound(..., gradient='vimco')`, "
+                "trains any posterior; a bound of your own whose gradient does not pass through z "
+                "says so with `reparameterized = False`"
             )
 
     def get_config(self):
         return {**super().get_config(), "num_samples": self.num_samples}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**{n: keras.saving.deserialize_keras_object(v) for n, v in config.items()})
+
+
+class InForce(keras.metrics.Mean):
+    """A number that changes during training, as it is in the last batch."""
+
+    def update_state(self, values, sample_weight=None):
+        self.reset_state()
+        super().update_state(values)

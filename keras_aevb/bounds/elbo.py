@@ -4,7 +4,12 @@ import keras
 from keras import ops
 
 from keras_aevb import arguments
-from keras_aevb.bounds.base import Bound
+from keras_aevb._backend import tfp
+from keras_aevb.bounds.base import Bound, InForce
+from keras_aevb.bounds.gradient import log_prob_by_path
+
+# The values with which the objective is the bound.
+PLAIN = {"beta": 1, "free_bits": 0}
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
@@ -22,45 +27,146 @@ class ELBO(Bound):
     with $z_l \sim q(z|x)$. Both have the same mean; B typically has the lower variance. The terms
     are `elbo`, `reconstruction`, which is the mean of log p(x|z), and `kl`, their difference.
 
+    Training maximises the bound, or with `beta` or `free_bits`
+
+    $$\frac1L \sum_l \log p(x|z_l) - β \sum_j \max(λ, KL_j)$$
+
+    where KL_j is the divergence of latent dimension j for this x, and λ the free bits. The terms in
+    the logs, and all that is evaluated, stay those of the bound; the logs of a β or λ that is not
+    the default have its value in the last batch.
+
+    Sticking the landing, `gradient="stl"`, leaves the score of q out of estimator A's gradient in
+    φ: its mean is zero, and without it the gradient has no variance where q(z|x) = p(z|x).
+
     Args:
         num_samples: L ≥ 1, the number of samples of z for each example.
-        kl: `"analytic"` or `"sampled"`.
+        kl: `"analytic"`, `"sampled"`, or `"auto"`: the closed form where TFP knows one and
+            `gradient` is not `"stl"`, else samples. `kl_estimator` says which.
+        beta: weight β ≥ 0 of the divergence in training, a number or a schedule of the training
+            step, as those in `keras.optimizers.schedules`. A linear warm-up over n steps is
+            `PolynomialDecay(0.0, n, 1.0)`; `Cyclical` repeats it.
+        free_bits: λ ≥ 0 for each latent dimension and example, in nats, a number or a schedule.
+        gradient: `"reparameterized"` or `"stl"`.
         **kwargs: arguments of `keras.layers.Layer`.
 
-    Raises:
-        ValueError: if `num_samples` is not a positive integer or `kl` is neither of the two.
+    Attributes:
+        kl_estimator: `"analytic"` or `"sampled"`, as chosen for the model that has this bound;
+            `None` before there is one.
 
-    Reference: Kingma & Welling (2013), sec. 2.3.
+    Raises:
+        ValueError: if `num_samples` is not a positive integer, `kl` or `gradient` is unknown, both
+            `kl="analytic"` and `gradient="stl"` are given, or `beta` or `free_bits` is neither a
+            non-negative number nor a schedule.
+
+    Reference: Kingma & Welling (2013), sec. 2.3; Higgins et al. (2017), eq. 4, for β; Kingma et al.
+        (2016), App. C, for free bits, with the minibatch's mean inside the maximum; Roeder, Wu &
+        Duvenaud (2017) for sticking the landing.
 
     Example:
         >>> import keras_aevb as kv
-        >>> bound = ELBO(num_samples=5, kl="sampled")
+        >>> warmup = keras.optimizers.schedules.PolynomialDecay(0.0, 1000, 1.0)
+        >>> bound = ELBO(num_samples=5, beta=warmup)
         >>> model = kv.AEVB(**kv.networks.bernoulli_mlp(16, latent_dim=2), bound=bound)
+        >>> bound.kl_estimator
+        'analytic'
     """
 
-    def __init__(self, num_samples=1, kl="analytic", **kwargs):
+    def __init__(
+        self,
+        num_samples=1,
+        kl="auto",
+        beta=1.0,
+        free_bits=0.0,
+        gradient="reparameterized",
+        **kwargs,
+    ):
         super().__init__(num_samples, **kwargs)
-        self.kl = arguments.choice("kl", kl, ("analytic", "sampled"))
+        self.kl = arguments.choice("kl", kl, ("auto", "analytic", "sampled"))
+        self.gradient = arguments.choice("gradient", gradient, ("reparameterized", "stl"))
+        if (kl, gradient) == ("analytic", "stl"):
+            raise ValueError(
+                "The closed form of the divergence has no score to leave out. Expected "
+                "`kl='sampled'` or `kl='auto'` with `gradient='stl'`. Received: kl='analytic'"
+            )
+        self.beta = self.scheduled("beta", beta)
+        self.free_bits = self.scheduled("free_bits", free_bits)
+        self.in_force = [InForce(n) for n, plain in PLAIN.items() if getattr(self, n) != plain]
+        self.kl_estimator = None
+
+    @property
+    def surrogate(self):
+        plain = all(getattr(self, name) == value for name, value in PLAIN.items())
+        return None if plain else "objective"
 
     def __call__(self, x, q, prior, decode, seed):
         z = q.sample(self.num_samples, seed=seed)  # [L, B, ...]
         reconstruction = ops.mean(decode(z).log_prob(x), axis=0)  # [B]
-        if self.kl == "analytic":
-            kl = q.kl_divergence(prior)  # [B]
-        else:
-            kl = ops.mean(q.log_prob(z) - prior.log_prob(z), axis=0)  # [B]
-        return {"elbo": reconstruction - kl, "reconstruction": reconstruction, "kl": kl}
+        kl = self._kl(q, prior, z)  # [B]
+        terms = {"elbo": reconstruction - kl, "reconstruction": reconstruction, "kl": kl}
+        if self.surrogate is None:
+            return terms
+        beta, free_bits = (ops.cast(self.now(getattr(self, name)), kl.dtype) for name in PLAIN)
+        if self.free_bits != 0:
+            by_dimension = self._kl(_by_dimension(q), _by_dimension(prior), z)  # [B, *event_shape]
+            kl = ops.sum(
+                ops.maximum(by_dimension, free_bits), axis=tuple(range(1, len(by_dimension.shape)))
+            )
+        objective = reconstruction - beta * kl
+        return {**terms, "objective": objective, "beta": beta, "free_bits": free_bits}
+
+    def _kl(self, q, prior, z):
+        if self._is_analytic(q, prior):
+            return q.kl_divergence(prior)
+        log_q = log_prob_by_path(q, z) if self.gradient == "stl" else q.log_prob(z)
+        return ops.mean(log_q - prior.log_prob(z), axis=0)
+
+    def _is_analytic(self, q, prior):
+        if self.kl != "auto":
+            return self.kl == "analytic"
+        return self.gradient != "stl" and _has_closed_form(q, prior)
 
     def check(self, q, prior):
-        if self.kl == "analytic":
-            try:
-                q.kl_divergence(prior)
-            except NotImplementedError:
-                raise ValueError(
-                    "No closed form of KL(q || p) is known. Expected distributions that have one, "
-                    "or an estimate of it, `bound=ELBO(kl='sampled')`. Received: "
-                    f"q={q} and p={prior}"
-                ) from None
+        if self.kl == "analytic" and not _has_closed_form(q, prior):
+            raise ValueError(
+                "No closed form of KL(q || p) is known. Expected distributions that have one, "
+                "or an estimate of it, `bound=ELBO(kl='sampled')`. Received: "
+                f"q={q} and p={prior}"
+            )
+        if self.free_bits != 0:
+            _by_dimension(q), _by_dimension(prior)
+        self.kl_estimator = "analytic" if self._is_analytic(q, prior) else "sampled"
 
     def get_config(self):
-        return {**super().get_config(), "kl": self.kl}
+        scheduled = {n: keras.saving.serialize_keras_object(getattr(self, n)) for n in PLAIN}
+        return {**super().get_config(), "kl": self.kl, **scheduled, "gradient": self.gradient}
+
+    def __repr__(self):
+        return (
+            f"<ELBO num_samples={self.num_samples}, kl={self.kl}, kl_estimator={self.kl_estimator}>"
+        )
+
+
+def _has_closed_form(q, prior):
+    try:
+        q.kl_divergence(prior)
+    except NotImplementedError:
+        return False
+    return True
+
+
+def _by_dimension(distribution):
+    """The independent distributions of single latents, whose divergences sum to that of z.
+
+    Raises:
+        ValueError: if the latents are not independent.
+    """
+    tfd = tfp.distributions
+    if isinstance(distribution, tfd.Independent):
+        inner = distribution.distribution
+        if not len(inner.event_shape):
+            return inner
+    raise ValueError(
+        "Free bits need a divergence that is a sum over latent dimensions. Expected a "
+        "`tfd.Independent` of scalar distributions as posterior and prior, or `free_bits=0`. "
+        f"Received: {distribution}"
+    )

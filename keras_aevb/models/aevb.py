@@ -17,10 +17,10 @@ class AEVB(VariationalModel):
         encoder: Keras model from x to features.
         decoder: Keras model from z to features.
         posterior: `ConditionalDistribution` from the encoder's features to q(z|x); it must be
-            reparameterisable, unless the bound is a `ScoreFunctionELBO`.
+            reparameterisable, unless the bound has a score-function gradient.
         likelihood: `ConditionalDistribution` from the decoder's features to p(x|z).
         prior: `Prior` p(z). Default: a standard normal of the posterior's event shape.
-        bound: estimator of the lower bound. Default: `ELBO()`, one sample, eq. 7.
+        bound: estimator of the lower bound. Default: `ELBO()`, one sample.
         seed: integer that fixes the noise of training and evaluation. Default: a random one.
 
     Raises:
@@ -45,9 +45,8 @@ class AEVB(VariationalModel):
     """
 
     def objective(self, x, training):
-        q = self.encode(x, training)
-        terms = self.bound(x, q, self.prior.distribution(), self.decoder_of(training), self._seed())
-        return -terms[self.bound.objective], terms
+        value, terms = self._bound_terms(x, self.encode(x, training), training)
+        return -value, terms
 
     def check_parts(self, q, prior):
         self.bound.check_gradient(q)

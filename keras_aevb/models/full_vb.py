@@ -38,10 +38,10 @@ class FullVB(PosteriorPredictive, AEVB):
         encoder: Keras model from x to features.
         decoder: Keras model from z to features.
         posterior: `ConditionalDistribution` from the encoder's features to q(z|x); it must be
-            reparameterisable, unless the bound is a `ScoreFunctionELBO`.
+            reparameterisable, unless the bound has a score-function gradient.
         likelihood: `ConditionalDistribution` from the decoder's features to p(x|z).
         prior: `Prior` p(z). Default: a standard normal of the posterior's event shape.
-        bound: estimator of the lower bound at a given θ. Default: `ELBO()`, one sample, eq. 7.
+        bound: estimator of the lower bound at a given θ. Default: `ELBO()`, one sample.
         weight_kl: `"analytic"` (eq. 24), or `"sampled"` at the θ drawn (eq. 22), which together
             with `ELBO(kl="sampled")` is the estimator of higher variance.
         n_train: N, with sample weights their sum. Default: the number of examples in the arrays

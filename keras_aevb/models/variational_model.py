@@ -53,6 +53,7 @@ class VariationalModel(LatentVariableModel):
         if isinstance(prior, VampPrior):
             parts.check_type("likelihood", likelihood, ConditionalDistribution)
             prior.bind(encoder, posterior, likelihood.event_shape)
+        bound.build_for(likelihood)
         super().__init__(decoder, likelihood, prior, bound.terms + self.extra_terms, seed, **kwargs)
         self.encoder = encoder
         self.posterior = posterior
@@ -89,7 +90,15 @@ class VariationalModel(LatentVariableModel):
 
     @property
     def maximize(self):
-        return (self.bound.objective, "reconstruction")
+        return (self.bound.objective, "elbo", "reconstruction")
+
+    def _bound_terms(self, x, q, training):
+        """What is maximised for each example, and the terms of the bound."""
+        terms = self.bound(x, q, self.prior.distribution(), self.decoder_of(training), self._seed())
+        if not training:
+            return terms[self.bound.objective], terms
+        self.bound.count_step()
+        return terms[self.bound.surrogate or self.bound.objective], terms
 
     def encode(self, x, training=False):
         """q(z|x), a TFP distribution of batch shape `[B]`, for x of shape `[B, *event_shape]`.
@@ -145,12 +154,12 @@ class VariationalModel(LatentVariableModel):
     def _point_estimate(self, part, distribution):
         return point_estimate(distribution, self.point_estimates[part], self._seed)
 
-    def elbo(self, x, num_samples=1, batch_size=1000, seed=None):
+    def elbo(self, x, num_samples=None, batch_size=1000, seed=None):
         """The model's bound on log p(x), estimated for each example.
 
         Args:
             x: data of shape `[N, *event_shape]`.
-            num_samples: Monte Carlo samples of z for each example.
+            num_samples: Monte Carlo samples of z for each example. Default: the bound's own.
             batch_size: examples that are evaluated together.
             seed: integer that fixes the noise. Default: the model's own stream.
 
@@ -160,7 +169,7 @@ class VariationalModel(LatentVariableModel):
         Raises:
             ValueError: if x has the wrong shape, or values of probability zero.
         """
-        bound = self.bound.with_num_samples(num_samples)
+        bound = self.bound if num_samples is None else self.bound.with_num_samples(num_samples)
 
         def batch_elbo(x, seed):
             q, prior = self.encode(x), self.prior.distribution()

@@ -45,16 +45,14 @@ class WakeSleep(VariationalModel):
     extra_terms = ("sleep",)
 
     def objective(self, x, training):
-        terms = self._wake(x, training)
+        wake, terms = self._wake(x, training)
         sleep = self._sleep(ops.shape(x)[0], training)
-        return -terms[self.bound.objective] - sleep, {**terms, "sleep": sleep}
+        return -wake - sleep, {**terms, "sleep": sleep}
 
     def _wake(self, x, training):
         """The bound at a fixed q(z|x): its gradient in θ is that of log p(x, z)."""
         parameters = map_structure(ops.stop_gradient, self._encoder_parameters(x, training))
-        q = self.posterior.distribution(*parameters)
-        prior = self.prior.distribution()
-        return self.bound(x, q, prior, self.decoder_of(training), self._seed())
+        return self._bound_terms(x, self.posterior.distribution(*parameters), training)
 
     def _sleep(self, n, training):
         """log q(z|x) of n pairs (x, z) ~ p(x, z), of shape `[n]`."""

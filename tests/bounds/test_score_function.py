@@ -105,6 +105,73 @@ def test_values_and_gradients_in_theta_are_those_of_estimator_a(
         assert np.any(ours != 0)
 
 
+# Baselines
+
+
+def test_the_other_samples_are_a_baseline(gradients, noise):
+    received, epsilon = gradients_by_row(SCORE(4, "leave-one-out"), 20, gradients, noise(0))
+    s = np.exp(0.5 * LOG_VARIANCE)
+    z = MEAN + s * epsilon
+    log_joint = stats.norm.logpdf(z) + stats.norm.logpdf(X, W * z + OFFSET, SCALE)
+    f = (log_joint - stats.norm.logpdf(z, MEAN, s)).sum(-1, keepdims=True)
+    signal = (f - f.mean(0)) * 4 / 3
+    for ours, score in zip(received, (epsilon / s, 0.5 * (epsilon**2 - 1))):
+        np.testing.assert_allclose(ours, (signal * score).mean(0), rtol=2e-4, atol=2e-5)
+
+
+def test_variance_of_a_baseline_is_far_lower():
+    """64 binary pixels: f is tens of nats, and alike for all samples."""
+    model = kv.AEVB(**kv.networks.bernoulli_mlp(64, 5, hidden_units=20, stddev=0.2, seed=0))
+    x = np.random.default_rng(0).integers(0, 2, (20, 64))
+    plain, others = (
+        kv.gradient_variance(model, x, SCORE(5, baseline), num_repeats=20, seed=0).phi
+        for baseline in (None, "leave-one-out")
+    )
+    assert plain.total - 5 * plain.standard_error > 10 * others.total
+
+
+def test_a_layer_is_trained_on_its_squared_distance(make_model, gradients, noise, x):
+    bound = SCORE(3, keras.layers.Dense(1))
+    model = make_model(bound=bound)
+    baseline = bound.baseline.trainable_variables
+    others = [v for v in model.trainable_variables if all(v is not b for b in baseline)]
+    assert len(others) == len(model.trainable_variables) - 2 == len(model.phi + model.theta)
+    bound.baseline.set_weights([np.full((6, 1), 0.1), np.array([-3.0])])
+
+    def of(term, variables):
+        q, prior = model.encode(x), model.prior.distribution()
+        return gradients(
+            lambda: ops.sum(bound(x, q, prior, model.decode, noise(0))[term]), variables
+        )
+
+    q, prior = model.encode(x), model.prior.distribution()
+    terms = bound(x, q, prior, model.decode, noise(0))
+    np.testing.assert_array_equal(terms["objective"], terms["elbo"])
+    distance = np.float64(terms["elbo"]) - np.float64(bound.baseline(x))[:, 0]
+    kernel, bias = of("objective", baseline)
+    np.testing.assert_allclose(kernel[:, 0], 2 * distance @ x, rtol=1e-4)  # float32
+    np.testing.assert_allclose(bias, [2 * distance.sum()], rtol=1e-4)
+    for ours, theirs in zip(of("objective", model.theta), of("elbo", model.theta)):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("by_layer", [True, False])
+def test_a_baseline_changes_no_mean(by_layer, gradients, noise):
+    layer = keras.layers.Dense(1, kernel_initializer="zeros", bias_initializer="ones")
+    bounds = SCORE(2), SCORE(2, layer if by_layer else "leave-one-out")
+    rows = [gradients_by_row(b, 10_000, gradients, noise(i))[0] for i, b in enumerate(bounds)]
+    for plain, other in zip(*rows):
+        standard_error = np.sqrt((plain.var(0) + other.var(0)) / 10_000)
+        # Five standard errors, four comparisons: odds 2e-6.
+        assert np.all(np.abs(plain.mean(0) - other.mean(0)) < 5 * standard_error)
+
+
+@pytest.mark.parametrize("make_layer", [lambda: keras.layers.Dense(2), keras.layers.Identity])
+def test_a_baseline_is_one_number(make_layer, make_model):
+    with pytest.raises(ValueError, match=r"one number for each example.*Received: output of shape"):
+        make_model(bound=SCORE(2, make_layer()))
+
+
 # Latents that cannot be reparameterised
 
 

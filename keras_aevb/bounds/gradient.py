@@ -1,0 +1,34 @@
+"""Tensors with the value of one expression and the gradient of another."""
+
+from keras import ops
+
+
+def zero_with_gradient(value):
+    """Zero, with the gradient of `value`."""
+    return value - ops.stop_gradient(value)
+
+
+def log_prob_by_path(q, z):
+    """log q(z|x), whose gradient in q's parameters passes through the samples z alone.
+
+    That is the total derivative without the score, the derivative at a fixed z.
+
+    Args:
+        q: TFP distribution of batch shape `[B]`.
+        z: reparameterised samples of q, of shape `[L, B, ...]`.
+
+    Returns:
+        Tensor of shape `[L, B]`.
+    """
+    return q.log_prob(z) - zero_with_gradient(q.log_prob(ops.stop_gradient(z)))
+
+
+def with_scaled_gradient(z, scale):
+    """z, through which `scale` times the gradient passes.
+
+    Args:
+        z: tensor of shape `[L, B, ...]`.
+        scale: tensor of shape `[L, B]`.
+    """
+    scale = ops.reshape(scale, (*ops.shape(scale), *[1] * (len(z.shape) - len(scale.shape))))
+    return ops.stop_gradient(z) + ops.stop_gradient(scale) * zero_with_gradient(z)

@@ -1,0 +1,64 @@
+"""What holds for every bound and option: training, saving, extreme inputs."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_aevb as kv
+
+SCHEDULE = keras.optimizers.schedules.PolynomialDecay(0.1, 5, 1.0)
+BOUNDS = {
+    "elbo": lambda: kv.ELBO(2, kl="sampled"),
+    "elbo, annealed": lambda: kv.ELBO(beta=kv.Cyclical(SCHEDULE, 20), free_bits=0.01),
+    "elbo, stl": lambda: kv.ELBO(2, gradient="stl"),
+    **{
+        f"importance-weighted, {gradient}": lambda g=gradient: kv.ImportanceWeightedBound(4, g)
+        for gradient in ("reparameterized", "stl", "dreg", "vimco")
+    },
+    "renyi": lambda: kv.RenyiBound(0.5, 4, "dreg"),
+    "score": lambda: kv.ScoreFunctionELBO(4),
+    "score, others": lambda: kv.ScoreFunctionELBO(4, "leave-one-out"),
+    "score, layer": lambda: kv.ScoreFunctionELBO(4, keras.layers.Dense(1)),
+}
+EVERY = pytest.mark.parametrize("bound", BOUNDS)
+
+
+def test_every_bound_is_in_the_table():
+    public = {v for v in vars(kv).values() if isinstance(v, type) and issubclass(v, kv.Bound)} - {
+        kv.Bound
+    }
+    assert {type(make()) for make in BOUNDS.values()} == public
+
+
+@EVERY
+def test_ten_steps_improve_it_and_a_file_keeps_it(bound, make_model, noise, x, tmp_path):
+    model = make_model(bound=BOUNDS[bound]())
+    model.compile(keras.optimizers.Adam(0.03))
+    x = np.float32(x > 0.2)  # its mean is far from that of the untrained model
+    history = model.fit(x, batch_size=len(x), epochs=10, verbose=0).history
+    values = history[model.bound.objective]
+    assert values[-1] > values[0] + 0.2
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    ours, theirs = (
+        m.bound(x, m.encode(x), m.prior.distribution(), m.decode, noise(0)) for m in (model, loaded)
+    )
+    assert {*model.bound.terms, "loss"} <= history.keys()
+    for name in ours:
+        np.testing.assert_array_equal(ours[name], theirs[name])
+
+
+LARGE = "elbo, annealed", "importance-weighted, dreg", "importance-weighted, vimco", "score, layer"
+
+
+@pytest.mark.parametrize("bound", LARGE)
+def test_large_features(bound, make_model, x):
+    model = make_model(
+        encoder=keras.layers.Rescaling(1e4, offset=-5e3),
+        decoder=keras.layers.Rescaling(1e4),
+        bound=BOUNDS[bound](),
+    )
+    model.compile(keras.optimizers.SGD(1e-6), run_eagerly=True)
+    logs = model.train_on_batch(x, return_dict=True)
+    assert np.all(np.isfinite(list(logs.values())))
+    assert all(np.all(np.isfinite(v.numpy())) for v in model.weights)
