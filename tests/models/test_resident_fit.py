@@ -224,13 +224,6 @@ def test_streams_that_change_the_rows_are_heeded(monkeypatch):
     assert_same(train(stream, batch_size=None), train(X / 2, shuffle=False))
 
 
-def test_class_weights_of_streams(monkeypatch):
-    labels, weights = np.arange(50) % 2, {0: 1.0, 1: 3.0}
-    stream = kv.EpochMinibatches((X, labels), 8, shuffle=False)
-    expected = train(X, y=labels, class_weight=weights, shuffle=False)
-    assert_same(train(stream, batch_size=None, class_weight=weights), expected)
-
-
 @pytest.mark.parametrize("row", [-1, 50])
 def test_rows_that_do_not_exist_are_an_error(row):
     class Wrong(kv.EpochMinibatches):
