@@ -321,7 +321,7 @@ def test_chains_may_start_late(x, tmp_path):
     model.save(tmp_path / "model.keras")
     for late in (model, keras.saving.load_model(tmp_path / "model.keras")):
         assert late.get_config()["n_train"] is None
-        late.fit(x, batch_size=4, validation_split=1 / 3, verbose=0)
+        late.fit(x, batch_size=4, validation_split=1 / 3, validation_freq=2, verbose=0)
         assert late.n_train == 8
         assert late.chains.shape == (8, 2)
     model.evaluate(x, verbose=0)
