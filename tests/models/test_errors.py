@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from contract import Batches
 from keras import ops
 
 import keras_aevb as kv
@@ -37,14 +38,9 @@ BAD = {
 bad_pixels = pytest.mark.parametrize("pixel, message", BAD.values(), ids=BAD)
 
 METHODS = {
-    "fit": lambda model, x: model.fit(x, verbose=0),
-    "evaluate": lambda model, x: model.evaluate(x, verbose=0),
     "predict": lambda model, x: model.predict(x, verbose=0),
     "reconstruct": lambda model, x: model.reconstruct(x),
     "elbo": lambda model, x: model.elbo(x),
-    "validation": lambda model, x: model.fit(
-        np.zeros((5, 6)), validation_data=(x, None), verbose=0
-    ),
     "fit, tensor": lambda model, x: model.fit(ops.convert_to_tensor(x), verbose=0),
     "elbo, tensor": lambda model, x: model.elbo(ops.convert_to_tensor(x)),
 }
@@ -60,39 +56,15 @@ def test_bad_pixels_anywhere_in_arrays(pixel, message, method, model, x):
         method(model, bad)
 
 
-class Batches(keras.utils.PyDataset):
-    def __init__(self, x):
-        super().__init__()
-        self.x = x
-
-    def __len__(self):
-        return 1
-
-    def __getitem__(self, i):
-        return (self.x,)
-
-
 def as_tf_dataset(x):
     return pytest.importorskip("tensorflow").data.Dataset.from_tensor_slices(x).batch(5)
 
 
 STREAMS = {
     "tf.data": as_tf_dataset,
-    "PyDataset": Batches,
+    "PyDataset": lambda x: Batches([(x,)]),
     "generator": lambda x: (batch for batch in [(x, None)]),
 }
-
-
-@pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
-@bad_pixels
-def test_bad_pixels_in_the_first_batch_of_streams(pixel, message, stream, model, x):
-    bad = x.copy()
-    bad[0, 0] = pixel
-    for method in (model.fit, model.evaluate):
-        with pytest.raises(ValueError, match=message):
-            method(stream(bad), verbose=0)
-    with pytest.raises(ValueError, match=message):
-        model.fit(x, validation_data=stream(bad), validation_steps=1, verbose=0)
 
 
 def test_a_normal_likelihood_takes_any_finite_number(make_model, x):
@@ -150,7 +122,9 @@ def test_aevb_needs_a_reparameterisable_posterior(make_model):
         "prior": UniformBits(2),
         "bound": kv.ELBO(kl="sampled"),
     }
-    with pytest.raises(ValueError, match=r"needs a reparameterisable.*Received:.*Bernoulli"):
+    with pytest.raises(
+        ValueError, match=r"needs a reparameterisable.*Received:.*Bernoulli.*WakeSleep"
+    ):
         make_model(kv.AEVB, **parts)
     make_model(kv.WakeSleep, **parts)
 

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 import scipy.stats
+from contract import Batches
 from keras import ops
 
 import keras_aevb as kv
@@ -416,16 +417,15 @@ def test_predictions_are_at_the_mean_of_the_weights(x):
     np.testing.assert_allclose(model.decode(np.zeros((1, 2))).mean(), [[0.7, 0.7]], rtol=1e-6)
 
 
-def test_seeds_of_methods(make_model, x):
+def test_a_seed_fixes_the_draws_of_log_likelihood(make_model, x):
     model = randomised(make_model(kv.FullVB))
-    for method in (
-        lambda seed: model.sample(20, seed=seed),
-        lambda seed: model.elbo(x, seed=seed),
-        lambda seed: model.log_likelihood(x, 5, seed=seed, num_weight_samples=2),
-    ):
-        np.testing.assert_array_equal(method(0), method(0))
-        assert np.any(method(0) != method(1))
-        assert np.any(method(None) != method(None))
+
+    def estimate(seed):
+        return model.log_likelihood(x, 5, seed=seed, num_weight_samples=2)
+
+    np.testing.assert_array_equal(estimate(0), estimate(0))
+    assert np.any(estimate(0) != estimate(1))
+    assert np.any(estimate(None) != estimate(None))
 
 
 # Training in Keras
@@ -444,42 +444,6 @@ def test_trains_means_scales_and_recognition_model(parts, make_model, x):
     assert set(history) == {"loss", "elbo", "reconstruction", "kl", "weight_kl"}
     assert all(np.all(np.isfinite(v)) for v in history.values())
     assert all(np.any(a != b) for a, b in zip(values(model.variables), before))
-
-
-def test_same_seed_gives_the_same_results(make_model, x):
-    def run():
-        model = make_model(kv.FullVB)
-        model.compile("adam")
-        return fit(model, x, epochs=2), model.get_weights()
-
-    (history, weights), (other_history, other_weights) = run(), run()
-    assert history == other_history
-    for a, b in zip(weights, other_weights):
-        np.testing.assert_array_equal(a, b)
-
-
-def test_early_stopping_needs_no_mode(make_model, x):
-    model = make_model(kv.FullVB)
-    model.compile("adam")
-    callback = keras.callbacks.EarlyStopping(monitor="val_elbo")
-    history = fit(model, x, validation_data=(x, None), callbacks=[callback])
-    assert callback.mode == "max"
-    assert {"val_loss", "val_elbo", "val_weight_kl"} < set(history)
-
-
-@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX always compiles with XLA")
-def test_compiles_with_xla(make_model, x):
-    model = make_model(kv.FullVB)
-    model.compile("adam", jit_compile=True)
-    assert np.isfinite(fit(model, x)["loss"][0])
-    assert np.all(np.isfinite(model.elbo(x, num_samples=2)))
-
-
-def test_mixed_precision(mixed_float16, make_model, x):
-    model = make_model(kv.FullVB)
-    model.compile("adam")
-    assert np.isfinite(fit(model, x)["loss"][0])
-    assert model.objective(x, False)[0].dtype == "float32"
 
 
 def penalty(history):
@@ -517,25 +481,11 @@ def test_weights_of_examples_stand_for_copies(x):
     np.testing.assert_allclose(logs["loss"], total / len(x), rtol=1e-5)  # float32
 
 
-def test_survives_saving(make_model, x, tmp_path):
-    settings = {"weight_kl": "sampled", "initial_scale": 0.1}
-    model = randomised(make_model(kv.FullVB, decoder=image_decoder(), **settings))
-    model.compile("adam")
-    fit(model, x)
+def test_n_train_of_the_arrays_survives_saving(make_model, x, tmp_path):
+    model = make_model(kv.FullVB)
+    model.adapt(x)
     model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
-    assert loaded.n_train == 13
-    for name, setting in settings.items():
-        assert loaded.get_config()[name] == setting
-    for ours, theirs in zip(loaded.get_weights(), model.get_weights()):
-        np.testing.assert_array_equal(ours, theirs)
-    for method in (
-        lambda m: m.predict(x, verbose=0),
-        lambda m: m.elbo(x, num_samples=3, seed=0),
-        lambda m: m.sample(5, seed=0),
-    ):
-        np.testing.assert_allclose(method(loaded), method(model), rtol=1e-5)
-    assert np.isfinite(loaded.evaluate(x, verbose=0)).all()
+    assert keras.saving.load_model(tmp_path / "model.keras").n_train == 13
 
 
 # On JAX the step is a function of its state
@@ -619,23 +569,11 @@ def test_a_generative_part_without_trainable_variables(make_model):
         )
 
 
-class Batches(keras.utils.PyDataset):
-    def __init__(self, x):
-        super().__init__()
-        self.x = x
-
-    def __len__(self):
-        return 1
-
-    def __getitem__(self, i):
-        return (self.x,)
-
-
 def test_streams_need_n_train(make_model, x):
     model = make_model(kv.FullVB)
     model.compile("adam")
     for method in (
-        lambda: model.fit(Batches(x), verbose=0),
+        lambda: model.fit(Batches([(x,)]), verbose=0),
         lambda: model.evaluate(x, verbose=0),
         lambda: model.train_on_batch(x),
         lambda: model.test_on_batch(x),
@@ -644,7 +582,7 @@ def test_streams_need_n_train(make_model, x):
             method()
     model = make_model(kv.FullVB, n_train=13)
     model.compile("adam")
-    assert np.isfinite(model.fit(Batches(x), verbose=0).history["loss"][0])
+    assert np.isfinite(model.fit(Batches([(x,)]), verbose=0).history["loss"][0])
 
 
 @pytest.mark.parametrize("number", [0, 1.5])

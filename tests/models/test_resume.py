@@ -1,5 +1,7 @@
 """A resumed run is the uninterrupted run, to the last bit."""
 
+import functools
+import json
 import os
 import random
 import signal
@@ -11,38 +13,25 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-
-import keras_aevb as kv
+from contract import (
+    CASES,
+    X,
+    assert_equal,
+    case_name,
+    set_state,
+    state,
+)
 
 ROOT = Path(__file__).parents[2]
-ALGORITHMS = [kv.AEVB, kv.WakeSleep, kv.FullVB, kv.MonteCarloEM]
-X = np.random.default_rng(0).random((23, 6), dtype="float32")
-SETTINGS = {"batch_size": 5, "epochs": 4, "verbose": 0}
+every_case = pytest.mark.parametrize("case", CASES, ids=case_name)
+SETTINGS = {"batch_size": 2, "epochs": 4, "verbose": 0}  # five batches, in three executions
+AEVB = CASES[0]
 
 
-def build(algorithm, seed=0):
-    """With dropout, whose noise Keras does not save."""
-    keras.utils.set_random_seed(1)
-    dropout = keras.layers.Dropout(0.2, seed=3)
-    parts = {
-        "decoder": keras.Sequential([keras.layers.Dense(4, "tanh"), dropout]),
-        "likelihood": kv.Bernoulli(6),
-        "prior": kv.StandardNormal(2),
-    }
-    if algorithm is not kv.MonteCarloEM:
-        parts["encoder"] = keras.Sequential([keras.layers.Dense(5, "tanh")])
-        parts["posterior"] = kv.DiagonalNormal(2)
-    model = algorithm(**parts, seed=seed)
-    model.compile(keras.optimizers.Adam(0.01), steps_per_execution=2)
+def build(case, seed=0):
+    model = case.build(seed, compiled=False)
+    case.compile(model, steps_per_execution=2)
     return model
-
-
-def assert_same_state(model, other):
-    """Weights, chains, noise, and the optimizer: the same program on the same numbers."""
-    ours = [*model.weights, *model.optimizer.variables, model.seed_generator.state]
-    theirs = [*other.weights, *other.optimizer.variables, other.seed_generator.state]
-    for a, b in zip(ours, theirs, strict=True):
-        np.testing.assert_array_equal(np.asarray(a), np.asarray(b), err_msg=a.path)
 
 
 class KilledError(Exception):
@@ -53,61 +42,78 @@ class Kill(keras.callbacks.Callback):
     """Ends training in epoch 2, after some batches."""
 
     def on_train_batch_end(self, batch, logs=None):
-        if self.epoch == 2 and batch == 3:
+        if self.epoch == 2:
             raise KilledError
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
 
 
+@functools.cache
+def uninterrupted(case):
+    """A model, the state that it starts from, and that after four epochs."""
+    model = build(case)
+    start = state(model)
+    model.fit(X, **SETTINGS)
+    return model, start, state(model)
+
+
+def from_the_start(case):
+    """The model, set back, and the state that it is to reach."""
+    model, start, expected = uninterrupted(case)
+    set_state(model, start)
+    return model, expected
+
+
+@every_case
 @pytest.mark.parametrize("seed", [0, None])
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_backup_and_restore(seed, algorithm, tmp_path):
-    models = [build(algorithm, seed) for _ in range(3)]
-    for model in models:
-        model.seed_generator.state.assign(models[0].seed_generator.state.numpy())
-    whole, killed, resumed = models
-    whole.fit(X, **SETTINGS)
+def test_backup_and_restore(seed, case, tmp_path):
+    """Without a seed, the noise of the process that resumes is another one."""
+    killed, expected = from_the_start(case)
 
     def backup():
         return keras.callbacks.BackupAndRestore(tmp_path / "backup")
 
     with pytest.raises(KilledError):
         killed.fit(X, **SETTINGS, callbacks=[backup(), Kill()])
-    if seed is None:
-        resumed.seed_generator.state.assign(np.array([7, 7]))  # as another process has it
+    resumed = build(case, seed)
     history = resumed.fit(X, **SETTINGS, callbacks=[backup()])
     assert history.epoch == [2, 3]
-    assert_same_state(resumed, whole)
+    assert_equal(state(resumed), expected)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_save_load_and_go_on(algorithm, tmp_path):
-    whole, first = build(algorithm), build(algorithm)
-    whole.fit(X, **SETTINGS)
-    first.fit(X, **{**SETTINGS, "epochs": 2})
-    first.save(tmp_path / "model.keras")
+@every_case
+def test_save_load_and_go_on(case, tmp_path):
+    """As if never saved: the same config, the same state, the same outputs, the same training."""
+    model, expected = from_the_start(case)
+    model.fit(X, **{**SETTINGS, "epochs": 2})
+    model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert type(loaded) is case.algorithm
+    assert loaded.seed == model.seed == 0
+    assert json.dumps(loaded.get_config()) == json.dumps(model.get_config())
+    assert_equal(state(loaded), state(model))
+    ours, theirs = case.outputs(loaded, X), case.outputs(model, X)
+    for name, values in theirs.items():
+        np.testing.assert_array_equal(ours[name], values)
     loaded.fit(X, **SETTINGS, initial_epoch=2)
-    assert_same_state(loaded, whole)
+    assert_equal(state(loaded), expected)
 
 
 @pytest.mark.parametrize("left", ['{"epoch": 2, "batch": 0}', "", '{"epo'])
 def test_a_kill_between_the_two_files_of_a_backup(left, tmp_path):
     """The weights are those of epoch 3; the callback's own file is older, or damaged."""
-    whole, killed, resumed = (build(kv.AEVB) for _ in range(3))
-    whole.fit(X, **SETTINGS)
+    (killed, expected), resumed = from_the_start(AEVB), build(AEVB)
     backup = keras.callbacks.BackupAndRestore(tmp_path, delete_checkpoint=False)
     killed.fit(X, **{**SETTINGS, "epochs": 3}, callbacks=[backup])
     (tmp_path / "training_metadata.json").write_text(left)
     resumed.fit(X, **SETTINGS, callbacks=[keras.callbacks.BackupAndRestore(tmp_path)])
-    assert_same_state(resumed, whole)
+    assert_equal(state(resumed), expected)
 
 
 def test_a_kill_while_the_weights_are_written(tmp_path):
     """The backup before that is taken, if there is one."""
-    whole, killed, resumed = (build(kv.AEVB) for _ in range(3))
-    whole.fit(X, **SETTINGS)
+    (killed, expected), resumed = from_the_start(AEVB), build(AEVB)
 
     def backup():
         settings = {"double_checkpoint": True, "delete_checkpoint": False}
@@ -118,11 +124,11 @@ def test_a_kill_while_the_weights_are_written(tmp_path):
     path.write_bytes(path.read_bytes()[:-3000])
     history = resumed.fit(X, **SETTINGS, callbacks=[backup()])
     assert history.epoch == [2, 3]
-    assert_same_state(resumed, whole)
+    assert_equal(state(resumed), expected)
 
 
 def test_another_fit_starts_from_its_own_initial_epoch(tmp_path):
-    model = build(kv.AEVB)
+    model, _ = from_the_start(AEVB)
     backup = keras.callbacks.BackupAndRestore(tmp_path, delete_checkpoint=False)
     model.fit(X, **SETTINGS, callbacks=[backup])
     resumed = model.fit(X, **{**SETTINGS, "epochs": 5}, callbacks=[backup])
@@ -132,7 +138,7 @@ def test_another_fit_starts_from_its_own_initial_epoch(tmp_path):
 
 def test_files_without_the_state_of_the_noise_load(tmp_path):
     """As files of versions before 0.1.0, whose layers have their variables alone."""
-    model, other = build(kv.AEVB), build(kv.AEVB)
+    model, other = build(AEVB), build(AEVB)
     store = {}
     keras.Model.save_own_variables(model, store)
     other.load_own_variables(store)
@@ -145,19 +151,19 @@ PROGRAM = """
 import sys
 sys.path.insert(0, {tests!r})
 import keras, numpy as np
-from test_resume import X, build, kv
+from test_resume import CASES, X, build
 
-model = build(getattr(kv, {algorithm!r}))
+model = build(CASES[{number}])
 backup = keras.callbacks.BackupAndRestore(sys.argv[1], double_checkpoint=True)
 log = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: print(epoch, flush=True))
-model.fit(X, batch_size=5, epochs=40, verbose=0, callbacks=[backup, log])
+model.fit(X, batch_size=2, epochs=40, verbose=0, callbacks=[backup, log])
 states = [*model.weights, *model.optimizer.variables, model.seed_generator.state]
 np.savez(sys.argv[2], *map(np.asarray, states))
 """
 
 
-def start(algorithm, *arguments):
-    program = PROGRAM.format(tests=str(Path(__file__).parent), algorithm=algorithm.__name__)
+def start(case, *arguments):
+    program = PROGRAM.format(tests=str(Path(__file__).parent), number=CASES.index(case))
     return subprocess.Popen(
         [sys.executable, "-c", program, *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -168,20 +174,20 @@ def start(algorithm, *arguments):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_five_kills_change_no_bit(algorithm, tmp_path):
-    """At random moments, of writing backups too; forty over algorithms and backends."""
-    rng = random.Random(algorithm.__name__)
+@every_case
+def test_five_kills_change_no_bit(case, tmp_path):
+    """At random moments, of writing backups too; fifty over algorithms and backends."""
+    rng = random.Random(case.__name__)
     for kill in range(5):
-        process = start(algorithm, tmp_path / "backup", tmp_path / "killed.npz")
+        process = start(case, tmp_path / "backup", tmp_path / "killed.npz")
         process.stdout.readline()  # an epoch is done
         time.sleep(rng.uniform(0, 0.6))
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL, f"it had ended before kill {kill}"
-    last = start(algorithm, tmp_path / "backup", tmp_path / "killed.npz")
+    last = start(case, tmp_path / "backup", tmp_path / "killed.npz")
     _, errors = last.communicate()
     assert last.returncode == 0, errors[-2000:]
-    whole = start(algorithm, tmp_path / "other", tmp_path / "whole.npz")
+    whole = start(case, tmp_path / "other", tmp_path / "whole.npz")
     assert whole.wait() == 0
     with np.load(tmp_path / "killed.npz") as killed, np.load(tmp_path / "whole.npz") as expected:
         assert len(killed.files) == len(expected.files) > 5
