@@ -11,6 +11,7 @@ from keras_aevb.bounds import (
     RenyiBound,
     ScoreFunctionELBO,
 )
+from keras_aevb.condition import Condition
 from keras_aevb.distributions import (
     Autoregressive,
     Bernoulli,
@@ -55,6 +56,7 @@ __all__ = [
     "Autoregressive",
     "Bernoulli",
     "Bound",
+    "Condition",
     "Conditional",
     "ConditionalDistribution",
     "Coupling",

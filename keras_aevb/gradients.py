@@ -37,7 +37,7 @@ class GradientVariance(NamedTuple):
     theta: Variance
 
 
-def gradient_variance(model, x, bound=None, num_repeats=100, seed=None):
+def gradient_variance(model, x, bound=None, num_repeats=100, seed=None, condition=None):
     r"""Measures the variance of the stochastic gradient of a bound, by drawing it again and again.
 
     $$\sum_j Var\left[\frac{∂}{∂φ_j} \frac1B \sum_i \tilde{L}(θ, φ; x_i)\right]
@@ -53,6 +53,7 @@ def gradient_variance(model, x, bound=None, num_repeats=100, seed=None):
         bound: the estimator. Default: the model's own.
         num_repeats: R ≥ 3.
         seed: integer that fixes the noise. Default: the model's own stream.
+        condition: y, of shape `[B, *condition.shape]`.
 
     Returns:
         `GradientVariance` with a `total`, a `standard_error` and a dict `by_variable` in `phi`
@@ -84,13 +85,15 @@ def gradient_variance(model, x, bound=None, num_repeats=100, seed=None):
     bound = model.bound if bound is None else bound
     check_type("bound", bound, Bound)
     bound.build_for(model.likelihood)
-    q, prior = model.encode(x[:1]), model.prior.distribution()
-    bound.check(q, prior)
-    bound.check_gradient(q)
+    y = model._conditions(condition, len(x))
+    with model.given(*y or [None]):
+        q, prior = model.encode(x), model.prior_distribution()
+        bound.check(q, prior)
+        bound.check_gradient(q)
 
     phi, theta = model.phi, model.theta
     program = _gradient_program(model, bound, phi + theta)
-    terms = _welford_terms(program(x, model._seed(seed, r)) for r in range(num_repeats))
+    terms = _welford_terms(program(x, model._seed(seed, r), *y) for r in range(num_repeats))
     return GradientVariance(
         phi=_variance(phi, terms[:, : len(phi)]), theta=_variance(theta, terms[:, len(phi) :])
     )
@@ -99,12 +102,13 @@ def gradient_variance(model, x, bound=None, num_repeats=100, seed=None):
 def _gradient_program(model, bound, variables):
     """The gradient of the batch's mean bound as a compiled function of x and a seed."""
 
-    def gradient(x, seed):
+    def gradient(x, seed, *y):
         x = ops.cast(x, model.likelihood.density_dtype)
 
         def mean_bound():
-            q, prior = model.encode(x), model.prior.distribution()
-            return ops.mean(bound(x, q, prior, model.decode, seed)[bound.objective])
+            with model.given(*y or [None]):
+                q, prior = model.encode(x), model.prior_distribution()
+                return ops.mean(bound(x, q, prior, model.decode, seed)[bound.objective])
 
         return _backend.gradients(mean_bound, variables, model.variables)
 

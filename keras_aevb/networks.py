@@ -12,6 +12,46 @@ from keras_aevb.distributions import Bernoulli, DiagonalNormal, Normal, Standard
 from keras_aevb.weight_prior import WeightPrior
 
 
+@keras.saving.register_keras_serializable(package="keras_aevb")
+class Joined(keras.layers.Layer):
+    """A network of vectors as one of several inputs, which are flattened and put side by side.
+
+    The encoder and the decoder of a model with a `Condition` are called with such a pair.
+
+    Args:
+        network: Keras layer of vectors.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        values: list of tensors of shape `[B, ...]`.
+
+    Example:
+        >>> encoder = Joined(keras.Sequential([keras.layers.Dense(5, "tanh")]))
+        >>> tuple(encoder([np.zeros((2, 4, 4)), np.zeros((2, 3))]).shape)
+        (2, 5)
+    """
+
+    def __init__(self, network, **kwargs):
+        super().__init__(**kwargs)
+        self.network = network
+
+    def call(self, values, training=False):
+        flat = [keras.ops.reshape(v, (-1, int(np.prod(v.shape[1:])))) for v in values]
+        dtype = self.compute_dtype
+        joined = keras.ops.concatenate([keras.ops.cast(v, dtype) for v in flat], axis=-1)
+        return self.network(joined, training=training)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "network": keras.saving.serialize_keras_object(self.network),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**{n: keras.saving.deserialize_keras_object(v) for n, v in config.items()})
+
+
 def bernoulli_mlp(
     x_dim,
     latent_dim,

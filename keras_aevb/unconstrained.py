@@ -51,6 +51,12 @@ class UnconstrainedPrior:
     """
 
     def __init__(self, prior):
+        if tuple(prior.batch_shape):
+            raise ValueError(
+                "Hamiltonian Monte Carlo expects one prior for all examples. Received: one for "
+                f"each condition, {prior}. "
+                'There is `log_likelihood(x, method="importance", condition=y)`'
+            )
         self.bijector = onto_support(prior)
         if self.bijector is None:
             raise ValueError(

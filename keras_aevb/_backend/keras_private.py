@@ -46,6 +46,14 @@ def discard_damaged_metadata(callback):
         path.unlink()
 
 
+def clear_losses(model):
+    """Forgets the penalties of the step before.
+
+    Keras knows them by addresses, which those of the next step may get again.
+    """
+    model._clear_losses()
+
+
 def all_layers(model):
     """A model and all the layers inside it."""
     return list(model._flatten_layers())
@@ -60,6 +68,7 @@ __all__ = [
     "EpochIterator",
     "ObjectSharingScope",
     "all_layers",
+    "clear_losses",
     "discard_damaged_metadata",
     "forget_restored_epoch",
     "is_sharing_objects",

@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_aevb import hmc
 from keras_aevb._backend import tfp
+from keras_aevb.condition import features_in_force
 from keras_aevb.distributions.likelihoods import log_prob_of_pairs
 from keras_aevb.marginal_likelihood.base import Estimator, log_mean_exp
 from keras_aevb.marginal_likelihood.kernel_density import KernelDensity
@@ -120,6 +121,11 @@ class PosteriorDensity(Estimator):
         Raises:
             ValueError: for a prior that HMC cannot sample.
         """
+        if features_in_force() is not None:
+            raise ValueError(
+                "PosteriorDensity starts all chains from the same draws of p(z), which have no "
+                "condition. Expected the method 'importance' or 'annealed'. Received: 'density'"
+            )
         dim = math.prod(UnconstrainedPrior(prior).event_shape)
         if dim >= RELIABLE_BELOW:
             warnings.warn(

@@ -1,10 +1,13 @@
 """What all algorithms share: p(x, z), made of parts that the user hands in."""
 
+import contextlib
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_aevb import _backend, arguments, marginal_likelihood
+from keras_aevb.condition import Condition, conditioned_on, features_in_force
 from keras_aevb.distributions import ConditionalDistribution, Prior
 from keras_aevb.distributions.precision import check_precision
 from keras_aevb.models import parts
@@ -22,9 +25,11 @@ class LatentVariableModel(SerializableModel, TrainingLoop):
     Args:
         decoder: Keras model from z to features.
         likelihood: `ConditionalDistribution` from the decoder's features to p(x|z).
-        prior: `Prior` p(z).
+        prior: `Prior` p(z); with a condition also a `ConditionalDistribution` from its features to
+            p(z|y).
         terms: names of what `objective` returns for the logs.
         seed: integer that fixes all noise. Default: a random one.
+        condition: `Condition` y of p(x, z|y). Default: none.
 
     Raises:
         ValueError: if a part is not of its type, or does not accept what the one before it
@@ -32,42 +37,147 @@ class LatentVariableModel(SerializableModel, TrainingLoop):
     """
 
     # The constructor's arguments that are objects, in order.
-    parts: tuple[str, ...] = ("decoder", "likelihood", "prior")
+    parts: tuple[str, ...] = ("decoder", "likelihood", "prior", "condition")
 
-    def __init__(self, decoder, likelihood, prior, terms, seed=None, **kwargs):
+    def __init__(self, decoder, likelihood, prior, terms, seed=None, condition=None, **kwargs):
         super().__init__(**kwargs)
         check_precision(self)
         parts.check_type("likelihood", likelihood, ConditionalDistribution)
-        parts.check_type("prior", prior, Prior)
+        if condition is None:
+            parts.check_type("prior", prior, Prior)
+        else:
+            parts.check_type("condition", condition, Condition)
+            parts.check_type("prior", prior, (Prior, ConditionalDistribution))
         parts.check_network("decoder", decoder)
+        self.condition = condition
         self.decoder = decoder
         self.likelihood = likelihood
         self.prior = prior
         self.seed = arguments.seed(seed)
         self.seed_generator = keras.random.SeedGenerator(self.seed)
         self.term_means = [keras.metrics.Mean(name) for name in terms]
-        features = self.decoder(keras.Input(prior.event_shape, dtype=prior.density_dtype))
-        p = parts.example_distribution(likelihood, features)
+        z = keras.Input(prior.event_shape, dtype=prior.density_dtype)
+        p = parts.example_distribution(likelihood, self.decoder(self._symbolic_pair(z)))
         parts.check_distribution("likelihood", p, (parts.BATCH,), likelihood.event_shape)
-        parts.check_distribution("prior", prior.distribution(), (), prior.event_shape)
+        batch_shape = () if isinstance(prior, Prior) else (parts.BATCH,)
+        p = self._example_prior()
+        parts.check_distribution("prior", p, batch_shape, prior.event_shape)
         self.built = True
+
+    def _symbolic_features(self):
+        return self.condition(keras.Input(self.condition.shape))
+
+    def _symbolic_pair(self, value):
+        """What a network is called with, when a model is made: a value, or with features of y."""
+        return value if self.condition is None else [value, self._symbolic_features()]
+
+    def _example_prior(self):
+        if isinstance(self.prior, Prior):
+            return self.prior.distribution()
+        return parts.example_distribution(self.prior, self._symbolic_features())
+
+    # The condition
+
+    def given(self, condition, training=False):
+        """A context in which the model computes p(x, z|y) and q(z|x, y).
+
+        Args:
+            condition: y, of shape `[B, *condition.shape]`, or `None` to leave things as they are.
+            training: whether the condition's network runs in training mode.
+
+        Raises:
+            ValueError: if the model has no condition, or an array y is not one for each example.
+        """
+        if condition is None:
+            return contextlib.nullcontext()
+        if self.condition is None:
+            raise ValueError(
+                f"Expected no condition: the model was made without `condition=`. "
+                f"Received: {type(condition)}"
+            )
+        if not ops.is_tensor(condition):
+            condition = self.condition.checked(condition, len(condition))
+        return conditioned_on(self.condition(condition, training=training))
+
+    def with_features(self, value, batch_shape=None):
+        """What a network is called with: a value, or a pair with the features of y.
+
+        Args:
+            value: tensor of shape `[B, ...]`, z or x.
+            batch_shape: the shape that B is the product of. Default: `[B]`.
+        """
+        if self.condition is None:
+            return value
+        features = self._features()
+        if batch_shape:
+            if isinstance(batch_shape[-1], int) and features.shape[0] not in (1, batch_shape[-1]):
+                raise ValueError(
+                    f"Expected one condition, or one for each of {batch_shape[-1]} examples. "
+                    f"Received: {features.shape[0]}"
+                )
+            features = ops.broadcast_to(features, (*batch_shape, features.shape[-1]))
+            features = ops.reshape(features, (-1, features.shape[-1]))
+        return [value, features]
+
+    def _features(self):
+        features = features_in_force()
+        if features is None:
+            raise ValueError(
+                "Expected a condition y for each example, as `fit(x, y)` and `evaluate(x, y)` take "
+                "it, and other methods as `condition=`. Received: none"
+            )
+        return features
+
+    def labels(self, y, n):
+        return super().labels(y, n) if self.condition is None else self.condition.checked(y, n)
+
+    def check_batch(self, x, y, sample_weight, training=True):
+        super().check_batch(x, y, sample_weight, training)
+        if self.condition is not None:
+            self.condition.checked(y, len(x))
+
+    def _loss(self, data, training):
+        _, y, _ = keras.utils.unpack_x_y_sample_weight(data)
+        with self.given(None if self.condition is None else y, training):
+            return super()._loss(data, training)
 
     # Distributions
 
-    def decode(self, z, training=False):
+    def prior_distribution(self):
+        """p(z), a TFP distribution of batch shape `[]`; or p(z|y), of batch shape `[B]`."""
+        if isinstance(self.prior, Prior):
+            return self.prior.distribution()
+        return self.prior.distribution(*self.prior(self._features()))
+
+    def sample_prior(self, n, seed):
+        """Draws n z ~ p(z), or one z ~ p(z|y) for each of n y: a tensor `[n, *event_shape]`."""
+        prior = self.prior_distribution()
+        return prior.sample(*([n] if isinstance(self.prior, Prior) else []), seed=seed)
+
+    def decode(self, z, training=False, condition=None):
         """p(x|z), a TFP distribution of batch shape `[...]`, for z of shape `[..., *event_shape]`.
 
+        Args:
+            z: tensor or array.
+            training: whether the layers run in training mode.
+            condition: y, one or as many as the last batch dimension of z.
+
         Raises:
-            ValueError: if z does not have the prior's event shape.
+            ValueError: if z does not have the prior's event shape, or the condition is missing or
+                does not fit.
         """
+        with self.given(condition, training):
+            return self._decode(z, training)
+
+    def _decode(self, z, training):
         z = ops.convert_to_tensor(z)
         rank = len(self.prior.event_shape)
         self._check_shape("z", tuple(z.shape[z.ndim - rank :]), self.prior.event_shape)
         batch_shape = ops.shape(z)[: z.ndim - rank]
-        features = self.decoder(ops.reshape(z, (-1, *self.prior.event_shape)), training=training)
-        parameters = self.likelihood(
-            features, training=training
-        )  # each [product of batch_shape, *event_shape]
+        flat = ops.reshape(z, (-1, *self.prior.event_shape))
+        features = self.decoder(self.with_features(flat, batch_shape), training=training)
+        # Each of shape [product of batch_shape, *event_shape].
+        parameters = self.likelihood(features, training=training)
         return self.likelihood.distribution(
             *(ops.reshape(p, (*batch_shape, *p.shape[1:])) for p in parameters)
         )
@@ -84,12 +194,13 @@ class LatentVariableModel(SerializableModel, TrainingLoop):
 
     # Arrays in, arrays out
 
-    def sample(self, n, seed=None):
+    def sample(self, n, seed=None, condition=None):
         """Draws x from the model: z ~ p(z), then x ~ p(x|z).
 
         Args:
             n: number of samples.
             seed: integer that fixes the samples. Default: the model's own stream.
+            condition: y, one for each sample.
 
         Returns:
             NumPy array of shape `[n, *event_shape]`.
@@ -98,12 +209,25 @@ class LatentVariableModel(SerializableModel, TrainingLoop):
             ValueError: if n is not a positive integer, or `seed` not a valid seed.
         """
         n, seed = arguments.integer("n", n), arguments.seed(seed)
-        program = self._program(("sample", n), lambda *seeds: self.sample_joint(n, *seeds)[0])
-        return np.asarray(program(self._seed(seed, 0), self._seed(seed, 1)))
+        y = self._conditions(condition, n)
+
+        def samples(z_seed, x_seed, *y):
+            with self.given(*y or [None]):
+                return self.sample_joint(n, z_seed, x_seed)[0]
+
+        program = self._program(("sample", n), samples)
+        return np.asarray(program(self._seed(seed, 0), self._seed(seed, 1), *y))
+
+    def _conditions(self, condition, n):
+        """A list with the checked condition of n examples, or an empty list."""
+        if self.condition is None:
+            self.given(condition)  # raises if there is one
+            return []
+        return [self.condition.checked(condition, n)]
 
     def sample_joint(self, n, z_seed, x_seed, training=False):
         """Draws n pairs (x, z) ~ p(x, z), as tensors."""
-        z = self.prior.distribution().sample(n, seed=z_seed)
+        z = self.sample_prior(n, z_seed)
         return self.decode(z, training).sample(seed=x_seed), z
 
     def log_likelihood(
@@ -114,6 +238,7 @@ class LatentVariableModel(SerializableModel, TrainingLoop):
         batch_size=100,
         seed=None,
         return_standard_error=False,
+        condition=None,
     ):
         """log p(x) of each example, estimated.
 
@@ -125,6 +250,7 @@ class LatentVariableModel(SerializableModel, TrainingLoop):
             batch_size: examples that are evaluated together.
             seed: integer that fixes the noise. Default: the model's own stream.
             return_standard_error: whether to return the standard errors too.
+            condition: y, of shape `[N, *condition.shape]`; the density is p(x|y).
 
         Returns:
             NumPy array of shape `[N]`, in nats; or a pair of them, estimates and standard errors.
@@ -135,14 +261,16 @@ class LatentVariableModel(SerializableModel, TrainingLoop):
         """
         estimator = marginal_likelihood.get(method, num_samples)
         one_x = ops.zeros((1, *self.likelihood.event_shape))
-        estimator.check(self._recognition(one_x), self.prior.distribution())
+        y = self._conditions(condition, len(x))
+        with self.given(*(part[:1] for part in y) if y else [None]):
+            estimator.check(self._recognition(one_x), self.prior_distribution())
 
         def batch_log_likelihood(x, seed):
-            q, prior = self._recognition(x), self.prior.distribution()
+            q, prior = self._recognition(x), self.prior_distribution()
             return estimator(x, q, prior, self.decode, seed)
 
         key = (estimator.__class__, *estimator.get_config().items())
-        estimates = self._over_batches(key, batch_log_likelihood, x, batch_size, seed)
+        estimates = self._over_batches(key, batch_log_likelihood, x, batch_size, seed, condition)
         if return_standard_error:
             return estimates["log_likelihood"], estimates["standard_error"]
         return estimates["log_likelihood"]
@@ -153,28 +281,30 @@ class LatentVariableModel(SerializableModel, TrainingLoop):
 
     # Programs on batches
 
-    def _over_batches(self, key, function, x, batch_size, seed):
-        """`function(batch, seed)`, which returns tensors of shape `[B]`, over all of `x`.
+    def _over_batches(self, key, function, x, batch_size, seed, condition=None):
+        """`function(batch, seed)`, which returns tensors of shape `[B, ...]`, over all of `x`.
 
         Returns:
-            NumPy array of shape `[N]`, or a structure of them.
+            NumPy array of shape `[N, ...]`, or a structure of them.
         """
         seed = arguments.seed(seed)
         batch_size = arguments.integer("batch_size", batch_size)
         x = inputs.as_array(x)
         self.likelihood.check(x)
+        arrays = [x, *self._conditions(condition, len(x))]
 
-        def cast_first(x, seed):
-            return function(ops.cast(x, self.likelihood.density_dtype), seed)
+        def run(seed, x, *y):
+            with self.given(*y or [None]):
+                return function(ops.cast(x, self.likelihood.density_dtype), seed)
 
         # One program for one batch size: on TensorFlow, TFP's loops need to know it.
-        program = self._program((*key, min(batch_size, len(x))), cast_first)
+        program = self._program((*key, min(batch_size, len(x))), run)
         results = [
             keras.tree.map_structure(
                 lambda values, length=length: np.asarray(values)[:length],
-                program(batch, self._seed(seed, i)),
+                program(self._seed(seed, i), *batch),
             )
-            for i, (batch, length) in enumerate(inputs.padded_batches(x, batch_size))
+            for i, (batch, length) in enumerate(inputs.padded_batches(arrays, batch_size))
         ]
         return keras.tree.map_structure(lambda *parts: np.concatenate(parts), *results)
 

@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_aevb import _backend, arguments, hmc
+from keras_aevb._backend.keras_private import clear_losses
 from keras_aevb.models.latent_variable_model import LatentVariableModel
 from keras_aevb.unconstrained import UnconstrainedPrior, unconstrained
 
@@ -84,6 +85,11 @@ class MonteCarloEM(LatentVariableModel):
     ):
         if n_train is not None:
             n_train = arguments.integer("n_train", n_train)
+        if kwargs.get("condition") is not None:
+            raise ValueError(
+                "MonteCarloEM takes no condition: the numbers of its chains stand in the place of "
+                f"y. Expected condition=None. Received: {kwargs['condition']}"
+            )
         terms = (*self.maximize, "acceptance_rate", "hmc_step_size")
         super().__init__(decoder, likelihood, prior, terms, seed, **kwargs)
         UnconstrainedPrior(prior.distribution())  # raises where HMC cannot sample
@@ -173,6 +179,7 @@ class MonteCarloEM(LatentVariableModel):
         self.hmc_step_size.assign(hmc.adapted(self.hmc_step_size, acceptance_rate))
 
         def loss():
+            clear_losses(self)
             return self._mean_loss(*self._complete_data(x, z, statistics, True), sample_weight)
 
         for _ in range(self.updates_per_sample):
@@ -189,7 +196,7 @@ class MonteCarloEM(LatentVariableModel):
 
     def objective(self, x, training):
         """-log p(x, z) for each example, with z at the end of a new chain."""
-        z = self.prior.distribution().sample(ops.shape(x)[0], seed=self._seed())
+        z = self.sample_prior(ops.shape(x)[0], self._seed())
         z, statistics = self._run_chains(x, z, EVALUATION_TRANSITIONS)
         return self._complete_data(x, z, statistics, training)
 

@@ -21,7 +21,9 @@ NUM_DRAWS = 32
 def check_type(name, part, expected):
     """Raises a `ValueError` if a part of a model is not of its type."""
     if not isinstance(part, expected):
-        raise ValueError(f"Expected `{name}` to be a {expected.__name__}. Received: {part!r}")
+        kinds = expected if isinstance(expected, tuple) else (expected,)
+        wanted = " or a ".join(kind.__name__ for kind in kinds)
+        raise ValueError(f"Expected `{name}` to be a {wanted}. Received: {part!r}")
 
 
 def check_network(name, network):

@@ -26,13 +26,14 @@ class PosteriorPredictive(VariationalModel):
         values = self.weight_posterior.split(weights)
         return substituted(self, self.weight_posterior.means, values)
 
-    def at_weight_samples(self, function, num_weight_samples, seed):
+    def at_weight_samples(self, function, num_weight_samples, seed, *arrays):
         """`function(seed)`, which uses the model, at draws of θ ~ q(θ).
 
         Args:
-            function: from a TFP seed to a structure of tensors.
+            function: from a TFP seed, and a row of each array, to a structure of tensors.
             num_weight_samples: number of draws.
             seed: TFP seed.
+            *arrays: tensors with a row for each draw.
 
         Returns:
             The tensors, stacked: each of shape `[num_weight_samples, ...]`.
@@ -42,14 +43,15 @@ class PosteriorPredictive(VariationalModel):
         """
         num_weight_samples = arguments.integer("num_weight_samples", num_weight_samples)
 
-        def at_draw(seed):
-            weight_seed, seed = tfp.random.split_seed(seed)
+        def at_draw(seed_and_rows):
+            weight_seed, seed = tfp.random.split_seed(seed_and_rows[0])
             with self.at_weights(self.weight_posterior.distribution().sample(seed=weight_seed)):
-                return function(seed)
+                return function(seed, *seed_and_rows[1:])
 
-        return ops.map(at_draw, ops.stack(tfp.random.split_seed(seed, num_weight_samples)))
+        seeds = ops.stack(tfp.random.split_seed(seed, num_weight_samples))
+        return ops.map(at_draw, (seeds, *arrays))
 
-    def sample(self, n, seed=None, num_weight_samples=None):
+    def sample(self, n, seed=None, num_weight_samples=None, condition=None):
         """Draws x from the posterior predictive: θ ~ q(θ), z ~ p(z), then x ~ p(x|z).
 
         Args:
@@ -57,23 +59,33 @@ class PosteriorPredictive(VariationalModel):
             seed: integer that fixes the samples. Default: the model's own stream.
             num_weight_samples: draws of θ, which the samples share evenly. Default: n, so that
                 the samples are independent.
+            condition: y, one for each sample.
 
         Returns:
             NumPy array of shape `[n, *event_shape]`.
         """
         n, seed = arguments.integer("n", n), arguments.seed(seed)
         draws = n if num_weight_samples is None else num_weight_samples
+        if self.condition is not None and draws != n:
+            # Samples of one θ would need the conditions of their rows.
+            raise ValueError(
+                "Expected a θ for each conditional sample, `num_weight_samples=None`. "
+                f"Received: {num_weight_samples}"
+            )
+        y = self._conditions(condition, n)
 
-        def samples(seed):
-            return self.sample_joint(math.ceil(n / draws), *tfp.random.split_seed(seed))[0]
+        def samples(seed, *y):
+            with self.given(*(part[None] for part in y) if y else [None]):
+                return self.sample_joint(math.ceil(n / draws), *tfp.random.split_seed(seed))[0]
 
-        def all_samples(seed):
-            x = ops.swapaxes(self.at_weight_samples(samples, draws, seed), 0, 1)
+        def all_samples(seed, *y):
+            x = ops.swapaxes(self.at_weight_samples(samples, draws, seed, *y), 0, 1)
             return ops.reshape(x, (-1, *self.likelihood.event_shape))[:n]
 
-        return np.asarray(self._program(("sample", n, draws), all_samples)(self._seed(seed)))
+        program = self._program(("sample", n, draws), all_samples)
+        return np.asarray(program(self._seed(seed), *y))
 
-    def elbo(self, x, num_samples=1, batch_size=1000, seed=None):
+    def elbo(self, x, num_samples=1, batch_size=1000, seed=None, condition=None):
         """The model's bound on log E_q(θ)[p(x|θ)], estimated for each example.
 
         Args:
@@ -81,6 +93,7 @@ class PosteriorPredictive(VariationalModel):
             num_samples: draws of θ for each batch, and for each θ the bound's own samples of z.
             batch_size: examples that are evaluated together.
             seed: integer that fixes the noise. Default: the model's own stream.
+            condition: y, of shape `[N, *condition.shape]`.
 
         Returns:
             NumPy array of shape `[N]`, in nats.
@@ -95,12 +108,12 @@ class PosteriorPredictive(VariationalModel):
             q = self.encode(x)
 
             def bound(seed):
-                terms = self.bound(x, q, self.prior.distribution(), self.decode, seed)
+                terms = self.bound(x, q, self.prior_distribution(), self.decode, seed)
                 return terms[self.bound.objective]
 
             return ops.mean(self.at_weight_samples(bound, num_samples, seed), axis=0)
 
-        return self._over_batches(("elbo", num_samples), batch_elbo, x, batch_size, seed)
+        return self._over_batches(("elbo", num_samples), batch_elbo, x, batch_size, seed, condition)
 
     def log_likelihood(
         self,
@@ -111,11 +124,12 @@ class PosteriorPredictive(VariationalModel):
         seed=None,
         return_standard_error=False,
         num_weight_samples=10,
+        condition=None,
     ):
         """log E_q(θ)[p(x|θ)] of each example, the posterior predictive density, estimated.
 
         Args:
-            x, num_samples, method, batch_size, seed, return_standard_error: as in
+            x, num_samples, method, batch_size, seed, return_standard_error, condition: as in
                 `LatentVariableModel`; `num_samples` is for each θ.
             num_weight_samples: draws of θ for each batch. The standard error comes from the spread
                 of p(x|θ) over them; it is NaN for a single one.
@@ -129,7 +143,9 @@ class PosteriorPredictive(VariationalModel):
         num_weight_samples = arguments.integer("num_weight_samples", num_weight_samples)
         estimator = marginal_likelihood.get(method, num_samples)
         density = PredictiveDensity(self, estimator, num_weight_samples)
-        return super().log_likelihood(x, None, density, batch_size, seed, return_standard_error)
+        return super().log_likelihood(
+            x, None, density, batch_size, seed, return_standard_error, condition
+        )
 
 
 class PredictiveDensity(Estimator):
@@ -142,7 +158,7 @@ class PredictiveDensity(Estimator):
 
     def __call__(self, x, q, prior, decode, seed):
         def log_likelihood(seed):
-            prior = self.model.prior.distribution()
+            prior = self.model.prior_distribution()
             return self.estimator(x, q, prior, decode, seed)["log_likelihood"]
 
         log_likelihoods = self.model.at_weight_samples(

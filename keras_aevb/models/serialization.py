@@ -61,15 +61,18 @@ class SerializableModel(keras.Model):
         weights = {id(v) for v in (*self.weights, *self.metrics_variables)}
         return [v for v in self.non_trainable_variables if id(v) not in weights]
 
+    def _given_parts(self):
+        return [name for name in self.parts if getattr(self, name) is not None]
+
     def get_config(self):
         # Inside one scope, so that a layer in two parts is written, and read again, as one.
         with _sharing_objects():
-            for name in self.parts:
+            for name in self._given_parts():
                 if name not in ("encoder", "decoder"):
                     parts.check_config(name, getattr(self, name))
             objects = {
                 name: keras.saving.serialize_keras_object(getattr(self, name))
-                for name in self.parts
+                for name in self._given_parts()
             }
         if not is_sharing_objects():
             objects = _with_small_numbers(objects)
@@ -77,7 +80,7 @@ class SerializableModel(keras.Model):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        missing = [name for name in cls.parts if name not in config]
+        missing = [n for n in cls.parts if n not in config and n != "condition"]
         if missing:
             raise ValueError(
                 f"Expected a config of {cls.__name__} with {list(cls.parts)}. "
@@ -89,6 +92,7 @@ class SerializableModel(keras.Model):
                     config[name], custom_objects=custom_objects
                 )
                 for name in cls.parts
+                if name in config
             }
         return cls(**{**config, **objects})
 

@@ -7,6 +7,8 @@ import numpy as np
 from keras import ops
 
 from keras_aevb import _backend, arguments
+from keras_aevb._backend.keras_private import clear_losses
+from keras_aevb.batches import row_numbers
 from keras_aevb.training import inputs, loop, sources
 from keras_aevb.training.epochs import with_given_parts
 from keras_aevb.training.programs import Programs
@@ -61,6 +63,10 @@ class TrainingLoop(keras.Model):
             class_weight: what is given for a stream, whose labels Keras reads then.
         """
 
+    def labels(self, y, n):
+        """The labels of n examples in arrays, as steps take them: by default the rows' numbers."""
+        return row_numbers(n)
+
     def check_batch(self, x, y, sample_weight, training=True):
         """Raises a `ValueError` if a batch of a stream cannot be trained on or evaluated."""
         x = inputs.as_array(x)
@@ -83,6 +89,7 @@ class TrainingLoop(keras.Model):
         return self.get_metrics_result()
 
     def _loss(self, data, training):
+        clear_losses(self)
         x, _, sample_weight = self._unpack(data)
         return self._mean_loss(*self.objective(x, training), sample_weight)
 
@@ -189,22 +196,24 @@ class TrainingLoop(keras.Model):
         self.set_mode(callbacks)
         if class_weight is not None and inputs.is_array(x):
             sample_weight, class_weight = inputs.class_weights(y, class_weight, sample_weight), None
-        if validation_split and validation_data is None:
-            training, validation_data = inputs.split(x, y, sample_weight, validation_split)
-            x, y, sample_weight = training
         data = sources.checked(self, x, y, sample_weight)
-        if inputs.is_array(x):
-            self.adapt(data[0])
-        self.check_ready(class_weight=class_weight)
         if validation_data is not None:
             validation_data = keras.utils.unpack_x_y_sample_weight(validation_data)
             validation_data = sources.checked(self, *validation_data, name="validation_data")
-            validation_batch_size = validation_batch_size or batch_size
+        elif validation_split:
+            data, validation_data = inputs.split(*data, validation_split)
+        if inputs.is_array(x):
+            self.adapt(data[0])
+        self.check_ready(class_weight=class_weight)
         source = sources.epochs(self, data, batch_size, steps_per_epoch, shuffle, class_weight)
         validate = None
         if validation_data is not None:
             held_out = sources.epochs(
-                self, validation_data, validation_batch_size, validation_steps, training=False
+                self,
+                validation_data,
+                validation_batch_size or batch_size,
+                validation_steps,
+                training=False,
             )
 
             def validate(model, calls, epoch):

@@ -23,13 +23,14 @@ class VariationalModel(LatentVariableModel):
         prior: `Prior` p(z). Default: a standard normal of the posterior's event shape.
         bound: estimator of the lower bound on log p(x). Default: `ELBO()`.
         seed: integer that fixes all noise. Default: a random one.
+        **kwargs: `condition`, a `Condition`; and arguments of `keras.Model`.
 
     Raises:
         ValueError: if a part is not of its type, does not accept what the one before it returns,
             or posterior, prior and bound do not fit together.
     """
 
-    parts = ("encoder", "decoder", "posterior", "likelihood", "prior", "bound")
+    parts = ("encoder", "decoder", "posterior", "likelihood", "prior", "bound", "condition")
 
     # Names of what `objective` returns beside the terms of the bound.
     extra_terms: tuple[str, ...] = ()
@@ -58,10 +59,11 @@ class VariationalModel(LatentVariableModel):
         self.encoder = encoder
         self.posterior = posterior
         self.bound = bound
-        features = self.encoder(keras.Input(likelihood.event_shape, dtype=likelihood.density_dtype))
+        x = keras.Input(likelihood.event_shape, dtype=likelihood.density_dtype)
+        features = self.encoder(self._symbolic_pair(x))
         q = parts.example_distribution(posterior, features)
         parts.check_distribution("posterior", q, (parts.BATCH,), posterior.event_shape)
-        self.check_parts(q, self.prior.distribution())
+        self.check_parts(q, self._example_prior())
         # What stands for a distribution in reconstructions: "mean", "mode" or "sample".
         self.point_estimates = {
             name: kind_of_estimate(getattr(self, name)) for name in ("posterior", "likelihood")
@@ -94,18 +96,23 @@ class VariationalModel(LatentVariableModel):
 
     def _bound_terms(self, x, q, training):
         """What is maximised for each example, and the terms of the bound."""
-        terms = self.bound(x, q, self.prior.distribution(), self.decoder_of(training), self._seed())
+        terms = self.bound(x, q, self.prior_distribution(), self.decoder_of(training), self._seed())
         if not training:
             return terms[self.bound.objective], terms
         self.bound.count_step()
         return terms[self.bound.surrogate or self.bound.objective], terms
 
-    def encode(self, x, training=False):
+    def encode(self, x, training=False, condition=None):
         """q(z|x), a TFP distribution of batch shape `[B]`, for x of shape `[B, *event_shape]`.
+
+        Args:
+            x: tensor or array.
+            training: whether the layers run in training mode.
+            condition: y, of shape `[B, *condition.shape]`.
 
         Raises:
             ValueError: if x does not have the likelihood's event shape, or is an array with values
-                of probability zero.
+                of probability zero; or the condition is missing or does not fit.
         """
         if ops.is_tensor(x):
             self._check_shape("x", tuple(x.shape[1:]), self.likelihood.event_shape)
@@ -114,13 +121,14 @@ class VariationalModel(LatentVariableModel):
             self._check_shape("x", array.shape[1:], self.likelihood.event_shape)
             self.likelihood.check(array)
             x = x if isinstance(x, np.ndarray) else array
-        return self.posterior.distribution(*self._encoder_parameters(x, training))
+        with self.given(condition, training):
+            return self.posterior.distribution(*self._encoder_parameters(x, training))
 
     def _recognition(self, x):
         return self.encode(x)
 
     def _encoder_parameters(self, x, training):
-        features = self.encoder(self.likelihood.filled(x), training=training)
+        features = self.encoder(self.with_features(self.likelihood.filled(x)), training=training)
         return self.posterior(features, training=training)
 
     def call(self, x, training=False):
@@ -128,18 +136,24 @@ class VariationalModel(LatentVariableModel):
         z = self._point_estimate("posterior", self.encode(x, training))
         return self._point_estimate("likelihood", self.decode(z, training))
 
-    def reconstruct(self, x):
+    def reconstruct(self, x, condition=None):
         """The mean of p(x|z) at the mean of q(z|x), an array of the shape of `x`.
 
         Where a distribution has no mean its mode is taken, or a draw: `point_estimates` says which.
         """
-        return self.predict(x, verbose=0)
+        if self.condition is None:
+            self.given(condition)  # raises if there is one
+            return self.predict(x, verbose=0)
+        return self._over_batches(
+            ("reconstruct",), lambda x, seed: self.call(x), x, 1000, None, condition
+        )
 
-    def impute(self, x):
+    def impute(self, x, condition=None):
         """x with reconstructions where values are missing, which are NaN.
 
         Args:
             x: data of shape `[N, *event_shape]`, for a likelihood of `Observed` values.
+            condition: y, of shape `[N, *condition.shape]`.
 
         Returns:
             NumPy array of the shape of x.
@@ -149,12 +163,12 @@ class VariationalModel(LatentVariableModel):
                 values, and the likelihood is not `Observed`.
         """
         x = inputs.as_array(x)
-        return np.where(np.isnan(x), self.reconstruct(x), x)
+        return np.where(np.isnan(x), self.reconstruct(x, condition), x)
 
     def _point_estimate(self, part, distribution):
         return point_estimate(distribution, self.point_estimates[part], self._seed)
 
-    def elbo(self, x, num_samples=None, batch_size=1000, seed=None):
+    def elbo(self, x, num_samples=None, batch_size=1000, seed=None, condition=None):
         """The model's bound on log p(x), estimated for each example.
 
         Args:
@@ -162,6 +176,7 @@ class VariationalModel(LatentVariableModel):
             num_samples: Monte Carlo samples of z for each example. Default: the bound's own.
             batch_size: examples that are evaluated together.
             seed: integer that fixes the noise. Default: the model's own stream.
+            condition: y, of shape `[N, *condition.shape]`.
 
         Returns:
             NumPy array of shape `[N]`, in nats.
@@ -172,10 +187,10 @@ class VariationalModel(LatentVariableModel):
         bound = self.bound if num_samples is None else self.bound.with_num_samples(num_samples)
 
         def batch_elbo(x, seed):
-            q, prior = self.encode(x), self.prior.distribution()
+            q, prior = self.encode(x), self.prior_distribution()
             return bound(x, q, prior, self.decode, seed)[bound.objective]
 
-        return self._over_batches(("elbo", num_samples), batch_elbo, x, batch_size, seed)
+        return self._over_batches(("elbo", num_samples), batch_elbo, x, batch_size, seed, condition)
 
 
 def _trainable(*layers):

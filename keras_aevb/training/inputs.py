@@ -101,44 +101,43 @@ def class_weights(y, class_weight, sample_weight):
     return np.array([class_weight.get(int(label), 1.0) for label in labels], "float32")
 
 
-def split(x, y, sample_weight, share):
-    """The first rows of arrays, and the last ones as validation data.
+def split(x, labels, sample_weight, share):
+    """The first rows of checked arrays, and the last ones as validation data.
 
     Args:
-        x, y, sample_weight: arrays of one length N, or `None`; labels are not needed.
+        x, labels, sample_weight: arrays of one length N; the last may be `None`.
         share: of the rows that are held out, the last ceil(N · share).
 
     Returns:
-        Two tuples (x, `None`, sample weights).
+        Two tuples (x, labels, sample weights).
 
     Raises:
-        ValueError: if one of the two parts would be empty, x is a stream, or there is not one
-            sample weight for each example.
+        ValueError: if one of the two parts would be empty, or x is a stream.
     """
     if not is_array(x):
         raise ValueError(
             "`validation_split` needs arrays. Expected an array as x, or `validation_data`. "
             f"Received: {type(x)}"
         )
-    n = len(x) if len(np.shape(x)) else 0
+    n = len(x)
     cut = int(np.floor(n * (1 - share)))
     if not 0 < cut < n:
         raise ValueError(
             "Expected `validation_split` to leave examples on both sides. "
             f"Received: validation_split={share} of {n} examples"
         )
-    check_sample_weight(sample_weight, n)
-    arrays = [None if a is None else as_resident(a) for a in (x, None, sample_weight)]
+    arrays = (x, labels, sample_weight)
     return (
         tuple(None if a is None else a[:cut] for a in arrays),
         tuple(None if a is None else a[cut:] for a in arrays),
     )
 
 
-def padded_batches(x, batch_size):
-    """Pairs (batch, length): batches of one shape, the last one filled up with its last row."""
-    batch_size = min(batch_size, len(x))
-    for start in range(0, len(x), batch_size):
-        batch = x[start : start + batch_size]
-        padding = [(0, batch_size - len(batch))] + [(0, 0)] * (x.ndim - 1)
-        yield np.pad(batch, padding, mode="edge"), len(batch)
+def padded_batches(arrays, batch_size):
+    """Pairs (batches of rows of all arrays, length); the last is filled up with the last row."""
+    n = len(arrays[0])
+    batch_size = min(batch_size, n)
+    rows = np.arange(-(-n // batch_size) * batch_size).clip(max=n - 1)
+    for start in range(0, n, batch_size):
+        batch = rows[start : start + batch_size]
+        yield [array[batch] for array in arrays], min(batch_size, n - start)

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_aevb.batches import EpochMinibatches, RowBatches, row_numbers
+from keras_aevb.batches import EpochMinibatches, RowBatches
 from keras_aevb.training import inputs
 from keras_aevb.training.epochs import RowEpochs, StreamEpochs, are_rows, fit_the_device
 
@@ -16,7 +16,7 @@ def checked(model, x, y=None, sample_weight=None, name="x"):
         name: of x, for errors.
 
     Returns:
-        A tuple (x, numbers of rows, sample weights) of arrays; or (stream, `None`, `None`).
+        A tuple (x, labels, sample weights) of arrays; or (stream, `None`, `None`).
 
     Raises:
         ValueError: if x is neither an array nor a stream, an array has the wrong shape or
@@ -42,7 +42,7 @@ def checked(model, x, y=None, sample_weight=None, name="x"):
     inputs.check_sample_weight(sample_weight, len(array))
     return (
         inputs.as_resident(x),
-        row_numbers(len(array)),
+        model.labels(y, len(array)),
         None if sample_weight is None else inputs.as_array(sample_weight, "sample_weight"),
     )
 

@@ -1,0 +1,134 @@
+"""What a model is conditioned on: labels, covariates, or another array, y in p(x, z|y)."""
+
+import contextlib
+import contextvars
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_aevb import arguments
+from keras_aevb.distributions.base import as_event_shape
+from keras_aevb.training import inputs
+
+# The features of the y that a model computes with, of shape `[B, F]`. Not an attribute of a model:
+# replicas of one model are traced in several threads.
+_features = contextvars.ContextVar("features of the condition", default=None)
+
+
+@contextlib.contextmanager
+def conditioned_on(features):
+    """A context in which encoder, decoder and prior get these features."""
+    token = _features.set(features)
+    try:
+        yield
+    finally:
+        _features.reset(token)
+
+
+def features_in_force():
+    """The features of `conditioned_on`, or `None`."""
+    return _features.get()
+
+
+@keras.saving.register_keras_serializable(package="keras_aevb")
+class Condition(keras.layers.Layer):
+    """The condition y of a model p(x, z|y) = p(z|y) p(x|z, y), with q(z|x, y).
+
+    The encoder is called with `[x, features of y]`, and the decoder with `[z, features of y]`;
+    `keras_aevb.networks.Joined` makes a network of vectors take such a pair. The prior gets the
+    features of y if it is a `ConditionalDistribution`.
+
+    Args:
+        shape: shape of one y, an integer or a tuple. Default: y is a number, or a class label.
+        num_classes: number of classes, of which y is one, from 0; its features are one-hot.
+        network: Keras layer from y, of shape `[B, *shape]`, or from its one-hot form, to features.
+            Default: none; the features are y.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        y: array of shape `[B, *shape]`.
+
+    Returns:
+        Features of shape `[B, F]`.
+
+    Raises:
+        ValueError: if `shape` or `num_classes` is not positive, both are given, or `network` is
+            not a Keras layer.
+
+    Reference: Sohn, Lee & Yan (2015), eqs. 3 and 4; Kingma et al. (2014), arXiv:1406.5298.
+
+    Example:
+        >>> digits = Condition(num_classes=10)
+        >>> tuple(digits(np.array([3, 1])).shape)
+        (2, 10)
+        >>> covariates = Condition(5, network=keras.layers.Dense(16, "relu"))
+        >>> tuple(covariates(np.zeros((2, 5))).shape)
+        (2, 16)
+    """
+
+    def __init__(self, shape=(), num_classes=None, network=None, **kwargs):
+        super().__init__(**kwargs)
+        self.shape = () if shape in ((), []) else as_event_shape(shape)
+        self.num_classes = num_classes
+        if num_classes is not None:
+            arguments.integer("num_classes", num_classes, at_least=2)
+            if self.shape:
+                raise ValueError(
+                    f"Expected either `shape` or `num_classes`. Received both: {shape=}, "
+                    f"{num_classes=}"
+                )
+        if network is not None and not isinstance(network, keras.layers.Layer):
+            raise ValueError(f"Expected `network` to be a Keras layer. Received: {network!r}")
+        self.network = network
+
+    def call(self, y, training=False):
+        if self.num_classes is not None:
+            labels = ops.cast(ops.reshape(y, (-1,)), "int32")
+            y = ops.one_hot(labels, self.num_classes, dtype=self.compute_dtype)
+        else:
+            y = ops.reshape(ops.cast(y, self.compute_dtype), (-1, *(self.shape or (1,))))
+        if self.network is not None:
+            y = self.network(y, training=training)
+        return ops.reshape(y, (-1, int(np.prod(y.shape[1:]))))
+
+    def checked(self, y, n):
+        """y as an array.
+
+        Raises:
+            ValueError: if it is not one finite y, or class, for each of n examples.
+        """
+        if y is None:
+            raise ValueError(
+                "Expected a condition y for each example. Received: none; `fit(x, y)` and "
+                "`evaluate(x, y)` take it in the place of labels, other methods as `condition`"
+            )
+        y = inputs.as_array(y, "the condition")
+        if y.shape not in {(n, *self.shape), (n, *(self.shape or (1,)))}:
+            raise ValueError(
+                f"Expected a condition of shape {(n, *self.shape)}, one y for each example. "
+                f"Received: shape {y.shape}"
+            )
+        if not np.isfinite(y).all():
+            raise ValueError(
+                f"Expected a finite condition. Received: {np.isnan(y).sum()} NaN and "
+                f"{np.isinf(y).sum()} infinite values"
+            )
+        if self.num_classes is not None and not np.isin(y, np.arange(self.num_classes)).all():
+            raise ValueError(
+                f"Expected classes from 0 to {self.num_classes - 1} as condition. "
+                f"Received: values from {y.min()} to {y.max()}"
+            )
+        return y
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "shape": self.shape,
+            "num_classes": self.num_classes,
+            "network": keras.saving.serialize_keras_object(self.network),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**{n: keras.saving.deserialize_keras_object(v) for n, v in config.items()})
