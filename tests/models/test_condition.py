@@ -1,0 +1,189 @@
+"""Models of p(x, z|y): encoder, decoder and prior get the features of y."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+from scipy import special, stats
+
+import keras_aevb as kv
+from keras_aevb.networks import Joined
+
+Y = np.arange(13) % 3
+ALGORITHMS = [kv.AEVB, kv.WakeSleep, kv.FullVB]
+
+
+def dense(units):
+    return Joined(keras.Sequential([keras.layers.Dense(units, "tanh")]))
+
+
+def build(algorithm=kv.AEVB, prior=None, condition=None, latent_dim=2, **parts):
+    keras.utils.set_random_seed(1)
+    model = algorithm(
+        encoder=dense(5),
+        decoder=dense(4),
+        posterior=kv.DiagonalNormal(latent_dim),
+        likelihood=kv.Bernoulli(6),
+        prior=prior,
+        condition=condition or kv.Condition(num_classes=3),
+        seed=0,
+        **parts,
+    )
+    model.compile(keras.optimizers.Adagrad(0.1), jit_compile=keras.backend.backend() == "jax")
+    return model
+
+
+@pytest.fixture(scope="module")
+def model():
+    return build(prior=kv.DiagonalNormal(2))
+
+
+def test_encoder_and_decoder_get_the_features(model, x):
+    one_hot = np.eye(3, dtype="float32")[Y]
+    features = model.encoder.network(np.concatenate([x, one_hot], 1))
+    loc, _ = model.posterior(features)
+    np.testing.assert_allclose(model.encode(x, condition=Y).mean(), loc, rtol=1e-6)
+    z = np.random.default_rng(0).normal(size=(7, 13, 2)).astype("float32")
+    together = model.decode(z, condition=Y).log_prob(x)  # [7, 13]
+    for i in range(13):  # each z with the y of its example
+        features = model.decoder.network(np.concatenate([z[:, i], np.tile(one_hot[i], (7, 1))], 1))
+        (logits,) = model.likelihood(features)
+        alone = model.likelihood.distribution(logits).log_prob(x[i])
+        np.testing.assert_allclose(np.asarray(together)[:, i], alone, rtol=1e-5)
+
+
+def test_a_prior_of_the_condition(model, x):
+    """The closed form of KL(q(z|x, y) ‖ p(z|y)) is that of two normals."""
+    loc, log_variance = (np.asarray(p, "float64") for p in model.prior(np.eye(3)[Y]))
+    q = model.encode(x, condition=Y)
+    with model.given(Y):
+        kl = q.kl_divergence(model.prior_distribution())
+    mean, variance = (np.asarray(m(), "float64") for m in (q.mean, q.variance))
+    ratio = variance / np.exp(log_variance)
+    expected = 0.5 * (ratio + (mean - loc) ** 2 / np.exp(log_variance) - 1 - np.log(ratio)).sum(1)
+    np.testing.assert_allclose(kl, expected, rtol=1e-4)
+
+
+def test_log_likelihood_given_the_condition_is_that_of_quadrature(x):
+    """One latent, p(z|y) of y: 5000 importance samples, at 4 standard errors; odds 1 to 1000."""
+    model = build(prior=kv.DiagonalNormal(1), latent_dim=1)
+    estimate, error = model.log_likelihood(x, 5000, condition=Y, seed=0, return_standard_error=True)
+    grid = np.linspace(-8, 8, 801)
+    z = np.tile(grid[:, None, None], (1, 13, 1)).astype("float32")
+    loc, log_variance = (np.asarray(p, "float64") for p in model.prior(np.eye(3)[Y]))
+    log_prior = stats.norm(loc, np.exp(log_variance / 2)).logpdf(grid[:, None, None])[..., 0]
+    log_joint = log_prior + np.asarray(model.decode(z, condition=Y).log_prob(x), "float64")
+    exact = special.logsumexp(log_joint, axis=0) + np.log(grid[1] - grid[0])
+    assert (np.abs(estimate - exact) < 4 * error + 1e-4).all()
+
+
+def test_streams_train_like_arrays(x):
+    """The same batches, the same numbers: arrays on the device, and a generator's."""
+    ours, theirs = build(), build()
+    ours.fit(x, Y, batch_size=5, shuffle=False, verbose=0)
+    theirs.fit(((x[i : i + 5], Y[i : i + 5]) for i in range(0, 13, 5)), verbose=0)
+    for a, b in zip(ours.get_weights(), theirs.get_weights()):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)  # float32, another program
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_every_method(algorithm, x, tmp_path):
+    """Ten epochs raise the bound; the loaded model has it to the last digit."""
+    model = build(algorithm, prior=kv.DiagonalNormal(2))
+    settings = {"condition": Y, "seed": 0}
+    if algorithm is not kv.FullVB:
+        settings["num_samples"] = 20
+    before = model.elbo(x, **settings).mean()
+    history = model.fit(x, Y, batch_size=13, epochs=10, verbose=0, validation_split=0.3).history
+    after = model.elbo(x, **settings)
+    assert after.mean() > before
+    assert len(history["val_elbo"]) == 10
+    assert np.isfinite(model.evaluate(x, Y, verbose=0)).all()
+    assert model.sample(3, condition=[0, 1, 2]).shape == (3, 6)
+    reconstructed = model.decode(model.encode(x, condition=Y).mean(), condition=Y).mean()
+    np.testing.assert_allclose(model.reconstruct(x, Y), reconstructed, rtol=1e-5)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.elbo(x, **settings), after)
+
+
+def test_covariates_and_missing_values(x):
+    """A condition of several numbers through a network, beside missing pixels."""
+    covariates = np.random.default_rng(0).normal(size=(13, 4))
+    network = keras.layers.Dense(7, "relu")
+    model = build(condition=kv.Condition(4, network=network))
+    assert network.kernel.path in {v.path for v in model.trainable_variables}
+    variance = kv.gradient_variance(model, x, num_repeats=3, seed=0, condition=covariates)
+    assert variance.phi.total > 0
+    keras.utils.set_random_seed(1)
+    model = kv.AEVB(
+        dense(5),
+        dense(4),
+        kv.DiagonalNormal(2),
+        kv.Observed(kv.Bernoulli(6)),
+        condition=kv.Condition(4),
+    )
+    incomplete = np.where(x > 0.8, np.nan, x)
+    filled = model.impute(incomplete, covariates)
+    np.testing.assert_array_equal(filled[x <= 0.8], x[x <= 0.8])
+    assert np.isfinite(filled).all()
+
+
+def test_wrong_conditions(model, x):
+    without = "Expected a condition y for each example"
+    calls = {
+        without: [
+            lambda: model.fit(x, verbose=0),
+            lambda: model.evaluate(x, verbose=0),
+            lambda: model.predict(x, verbose=0),
+            lambda: model.elbo(x),
+            lambda: model.log_likelihood(x),
+            lambda: model.sample(2),
+            lambda: model.encode(x),
+            lambda: model.decode(np.zeros((5, 2), "float32")),
+            lambda: model.reconstruct(x),
+            lambda: model.train_on_batch(x),
+        ],
+        r"shape \(13,\).*Received: shape \(3,\)": [
+            lambda: model.fit(x, Y[:3], verbose=0),
+            lambda: model.elbo(x, condition=Y[:3]),
+        ],
+        "classes from 0 to 2": [
+            lambda: model.fit(x, Y + 1, verbose=0),
+            lambda: model.sample(2, condition=[0.5, 1]),
+        ],
+        "finite condition": [lambda: model.elbo(x, condition=np.full(13, np.nan))],
+        "in batch 1": [lambda: model.fit(((a, b) for a, b in ((x, Y), (x, Y + 1))), verbose=0)],
+        "one for each of 5": [
+            lambda: model.decode(np.zeros((5, 2), "float32"), condition=[1, 2]),
+        ],
+        "one prior for all": [lambda: model.log_likelihood(x, method="annealed", condition=Y)],
+        "'importance' or 'annealed'": [
+            lambda: build().log_likelihood(x, method="density", condition=Y)
+        ],
+        "made without `condition=`": [
+            lambda: build_without().elbo(x, condition=Y),
+            lambda: build_without().reconstruct(x, Y),
+        ],
+        "takes no condition": [
+            lambda: kv.MonteCarloEM(
+                dense(4), kv.Bernoulli(6), kv.StandardNormal(2), condition=kv.Condition(2)
+            )
+        ],
+        "either `shape` or `num_classes`": [lambda: kv.Condition(3, num_classes=2)],
+        "`network` to be a Keras layer": [lambda: kv.Condition(3, network="dense")],
+        "`num_classes`": [lambda: kv.Condition(num_classes=1)],
+        "`condition` to be a Condition": [lambda: build(condition=keras.layers.Dense(3))],
+    }
+    for message, group in calls.items():
+        for call in group:
+            with pytest.raises(ValueError, match=message):
+                call()
+    with model.given(Y):
+        pass
+    with pytest.raises(ValueError, match=without):  # nothing is left of the block
+        model.encode(ops.convert_to_tensor(x))
+
+
+def build_without():
+    return kv.AEVB(**kv.networks.bernoulli_mlp(6, latent_dim=2, hidden_units=4))
