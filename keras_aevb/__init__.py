@@ -44,6 +44,7 @@ from keras_aevb.models import (
     LatentVariableModel,
     MonteCarloEM,
     Replicas,
+    SemiSupervisedAEVB,
     VariationalModel,
     WakeSleep,
 )
@@ -82,6 +83,7 @@ __all__ = [
     "Reverse",
     "RowBatches",
     "ScoreFunctionELBO",
+    "SemiSupervisedAEVB",
     "StandardNormal",
     "Trainable",
     "Unconditional",

@@ -5,6 +5,7 @@ from keras_aevb.models.full_vb import FullVB
 from keras_aevb.models.latent_variable_model import LatentVariableModel
 from keras_aevb.models.monte_carlo_em import MonteCarloEM
 from keras_aevb.models.replicas import Replicas
+from keras_aevb.models.semi_supervised import SemiSupervisedAEVB
 from keras_aevb.models.variational_model import VariationalModel
 from keras_aevb.models.wake_sleep import WakeSleep
 
@@ -14,6 +15,7 @@ __all__ = [
     "LatentVariableModel",
     "MonteCarloEM",
     "Replicas",
+    "SemiSupervisedAEVB",
     "VariationalModel",
     "WakeSleep",
 ]

@@ -30,7 +30,15 @@ class VariationalModel(LatentVariableModel):
             or posterior, prior and bound do not fit together.
     """
 
-    parts = ("encoder", "decoder", "posterior", "likelihood", "prior", "bound", "condition")
+    parts: tuple[str, ...] = (
+        "encoder",
+        "decoder",
+        "posterior",
+        "likelihood",
+        "prior",
+        "bound",
+        "condition",
+    )
 
     # Names of what `objective` returns beside the terms of the bound.
     extra_terms: tuple[str, ...] = ()

@@ -1,0 +1,171 @@
+"""Semi-supervised learning with labels that are missing for some examples."""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_aevb import arguments
+from keras_aevb._backend.keras_private import clear_losses
+from keras_aevb.models import parts
+from keras_aevb.models.aevb import AEVB
+from keras_aevb.training import inputs
+
+# The label of an example that has none.
+MISSING = -1
+
+
+@keras.saving.register_keras_serializable(package="keras_aevb")
+class SemiSupervisedAEVB(AEVB):
+    r"""The model M2: p(x, y, z) = p(y) p(z) p(x|z, y), with q(y|x) and q(z|x, y).
+
+    With L(x, y) the bound on log p(x|y), and uniform p(y), training maximises for an example with a
+    label, and for one without:
+
+    $$L(x, y) + \log p(y) + α \log q(y|x)$$
+    $$\sum_y q(y|x) \, (L(x, y) + \log p(y)) + H(q(y|x))$$
+
+    The labels y are integers from 0; -1 says that the label is missing. In the logs, `elbo` is the
+    bound on log p(x, y), or on log p(x), without the classifier's term. `classification` is the
+    mean of log q(y|x) over all examples, with 0 for those without a label. A step takes each
+    example once for each class.
+
+    Args:
+        classifier: Keras layer from x to the logits of q(y|x), of shape `[B, num_classes]`.
+        condition: `Condition(num_classes=…)`.
+        classification_weight: α ≥ 0. The paper takes 0.1 times the number of examples over that of
+            labelled ones.
+        **kwargs: arguments of `AEVB`: encoder and decoder are called with the features of y too.
+
+    Raises:
+        ValueError: if the condition has no classes, the classifier does not return one logit for
+            each, or `classification_weight` is negative; and as `AEVB`.
+
+    Reference: Kingma, Rezende, Mohamed & Welling (2014), arXiv:1406.5298, eqs. 6, 7 and 9.
+
+    Example:
+        >>> import keras_aevb as kv
+        >>> join = kv.networks.Joined
+        >>> model = kv.SemiSupervisedAEVB(
+        ...     classifier=keras.layers.Dense(3),
+        ...     encoder=join(keras.layers.Dense(8, "tanh")),
+        ...     decoder=join(keras.layers.Dense(8, "tanh")),
+        ...     posterior=kv.DiagonalNormal(2),
+        ...     likelihood=kv.Bernoulli(16),
+        ...     condition=kv.Condition(num_classes=3),
+        ... )
+        >>> model.compile("adam")
+        >>> x, y = np.random.default_rng(0).random((20, 16)), np.full(20, -1)
+        >>> y[:3] = 0, 1, 2
+        >>> history = model.fit(x, y, batch_size=10, verbose=0)
+        >>> model.classify(x).shape
+        (20, 3)
+    """
+
+    parts = ("classifier", *AEVB.parts)
+    extra_terms = ("classification",)
+
+    def __init__(self, classifier, classification_weight=1.0, **kwargs):
+        parts.check_network("classifier", classifier)
+        super().__init__(**kwargs)
+        num_classes = getattr(self.condition, "num_classes", None)
+        if num_classes is None:
+            raise ValueError(
+                "Expected `condition=Condition(num_classes=…)`, the classes of the labels. "
+                f"Received: {self.condition}"
+            )
+        self.num_classes = num_classes
+        self.classification_weight = arguments.number(
+            "classification_weight", classification_weight, inclusive=True
+        )
+        self.classifier = classifier
+        x = keras.Input(self.likelihood.event_shape, dtype=self.likelihood.density_dtype)
+        shape = tuple(self.classifier(x).shape)
+        if shape != (None, num_classes):
+            raise ValueError(
+                f"Expected the classifier to return {num_classes} logits for each example. "
+                f"Received: output of shape {shape}"
+            )
+
+    def objective(self, x, training, y=None):
+        """As documented for the class; without y for examples without labels."""
+        k, n = self.num_classes, ops.shape(x)[0]
+        log_q = ops.log_softmax(self._logits(x, training))  # [B, K]
+        every_x = ops.repeat(x, k, axis=0)  # [B K, ...]
+        every_y = ops.tile(ops.arange(k), n)
+        with self.given(every_y, training):
+            q = self.encode(every_x, training)
+            value, terms = self._bound_terms(every_x, q, training)
+        # Of each class, or summed over classes with the weights of q(y|x).
+        if y is None:
+            y = ops.full((n,), MISSING)
+        y = ops.cast(ops.reshape(y, (-1, 1)), "int32")  # [B, 1]
+        is_missing = ops.equal(y, MISSING)
+        is_label = ops.cast(ops.equal(y, ops.arange(k)), log_q.dtype)  # [B, K]
+        weights = ops.where(is_missing, ops.exp(log_q), is_label)
+        entropy = -ops.sum(ops.exp(log_q) * log_q, axis=1) * ops.cast(is_missing[:, 0], log_q.dtype)
+        terms = {
+            name: ops.sum(weights * ops.reshape(term, (-1, k)), axis=1)
+            for name, term in {**terms, "value": value}.items()
+        }
+        log_evidence = entropy - math.log(k)
+        value = terms.pop("value") + log_evidence
+        terms[self.bound.objective] = terms[self.bound.objective] + log_evidence
+        classification = ops.sum(is_label * log_q, axis=1)
+        return -value - self.classification_weight * classification, {
+            **terms,
+            "classification": classification,
+        }
+
+    def classify(self, x, batch_size=1000):
+        """q(y|x) of each example.
+
+        Args:
+            x: data of shape `[N, *event_shape]`.
+            batch_size: examples that are evaluated together.
+
+        Returns:
+            NumPy array of shape `[N, num_classes]`.
+
+        Raises:
+            ValueError: if x has the wrong shape, or values of probability zero.
+        """
+        x = inputs.as_array(x)
+
+        def probabilities(x, seed):
+            return ops.softmax(self._logits(x, training=False))
+
+        nothing = np.zeros(len(x))  # q(y|x) has no condition
+        return self._over_batches(("classify",), probabilities, x, batch_size, None, nothing)
+
+    @property
+    def phi(self):
+        return [*super().phi, *self.classifier.trainable_variables]
+
+    def _logits(self, x, training):
+        return self.classifier(self.likelihood.filled(x), training=training)
+
+    def _loss(self, data, training):
+        clear_losses(self)
+        x, y, sample_weight = self._unpack(data)
+        return self._mean_loss(*self.objective(x, training, y), sample_weight)
+
+    def labels(self, y, n):
+        if y is None:
+            raise ValueError("Expected labels y, with -1 where one is missing. Received: y=None")
+        labels = inputs.as_array(y, "y")
+        if not np.isin(labels, np.arange(MISSING, self.num_classes)).all():
+            raise ValueError(
+                f"Expected labels from 0 to {self.num_classes - 1}, or -1 where one is missing. "
+                f"Received: values from {labels.min()} to {labels.max()}"
+            )
+        self.condition.checked(np.maximum(labels, 0), n)
+        return labels.astype("int32")
+
+    def check_batch(self, x, y, sample_weight, training=True):
+        super().check_batch(x, np.zeros(len(x)), sample_weight, training)
+        self.labels(y, len(x))
+
+    def get_config(self):
+        return {**super().get_config(), "classification_weight": self.classification_weight}

@@ -1,0 +1,94 @@
+"""The model M2: labels that are missing for most examples."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+from scipy import special
+
+import keras_aevb as kv
+from keras_aevb.networks import Joined
+
+K = 3
+
+
+def build(**settings):
+    keras.utils.set_random_seed(1)
+    return kv.SemiSupervisedAEVB(
+        **{
+            "classifier": keras.layers.Dense(K),
+            "encoder": Joined(keras.Sequential([keras.layers.Dense(6, "tanh")])),
+            "decoder": Joined(keras.Sequential([keras.layers.Dense(6, "tanh")])),
+            "posterior": kv.DiagonalNormal(2),
+            "likelihood": kv.Bernoulli(6),
+            "condition": kv.Condition(num_classes=K),
+            "seed": 0,
+            **settings,
+        }
+    )
+
+
+def test_the_objective_is_that_of_the_paper(x):
+    """Eqs. 6, 7 and 9, from the bounds of all classes with the same noise."""
+    model, twin = build(classification_weight=0.7), build()
+    y = np.array([0, 2, -1, -1, 1, -1, 0, 0, -1, 2, 1, -1, -1])
+    losses, terms = model.objective(ops.convert_to_tensor(x), False, ops.convert_to_tensor(y))
+    every_x, every_y = np.repeat(x, K, axis=0), np.tile(np.arange(K), len(x))
+    q = twin.encode(every_x, condition=every_y)
+    prior = twin.prior_distribution()
+    bound = twin.bound(
+        every_x, q, prior, lambda z: twin.decode(z, condition=every_y), twin._seed()
+    )["elbo"]
+    bound = np.asarray(bound, "float64").reshape(-1, K) - np.log(K)
+    log_q = special.log_softmax(np.asarray(twin.classifier(x), "float64"), axis=1)
+    for i, label in enumerate(y):
+        if label < 0:
+            elbo = (np.exp(log_q[i]) * (bound[i] - log_q[i])).sum()
+            expected = elbo
+        else:
+            elbo = bound[i, label]
+            expected = elbo + 0.7 * log_q[i, label]
+        np.testing.assert_allclose(-losses[i], expected, rtol=1e-5)
+        np.testing.assert_allclose(terms["elbo"][i], elbo, rtol=1e-5)
+
+
+def test_a_few_labels_are_enough_for_clusters(tmp_path):
+    """Three clusters of pixels, two labels each: all others get the label of their cluster."""
+    generator = np.random.default_rng(0)
+    clusters = np.repeat(np.arange(K), 40)
+    centres = np.eye(K).repeat(2, axis=1) * 0.8 + 0.1
+    x = np.clip(centres[clusters] + 0.05 * generator.normal(size=(120, 6)), 0, 1)
+    y = np.full(120, -1)
+    labelled = [0, 1, 40, 41, 80, 81]
+    y[labelled] = clusters[labelled]
+    model = build(classification_weight=5.0)
+    model.compile(keras.optimizers.Adam(0.02), jit_compile=keras.backend.backend() == "jax")
+    history = model.fit(x, y, batch_size=30, epochs=30, verbose=0, validation_split=0.1).history
+    assert history["loss"][-1] < history["loss"][0]
+    probabilities = model.classify(x)
+    np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
+    assert (probabilities.argmax(1) == clusters).mean() > 0.95
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.classify(x), probabilities)
+    assert loaded.classification_weight == 5.0
+    assert model.sample(2, condition=[0, 1]).shape == (2, 6)
+    assert {v.path for v in model.classifier.trainable_variables} <= {v.path for v in model.phi}
+
+
+def test_errors(x):
+    model = build()
+    model.compile("sgd")
+    for message, call in {
+        "with -1 where one is missing": lambda: model.fit(x, verbose=0),
+        "labels from 0 to 2, or -1": lambda: model.fit(x, np.full(13, 3), verbose=0),
+        "in batch 0": lambda: model.fit(((x, np.full(13, -2)) for _ in range(1)), verbose=0),
+        "classes of the labels": lambda: build(
+            condition=kv.Condition(2), encoder=Joined(keras.layers.Dense(6))
+        ),
+        "3 logits for each example": lambda: build(classifier=keras.layers.Dense(4)),
+        "`classification_weight`": lambda: build(classification_weight=-1),
+        "`classifier` to be a Keras": lambda: build(classifier="dense"),
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            call()
