@@ -158,7 +158,7 @@ class RandomMinibatches(RowBatches):
 
 @functools.lru_cache(maxsize=16)
 def row_numbers(n):
-    """The array 0 … n - 1; the same one every time, so that streams can tell that they share it."""
+    """The array 0 … n - 1, the same object every time, by which `Replicas` sees shared arrays."""
     numbers = np.arange(n)
     numbers.flags.writeable = False
     return numbers

@@ -115,7 +115,7 @@ class HamiltonianMonteCarlo(tfp.mcmc.TransitionKernel):
         )
 
     def _value_and_gradient(self, z):
-        # What of the two is not used, compilers leave out.
+        # XLA removes the output that is not used.
         return tfp.math.value_and_gradient(self.log_density, z)
 
 

@@ -80,9 +80,9 @@ def bernoulli_mlp(
         seed: integer for the start.
         recognition: whether there is a recognition model q(z|x). Without it, the decoder starts
             from the same weights.
-        log_variance_gain: c, 1 in the paper. It changes no set of functions, only how fast an
-            optimizer that scales each weight's steps moves σ. The authors' code of wake-sleep has
-            0.1, without which many superfluous latent variables cost that algorithm tens of nats.
+        log_variance_gain: c, 1 in the paper. The model can represent the same functions with any
+            c; it changes how fast Adagrad and Adam move σ. The authors' code of wake-sleep has
+            0.1. With 1, superfluous latent variables cost that algorithm tens of nats.
         bias_stddev: the biases start from N(0, bias_stddev²); with 0, from zero.
 
     Returns:

@@ -1,8 +1,8 @@
 """TensorFlow: TFP's distributions, with noise that costs a small part of TFP's within XLA.
 
-TFP first turns a seed into a key of the generator, by rounds of that same generator, which XLA on a
-processor makes anew for every number. A seed's 64 bits are a key by themselves: Philox is made for
-keys that differ in a bit. As with TFP, a seed gives other numbers within XLA than outside.
+TFP hashes the seed with the generator itself, and on a processor XLA evaluates that hash again for
+every element. Here the seed's 64 bits are the key: Philox is made for keys that differ in one bit.
+As with TFP, a seed gives other numbers within XLA than outside.
 """
 
 import tensorflow as tf

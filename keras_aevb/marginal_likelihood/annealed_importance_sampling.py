@@ -8,11 +8,10 @@ from keras_aevb._backend import tfp
 from keras_aevb.marginal_likelihood.base import Estimator, log_mean_exp
 from keras_aevb.unconstrained import UnconstrainedPrior, unconstrained
 
-# Powers of the likelihood (k/K)^5 crowd where it begins to weigh: Friel & Pettitt (2008), sec. 3.
+# The powers (k/K)^5 of the likelihood are close to each other near 0: Friel & Pettitt (2008), sec. 3.
 SCHEDULE_POWER = 5
 FIRST_STEP_SIZE = 0.5
-# Chains whose acceptance leads the step size and whose weights do not count: a step size that
-# followed the counted chains would bias their weights.
+# Chains that adapt the step size and are left out of the estimate, which stays unbiased.
 NUM_PILOTS = 4
 
 
