@@ -43,7 +43,7 @@ class WeightPrior(keras.regularizers.Regularizer):
         weights = ops.convert_to_tensor(weights)
         dtype = keras.backend.standardize_dtype(weights.dtype)
         weights = ops.cast(weights, at_least_float32(dtype))
-        # On a processor XLA vectorises a sum over columns, but not one over all elements. The factor
+        # On a processor XLA vectorises a sum over columns, but none over all elements. The factor
         # between the two sums keeps it from fusing them.
         return ops.sum(0.5 / self.n_train * ops.sum(ops.square(weights), axis=0))
 

@@ -8,7 +8,7 @@ from keras_aevb._backend import tfp
 from keras_aevb.marginal_likelihood.base import Estimator, log_mean_exp
 from keras_aevb.unconstrained import UnconstrainedPrior, unconstrained
 
-# The powers (k/K)^5 of the likelihood are close to each other near 0: Friel & Pettitt (2008), sec. 3.
+# Powers (k/K)^5 of the likelihood lie close together near 0: Friel & Pettitt (2008), sec. 3.
 SCHEDULE_POWER = 5
 FIRST_STEP_SIZE = 0.5
 # Chains that adapt the step size and are left out of the estimate, which stays unbiased.
