@@ -2,6 +2,7 @@
 
 from keras_aevb.distributions.base import ConditionalDistribution, Trainable
 from keras_aevb.distributions.conditional import Conditional, Unconditional
+from keras_aevb.distributions.discretized_logistic_mixture import DiscretizedLogisticMixture
 from keras_aevb.distributions.flow import (
     Autoregressive,
     Coupling,
@@ -23,6 +24,7 @@ __all__ = [
     "ConditionalDistribution",
     "Coupling",
     "DiagonalNormal",
+    "DiscretizedLogisticMixture",
     "FlowPosterior",
     "FlowPrior",
     "FlowStep",
