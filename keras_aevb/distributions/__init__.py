@@ -11,6 +11,7 @@ from keras_aevb.distributions.flow import (
     FlowStep,
     Reverse,
 )
+from keras_aevb.distributions.hierarchy import HierarchicalPosterior, HierarchicalPrior
 from keras_aevb.distributions.likelihoods import Bernoulli, Normal
 from keras_aevb.distributions.mixture import MixturePrior, VampPrior
 from keras_aevb.distributions.observed import Observed
@@ -28,6 +29,8 @@ __all__ = [
     "FlowPosterior",
     "FlowPrior",
     "FlowStep",
+    "HierarchicalPosterior",
+    "HierarchicalPrior",
     "MixturePrior",
     "Normal",
     "Observed",

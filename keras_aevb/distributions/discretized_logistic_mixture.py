@@ -1,5 +1,7 @@
 """Likelihoods of whole numbers in a range, such as pixels from 0 to 255."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -8,7 +10,7 @@ from keras_aevb import arguments
 from keras_aevb._backend import tfp
 from keras_aevb.distributions.base import ConditionalDistribution
 
-tfd = tfp.distributions
+tfd: Any = tfp.distributions
 
 # In halves of the range from low to high: from a thousandth of it to a thousand times as wide.
 LOG_SCALE_BOUNDS = (-7.0, 7.0)
