@@ -77,10 +77,7 @@ class HierarchicalELBO(ELBO):
 
     def check(self, q, prior):
         for name, distribution in {"posterior": q, "prior": prior}.items():
-            if (
-                not isinstance(distribution, Hierarchy)
-                or len(distribution.sizes) != self.num_levels
-            ):
+            if len(getattr(distribution, "sizes", ())) != self.num_levels:
                 raise ValueError(
                     f"Expected a {name} with {self.num_levels} levels, such as "
                     f"Hierarchical{name.capitalize()}. Received: {distribution}"
