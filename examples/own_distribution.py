@@ -1,8 +1,8 @@
 """A likelihood of one's own: for each pixel a mixture of two normal distributions.
 
 A distribution is TensorFlow Probability's, in the flavour of the Keras backend. A subclass of
-`ConditionalDistribution` names its heads, says what shapes they have where these are not an event's,
-and makes the distribution. What TFP has ready needs no class: `kv.Conditional("Laplace", 64)`.
+`ConditionalDistribution` names its heads, says what shapes they have where these are not those of
+an event, and makes the distribution. What TFP has needs no class: `kv.Conditional("Laplace", 64)`.
 """
 
 import keras

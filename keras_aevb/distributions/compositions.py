@@ -204,6 +204,10 @@ class Poisson(tfd.Poisson):
             log_rate = ops.clip(log_rate, -LARGEST_LOG_RATE, LARGEST_LOG_RATE)
         super().__init__(rate, log_rate, **kwargs)
 
+    @classmethod
+    def _parameter_properties(cls, dtype, num_classes=None):
+        return super()._parameter_properties(dtype, num_classes)
+
     def _log_prob(self, x):
         x = ops.cast(x, self.dtype)
         small = super()._log_prob(ops.minimum(x, LARGE_COUNT))
@@ -226,6 +230,10 @@ class NegativeBinomial(tfd.NegativeBinomial):
     def __init__(self, total_count, logits=None, probs=None, **kwargs):
         kwargs = {"require_integer_total_count": False, **kwargs}
         super().__init__(total_count, logits, probs, **kwargs)
+
+    @classmethod
+    def _parameter_properties(cls, dtype, num_classes=None):
+        return super()._parameter_properties(dtype, num_classes)
 
 
 class ZeroInflatedNegativeBinomial(tfd.Inflated):
