@@ -45,7 +45,7 @@ class CapacityELBO(kv.Bound):
 
 
 def main(epochs=60):
-    x = (load_digits().data / 16).astype("float32")
+    x = (load_digits().data[:1500] / 16).astype("float32")
     growing = keras.optimizers.schedules.PolynomialDecay(0.0, 500, 6.0)
     keras.utils.set_random_seed(0)
     model = kv.AEVB(
