@@ -52,6 +52,33 @@ class Joined(keras.layers.Layer):
         return cls(**{n: keras.saving.deserialize_keras_object(v) for n, v in config.items()})
 
 
+@keras.saving.register_keras_serializable(package="keras_aevb")
+class Elements(keras.layers.Layer):
+    """The first n elements of vectors: in front of a decoder, z₁ of a hierarchy.
+
+    Args:
+        n: number of elements.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        z: tensor of shape `[..., N]`.
+
+    Example:
+        >>> tuple(Elements(2)(np.array([[1.0, 2.0, 3.0]])).shape)
+        (1, 2)
+    """
+
+    def __init__(self, n, **kwargs):
+        super().__init__(**kwargs)
+        self.n = arguments.integer("n", n)
+
+    def call(self, z):
+        return z[..., : self.n]
+
+    def get_config(self):
+        return {**super().get_config(), "n": self.n}
+
+
 def bernoulli_mlp(
     x_dim,
     latent_dim,

@@ -101,18 +101,32 @@ class ELBO(Bound):
     def __call__(self, x, q, prior, decode, seed):
         z = q.sample(self.num_samples, seed=seed)  # [L, B, ...]
         reconstruction = ops.mean(decode(z).log_prob(x), axis=0)  # [B]
-        kl = self._kl(q, prior, z)  # [B]
-        terms = {"elbo": reconstruction - kl, "reconstruction": reconstruction, "kl": kl}
+        divergences = self._divergences(q, prior, z)
+        kl = divergences["kl"]
+        terms = {"elbo": reconstruction - kl, "reconstruction": reconstruction, **divergences}
         if self.surrogate is None:
             return terms
         beta, free_bits = (ops.cast(self.now(getattr(self, name)), kl.dtype) for name in PLAIN)
         if self.free_bits != 0:
-            by_dimension = self._kl(_by_dimension(q), _by_dimension(prior), z)  # [B, *event_shape]
-            kl = ops.sum(
-                ops.maximum(by_dimension, free_bits), axis=tuple(range(1, len(by_dimension.shape)))
-            )
+            by_group = self._by_group(q, prior, z, divergences)
+            axes = tuple(range(1, len(by_group.shape)))
+            kl = ops.sum(ops.maximum(by_group, free_bits), axis=axes)
         objective = reconstruction - beta * kl
         return {**terms, "objective": objective, "beta": beta, "free_bits": free_bits}
+
+    def _divergences(self, q, prior, z):
+        """Dict from the names of terms to tensors `[B]`: `kl`, and what a subclass adds."""
+        return {"kl": self._kl(q, prior, z)}
+
+    def _by_group(self, q, prior, z, divergences):
+        """What free bits are for, each latent dimension: a tensor `[B, ...]`."""
+        return self._kl(_by_dimension(q), _by_dimension(prior), z)
+
+    def _check_groups(self, q, prior):
+        _by_dimension(q), _by_dimension(prior)
+
+    def _has_closed_form(self, q, prior):
+        return has_closed_form(q, prior)
 
     def _kl(self, q, prior, z):
         if self._is_analytic(q, prior):
@@ -123,17 +137,17 @@ class ELBO(Bound):
     def _is_analytic(self, q, prior):
         if self.kl != "auto":
             return self.kl == "analytic"
-        return self.gradient != "stl" and _has_closed_form(q, prior)
+        return self.gradient != "stl" and self._has_closed_form(q, prior)
 
     def check(self, q, prior):
-        if self.kl == "analytic" and not _has_closed_form(q, prior):
+        if self.kl == "analytic" and not self._has_closed_form(q, prior):
             raise ValueError(
                 "No closed form of KL(q || p) is known. Expected distributions that have one, "
                 "or an estimate of it, `bound=ELBO(kl='sampled')`. Received: "
                 f"q={q} and p={prior}"
             )
         if self.free_bits != 0:
-            _by_dimension(q), _by_dimension(prior)
+            self._check_groups(q, prior)
         self.kl_estimator = "analytic" if self._is_analytic(q, prior) else "sampled"
 
     def get_config(self):
@@ -146,7 +160,8 @@ class ELBO(Bound):
         )
 
 
-def _has_closed_form(q, prior):
+def has_closed_form(q, prior):
+    """Whether TFP knows KL(q || p)."""
     try:
         q.kl_divergence(prior)
     except NotImplementedError:

@@ -2,6 +2,7 @@
 
 from keras_aevb.distributions.base import ConditionalDistribution, Trainable
 from keras_aevb.distributions.conditional import Conditional, Unconditional
+from keras_aevb.distributions.discretized_logistic_mixture import DiscretizedLogisticMixture
 from keras_aevb.distributions.flow import (
     Autoregressive,
     Coupling,
@@ -10,6 +11,7 @@ from keras_aevb.distributions.flow import (
     FlowStep,
     Reverse,
 )
+from keras_aevb.distributions.hierarchy import HierarchicalPosterior, HierarchicalPrior
 from keras_aevb.distributions.likelihoods import Bernoulli, Normal
 from keras_aevb.distributions.mixture import MixturePrior, VampPrior
 from keras_aevb.distributions.observed import Observed
@@ -23,9 +25,12 @@ __all__ = [
     "ConditionalDistribution",
     "Coupling",
     "DiagonalNormal",
+    "DiscretizedLogisticMixture",
     "FlowPosterior",
     "FlowPrior",
     "FlowStep",
+    "HierarchicalPosterior",
+    "HierarchicalPrior",
     "MixturePrior",
     "Normal",
     "Observed",

@@ -176,6 +176,8 @@ def as_fixed(name, value):
 
 
 def _family_class(family):
+    if isinstance(family, type) and family is getattr(tfd, family.__name__, None):
+        family = family.__name__  # a class of `compositions` may take its place
     found = _class(family) if isinstance(family, str) else family
     if not isinstance(found, type) or not issubclass(found, tfd.Distribution):
         raise ValueError(

@@ -24,10 +24,9 @@ EVERY = pytest.mark.parametrize("bound", BOUNDS)
 
 
 def test_every_bound_is_in_the_table():
-    public = {v for v in vars(kv).values() if isinstance(v, type) and issubclass(v, kv.Bound)} - {
-        kv.Bound
-    }
-    assert {type(make()) for make in BOUNDS.values()} == public
+    elsewhere = {kv.Bound, kv.HierarchicalELBO}  # the latter in test_hierarchy.py
+    public = {v for v in vars(kv).values() if isinstance(v, type) and issubclass(v, kv.Bound)}
+    assert {type(make()) for make in BOUNDS.values()} == public - elsewhere
 
 
 @EVERY

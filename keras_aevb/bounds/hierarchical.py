@@ -1,0 +1,93 @@
+"""The bound of a model with several levels of latent variables."""
+
+import keras
+from keras import ops
+
+from keras_aevb import arguments
+from keras_aevb.bounds.elbo import ELBO, has_closed_form
+from keras_aevb.bounds.gradient import zero_with_gradient
+
+
+@keras.saving.register_keras_serializable(package="keras_aevb")
+class HierarchicalELBO(ELBO):
+    r"""The evidence lower bound, with one divergence for each level of latent variables.
+
+    $$\tilde{L} = \frac1L \sum_l \log p(x|z_l) - \sum_i KL_i$$
+
+    where the divergence of level i is the mean over the samples of
+
+    $$\log q(z_i|\cdot) - \log p(z_i|z_{i+1})$$
+
+    or, from the top down and where it is known, the closed form of
+    $KL(q(z_i|z_{i+1}, x) \,\|\, p(z_i|z_{i+1}))$. The terms are those of `ELBO`, and `kl_1`,
+    `kl_2`, …, whose sum is `kl`. From the bottom up q and p are given other levels: a level's
+    term may then be negative, their sum is the divergence all the same.
+
+    Args:
+        num_levels: number of levels of `HierarchicalPosterior` and `HierarchicalPrior`.
+        free_bits: as for `ELBO`, for each level.
+        **kwargs: arguments of `ELBO`.
+
+    Raises:
+        ValueError: as for `ELBO`, or if `num_levels` is not an integer of at least 2.
+
+    Reference: Sønderby et al. (2016), arXiv:1602.02282, eqs. 4 and 5; Kingma et al. (2016), App. C,
+    for free bits of groups.
+
+    Example:
+        >>> import keras_aevb as kv
+        >>> HierarchicalELBO(2).terms
+        ('elbo', 'reconstruction', 'kl', 'kl_1', 'kl_2')
+    """
+
+    def __init__(self, num_levels, num_samples=1, **kwargs):
+        super().__init__(num_samples, **kwargs)
+        self.num_levels = arguments.integer("num_levels", num_levels, at_least=2)
+
+    @property
+    def terms(self):
+        return ELBO.terms + tuple(f"kl_{i}" for i in range(1, self.num_levels + 1))
+
+    def _divergences(self, q, prior, z):
+        by_level = [ops.mean(values, axis=0) for values in self._by_level(q, prior, z)]
+        names = self.terms[-self.num_levels :]
+        return {"kl": sum(by_level), **dict(zip(names, by_level))}
+
+    def _by_group(self, q, prior, z, divergences):
+        return ops.stack([divergences[name] for name in self.terms[-self.num_levels :]], axis=-1)
+
+    def _by_level(self, q, prior, z):
+        """For each level a tensor of shape `[L, B]`."""
+        if self._is_analytic(q, prior):
+            of_each_sample = ops.zeros_like(z[..., 0])
+            pairs = zip(q.levels(z), prior.levels(z))
+            return [of_each_sample + ours.kl_divergence(theirs) for ours, theirs in pairs]
+        log_q = q.log_probs(z)
+        if self.gradient == "stl":
+            scores = q.log_probs(ops.stop_gradient(z))
+            log_q = [ours - zero_with_gradient(score) for ours, score in zip(log_q, scores)]
+        return [ours - theirs for ours, theirs in zip(log_q, prior.log_probs(z))]
+
+    def _has_closed_form(self, q, prior):
+        pairs = zip(q.example_levels(), prior.example_levels())
+        return q.top_down and all(has_closed_form(*pair) for pair in pairs)
+
+    def _check_groups(self, q, prior):
+        """Levels are what free bits are for."""
+
+    def check(self, q, prior):
+        for name, distribution in {"posterior": q, "prior": prior}.items():
+            if len(getattr(distribution, "sizes", ())) != self.num_levels:
+                raise ValueError(
+                    f"Expected a {name} with {self.num_levels} levels, such as "
+                    f"Hierarchical{name.capitalize()}. Received: {distribution}"
+                )
+        if q.sizes != prior.sizes:
+            raise ValueError(
+                "Expected levels of posterior and prior to have the same sizes. Received: "
+                f"{q.sizes} and {prior.sizes}"
+            )
+        super().check(q, prior)
+
+    def get_config(self):
+        return {**super().get_config(), "num_levels": self.num_levels}

@@ -1,0 +1,264 @@
+r"""Levels of latent variables in one vector, $z = [z_1, …, z_L]$, with $z_1$ nearest to x."""
+
+import itertools
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_aevb import arguments
+from keras_aevb._backend import tfp
+from keras_aevb.distributions.base import ConditionalDistribution
+from keras_aevb.distributions.priors import Prior
+
+tfb = tfp.bijectors
+tfd: Any = tfp.distributions
+
+
+class Hierarchy(tfd.Distribution):
+    """Levels that are drawn one after the other, each given the one before it.
+
+    Args:
+        first: TFP distribution of the level that is drawn first.
+        conditional: function from a level's index and the draws of the level before it, of shape
+            `[..., n]`, to the TFP distribution of the level, of batch shape `[...]`.
+        sizes: numbers of elements of z₁, …, z_L.
+        top_down: whether z_L is drawn first, else z₁.
+    """
+
+    def __init__(self, first, conditional, sizes, top_down, name="Hierarchy"):
+        self.first, self.conditional = first, conditional
+        self.sizes, self.top_down = tuple(sizes), top_down
+        super().__init__(
+            dtype=first.dtype,
+            reparameterization_type=None,  # that of the levels
+            validate_args=False,
+            allow_nan_stats=True,
+            parameters={"name": name},
+            name=name,
+        )
+
+    @property
+    def _order(self):
+        indices = range(len(self.sizes))
+        return [*reversed(indices)] if self.top_down else [*indices]
+
+    def split(self, z):
+        """z₁, …, z_L."""
+        return ops.split(z, np.cumsum(self.sizes[:-1]).tolist(), axis=-1)
+
+    def levels(self, z):
+        """The distributions of z₁, …, z_L, each given the level that is drawn before it."""
+        values = self.split(z)
+        levels = {self._order[0]: self.first}
+        for before, i in itertools.pairwise(self._order):
+            levels[i] = self.conditional(i, values[before])
+        return [levels[i] for i in range(len(levels))]
+
+    def log_probs(self, z):
+        """The log densities of z₁, …, z_L, whose sum is that of z."""
+        return [level.log_prob(value) for level, value in zip(self.levels(z), self.split(z))]
+
+    def example_levels(self):
+        """The distributions of z₁, …, z_L where z is zero."""
+        return self.levels(ops.zeros((*self.first.batch_shape, sum(self.sizes)), self.dtype))
+
+    @property
+    def reparameterization_type(self):
+        kinds = [level.reparameterization_type for level in self.example_levels()]
+        fully = all(kind == tfd.FULLY_REPARAMETERIZED for kind in kinds)
+        return tfd.FULLY_REPARAMETERIZED if fully else tfd.NOT_REPARAMETERIZED
+
+    def _batch_shape(self):
+        return self.first.batch_shape
+
+    def _batch_shape_tensor(self):
+        return self.first.batch_shape_tensor()
+
+    def _event_shape(self):
+        return (sum(self.sizes),)
+
+    def _event_shape_tensor(self):
+        return np.array([sum(self.sizes)], "int32")
+
+    def _log_prob(self, z):
+        return sum(self.log_probs(z))
+
+    def _sample_n(self, n, seed):
+        seeds = tfp.random.split_seed(seed, n=len(self.sizes))
+        values = {self._order[0]: self.first.sample(n, seed=seeds[0])}
+        for (before, i), level_seed in zip(itertools.pairwise(self._order), seeds[1:]):
+            values[i] = self.conditional(i, values[before]).sample(seed=level_seed)
+        return ops.concatenate([values[i] for i in range(len(values))], axis=-1)
+
+    def _default_event_space_bijector(self):
+        for level in self.example_levels():
+            if not isinstance(level.experimental_default_event_space_bijector(), tfb.Identity):
+                raise NotImplementedError("Levels with edges may depend on each other.")
+        return tfb.Identity()
+
+
+@keras.saving.register_keras_serializable(package="keras_aevb")
+class HierarchicalPrior(Prior):
+    r"""A prior with L levels, each given the one above it.
+
+    $$p(z) = p(z_L) \prod_{i<L} p(z_i|z_{i+1}), \qquad z = [z_1, …, z_L]$$
+
+    The decoder gets all of z. `keras_aevb.networks.Elements(n)` in front of it leaves $z_1$, of n
+    elements: then p(x|z) is $p(x|z_1)$.
+
+    Args:
+        levels: list from $z_1$ to $z_L$: `ConditionalDistribution`s, whose heads get $z_{i+1}$,
+            and a `Prior` as the last. Their layers run in inference mode.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: if there are less than two levels, one is not of its type, or not over vectors.
+
+    Reference: Sønderby et al. (2016), arXiv:1602.02282, eqs. 1 and 2; Rezende, Mohamed & Wierstra
+    (2014), arXiv:1401.4082, sec. 3.
+
+    Example:
+        >>> import numpy as np, keras_aevb as kv
+        >>> prior = HierarchicalPrior([kv.DiagonalNormal(4), kv.StandardNormal(2)])
+        >>> p = prior.distribution()
+        >>> tuple(p.batch_shape), tuple(p.event_shape)
+        ((), (6,))
+        >>> [tuple(level.event_shape) for level in p.levels(np.zeros(6, "float32"))]
+        [(4,), (2,)]
+    """
+
+    def __init__(self, levels, **kwargs):
+        levels = _checked(levels)
+        kinds = [ConditionalDistribution] * (len(levels) - 1) + [Prior]
+        for i, (level, kind) in enumerate(zip(levels, kinds), 1):
+            _check_level(i, level, kind)
+        kwargs.pop("event_shape", None)  # that of the levels
+        super().__init__(sum(level.event_shape[0] for level in levels), **kwargs)
+        self.levels = levels
+        for level, above in itertools.pairwise(levels):
+            level(keras.Input(above.event_shape, dtype=self.density_dtype))  # builds it
+
+    def distribution(self):
+        return Hierarchy(
+            self.levels[-1].distribution(),
+            lambda i, above: _given(self.levels[i], above),
+            [level.event_shape[0] for level in self.levels],
+            top_down=True,
+        )
+
+    def get_config(self):
+        return {**super().get_config(), "levels": _serialized(self.levels)}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**{n: keras.saving.deserialize_keras_object(v) for n, v in config.items()})
+
+
+@keras.saving.register_keras_serializable(package="keras_aevb")
+class HierarchicalPosterior(ConditionalDistribution):
+    r"""A conditional distribution with L levels, drawn from the bottom up or from the top down.
+
+    From the bottom up, with features h of x,
+
+    $$q(z|x) = q(z_1|h) \prod_{i>1} q(z_i|z_{i-1})$$
+
+    and from the top down, in the order of a `HierarchicalPrior`,
+
+    $$q(z|x) = q(z_L|h) \prod_{i<L} q(z_i|z_{i+1}, h)$$
+
+    Args:
+        levels: list of `ConditionalDistribution`s from $z_1$ to $z_L$. Their heads get what they
+            are given, as one vector. Layers of those that are not drawn first run in inference
+            mode.
+        top_down: the order of drawing.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        features: tensor of shape `[B, ...]`.
+
+    Returns:
+        The parameters of the level that is drawn first, and from the top down the features.
+
+    Raises:
+        ValueError: if there are less than two levels, or one is not a `ConditionalDistribution`
+            over vectors.
+
+    Reference: Burda, Grosse & Salakhutdinov (2016), arXiv:1509.00519, eq. 3, from the bottom up;
+    Sønderby et al. (2016), arXiv:1602.02282, eq. 10, from the top down, without the sharing of
+    parameters with the prior.
+
+    Example:
+        >>> import numpy as np, keras_aevb as kv
+        >>> posterior = HierarchicalPosterior([kv.DiagonalNormal(4), kv.DiagonalNormal(2)])
+        >>> q = posterior.distribution(*posterior(np.zeros((3, 5), "float32")))
+        >>> tuple(q.batch_shape), tuple(q.event_shape)
+        ((3,), (6,))
+    """
+
+    def __init__(self, levels, top_down=False, **kwargs):
+        levels = _checked(levels)
+        for i, level in enumerate(levels, 1):
+            _check_level(i, level, ConditionalDistribution)
+        kwargs.pop("event_shape", None)  # that of the levels
+        super().__init__(sum(level.event_shape[0] for level in levels), {}, **kwargs)
+        self.levels = levels
+        self.top_down = arguments.boolean("top_down", top_down)
+
+    def build(self, features_shape):
+        order = self.levels[::-1] if self.top_down else self.levels
+        order[0](keras.Input(features_shape[1:], dtype=self.compute_dtype))
+        num_features = int(np.prod(features_shape[1:])) if self.top_down else 0
+        for before, level in itertools.pairwise(order):
+            size = before.event_shape[0] + num_features
+            level(keras.Input((size,), dtype=self.density_dtype))
+
+    def call(self, features):
+        if not self.top_down:
+            return tuple(self.levels[0](features))
+        flat = ops.reshape(features, (-1, int(np.prod(features.shape[1:]))))
+        return (*self.levels[-1](features), ops.cast(flat, self.density_dtype))
+
+    def distribution(self, *parameters):
+        sizes = [level.event_shape[0] for level in self.levels]
+        if not self.top_down:
+            first = self.levels[0].distribution(*parameters)
+            return Hierarchy(first, lambda i, below: _given(self.levels[i], below), sizes, False)
+        *parameters, features = parameters
+
+        def conditional(i, above):
+            shape = (*ops.shape(above)[:-1], features.shape[-1])
+            inputs = ops.concatenate([above, ops.broadcast_to(features, shape)], axis=-1)
+            return _given(self.levels[i], inputs)
+
+        return Hierarchy(self.levels[-1].distribution(*parameters), conditional, sizes, True)
+
+    def get_config(self):
+        levels = _serialized(self.levels)
+        return {**super().get_config(), "levels": levels, "top_down": self.top_down}
+
+
+def _checked(levels):
+    if not isinstance(levels, list | tuple) or len(levels) < 2:
+        raise ValueError(f"Expected a list of two levels or more. Received: {levels!r}")
+    return list(levels)
+
+
+def _check_level(number, level, kind):
+    if not isinstance(level, kind) or len(level.event_shape) != 1:
+        raise ValueError(
+            f"Expected level {number} to be a {kind.__name__} over vectors. Received: {level!r}, "
+            f"with event shape {getattr(level, 'event_shape', None)}"
+        )
+
+
+def _given(level, features):
+    """A level's distribution, of batch shape `[...]`, for features of shape `[..., n]`."""
+    batch_shape = ops.shape(features)[:-1]
+    parameters = level(ops.reshape(features, (-1, features.shape[-1])))
+    return level.distribution(*(ops.reshape(p, (*batch_shape, *p.shape[1:])) for p in parameters))
+
+
+def _serialized(levels):
+    return [keras.saving.serialize_keras_object(level) for level in levels]
