@@ -268,6 +268,8 @@ class LatentVariableModel(SerializableModel, TrainingLoop):
 
     def _estimates(self, estimator, x, batch_size, seed, condition):
         """What an estimator of log p(x) returns, as NumPy arrays of all examples."""
+        x = inputs.as_array(x)
+        self.likelihood.check(x)
         one_x = ops.zeros((1, *self.likelihood.event_shape))
         y = self._conditions(condition, len(x))
         with self.given(*(part[:1] for part in y) if y else [None]):
