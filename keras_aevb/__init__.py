@@ -1,6 +1,6 @@
 """Auto-Encoding Variational Bayes (Kingma & Welling, arXiv:1312.6114) for Keras 3."""
 
-from keras_aevb import networks
+from keras_aevb import evaluation, networks, testing
 from keras_aevb._version import __version__
 from keras_aevb.batches import EpochMinibatches, RandomMinibatches, RowBatches
 from keras_aevb.bounds import (
@@ -100,6 +100,8 @@ __all__ = [
     "WakeSleep",
     "WeightPrior",
     "__version__",
+    "evaluation",
     "gradient_variance",
     "networks",
+    "testing",
 ]

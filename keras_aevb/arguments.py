@@ -130,6 +130,17 @@ def seed(value):
     return int(value)
 
 
+def seeds(value, n):
+    """n seeds that an integer determines, or `None` n times.
+
+    Raises:
+        ValueError: if `value` is not a seed.
+    """
+    if seed(value) is None:
+        return [None] * n
+    return list(map(int, np.random.SeedSequence(value).generate_state(n)))
+
+
 def check_fit(**settings):
     """Raises a `ValueError` if an argument of Keras' methods is not a number that makes sense.
 

@@ -3,6 +3,8 @@
 Symbols: N examples; all values are nats per example.
 """
 
+import warnings
+
 import numpy as np
 
 import keras_aevb as kv
@@ -94,7 +96,10 @@ def _likelihood(model, split, x, at_end):
 
 def _log_likelihood(model, x, estimator):
     """Estimates of log p(x) and their standard errors, each of shape `[N]`."""
-    estimates = model.log_likelihood(x, method=estimator, seed=SEED, return_standard_error=True)
+    with warnings.catch_warnings():
+        # Estimators are held against each other, whatever the importance weights are like.
+        warnings.filterwarnings("ignore", "The importance weights", UserWarning)
+        estimates = model.log_likelihood(x, method=estimator, seed=SEED, return_standard_error=True)
     return [values.astype("float64") for values in estimates]
 
 

@@ -5,6 +5,7 @@ import signal
 import keras
 import numpy as np
 import pytest
+from known_model import linear_gaussian  # noqa: F401
 
 import keras_aevb as kv
 from keras_aevb import _backend

@@ -214,6 +214,7 @@ class Wrong:
     encoder = decoder
     posterior = [lambda: None, lambda: "normal", lambda: keras.layers.Dense(2), lambda: 2]  # noqa: RUF012
     bound = [lambda: "elbo", lambda: kv.ELBO, lambda: 5, lambda: keras.layers.Dense(1)]  # noqa: RUF012
+    condition = [lambda: 10, lambda: "labels", lambda: kv.Condition, lambda: keras.layers.Dense(2)]  # noqa: RUF012
 
 
 for algorithm in ALGORITHMS:
@@ -440,6 +441,78 @@ for name in ("None", "no model", "MonteCarloEM"):
         "VariationalModel",
     )
 
+MEASURES = {
+    "active_units": {"threshold": NOT_POSITIVE, "num_samples": [1, *NOT_SIZES_OR_NONE]},
+    "elbo_terms": {"num_samples": NOT_SIZES_OR_NONE},
+    "inference_gap": {"num_samples": NOT_SIZES_OR_NONE, "method": ["exact", 5, None, kv.ELBO]},
+    "kl_by_dimension": {"num_samples": NOT_SIZES_OR_NONE},
+    "mutual_information": {"num_samples": NOT_SIZES_OR_NONE},
+    "pareto_k": {"num_samples": NOT_SIZES_OR_NONE},
+    "posterior_mean_variances": {"num_samples": [1, *NOT_SIZES_OR_NONE]},
+    "report": {"num_samples": NOT_SIZES_OR_NONE, "verbose": NOT_BOOLEANS},
+    "sample_aggregate_posterior": {"n": NOT_SIZES_OR_NONE},
+}
+
+
+def measure(name, model, x=X, **arguments):
+    if name == "sample_aggregate_posterior":
+        arguments = {"n": 2, **arguments}
+    return getattr(kv.evaluation, name)(model, x, **arguments)
+
+
+for name, bad in MEASURES.items():
+    argument_rows(
+        name,
+        lambda m, name=name, **a: measure(name, m["AEVB"], **a),
+        {**bad, "batch_size": NOT_SIZES_OR_NONE, "seed": NOT_SEEDS},
+        value_in_message=False,
+    )
+    for kind, condition in {"MonteCarloEM": None, "AEVB": LATENT_DIM}.items():
+        words = ["no condition"] if condition else ["`model`", "VariationalModel"]
+        row(
+            f"{name}({kind}, condition={condition})",
+            lambda m, name=name, kind=kind, y=condition: measure(name, m[kind], condition=y),
+            *words,
+        )
+for name, (z, word) in {
+    "of another width": (np.zeros((3, 5)), f"({LATENT_DIM},)"),
+    "of rank 1": (np.zeros(LATENT_DIM), f"({LATENT_DIM},)"),
+    "complex": (np.zeros((3, LATENT_DIM)) + 0j, "real numbers"),
+}.items():
+    row(
+        f"log_aggregate_posterior(z {name})",
+        lambda m, z=z: kv.evaluation.log_aggregate_posterior(m["AEVB"], X, z),
+        word,
+    )
+argument_rows(
+    "assert_unchanged",
+    lambda _, **a: kv.testing.assert_unchanged(
+        **{"values": [1.0, 2.0], "path": "references.json", "name": "a", **a}
+    ),
+    {
+        "values": [[1.0], 1.0, [1.0, NAN], [[1.0, 2.0]]],
+        "max_standard_errors": [*NOT_POSITIVE, None],
+    },
+    value_in_message=False,
+)
+argument_rows(
+    "assert_elbo_unchanged",
+    lambda m, **a: kv.testing.assert_elbo_unchanged(m["AEVB"], X, "references.json", **a),
+    {
+        "num_repeats": [1, *NOT_SIZES_OR_NONE],
+        "num_samples": NOT_SIZES,
+        "seed": NOT_SEEDS,
+        "batch_size": NOT_SIZES_OR_NONE,
+    },
+    value_in_message=False,
+)
+row(
+    "assert_elbo_unchanged(MonteCarloEM)",
+    lambda m: kv.testing.assert_elbo_unchanged(m["MonteCarloEM"], X, "references.json"),
+    "`model`",
+    "VariationalModel",
+)
+
 # Data
 
 SHAPE, FINITE, PIXELS, REAL = f"({X_DIM},)", "finite", "[0, 1]", "real numbers"
@@ -500,6 +573,11 @@ METHODS = {
     "AEVB.test_on_batch": lambda m, x: m["AEVB"].test_on_batch(x),
     "AEVB.predict_on_batch": lambda m, x: m["AEVB"].predict_on_batch(x),
     "gradient_variance": lambda m, x: kv.gradient_variance(m["AEVB"], x, num_repeats=3),
+    "report": lambda m, x: m["AEVB"].report(x, verbose=False),
+    "sample_aggregate_posterior": lambda m, x: measure("sample_aggregate_posterior", m["AEVB"], x),
+    "log_aggregate_posterior": lambda m, x: kv.evaluation.log_aggregate_posterior(
+        m["AEVB"], x, np.zeros((3, LATENT_DIM))
+    ),
     "Replicas.fit": lambda m, x: m["Replicas"].fit(x, verbose=0),
     "WakeSleep.fit": lambda m, x: m["WakeSleep"].fit(x, verbose=0),
     "FullVB.fit": lambda m, x: m["FullVB"].fit(x, verbose=0),

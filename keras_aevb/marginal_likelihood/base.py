@@ -40,12 +40,20 @@ class Estimator:
             seed: TFP seed of the samples.
 
         Returns:
-            Dict with `"log_likelihood"` and `"standard_error"`, each of shape `[B]`, in nats.
+            Dict with `"log_likelihood"` and `"standard_error"`, each of shape `[B]`, in nats, and
+            what else `check_estimates` needs, of shape `[B, ...]`.
         """
         raise NotImplementedError
 
     def check(self, q, prior):
         """Raises a `ValueError` or warns if log p(x) cannot be estimated well from q and p(z)."""
+
+    def check_estimates(self, estimates):
+        """Warns if estimates cannot be trusted.
+
+        Args:
+            estimates: what `__call__` returns, as NumPy arrays of all examples.
+        """
 
     def get_config(self):
         return {name: getattr(self, name) for name in self.settings}

@@ -1,11 +1,14 @@
 """Importance sampling from the recognition model."""
 
 import math
+import warnings
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_aevb._backend import tfp
+from keras_aevb.marginal_likelihood import pareto
 from keras_aevb.marginal_likelihood.base import CHUNK_SIZE, Estimator, log_mean_exp
 
 
@@ -17,7 +20,8 @@ class ImportanceSampling(Estimator):
 
     The mean of the estimate is a lower bound on log p(x), no smaller than the ELBO, and rises with
     L. The standard error comes from the spread of the weights; where q(z|x) misses what p(z|x)
-    covers, both are too small.
+    covers, both are too small. A warning says for how many examples, those whose largest weights
+    have a Pareto k̂ above 0.7.
 
     Args:
         num_samples: L ≥ 1, the number of samples of z for each example.
@@ -26,7 +30,7 @@ class ImportanceSampling(Estimator):
         ValueError: if `num_samples` is not a positive integer.
 
     Reference: Rezende, Mohamed & Wierstra (2014), app. E; Burda, Grosse & Salakhutdinov (2016),
-    eq. 8.
+    eq. 8; Vehtari, Simpson, Gelman, Yao & Gabry (2024) for k̂.
 
     Example:
         >>> ImportanceSampling(num_samples=500).get_config()
@@ -49,7 +53,12 @@ class ImportanceSampling(Estimator):
         chunks = ops.map(log_weights, seeds)  # [num_chunks, chunk_size, B]
         samples = ops.reshape(chunks, (num_chunks * chunk_size, -1))[: self.num_samples]  # [L, B]
         log_likelihood, standard_error = log_mean_exp(samples)
-        return {"log_likelihood": log_likelihood, "standard_error": standard_error}
+        num_largest = min(pareto.tail_size(self.num_samples) + 1, self.num_samples)
+        return {
+            "log_likelihood": log_likelihood,
+            "standard_error": standard_error,
+            "largest_log_weights": ops.top_k(ops.transpose(samples), num_largest)[0],
+        }
 
     def check(self, q, prior):
         """Raises a `ValueError` without a recognition model."""
@@ -58,4 +67,18 @@ class ImportanceSampling(Estimator):
                 "Importance sampling needs a recognition model q(z|x). Expected a model with an "
                 "encoder, or one of the methods 'annealed' and 'density', which work without. "
                 "Received: q=None"
+            )
+
+    def check_estimates(self, estimates):
+        """Warns where the largest weights say that log p(x) cannot be trusted."""
+        k = pareto.pareto_k(estimates["largest_log_weights"])
+        unreliable = int((k > pareto.UNRELIABLE_ABOVE).sum())
+        if unreliable:
+            warnings.warn(
+                f"The importance weights of {unreliable} of {len(k)} examples cannot be trusted. "
+                f"Expected a Pareto k̂ of at most {pareto.UNRELIABLE_ABOVE}. Received: up to "
+                f"{k[~np.isnan(k)].max():.2f}. Their log p(x) is probably too small, by more than "
+                'the standard error. Use `method="annealed"` for them; '
+                "`keras_aevb.evaluation.pareto_k` says which they are",
+                stacklevel=3,
             )

@@ -132,7 +132,7 @@ class PosteriorDensity(Estimator):
                 f"PosteriorDensity is reliable below {RELIABLE_BELOW} latent dimensions (Kingma & "
                 f"Welling, 2013, App. D). Received: a prior of {dim} dimensions. Use "
                 "'importance' or 'annealed' instead",
-                stacklevel=3,
+                stacklevel=4,
             )
 
 

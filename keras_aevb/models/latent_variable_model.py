@@ -260,6 +260,16 @@ class LatentVariableModel(SerializableModel, TrainingLoop):
                 unknown, or it needs a recognition model and there is none.
         """
         estimator = marginal_likelihood.get(method, num_samples)
+        estimates = self._estimates(estimator, x, batch_size, seed, condition)
+        estimator.check_estimates(estimates)
+        if return_standard_error:
+            return estimates["log_likelihood"], estimates["standard_error"]
+        return estimates["log_likelihood"]
+
+    def _estimates(self, estimator, x, batch_size, seed, condition):
+        """What an estimator of log p(x) returns, as NumPy arrays of all examples."""
+        x = inputs.as_array(x)
+        self.likelihood.check(x)
         one_x = ops.zeros((1, *self.likelihood.event_shape))
         y = self._conditions(condition, len(x))
         with self.given(*(part[:1] for part in y) if y else [None]):
@@ -270,10 +280,7 @@ class LatentVariableModel(SerializableModel, TrainingLoop):
             return estimator(x, q, prior, self.decode, seed)
 
         key = (estimator.__class__, *estimator.get_config().items())
-        estimates = self._over_batches(key, batch_log_likelihood, x, batch_size, seed, condition)
-        if return_standard_error:
-            return estimates["log_likelihood"], estimates["standard_error"]
-        return estimates["log_likelihood"]
+        return self._over_batches(key, batch_log_likelihood, x, batch_size, seed, condition)
 
     def _recognition(self, x):
         """q(z|x) of batch shape `[B]`, or `None` where the model has none."""

@@ -200,6 +200,22 @@ class VariationalModel(LatentVariableModel):
 
         return self._over_batches(("elbo", num_samples), batch_elbo, x, batch_size, seed, condition)
 
+    def report(self, x, num_samples=1000, batch_size=100, seed=None, condition=None, verbose=True):
+        """Prints what the model is worth, as a table: `keras_aevb.evaluation.report`.
+
+        Args:
+            x, num_samples, batch_size, seed, condition, verbose: as there.
+
+        Returns:
+            A `keras_aevb.evaluation.Report`.
+
+        Raises:
+            ValueError: as there.
+        """
+        from keras_aevb import evaluation  # which imports this module
+
+        return evaluation.report(self, x, num_samples, batch_size, seed, condition, verbose)
+
 
 def _trainable(*layers):
     """The trainable variables of layers, each once."""

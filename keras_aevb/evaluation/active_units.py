@@ -1,0 +1,92 @@
+"""Latent dimensions that the model uses."""
+
+from keras import ops
+
+from keras_aevb import arguments
+from keras_aevb.models import VariationalModel
+from keras_aevb.models.parts import check_type
+from keras_aevb.models.point_estimates import kind_of_estimate
+
+
+def active_units(
+    model, x, threshold=0.01, num_samples=100, batch_size=1000, seed=None, condition=None
+):
+    r"""Which latent dimensions depend on x: those whose posterior mean varies over the examples.
+
+    $$Var_x\left(E_{q(z|x)}[z_j]\right) > 0.01$$
+
+    Args:
+        model: a `VariationalModel`.
+        x: data of shape `[N, *event_shape]`, N ≥ 2.
+        threshold: of the variance.
+        num_samples, batch_size, seed, condition: as for `posterior_mean_variances`.
+
+    Returns:
+        Boolean NumPy array of shape `z_shape`; its sum is the number of active units.
+
+    Raises:
+        ValueError: if `threshold` is not a positive number, or as `posterior_mean_variances`.
+
+    Reference: Burda, Grosse & Salakhutdinov (2016), sec. 5.2.
+
+    Example:
+        >>> import numpy as np, keras_aevb as kv
+        >>> model = kv.AEVB(**kv.networks.bernoulli_mlp(16, latent_dim=2, hidden_units=8, seed=0))
+        >>> x = np.random.default_rng(0).random((10, 16))
+        >>> kv.evaluation.active_units(model, x).tolist()  # not trained yet
+        [False, False]
+    """
+    arguments.number("threshold", threshold)
+    return posterior_mean_variances(model, x, num_samples, batch_size, seed, condition) > threshold
+
+
+def posterior_mean_variances(model, x, num_samples=100, batch_size=1000, seed=None, condition=None):
+    r"""The variance over the examples of each latent dimension's posterior mean.
+
+    $$Var_x\left(E_{q(z|x)}[z_j]\right)$$
+
+    without bias. Where TFP does not know the mean of q(z|x), that of L samples is taken, and the
+    variance of its noise is subtracted; the result may then be slightly negative.
+
+    Args:
+        model: a `VariationalModel`.
+        x: data of shape `[N, *event_shape]`, N ≥ 2.
+        num_samples: L ≥ 2, where the mean of q(z|x) is not known.
+        batch_size: examples that are evaluated together.
+        seed: integer that fixes the noise. Default: the model's own stream.
+        condition: y, of shape `[N, *condition.shape]`.
+
+    Returns:
+        NumPy array of shape `z_shape`.
+
+    Raises:
+        ValueError: if the model has no q(z|x), there is a single example, `num_samples` is not an
+            integer of at least 2, or an argument is one that `model.elbo` refuses.
+
+    Reference: Burda, Grosse & Salakhutdinov (2016), sec. 5.2.
+
+    Example:
+        >>> import numpy as np, keras_aevb as kv
+        >>> model = kv.AEVB(**kv.networks.bernoulli_mlp(16, latent_dim=2, hidden_units=8))
+        >>> x = np.random.default_rng(0).random((10, 16))
+        >>> kv.evaluation.posterior_mean_variances(model, x).shape
+        (2,)
+    """
+    check_type("model", model, VariationalModel)
+    num_samples = arguments.integer("num_samples", num_samples, at_least=2)
+    is_known = kind_of_estimate(model.posterior) == "mean"
+
+    def batch_means(x, seed):
+        q = model.encode(x)
+        if is_known:
+            return q.mean(), ops.zeros_like(q.mean())
+        z = q.sample(num_samples, seed=seed)
+        return ops.mean(z, axis=0), ops.var(z, axis=0) / (num_samples - 1)
+
+    key = ("posterior_means", num_samples)
+    means, noise = model._over_batches(key, batch_means, x, batch_size, seed, condition)
+    if len(means) < 2:
+        raise ValueError(
+            f"A variance over examples needs two. Expected x with N ≥ 2. Received: N={len(means)}"
+        )
+    return means.var(axis=0, ddof=1, dtype="float64") - noise.mean(axis=0, dtype="float64")

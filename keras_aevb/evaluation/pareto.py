@@ -1,0 +1,43 @@
+"""How far the weights of importance sampling from q(z|x) can be trusted."""
+
+from keras_aevb.marginal_likelihood import ImportanceSampling, pareto
+from keras_aevb.models import VariationalModel
+from keras_aevb.models.parts import check_type
+
+
+def pareto_k(model, x, num_samples=1000, batch_size=100, seed=None, condition=None):
+    r"""The Pareto k̂ of the weights p(x, z) / q(z|x) of each example.
+
+    It is the shape of a generalised Pareto distribution, fitted to the largest weights. Below 0.7,
+    importance sampling is reliable; above, log p(x) is typically too small, by more than its
+    standard error. There `log_likelihood(method="annealed")` is the better estimate.
+
+    Args:
+        model: a `VariationalModel`.
+        x: data of shape `[N, *event_shape]`.
+        num_samples: L samples of z for each example. The largest min(L / 5, 3√L) weights are
+            fitted; with less than 5 of them, L ≤ 20, k̂ is NaN.
+        batch_size: examples that are evaluated together.
+        seed: integer that fixes the noise. Default: the model's own stream.
+        condition: y, of shape `[N, *condition.shape]`.
+
+    Returns:
+        NumPy array of shape `[N]`.
+
+    Raises:
+        ValueError: if the model has no q(z|x), or an argument is one that `model.log_likelihood`
+            refuses.
+
+    Reference: Vehtari, Simpson, Gelman, Yao & Gabry (2024), Pareto smoothed importance sampling.
+
+    Example:
+        >>> import numpy as np, keras_aevb as kv
+        >>> model = kv.AEVB(**kv.networks.bernoulli_mlp(16, latent_dim=2, hidden_units=8, seed=0))
+        >>> x = np.random.default_rng(0).random((10, 16))
+        >>> (kv.evaluation.pareto_k(model, x, seed=0) < 0.7).all()
+        np.True_
+    """
+    check_type("model", model, VariationalModel)
+    estimator = ImportanceSampling(num_samples)
+    estimates = model._estimates(estimator, x, batch_size, seed, condition)
+    return pareto.pareto_k(estimates["largest_log_weights"])

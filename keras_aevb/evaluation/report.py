@@ -1,0 +1,167 @@
+"""One table of what a trained model is worth."""
+
+import math
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from keras_aevb import arguments
+from keras_aevb.evaluation.active_units import active_units
+from keras_aevb.evaluation.elbo_terms import elbo_terms
+from keras_aevb.evaluation.kl import kl_by_dimension
+from keras_aevb.evaluation.mutual_information import mutual_information
+from keras_aevb.evaluation.pareto import pareto_k
+from keras_aevb.marginal_likelihood import ImportanceSampling, pareto
+from keras_aevb.models import VariationalModel
+from keras_aevb.models.parts import check_type
+from keras_aevb.models.posterior_predictive import PosteriorPredictive
+
+NUM_ELBO_SAMPLES = 10
+WIDTH, BAR_WIDTH = 64, 28
+
+
+class Estimate(NamedTuple):
+    """A mean over examples, and its standard error from their spread; both in nats."""
+
+    mean: float
+    standard_error: float
+
+
+class Report(NamedTuple):
+    """What `report` measures. Its text is a table.
+
+    Attributes:
+        num_examples: N.
+        elbo: `Estimate` of the evidence lower bound, reconstruction - kl.
+        reconstruction: of E_q[log p(x|z)].
+        kl: of KL(q(z|x) ‖ p(z)).
+        log_likelihood: of log p(x), by importance sampling.
+        inference_gap: of log p(x) - ELBO.
+        mutual_information: of I(x; z) under q, which is at most log N.
+        active_units: boolean array of shape `z_shape`.
+        kl_by_dimension: array of shape `z_shape`, means over the examples, in nats; `None` where
+            the dimensions of q(z|x) or p(z) are not independent.
+        pareto_k: array of shape `[N]`.
+    """
+
+    num_examples: int
+    elbo: Estimate
+    reconstruction: Estimate
+    kl: Estimate
+    log_likelihood: Estimate
+    inference_gap: Estimate
+    mutual_information: Estimate
+    active_units: np.ndarray
+    kl_by_dimension: np.ndarray | None
+    pareto_k: np.ndarray
+
+    def __str__(self):
+        names = {
+            "ELBO": self.elbo,
+            "  reconstruction E_q[log p(x|z)]": self.reconstruction,
+            "  KL(q(z|x) ‖ p(z))": self.kl,
+            "log p(x), importance sampling": self.log_likelihood,
+            "inference gap log p(x) - ELBO": self.inference_gap,
+            f"I(x; z), at most log N = {math.log(self.num_examples):.2f}": self.mutual_information,
+        }
+        title = f"mean over {self.num_examples} examples, in nats"
+        lines = [f"{title:<40}{'value':>12}{'± s.e.':>12}", "-" * WIDTH]
+        lines += [f"{n:<40}{e.mean:>12.3f}{e.standard_error:>12.3f}" for n, e in names.items()]
+        active = f"{self.active_units.sum()} of {self.active_units.size}"
+        lines += ["-" * WIDTH, f"{'active units':<40}{active:>12}"]
+        above = self.pareto_k > pareto.UNRELIABLE_ABOVE
+        name, unreliable = (
+            f"Pareto k̂ above {pareto.UNRELIABLE_ABOVE}",
+            f"{above.sum()} of {above.size}",
+        )
+        lines.append(f"{name:<41}{unreliable:>12}")  # the hat has no width of its own
+        if self.kl_by_dimension is not None:
+            lines += ["-" * WIDTH, *_kl_lines(self.kl_by_dimension)]
+        return "\n".join(lines)
+
+
+def _kl_lines(kl):
+    """A line for each latent dimension, the largest KL first."""
+    yield f"{'KL by latent dimension':<40}{'nats':>12}"
+    for i in np.argsort(-kl, axis=None):
+        at = ", ".join(str(int(n)) for n in np.unravel_index(i, kl.shape))
+        bar = "█" * round(BAR_WIDTH * kl.flat[i] / max(kl.max(), 1e-9))
+        yield f"{f'  z[{at}]':<12}{bar:<{BAR_WIDTH}}{kl.flat[i]:>12.3f}"
+
+
+def report(model, x, num_samples=1000, batch_size=100, seed=None, condition=None, verbose=True):
+    """Measures what a trained model is worth, and prints it as a table.
+
+    Args:
+        model: a `VariationalModel`.
+        x: data of shape `[N, *event_shape]`, N ≥ 2.
+        num_samples: samples of z for each example, for log p(x) and Pareto k̂.
+        batch_size: examples that are evaluated together.
+        seed: integer that fixes the noise. Default: the model's own stream.
+        condition: y, of shape `[N, *condition.shape]`.
+        verbose: whether to print the progress and the table.
+
+    Returns:
+        A `Report`. For `FullVB`, ELBO and log p(x) average over q(θ), and all else is at its mean.
+
+    Raises:
+        ValueError: if the model has no q(z|x), there is a single example, or an argument is one
+            that `model.log_likelihood` refuses.
+
+    Example:
+        >>> import keras_aevb as kv
+        >>> model = kv.AEVB(**kv.networks.bernoulli_mlp(16, latent_dim=2, hidden_units=8, seed=0))
+        >>> x = np.random.default_rng(0).random((10, 16))
+        >>> print(kv.evaluation.report(model, x, seed=0, verbose=False))
+        mean over 10 examples, in nats                 value      ± s.e.
+        ...
+    """
+    check_type("model", model, VariationalModel)
+    arguments.boolean("verbose", verbose)
+    num_samples = arguments.integer("num_samples", num_samples)
+    how = {"batch_size": batch_size, "seed": seed, "condition": condition}
+    progress = keras.utils.Progbar(5, verbose=int(verbose), unit_name="measure")
+    terms = elbo_terms(model, x, NUM_ELBO_SAMPLES, **how)
+    progress.add(1)
+    log_p, k = _log_likelihood(model, x, num_samples, how)
+    progress.add(1)
+    information = mutual_information(model, x, **how)
+    progress.add(1)
+    active = active_units(model, x, **how)
+    progress.add(1)
+    kl = _kl_by_dimension(model, x, how)
+    progress.add(1)
+    result = Report(
+        num_examples=len(log_p),
+        **{name: _estimate(terms[name]) for name in ("elbo", "reconstruction", "kl")},
+        log_likelihood=_estimate(log_p),
+        inference_gap=_estimate(log_p - terms["elbo"]),
+        mutual_information=_estimate(information),
+        active_units=active,
+        kl_by_dimension=kl,
+        pareto_k=k,
+    )
+    if verbose:
+        print(result)
+    return result
+
+
+def _log_likelihood(model, x, num_samples, how):
+    """log p(x) and Pareto k̂ of each example, from the same weights where θ is one."""
+    if isinstance(model, PosteriorPredictive):
+        return model.log_likelihood(x, num_samples, **how), pareto_k(model, x, num_samples, **how)
+    estimates = model._estimates(ImportanceSampling(num_samples), x, **how)
+    return estimates["log_likelihood"], pareto.pareto_k(estimates["largest_log_weights"])
+
+
+def _kl_by_dimension(model, x, how):
+    try:
+        return kl_by_dimension(model, x, **how).mean(axis=0, dtype="float64")
+    except ValueError:  # all arguments were accepted before: the dimensions are not independent
+        return None
+
+
+def _estimate(values):
+    values = values.astype("float64")
+    return Estimate(float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values))))

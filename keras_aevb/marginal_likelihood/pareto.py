@@ -1,0 +1,66 @@
+"""Whether importance weights can be trusted: the shape of their distribution's upper tail.
+
+Symbols: L importance weights, of which the M largest are the tail.
+"""
+
+import math
+
+import numpy as np
+
+# Above it, the means of feasible numbers of weights are unreliable, and their standard errors too.
+UNRELIABLE_ABOVE = 0.7
+SMALLEST_TAIL = 5
+
+
+def tail_size(num_samples):
+    """M = min(L / 5, 3√L), rounded up."""
+    return math.ceil(min(0.2 * num_samples, 3 * math.sqrt(num_samples)))
+
+
+def pareto_k(largest_log_weights):
+    r"""The shape k̂ of a generalised Pareto distribution of the largest weights.
+
+    $$p(w) = \frac1σ \left(1 + k \frac{w - u}{σ}\right)^{-1 - 1/k}, \quad w > u$$
+
+    where u is the largest weight below the tail. Weights have a finite mean if k < 1, a finite
+    variance if k < 1/2; k̂ ≤ 0 is the tail of bounded weights.
+
+    Args:
+        largest_log_weights: array of shape `[N, M + 1]`, the largest log w of each example.
+
+    Returns:
+        NumPy array of shape `[N]`. It is -∞ where the largest weights are equal, and NaN where
+        M < 5 or a log weight is NaN.
+
+    Reference: Vehtari, Simpson, Gelman, Yao & Gabry (2024), Pareto smoothed importance sampling,
+        sec. 2.4 and 3; Zhang & Stephens (2009), for the fit.
+    """
+    return np.array([_shape_of(np.sort(row)) for row in np.asarray(largest_log_weights, "float64")])
+
+
+def _shape_of(log_weights):
+    """k̂ of one example, from ascending log weights."""
+    if len(log_weights) <= SMALLEST_TAIL or np.isnan(log_weights).any():
+        return np.nan
+    weights = np.exp(log_weights - log_weights[-1])
+    # Equal weights, as those of a discrete z, are below the tail together.
+    excess = weights[weights > weights[0]] - weights[0]
+    if len(excess) >= SMALLEST_TAIL:
+        return _fit(excess)
+    # Weights that are 0 beside the largest one, or nearly all of them equal to it.
+    return np.inf if weights[0] < np.finfo("float64").tiny else -np.inf
+
+
+def _fit(excess):
+    """The posterior mean of k given ascending excesses, of which there are n."""
+    n = len(excess)
+    grid = 30 + math.isqrt(n)
+    quartile = excess[int(n / 4 + 0.5) - 1]
+    # Candidates for b = -k/σ, and the profile likelihood of each.
+    b = 1 / excess[-1] + (1 - np.sqrt(grid / (np.arange(grid) + 0.5))) / (3 * quartile)
+    k = np.log1p(-b[:, None] * excess).mean(axis=1)
+    log_likelihood = n * (np.log(-b / k) - k - 1)
+    weights = np.exp(log_likelihood - log_likelihood.max())
+    b = b @ weights / weights.sum()
+    k = np.log1p(-b * excess).mean()
+    return (n * k + 10 * 0.5) / (n + 10)  # Vehtari et al.'s prior: ten observations of k = 1/2

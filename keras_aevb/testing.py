@@ -1,0 +1,158 @@
+"""Tests that a number with Monte Carlo noise, as a model's bound, is as it was.
+
+The expected numbers are stored in a JSON file. They are stored anew in a run of the tests with the
+environment variable KERAS_AEVB_UPDATE=1:
+
+    KERAS_AEVB_UPDATE=1 python -m pytest tests/test_bound.py
+"""
+
+import json
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+
+from keras_aevb import arguments
+from keras_aevb.models import VariationalModel
+from keras_aevb.models.parts import check_type
+
+UPDATE = "KERAS_AEVB_UPDATE"
+# Of a number without Monte Carlo noise: what float32 and another order of sums change.
+ROUNDING = 1e-5
+
+
+def assert_elbo_unchanged(
+    model,
+    x,
+    path,
+    name="elbo",
+    num_repeats=10,
+    num_samples=None,
+    max_standard_errors=5.0,
+    batch_size=1000,
+    seed=0,
+    condition=None,
+    update=None,
+):
+    r"""Asserts that the model's mean bound on some examples is as stored.
+
+    Args:
+        model: a `VariationalModel`.
+        x: data of shape `[N, *event_shape]`.
+        path, name, max_standard_errors, update: as for `assert_unchanged`.
+        num_repeats: independent estimates of the mean over the examples, at least 2.
+        num_samples, batch_size, condition: as for `model.elbo`.
+        seed: integer that fixes the noise. Default: 0.
+
+    Raises:
+        AssertionError: as `assert_unchanged`.
+        ValueError: if the model has no q(z|x), `num_repeats` is not an integer of at least 2, or
+            an argument is one that `model.elbo` or `assert_unchanged` refuses.
+
+    Example:
+        >>> import tempfile, numpy as np, keras_aevb as kv
+        >>> model = kv.AEVB(**kv.networks.bernoulli_mlp(16, latent_dim=2, hidden_units=8, seed=0))
+        >>> x = np.random.default_rng(0).random((10, 16))
+        >>> path = tempfile.mkdtemp() + "/references.json"
+        >>> kv.testing.assert_elbo_unchanged(model, x, path, update=True)  # stores it
+        >>> kv.testing.assert_elbo_unchanged(model, x, path)
+    """
+    check_type("model", model, VariationalModel)
+    num_repeats = arguments.integer("num_repeats", num_repeats, at_least=2)
+    how = {} if num_samples is None else {"num_samples": num_samples}
+    how |= {"batch_size": batch_size, "condition": condition}
+    bounds = [model.elbo(x, seed=s, **how) for s in arguments.seeds(seed, num_repeats)]
+    means = np.mean(bounds, axis=1, dtype="float64")
+    assert_unchanged(means, path, name, max_standard_errors, update)
+
+
+def assert_unchanged(values, path, name, max_standard_errors=5.0, update=None):
+    r"""Asserts that the mean of independent values is as stored, within Monte Carlo error.
+
+    $$|m - m_0| \le c \sqrt{s^2 + s_0^2}$$
+
+    with the mean m of R values and its standard error s, and m₀ and s₀ as stored. With 10 values
+    each and normal noise, c = 5 is exceeded by chance with odds of 1e-4, with 5 each of 1e-3; where
+    integers fix all noise, not at all on the machine that stored them.
+
+    Args:
+        values: R ≥ 2 independent estimates of one number, as from models with different seeds.
+        path: JSON file of references, which may hold many.
+        name: of this one.
+        max_standard_errors: c.
+        update: whether to store the values in place of the comparison. Default: whether the
+            environment variable KERAS_AEVB_UPDATE is 1.
+
+    Raises:
+        AssertionError: if the mean is not as stored, or there is none stored.
+        ValueError: if the values are not at least two finite numbers, `max_standard_errors` is not
+            positive, or the file is not one of references.
+
+    Example:
+        >>> import tempfile
+        >>> path = tempfile.mkdtemp() + "/references.json"
+        >>> assert_unchanged([-98.1, -97.9, -98.0], path, "digits", update=True)
+        >>> assert_unchanged([-98.2, -97.9, -98.0], path, "digits")
+        >>> assert_unchanged([-99.2, -98.9, -99.0], path, "digits")
+        Traceback (most recent call last):
+        ...
+        AssertionError: 'digits' has changed. Expected -98.0000 ± 0.0577, ...
+    """
+    values = np.asarray(values, "float64")
+    if values.ndim != 1 or len(values) < 2 or not np.isfinite(values).all():
+        raise ValueError(f"Expected `values` to be two or more finite numbers. Received: {values}")
+    arguments.number("max_standard_errors", max_standard_errors)
+    path = Path(path)
+    received = {
+        "mean": values.mean(),
+        "standard_error": values.std(ddof=1) / math.sqrt(len(values)),
+        "num_values": len(values),
+    }
+    references = _read(path)
+    if os.environ.get(UPDATE) == "1" if update is None else update:
+        _write(path, {**references, name: received})
+        return
+    if name not in references:
+        raise AssertionError(
+            f"Expected a reference {name!r} in {path}. Received: {sorted(references) or 'none'}. "
+            f"Run the test with {UPDATE}=1 in the environment to store this one, "
+            f"{_shown(received)}"
+        )
+    expected = references[name]
+    error = math.hypot(
+        expected["standard_error"], received["standard_error"], ROUNDING * expected["mean"]
+    )
+    distance = (received["mean"] - expected["mean"]) / error
+    if abs(distance) > max_standard_errors:
+        raise AssertionError(
+            f"{name!r} has changed. Expected {_shown(expected)}, as in {path}. "
+            f"Received: {_shown(received)}. They differ by {distance:+.1f} standard errors, more "
+            f"than {max_standard_errors:g}. If the change is meant, run the test with {UPDATE}=1 "
+            "in the environment"
+        )
+
+
+def _shown(reference):
+    return f"{reference['mean']:.4f} ± {reference['standard_error']:.4f}"
+
+
+def _read(path):
+    if not path.exists():
+        return {}
+    try:
+        references = json.loads(path.read_text("utf-8"))
+        for reference in references.values():
+            float(reference["mean"]), float(reference["standard_error"])
+        return references
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError(
+            f"Expected {path} to hold references that {UPDATE}=1 stored. Received: {error!r}"
+        ) from None
+
+
+def _write(path, references):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f"{path.name}.{os.getpid()}")
+    new.write_text(json.dumps(references, indent=2, sort_keys=True) + "\n", "utf-8")
+    new.replace(path)

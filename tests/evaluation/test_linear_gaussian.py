@@ -1,0 +1,187 @@
+"""Measures of a linear-Gaussian model against their closed forms.
+
+p(z) = N(0, I), p(x|z) = N(zW + b, σ² I); q(z|x) is p(z|x), or has a wider standard deviation.
+"""
+
+import sys
+
+import keras
+import numpy as np
+import pytest
+from scipy import special, stats
+
+import keras_aevb as kv
+from keras_aevb import evaluation
+
+N = 400
+
+
+def exact_kl(lg, widened=1.0):
+    """KL(N(m, s²) ‖ N(0, 1)) of each example and dimension, in float64."""
+    variances = lg.variances * widened**2
+    return 0.5 * (variances + lg.means**2 - 1 - np.log(variances))
+
+
+def exact_log_q(lg, z, widened=1.0):
+    """log q(z|x) of all pairs, of shape [points, examples]."""
+    sd = widened * np.sqrt(lg.variances)
+    return stats.norm(lg.means, sd).logpdf(z[:, None]).sum(axis=-1)
+
+
+def test_kl_by_dimension(linear_gaussian):
+    lg = linear_gaussian(N, widened=1.5)
+    kl = evaluation.kl_by_dimension(lg.model, lg.x, batch_size=150)
+    np.testing.assert_allclose(kl, exact_kl(lg, 1.5), rtol=1e-4, atol=1e-5)  # float32
+    whole = lg.model.encode(lg.x).kl_divergence(lg.model.prior_distribution())
+    np.testing.assert_allclose(kl.sum(axis=1), whole, rtol=1e-5)
+
+
+def test_elbo_terms(linear_gaussian):
+    """100 samples of 400 examples: means over examples to 0.01 nats, five standard errors."""
+    lg = linear_gaussian(N, widened=1.5)
+    terms = evaluation.elbo_terms(lg.model, lg.x, 100, seed=0)
+    gap = 2 * (np.log(1 / 1.5) + (1.5**2 - 1) / 2)
+    error = terms["elbo"] - (lg.log_likelihood - gap)
+    assert abs(error.mean()) < 5 * error.std() / np.sqrt(N)
+    assert error.std() < 0.3
+    np.testing.assert_allclose(terms["kl"], exact_kl(lg, 1.5).sum(axis=1), rtol=1e-4, atol=1e-5)
+    difference = terms["reconstruction"] - terms["kl"]
+    np.testing.assert_allclose(terms["elbo"], difference, rtol=1e-5, atol=1e-5)
+
+
+def test_the_inference_gap_is_the_divergence_from_the_posterior(linear_gaussian):
+    """z-scores of 400 examples: t distributions, whose mean square is below 2; odds below 1e-4."""
+    lg = linear_gaussian(N, widened=1.5)
+    exact = 2 * (np.log(1 / 1.5) + (1.5**2 - 1) / 2)
+    gap, error = evaluation.inference_gap(lg.model, lg.x, 500, seed=0)
+    z = (gap - exact) / error
+    assert gap.shape == error.shape == (N,)
+    assert abs(z.mean()) < 4 * np.sqrt(2 / N)
+    assert 0.6 < np.square(z).mean() < 2
+    assert error.max() < 0.5
+
+
+def test_the_exact_posterior_has_no_gap(linear_gaussian):
+    lg = linear_gaussian(50)
+    gap, error = evaluation.inference_gap(lg.model, lg.x, 500, seed=0)
+    # What is left is the noise of the ELBO
+    assert (abs(gap) < 6 * error + 1e-4).all()
+
+
+def test_active_units(linear_gaussian):
+    """The variance of the posterior mean is that of z, less that of p(z|x)."""
+    lg = linear_gaussian(N)
+    variances = evaluation.posterior_mean_variances(lg.model, lg.x)
+    np.testing.assert_allclose(variances, lg.means.var(axis=0, ddof=1), rtol=1e-4)
+    assert evaluation.active_units(lg.model, lg.x).tolist() == [True, True]
+    between = variances.mean()
+    assert evaluation.active_units(lg.model, lg.x, threshold=between).sum() == 1
+
+
+def test_the_variance_of_sampled_means_has_no_bias(linear_gaussian, monkeypatch):
+    """As if TFP did not know the mean: two samples, at 5 standard errors of the exact variance."""
+    lg = linear_gaussian(2000)
+    module = sys.modules["keras_aevb.evaluation.active_units"]
+    monkeypatch.setattr(module, "kind_of_estimate", lambda part: "sample")
+    lg.model._programs.programs.clear()
+    variances = evaluation.posterior_mean_variances(lg.model, lg.x, num_samples=2, seed=0)
+    exact = lg.means.var(axis=0, ddof=1)
+    error = (exact + lg.variances / 2) * np.sqrt(2 / 2000) + lg.variances / np.sqrt(2000)
+    assert (abs(variances - exact) < 5 * error).all()
+    lg.model._programs.programs.clear()
+
+
+def test_log_aggregate_posterior(linear_gaussian):
+    """More than one block of z, and batches that do not divide the examples."""
+    lg = linear_gaussian(130, widened=1.5)
+    z = np.random.default_rng(0).normal(size=(1100, 2)).astype("float32")
+    values = evaluation.log_aggregate_posterior(lg.model, lg.x, z, batch_size=50)
+    exact = special.logsumexp(exact_log_q(lg, z, 1.5), axis=1) - np.log(130)
+    np.testing.assert_allclose(values, exact, rtol=1e-4, atol=1e-4)
+
+
+def test_samples_of_the_aggregate_posterior(linear_gaussian):
+    """Kolmogorov and Smirnov's test of each dimension; odds of 1e-3 each."""
+    lg = linear_gaussian(20)
+    z = evaluation.sample_aggregate_posterior(lg.model, lg.x, 3000, seed=0)
+    assert z.shape == (3000, 2)
+    for j in range(2):
+
+        def cdf(points, j=j):
+            q = stats.norm(lg.means[:, j], np.sqrt(lg.variances[j]))
+            return q.cdf(points[:, None]).mean(axis=1)
+
+        assert stats.kstest(z[:, j], cdf).pvalue > 1e-3
+    again = evaluation.sample_aggregate_posterior(lg.model, lg.x, 3000, seed=0)
+    np.testing.assert_array_equal(z, again)
+    other = evaluation.sample_aggregate_posterior(lg.model, lg.x, 3000)
+    assert (z != other).any()
+
+
+def test_mutual_information(linear_gaussian):
+    """That of the linear-Gaussian channel is -½ Σ log(1 - ρ²), here below log N by 4 nats."""
+    lg = linear_gaussian(2000)
+    values = evaluation.mutual_information(lg.model, lg.x, batch_size=500, seed=0)
+    exact = -0.5 * np.log(lg.variances).sum()  # 2.2 nats
+    assert values.shape == (2000,) and values.max() <= np.log(2000) + 1e-4
+    # Five standard errors, 0.1 nats, of which the bias of a finite N is a tenth
+    assert abs(values.mean() - exact) < 5 * values.std() / np.sqrt(2000) < 0.15
+
+
+def test_mutual_information_is_at_most_log_n(linear_gaussian):
+    lg = linear_gaussian(2000, widened=0.01)
+    values = evaluation.mutual_information(lg.model, lg.x[:10], 5, seed=0)
+    np.testing.assert_allclose(values, np.log(10), atol=1e-3)
+
+
+def test_divergence_is_information_and_divergence_of_the_aggregate(linear_gaussian):
+    """Hoffman & Johnson's decomposition, on the same draws of z; 5 standard errors."""
+    lg = linear_gaussian(N)
+    information = evaluation.mutual_information(lg.model, lg.x, seed=0).mean()
+    z = evaluation.sample_aggregate_posterior(lg.model, lg.x, 4000, seed=1)
+    log_ratio = evaluation.log_aggregate_posterior(lg.model, lg.x, z)
+    log_ratio -= stats.norm.logpdf(z).sum(axis=1)
+    kl = evaluation.kl_by_dimension(lg.model, lg.x).sum(axis=1).mean()
+    error = 1 / np.sqrt(N)  # log q(z|x) has a spread of about one nat
+    assert abs(information + log_ratio.mean() - kl) < 5 * error
+
+
+def test_pareto_k_of_a_narrow_proposal(linear_gaussian):
+    """Where q(z|x) is s times as wide as p(z|x), k = 1 - s² for s < 1, and weights are bounded
+    for s > 1. 100 examples of 200 tail weights: means to 0.15."""
+    for s in (0.4, 0.8):
+        lg = linear_gaussian(100, widened=s)
+        k = evaluation.pareto_k(lg.model, lg.x, 4000, seed=0)
+        assert k.shape == (100,) and abs(k.mean() - (1 - s**2)) < 0.15
+    lg = linear_gaussian(100, widened=2.0)
+    assert evaluation.pareto_k(lg.model, lg.x, 4000, seed=0).max() < 0.2
+
+
+def test_conditions(x):
+    """Labels select among means: each measure sees the y of its row."""
+    condition = kv.Condition(num_classes=3)
+    join = kv.networks.Joined
+    keras.utils.set_random_seed(0)
+    model = kv.AEVB(
+        join(keras.Sequential([keras.layers.Dense(5, "tanh")])),
+        join(keras.Sequential([keras.layers.Dense(5, "tanh")])),
+        kv.DiagonalNormal(2),
+        kv.Bernoulli(6),
+        prior=kv.DiagonalNormal(2),
+        condition=condition,
+        seed=0,
+    )
+    y = np.arange(len(x)) % 3
+    kl = evaluation.kl_by_dimension(model, x, condition=y)
+    with model.given(y):
+        exact = model.encode(x).kl_divergence(model.prior_distribution())
+    np.testing.assert_allclose(kl.sum(axis=1), exact, rtol=1e-4, atol=1e-6)
+    z = np.random.default_rng(0).normal(size=(7, 2)).astype("float32")
+    q = model.encode(x, condition=y)
+    exact = special.logsumexp(np.asarray(q.log_prob(z[:, None])), axis=1) - np.log(len(x))
+    values = evaluation.log_aggregate_posterior(model, x, z, batch_size=5, condition=y)
+    np.testing.assert_allclose(values, exact, rtol=1e-4)
+    report = model.report(x, 30, seed=0, condition=y, verbose=False)
+    assert np.isfinite(report.log_likelihood.mean)
+    with pytest.raises(ValueError, match="condition y for each example"):
+        evaluation.mutual_information(model, x)
