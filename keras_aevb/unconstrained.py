@@ -51,12 +51,6 @@ class UnconstrainedPrior:
     """
 
     def __init__(self, prior):
-        if tuple(prior.batch_shape):
-            raise ValueError(
-                "Hamiltonian Monte Carlo expects one prior for all examples. Received: one for "
-                f"each condition, {prior}. "
-                'There is `log_likelihood(x, method="importance", condition=y)`'
-            )
         self.bijector = onto_support(prior)
         if self.bijector is None:
             raise ValueError(
@@ -64,6 +58,12 @@ class UnconstrainedPrior:
                 "from ℝⁿ onto its support (`experimental_default_event_space_bijector`). "
                 f"Received: {prior}. With a recognition model there are other ways: "
                 '`log_likelihood(x, method="importance")`, and training by AEVB or WakeSleep'
+            )
+        if tuple(prior.batch_shape):
+            raise ValueError(
+                "Hamiltonian Monte Carlo expects one prior for all examples. Received: one for "
+                f"each condition, {prior}. "
+                'There is `log_likelihood(x, method="importance", condition=y)`'
             )
         self.prior = prior
         self.is_identity = isinstance(self.bijector, tfb.Identity)

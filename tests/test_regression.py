@@ -62,8 +62,15 @@ def values_of_runs(model, data):
             yield model.log_likelihood(x, method=ANNEALED, seed=run).mean()
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize("name", EPOCHS)
+SLOW = {("mnist", kv.FullVB), ("mnist", kv.MonteCarloEM)}
+RUNS = [
+    pytest.param(name, algorithm, marks=[pytest.mark.slow] * ((name, algorithm) in SLOW))
+    for name in EPOCHS
+    for algorithm in ALGORITHMS
+]
+
+
+@pytest.mark.parametrize("name, algorithm", RUNS)
 def test_bound_after_a_fixed_budget(name, algorithm):
     if name == "mnist" and "AEVB_DATA_DIR" not in os.environ:
         pytest.skip("AEVB_DATA_DIR names no folder with the data")
