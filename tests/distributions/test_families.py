@@ -228,7 +228,7 @@ def test_training_and_saving(kind, make_model, x, tmp_path):
         prior=kv.Unconditional(p, 3, **fixed, **temperature),
         bound=kv.ELBO(kl="sampled"),
     )
-    model.compile(keras.optimizers.Adam(0.05), jit_compile=False)
+    model.compile(keras.optimizers.Adam(0.05), jit_compile=keras.backend.backend() == "jax")
     before = model.elbo(x, num_samples=10, seed=0).mean()
     model.fit(x, batch_size=len(x), epochs=10, verbose=0)
     after = model.elbo(x, num_samples=10, seed=0)

@@ -97,7 +97,7 @@ FLOWS = {
 @pytest.mark.parametrize("role", FLOWS)
 def test_training_and_saving(role, make_model, x, tmp_path):
     model = make_model(kv.AEVB, bound=kv.ELBO(kl="sampled"), **FLOWS[role]())
-    model.compile(keras.optimizers.Adam(0.05), jit_compile=False)
+    model.compile(keras.optimizers.Adam(0.05), jit_compile=keras.backend.backend() == "jax")
     before = model.elbo(x, num_samples=20, seed=0).mean()
     model.fit(x, batch_size=len(x), epochs=10, verbose=0)
     after = model.elbo(x, num_samples=20, seed=0)

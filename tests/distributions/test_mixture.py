@@ -62,7 +62,7 @@ def test_training_and_saving(name, make_model, x, tmp_path):
     model = make_model(
         kv.AEVB, prior=PRIORS[name](x), posterior=posterior, bound=kv.ELBO(kl="sampled")
     )
-    model.compile(keras.optimizers.Adam(0.05), jit_compile=False)
+    model.compile(keras.optimizers.Adam(0.05), jit_compile=keras.backend.backend() == "jax")
     before = model.elbo(x, num_samples=20, seed=0).mean()
     model.fit(x, batch_size=len(x), epochs=10, verbose=0)
     after = model.elbo(x, num_samples=20, seed=0)

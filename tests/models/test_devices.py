@@ -93,9 +93,10 @@ print("RESULTS" + json.dumps(results))
 """
 
 # A last batch of 10 does not divide among 4 devices; one of 1 leaves a device of 2 without any.
+SIZES = {"jax": "[(90, 16)]", "tensorflow": "[(33, 16)]"}[BACKEND]
 CASES = {
-    "jax": ("[(90, 16)]", '["AEVB", "WakeSleep", "FullVB", "MonteCarloEM"]'),
-    "tensorflow": ("[(33, 16)]", '["AEVB", "WakeSleep"]'),
+    "jax": ['["AEVB", "MonteCarloEM"]', '["WakeSleep", "FullVB"]'],
+    "tensorflow": ['["AEVB"]', '["WakeSleep"]'],
 }[BACKEND]
 
 
@@ -108,13 +109,13 @@ def run_program(program):
     )
 
 
-def test_several_devices_equal_one():
-    sizes, algorithms = CASES
-    program = SETUP + PARTS.replace("SIZES", sizes).replace("ALGORITHMS", algorithms)
+@pytest.mark.parametrize("algorithms", [CASES[0], pytest.param(CASES[1], marks=pytest.mark.slow)])
+def test_several_devices_equal_one(algorithms):
+    program = SETUP + PARTS.replace("SIZES", SIZES).replace("ALGORITHMS", algorithms)
     process = run_program(program)
     assert process.returncode == 0, process.stderr[-3000:]
     results = json.loads(process.stdout.split("RESULTS")[1])
-    assert len(results) >= 2
+    assert results
     for name, (one, several) in results.items():
         for ours, theirs in zip(several, one, strict=True):
             # float32 sums in another order, over some ten steps
