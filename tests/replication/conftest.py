@@ -1,6 +1,19 @@
-"""Tests of files, locks and commands run on one backend: what they test asks for none."""
+"""On TensorFlow the replication's tests are behind the marker `slow`, but for whole commands.
+
+Its code asks for no backend: it calls the library, whose tests run on both.
+"""
+
+from pathlib import Path
 
 import keras
+import pytest
 
-ONE_BACKEND = ["test_atomic.py", "test_bad_commands.py", "test_lock.py", "test_surroundings.py"]
-collect_ignore = [] if keras.backend.backend() == "jax" else ONE_BACKEND
+ON_BOTH = {"test_cli.py", "test_everything.py", "test_optimizer.py", "test_sharing.py"}
+
+
+def pytest_collection_modifyitems(items):
+    if keras.backend.backend() == "jax":
+        return
+    for item in items:
+        if item.path.parent == Path(__file__).parent and item.path.name not in ON_BOTH:
+            item.add_marker(pytest.mark.slow)
