@@ -1,6 +1,7 @@
 """What the tests share: a small model, its data, and gradients on both backends."""
 
 import signal
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -9,6 +10,52 @@ from known_model import linear_gaussian  # noqa: F401
 
 import keras_aevb as kv
 from keras_aevb import _backend
+
+# The backends take turns where compiling takes most of the time: these files run on the other
+# backend, and on both with `-m slow or not slow`.
+SLOW_ON = {
+    "jax": {
+        "bounds/test_every_bound.py",
+        "bounds/test_importance_weighted.py",
+        "bounds/test_scheduled_bounds.py",
+        "bounds/test_score_function.py",
+        "distributions/test_discretized_logistic_mixture.py",
+        "distributions/test_flow.py",
+        "distributions/test_half_precision.py",
+        "distributions/test_hierarchy.py",
+        "distributions/test_likelihood_table.py",
+        "distributions/test_mixture.py",
+        "distributions/test_observed.py",
+        "evaluation/test_linear_gaussian.py",
+        "evaluation/test_other_models.py",
+        "models/test_parts.py",
+        "models/test_point_estimates.py",
+        "models/test_semi_supervised.py",
+        "test_examples.py",
+        "test_gradients.py",
+        "test_properties.py",
+        "test_readme.py",
+        "test_regression.py",
+        "test_unconstrained.py",
+    },
+    "tensorflow": {
+        "marginal_likelihood/test_annealed_importance_sampling.py",
+        "marginal_likelihood/test_kernel_density.py",
+        "marginal_likelihood/test_log_likelihood.py",
+        "marginal_likelihood/test_posterior_density.py",
+        "models/test_pure_step.py",
+        "models/test_shared_parts.py",
+        "test_hmc.py",
+        "test_networks.py",
+    },
+}[keras.backend.backend()]
+
+
+def pytest_collection_modifyitems(items):
+    tests = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(tests) and str(item.path.relative_to(tests)) in SLOW_ON:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

@@ -217,7 +217,10 @@ PAIRS = {
 }
 
 
-@pytest.mark.parametrize("kind", PAIRS)
+SLOW_ON_JAX = [pytest.mark.slow] * (keras.backend.backend() == "jax")
+
+
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=SLOW_ON_JAX) for kind in PAIRS])
 def test_training_and_saving(kind, make_model, x, tmp_path):
     """Ten steps raise the bound; the loaded model has it to the last digit."""
     q, p, fixed = PAIRS[kind]

@@ -64,6 +64,7 @@ def test_dimensions_are_those_of_the_coordinates(recwarn):
         kv.PosteriorDensity().check(None, supports.tfd.Dirichlet([1.0] * 6))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [kv.AnnealedImportanceSampling(4, 100), kv.PosteriorDensity()])
 def test_events_without_axes(method, noise):
     """z is a number: p(z) = Exp(1), p(x|z) = N(x; z, 1)."""

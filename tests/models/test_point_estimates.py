@@ -14,7 +14,7 @@ KINDS = {
         kv.Conditional("Categorical", 3, num_classes=4),
         kv.Conditional("VonMisesFisher", 3),
     ],
-    "sample": [kv.Conditional("F", 3)],
+    "sample": [kv.Conditional("F", 3, df2=9.0)],  # with few, draws overflow float32
 }
 
 

@@ -84,6 +84,7 @@ def test_continued_run_equals_uninterrupted_one(digits, tmp_path, uninterrupted)
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_monte_carlo_em_continues_with_its_chains(digits, tmp_path):
     """The whole training set in each step; a step counts 15 N = 600 samples."""
     (whole,) = runner.train([LIKELIHOOD], 12_000, digits, tmp_path / "whole", RunProgress())
