@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from contract import CASES, case_name
+from keras import ops
 
 import keras_aevb as kv
 
