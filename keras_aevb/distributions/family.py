@@ -70,13 +70,27 @@ class Family:
         ]
         # The shapes of their raw values for one event.
         self.raw_shapes = {name: self._raw_shape(name) for name in self.parameters}
+        if fixed:
+            self._check_fixed()
 
-    def distribution(self, raw_values, dtype):
+    def _check_fixed(self):
+        raw_values = [ops.ones(shape) for shape in self.raw_shapes.values()]
+        try:
+            self.distribution(raw_values, "float32", validate_args=True)
+        except Exception as error:  # TFP's errors differ between backends and distributions
+            raise ValueError(
+                f"Expected values that parameters of {self.name} may have, of shapes that "
+                f"broadcast to those for event_shape={self.event_shape}. Received: {self.fixed}, "
+                f"with the error {str(error).strip().splitlines()[0]!r}"
+            ) from None
+
+    def distribution(self, raw_values, dtype, validate_args=False):
         """The distribution of event shape `event_shape`.
 
         Args:
             raw_values: for each of `parameters` a tensor of shape `[..., *raw shape]`.
             dtype: precision of the fixed parameters and of events.
+            validate_args: whether TFP checks the parameters.
         """
         values = {
             name: ops.broadcast_to(ops.cast(value, dtype), self._shape(name))
@@ -89,7 +103,7 @@ class Family:
         # Draws that a decoder takes; TFP has class numbers as integers alone.
         if "dtype" in inspect.signature(self.cls).parameters and self.cls is not tfd.Categorical:
             values["dtype"] = dtype
-        distribution = self.cls(**values)
+        distribution = self.cls(**values, validate_args=validate_args)
         independent = len(self.event_shape) - len(distribution.event_shape)
         return tfd.Independent(distribution, independent) if independent else distribution
 

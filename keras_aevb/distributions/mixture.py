@@ -121,7 +121,19 @@ class VampPrior(Prior):
         Args:
             encoder, posterior: the model's parts.
             x_shape: shape of an example.
+
+        Raises:
+            ValueError: if another encoder or posterior was taken before.
         """
+        if self.recognition is not None:
+            if self._bound_to != (id(encoder), id(posterior)):
+                raise ValueError(
+                    "Expected a VampPrior of this model's own: its pseudo-inputs go through the "
+                    "encoder of the model that it was made a part of. Received: the VampPrior of "
+                    f"another model, {self.name!r}"
+                )
+            return
+        self._bound_to = id(encoder), id(posterior)  # which `recognition` keeps alive
         self.event_shape = posterior.event_shape
         # In a function, so that the layers are not this layer's.
         self.recognition = lambda x: posterior.distribution(*posterior(encoder(x)))

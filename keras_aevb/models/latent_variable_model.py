@@ -57,7 +57,8 @@ class LatentVariableModel(SerializableModel, TrainingLoop):
         self.seed_generator = keras.random.SeedGenerator(self.seed)
         self.term_means = [keras.metrics.Mean(name) for name in terms]
         z = keras.Input(prior.event_shape, dtype=prior.density_dtype)
-        p = parts.example_distribution(likelihood, self.decoder(self._symbolic_pair(z)))
+        features = self._symbolic_call("decoder", self.decoder, z)
+        p = parts.example_distribution(likelihood, features)
         parts.check_distribution("likelihood", p, (parts.BATCH,), likelihood.event_shape)
         batch_shape = () if isinstance(prior, Prior) else (parts.BATCH,)
         p = self._example_prior()
@@ -67,9 +68,18 @@ class LatentVariableModel(SerializableModel, TrainingLoop):
     def _symbolic_features(self):
         return self.condition(keras.Input(self.condition.shape))
 
-    def _symbolic_pair(self, value):
-        """What a network is called with, when a model is made: a value, or with features of y."""
-        return value if self.condition is None else [value, self._symbolic_features()]
+    def _symbolic_call(self, name, network, value):
+        """A network's features, when a model is made: of a value, or with the features of y."""
+        if self.condition is None:
+            return network(value)
+        try:
+            return network([value, self._symbolic_features()])
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"Expected the {name} of a model with a condition to be called with a list of two "
+                f"tensors, as `networks.Joined(network)` is. Received: {network!r}, with the error "
+                f"{str(error).strip().splitlines()[0]!r}"
+            ) from error
 
     def _example_prior(self):
         if isinstance(self.prior, Prior):
@@ -96,7 +106,7 @@ class LatentVariableModel(SerializableModel, TrainingLoop):
                 f"Received: {type(condition)}"
             )
         if not ops.is_tensor(condition):
-            condition = self.condition.checked(condition, len(condition))
+            condition = self.condition.checked(condition, len(np.atleast_1d(condition)))
         return conditioned_on(self.condition(condition, training=training))
 
     def with_features(self, value, batch_shape=None):
@@ -109,6 +119,7 @@ class LatentVariableModel(SerializableModel, TrainingLoop):
         if self.condition is None:
             return value
         features = self._features()
+        batch_shape = ops.shape(value)[:1] if batch_shape is None else batch_shape
         if batch_shape:
             if isinstance(batch_shape[-1], int) and features.shape[0] not in (1, batch_shape[-1]):
                 raise ValueError(

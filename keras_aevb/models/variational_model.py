@@ -61,6 +61,11 @@ class VariationalModel(LatentVariableModel):
         parts.check_type("bound", bound, Bound)
         if isinstance(prior, VampPrior):
             parts.check_type("likelihood", likelihood, ConditionalDistribution)
+            if kwargs.get("condition") is not None:
+                raise ValueError(
+                    "VampPrior takes no condition: its pseudo-inputs have no y. Expected another "
+                    f"prior, or condition=None. Received: {kwargs['condition']}"
+                )
             prior.bind(encoder, posterior, likelihood.event_shape)
         bound.build_for(likelihood)
         super().__init__(decoder, likelihood, prior, bound.terms + self.extra_terms, seed, **kwargs)
@@ -68,7 +73,7 @@ class VariationalModel(LatentVariableModel):
         self.posterior = posterior
         self.bound = bound
         x = keras.Input(likelihood.event_shape, dtype=likelihood.density_dtype)
-        features = self.encoder(self._symbolic_pair(x))
+        features = self._symbolic_call("encoder", encoder, x)
         q = parts.example_distribution(posterior, features)
         parts.check_distribution("posterior", q, (parts.BATCH,), posterior.event_shape)
         self.check_parts(q, self._example_prior())

@@ -256,6 +256,12 @@ def test_errors():
     wrong("parameters are tensors.*Mixture", "MixtureSameFamily", 3)
     wrong("fixed numbers", "Normal", 3, part=kv.Unconditional, loc=keras.layers.Dense(3))
 
+    for part in (kv.Conditional, kv.Unconditional):
+        wrong("may have.*Received: .'scale': -1.0.", "Normal", 3, part=part, scale=-1.0)
+        wrong("may have, of shapes", "Normal", 3, part=part, loc=[1.0, 2.0])
+    wrong("may have", "Uniform", 3, part=kv.Unconditional, low=2.0, high=1.0)
+    wrong("may have", "Normal", 3, part=kv.MixturePrior, num_components=2, scale=-1.0)
+
     class Own(tfd.Normal):
         pass
 

@@ -44,6 +44,23 @@ def test_a_vamp_prior_leaves_the_encoder_to_the_posterior(make_model, x):
     assert model.prior.trainable_variables == [model.prior.pseudo_inputs]
 
 
+def test_a_vamp_prior_belongs_to_one_model(make_model, x):
+    """Another model would compute with the first one's encoder; with the same parts it may."""
+    model = vamp(make_model, x)
+    before = model.elbo(x, seed=0)
+    with pytest.raises(ValueError, match="VampPrior of another model"):
+        make_model(kv.AEVB, prior=model.prior, bound=kv.ELBO(kl="sampled"))
+    parts = {n: getattr(model, n) for n in ("encoder", "decoder", "posterior", "likelihood")}
+    kv.WakeSleep(**parts, prior=model.prior)
+    np.testing.assert_array_equal(model.elbo(x, seed=0), before)
+    assert model.prior.trainable_variables == [model.prior.pseudo_inputs]
+
+
+def test_a_vamp_prior_takes_no_condition(make_model):
+    with pytest.raises(ValueError, match="VampPrior takes no condition"):
+        make_model(kv.AEVB, prior=kv.VampPrior(2), condition=kv.Condition(num_classes=3))
+
+
 def test_a_vamp_prior_needs_a_model():
     with pytest.raises(ValueError, match="part of a model with an encoder"):
         kv.VampPrior(3).distribution()

@@ -43,6 +43,8 @@ def test_encoder_and_decoder_get_the_features(model, x):
     features = model.encoder.network(np.concatenate([x, one_hot], 1))
     loc, _ = model.posterior(features)
     np.testing.assert_allclose(model.encode(x, condition=Y).mean(), loc, rtol=1e-6)
+    one = model.encode(x, condition=[2]).mean()  # the same y for all
+    np.testing.assert_array_equal(one, model.encode(x, condition=[2] * 13).mean())
     z = np.random.default_rng(0).normal(size=(7, 13, 2)).astype("float32")
     together = model.decode(z, condition=Y).log_prob(x)  # [7, 13]
     for i in range(13):  # each z with the y of its example
@@ -151,6 +153,16 @@ def test_wrong_conditions(model, x):
         "classes from 0 to 2": [
             lambda: model.fit(x, Y + 1, verbose=0),
             lambda: model.sample(2, condition=[0.5, 1]),
+        ],
+        r"shape \(1,\).*Received: shape \(\)": [lambda: model.encode(x, condition=1)],
+        "encoder.*`networks.Joined": [
+            lambda: kv.AEVB(
+                keras.Sequential([keras.layers.Dense(5)]),
+                dense(4),
+                kv.DiagonalNormal(2),
+                kv.Bernoulli(6),
+                condition=kv.Condition(2),
+            )
         ],
         "finite condition": [lambda: model.elbo(x, condition=np.full(13, np.nan))],
         "in batch 1": [lambda: model.fit(((a, b) for a, b in ((x, Y), (x, Y + 1))), verbose=0)],
