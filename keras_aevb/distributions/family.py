@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_aevb._backend import tfp
-from keras_aevb.distributions import compositions
+from keras_aevb.distributions import compositions, counts
 
 tfd = tfp.distributions
 
@@ -191,7 +191,7 @@ def as_fixed(name, value):
 
 def _family_class(family):
     if isinstance(family, type) and family is getattr(tfd, family.__name__, None):
-        family = family.__name__  # a class of `compositions` may take its place
+        family = family.__name__  # our own class may take its place
     found = _class(family) if isinstance(family, str) else family
     if not isinstance(found, type) or not issubclass(found, tfd.Distribution):
         raise ValueError(
@@ -202,8 +202,8 @@ def _family_class(family):
 
 
 def _class(name):
-    """A class of `compositions` or of TFP, or one that is registered with Keras; or `None`."""
-    for module in (compositions, tfd):
+    """Our own class, TFP's, or one that is registered with Keras, by its name; or `None`."""
+    for module in (compositions, counts, tfd):
         if hasattr(module, name):
             return getattr(module, name)
     return keras.saving.get_registered_object(name)

@@ -1,0 +1,128 @@
+"""Families of counts whose TFP classes do not serve as likelihoods.
+
+Each says what it does otherwise. `Family` takes these for the names that they share with TFP's.
+"""
+
+import math
+from typing import Any
+
+from keras import ops
+
+from keras_aevb._backend import tfp
+from keras_aevb.distributions.compositions import parameter
+
+tfb = tfp.bijectors
+tfd: Any = tfp.distributions
+
+# exp of it, and that times a count, are finite in float32.
+LARGEST_LOG_RATE = 40.0
+# Counts from which on Stirling's series is exact in float32.
+LARGE_COUNT = 10.0
+
+
+class Poisson(tfd.Poisson):
+    r"""TFP's Poisson distribution, with a density that keeps its digits for large counts.
+
+    TFP subtracts $x \log λ$, λ and $\log x!$, at a million numbers of size 10⁷ whose difference
+    may be 10. With $r = \log λ - \log x$ and Stirling's series for $\log x!$,
+
+    $$\log p(x) = -x (e^r - 1 - r) - ½ \log(2 π x) - \frac{1}{12 x} + \frac{1}{360 x^3}$$
+
+    The log rate is clipped to [-40, 40], so that no density overflows.
+
+    Reference: Loader (2000), Fast and Accurate Computation of Binomial Probabilities, sec. 4.
+
+    Example:
+        >>> import math
+        >>> float(Poisson(log_rate=math.log(1e6)).log_prob(1e6))
+        -7.826
+    """
+
+    def __init__(self, rate=None, log_rate=None, **kwargs):
+        if log_rate is not None:
+            log_rate = ops.convert_to_tensor(log_rate)
+            log_rate = ops.clip(log_rate, -LARGEST_LOG_RATE, LARGEST_LOG_RATE)
+        super().__init__(rate, log_rate, **kwargs)
+
+    @classmethod
+    def _parameter_properties(cls, dtype, num_classes=None):
+        return super()._parameter_properties(dtype, num_classes)
+
+    def _log_prob(self, x):
+        x = ops.cast(x, self.dtype)
+        small = super()._log_prob(ops.minimum(x, LARGE_COUNT))
+        n = ops.maximum(x, LARGE_COUNT)
+        r = self.log_rate_parameter() - ops.log(n)
+        stirling = 0.5 * ops.log(2 * math.pi * n) + 1 / (12 * n) - 1 / (360 * n**3)
+        return ops.where(x < LARGE_COUNT, small, -n * (ops.expm1(r) - r) - stirling)
+
+
+class NegativeBinomial(tfd.NegativeBinomial):
+    """TFP's negative binomial distribution, with a `total_count` that may be any positive number.
+
+    TFP's validation of arguments, which finds impossible counts, else refuses real ones.
+
+    Example:
+        >>> float(NegativeBinomial(0.5, 0.0, validate_args=True).prob(0.0))  # ½ to the ½
+        0.7071
+    """
+
+    def __init__(self, total_count, logits=None, probs=None, **kwargs):
+        kwargs = {"require_integer_total_count": False, **kwargs}
+        super().__init__(total_count, logits, probs, **kwargs)
+
+    @classmethod
+    def _parameter_properties(cls, dtype, num_classes=None):
+        return super()._parameter_properties(dtype, num_classes)
+
+
+class ZeroInflatedNegativeBinomial(tfd.Inflated):
+    r"""Negative binomial counts, of which some are zero for another reason.
+
+    $$p(x) = π [x = 0] + (1 - π) NB(x; r, l), \qquad \log\frac{π}{1 - π} = l_0$$
+
+    TFP's class of this name takes half of $l_0$, and cannot be copied.
+
+    Args:
+        total_count: r > 0, a real number. The mean of NB is $r e^l$.
+        logits: l.
+        inflated_logits: $l_0$.
+
+    Reference: Greene (1994), Accounting for Excess Zeros and Sample Selection in Poisson and
+    Negative Binomial Regression Models, sec. 2.
+
+    Example:
+        >>> float(ZeroInflatedNegativeBinomial(1.0, 0.0, 0.0).prob(0.0))  # ½ + ½ ½
+        0.75
+    """
+
+    def __init__(
+        self,
+        total_count,
+        logits,
+        inflated_logits,
+        validate_args=False,
+        allow_nan_stats=True,
+        name="ZeroInflatedNegativeBinomial",
+    ):
+        parameters = dict(locals())
+        counts = NegativeBinomial(
+            total_count, logits, validate_args=validate_args, allow_nan_stats=allow_nan_stats
+        )
+        super().__init__(
+            counts,
+            inflated_loc_logits=0.5 * ops.convert_to_tensor(inflated_logits),
+            inflated_loc=0.0,
+            validate_args=validate_args,
+            allow_nan_stats=allow_nan_stats,
+            name=name,
+        )
+        self._parameters = parameters
+
+    @classmethod
+    def _parameter_properties(cls, dtype, num_classes=None):
+        counts = NegativeBinomial.parameter_properties(dtype, num_classes)
+        return {
+            **{name: counts[name] for name in ("total_count", "logits")},
+            "inflated_logits": parameter(bijector=tfb.Identity),
+        }
