@@ -9,8 +9,10 @@ from keras_aevb.bounds import (
     Cyclical,
     HierarchicalELBO,
     ImportanceWeightedBound,
+    MaximumMeanDiscrepancyELBO,
     RenyiBound,
     ScoreFunctionELBO,
+    TotalCorrelationELBO,
 )
 from keras_aevb.condition import Condition
 from keras_aevb.distributions import (
@@ -79,6 +81,7 @@ __all__ = [
     "ImportanceSampling",
     "ImportanceWeightedBound",
     "LatentVariableModel",
+    "MaximumMeanDiscrepancyELBO",
     "MixturePrior",
     "MonteCarloEM",
     "Normal",
@@ -93,6 +96,7 @@ __all__ = [
     "ScoreFunctionELBO",
     "SemiSupervisedAEVB",
     "StandardNormal",
+    "TotalCorrelationELBO",
     "Trainable",
     "Unconditional",
     "VampPrior",

@@ -40,7 +40,7 @@ class UnconstrainedPrior:
     """p(u), a prior p(z) in the coordinates u.
 
     Args:
-        prior: TFP distribution p(z) of batch shape `[]`.
+        prior: TFP distribution p(z) of batch shape `[]`, or p(z|y) of batch shape `[B]`.
 
     Raises:
         ValueError: if p(z) is discrete, or no such coordinates are known.
@@ -59,13 +59,8 @@ class UnconstrainedPrior:
                 f"Received: {prior}. With a recognition model there are other ways: "
                 '`log_likelihood(x, method="importance")`, and training by AEVB or WakeSleep'
             )
-        if tuple(prior.batch_shape):
-            raise ValueError(
-                "Hamiltonian Monte Carlo expects one prior for all examples. Received: one for "
-                f"each condition, {prior}. "
-                'There is `log_likelihood(x, method="importance", condition=y)`'
-            )
         self.prior = prior
+        self.batch_shape = tuple(prior.batch_shape)
         self.is_identity = isinstance(self.bijector, tfb.Identity)
         self.event_shape = tuple(self.bijector.inverse_event_shape(prior.event_shape))
 
@@ -103,7 +98,7 @@ def unconstrained(prior, decode):
     """p(u) and p(x|u), to take the places of p(z) and p(x|z).
 
     Args:
-        prior: TFP distribution p(z) of batch shape `[]`.
+        prior: TFP distribution p(z) of batch shape `[]`, or p(z|y) of batch shape `[B]`.
         decode: function from z to the TFP distribution p(x|z).
 
     Returns:

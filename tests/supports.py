@@ -28,11 +28,21 @@ PRIORS = {
     "Beta": (lambda: independent(tfd.Beta, 2.0, 0.7), stats.beta(2, 0.7)),
     "Exponential": (lambda: independent(tfd.Exponential, 1.0), stats.expon()),
     "Gamma": (lambda: independent(tfd.Gamma, 0.5, 1.0), stats.gamma(0.5)),
+    "InverseGamma": (lambda: independent(tfd.InverseGamma, 3.0, 1.0), stats.invgamma(3)),
     "HalfNormal": (lambda: independent(tfd.HalfNormal, 1.0), stats.halfnorm()),
     "LogNormal": (lambda: independent(tfd.LogNormal, 0.0, 1.0), stats.lognorm(1)),
     "Normal": (lambda: independent(tfd.Normal, 0.0, 1.0), stats.norm()),
     "Pareto": (lambda: independent(tfd.Pareto, 3.0, 0.5), stats.pareto(3, scale=0.5)),
+    "Triangular": (
+        lambda: independent(tfd.Triangular, -1.0, 2.0, 0.0),
+        stats.triang(1 / 3, loc=-1, scale=3),
+    ),
+    "TruncatedNormal": (
+        lambda: independent(tfd.TruncatedNormal, 0.0, 1.0, -1.0, 2.0),
+        stats.truncnorm(-1, 2),
+    ),
     "Uniform": (lambda: independent(tfd.Uniform, -1.0, 2.0), stats.uniform(-1, 3)),
+    "VonMises": (lambda: independent(tfd.VonMises, 0.0, 2.0), stats.vonmises(2)),
     "Weibull": (lambda: independent(tfd.Weibull, 1.5, 1.0), stats.weibull_min(1.5)),
     "Sample": (lambda: tfd.Sample(tfd.Exponential(1.0), 2), stats.expon()),
     "flow": (
@@ -44,7 +54,7 @@ PRIORS = {
 # Priors for which there are no such coordinates.
 REFUSED = {
     "Bernoulli": lambda: tfd.Independent(tfd.Bernoulli([0.0, 1.0], dtype="float32"), 1),
-    "one-hot": lambda: tfd.OneHotCategorical([0.0, 0.5, 1.0], dtype="float32"),
+    "one-hot": lambda: tfd.OneHotCategorical(probs=[0.2, 0.3, 0.5], dtype="float32"),
     "von Mises–Fisher": lambda: tfd.VonMisesFisher([1.0, 0.0, 0.0], 2.0),
 }
 SIZES = {"Dirichlet": 3, "one-hot": 3, "von Mises–Fisher": 3}
@@ -91,8 +101,13 @@ def grid(family, n=500):
     if family == "Dirichlet":
         z1 = stats.beta(2, 1.7).ppf(first)
         return np.stack([z1, (1 - z1) * stats.beta(0.7, 1).ppf(second)], axis=1)
-    scipys = PRIORS[family][1]
-    return np.stack([scipys.ppf(first), scipys.ppf(second)], axis=1)
+    if family == "one-hot":  # probabilities 0.2, 0.3, 0.5
+        return np.eye(3)[np.repeat([0, 1, 2], [2, 3, 5])][:, :2]
+    if family == "von Mises–Fisher":  # κ = 2; the cosine of the angle to the mean, and the azimuth
+        cosine = 1 + np.log(first + (1 - first) * np.exp(-4)) / 2
+        return np.stack([cosine, np.sqrt(1 - cosine**2) * np.cos(2 * np.pi * second)], axis=1)
+    quantiles = PRIORS[family][1].ppf(middles)
+    return np.stack([q.ravel() for q in np.meshgrid(quantiles, quantiles)], axis=1)
 
 
 def examples(family, n):

@@ -3,6 +3,10 @@
 Symbols: B examples in the batch, L or K Monte Carlo samples.
 """
 
+from keras_aevb.bounds.aggregate_posterior import (
+    MaximumMeanDiscrepancyELBO,
+    TotalCorrelationELBO,
+)
 from keras_aevb.bounds.base import Bound
 from keras_aevb.bounds.elbo import ELBO
 from keras_aevb.bounds.hierarchical import HierarchicalELBO
@@ -16,6 +20,8 @@ __all__ = [
     "Cyclical",
     "HierarchicalELBO",
     "ImportanceWeightedBound",
+    "MaximumMeanDiscrepancyELBO",
     "RenyiBound",
     "ScoreFunctionELBO",
+    "TotalCorrelationELBO",
 ]

@@ -94,17 +94,23 @@ class ELBO(Bound):
         self.kl_estimator = None
 
     @property
+    def _is_plain(self):
+        return all(getattr(self, name) == value for name, value in PLAIN.items())
+
+    @property
     def surrogate(self):
-        plain = all(getattr(self, name) == value for name, value in PLAIN.items())
-        return None if plain else "objective"
+        return None if self._is_plain else "objective"
 
     def __call__(self, x, q, prior, decode, seed):
         z = q.sample(self.num_samples, seed=seed)  # [L, B, ...]
+        return self._terms(x, q, prior, decode, z, seed)
+
+    def _terms(self, x, q, prior, decode, z, seed):
         reconstruction = ops.mean(decode(z).log_prob(x), axis=0)  # [B]
         divergences = self._divergences(q, prior, z)
         kl = divergences["kl"]
         terms = {"elbo": reconstruction - kl, "reconstruction": reconstruction, **divergences}
-        if self.surrogate is None:
+        if self._is_plain:
             return terms
         beta, free_bits = (ops.cast(self.now(getattr(self, name)), kl.dtype) for name in PLAIN)
         if self.free_bits != 0:
@@ -120,10 +126,10 @@ class ELBO(Bound):
 
     def _by_group(self, q, prior, z, divergences):
         """What free bits are for, each latent dimension: a tensor `[B, ...]`."""
-        return self._kl(_by_dimension(q), _by_dimension(prior), z)
+        return self._kl(by_dimension(q), by_dimension(prior), z)
 
     def _check_groups(self, q, prior):
-        _by_dimension(q), _by_dimension(prior)
+        by_dimension(q), by_dimension(prior)
 
     def _has_closed_form(self, q, prior):
         return has_closed_form(q, prior)
@@ -169,7 +175,7 @@ def has_closed_form(q, prior):
     return True
 
 
-def _by_dimension(distribution):
+def by_dimension(distribution):
     """The independent distributions of single latents, whose divergences sum to that of z.
 
     Raises:
@@ -181,7 +187,7 @@ def _by_dimension(distribution):
         if not len(inner.event_shape):
             return inner
     raise ValueError(
-        "Free bits need a divergence that is a sum over latent dimensions. Expected a "
-        "`tfd.Independent` of scalar distributions as posterior and prior, or `free_bits=0`. "
-        f"Received: {distribution}"
+        "Expected latent dimensions that are independent given x, a `tfd.Independent` of scalar "
+        "distributions, as free bits, the total correlation and the divergence of each dimension "
+        f"need them. Received: {distribution}"
     )

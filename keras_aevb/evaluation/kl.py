@@ -3,7 +3,7 @@
 from keras import ops
 
 from keras_aevb import arguments
-from keras_aevb._backend import tfp
+from keras_aevb.bounds.elbo import by_dimension
 from keras_aevb.models import VariationalModel
 from keras_aevb.models.parts import check_type
 
@@ -44,7 +44,7 @@ def kl_by_dimension(model, x, num_samples=100, batch_size=1000, seed=None, condi
 
     def batch_kl(x, seed):
         q, prior = model.encode(x), model.prior_distribution()
-        q_j, prior_j = _by_dimension("q(z|x)", q), _by_dimension("p(z)", prior)
+        q_j, prior_j = by_dimension(q), by_dimension(prior)
         try:
             return q_j.kl_divergence(prior_j)
         except NotImplementedError:
@@ -53,14 +53,3 @@ def kl_by_dimension(model, x, num_samples=100, batch_size=1000, seed=None, condi
 
     key = ("kl_by_dimension", num_samples)
     return model._over_batches(key, batch_kl, x, batch_size, seed, condition)
-
-
-def _by_dimension(name, distribution):
-    if isinstance(distribution, tfp.distributions.Independent):
-        inner = distribution.distribution
-        if not len(inner.event_shape):
-            return inner
-    raise ValueError(
-        "The divergence is a sum over latent dimensions only where they are independent. Expected "
-        f"{name} to be a `tfd.Independent` of scalar distributions. Received: {distribution}"
-    )

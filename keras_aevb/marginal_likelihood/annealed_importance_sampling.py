@@ -1,11 +1,14 @@
 """Annealed importance sampling from the prior to the posterior."""
 
+import math
+
 import keras
 from keras import ops
 
 from keras_aevb import hmc
 from keras_aevb._backend import tfp
-from keras_aevb.marginal_likelihood.base import Estimator, log_mean_exp
+from keras_aevb.marginal_likelihood.base import CHUNK_SIZE, Estimator
+from keras_aevb.marginal_likelihood.log_mean import RunningMean, log_mean_exp
 from keras_aevb.unconstrained import UnconstrainedPrior, unconstrained
 
 # Powers (k/K)^5 of the likelihood lie close together near 0: Friel & Pettitt (2008), sec. 3.
@@ -27,7 +30,8 @@ class AnnealedImportanceSampling(Estimator):
     log p(x). The standard error comes from the spread of the L chains' weights.
 
     Each example has a step size of its own, which follows the acceptance of pilot chains beside
-    the L that count, so that the mean weight is exactly p(x). The transitions are made in
+    those that count, so that the mean weight is exactly p(x). More than 50 chains run in blocks,
+    one after another. The transitions are made in
     coordinates in which the support of p(z) has no edges.
 
     Args:
@@ -51,9 +55,32 @@ class AnnealedImportanceSampling(Estimator):
 
     def __call__(self, x, q, prior, decode, seed):
         prior, decode = unconstrained(prior, decode)
+        num_blocks = math.ceil(self.num_samples / CHUNK_SIZE)
+        num_chains = math.ceil(self.num_samples / num_blocks)
+
+        def log_weights(seed):
+            return self._log_weights(x, prior, decode, num_chains, seed)
+
+        if num_blocks == 1:
+            log_likelihood, standard_error = log_mean_exp(log_weights(seed))
+            return {"log_likelihood": log_likelihood, "standard_error": standard_error}
+
+        seeds = ops.stack(tfp.random.split_seed(seed, num_blocks))
+
+        def add_block(i, mean):
+            counts = i * num_chains + ops.arange(num_chains) < self.num_samples
+            return tuple(RunningMean(*mean).updated(log_weights(seeds[i]), counts))
+
+        none_yet = tuple(RunningMean.of_none(ops.shape(x)[0], x.dtype))
+        mean = RunningMean(*ops.fori_loop(0, num_blocks, add_block, none_yet))
+        return {"log_likelihood": mean.log_mean, "standard_error": mean.standard_error}
+
+    def _log_weights(self, x, prior, decode, num_chains, seed):
+        """Of chains with a step size of their own, a tensor of shape `[num_chains, B]`."""
         batch_size = ops.shape(x)[0]
         seeds = ops.stack(tfp.random.split_seed(seed, self.num_steps + 1))
-        u = prior.sample((NUM_PILOTS + self.num_samples, batch_size), seed=seeds[-1])
+        shape = [NUM_PILOTS + num_chains] + [batch_size] * (not len(prior.batch_shape))
+        u = prior.sample(shape, seed=seeds[-1])
         powers = [(k / self.num_steps) ** SCHEDULE_POWER for k in range(self.num_steps + 1)]
         powers = ops.array(powers, u.dtype)
         step_size_shape = (batch_size, *[1] * len(prior.event_shape))
@@ -72,11 +99,10 @@ class AnnealedImportanceSampling(Estimator):
             pilots = ops.reshape(ops.mean(acceptance[:NUM_PILOTS], axis=0), step_size_shape)
             return u, log_weights, hmc.adapted(step_size, pilots)
 
-        log_weights = ops.zeros_like(prior.log_prob(u))  # [pilots + L, B]
+        log_weights = ops.zeros_like(prior.log_prob(u))  # [pilots + chains, B]
         step_size = ops.full(step_size_shape, FIRST_STEP_SIZE, dtype=u.dtype)
         state = ops.fori_loop(0, self.num_steps, anneal, (u, log_weights, step_size))
-        log_likelihood, standard_error = log_mean_exp(state[1][NUM_PILOTS:])
-        return {"log_likelihood": log_likelihood, "standard_error": standard_error}
+        return state[1][NUM_PILOTS:]
 
     def check(self, q, prior):
         """Raises a `ValueError` for a prior that HMC cannot sample."""

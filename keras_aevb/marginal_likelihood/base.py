@@ -1,15 +1,11 @@
-"""What the estimators of log p(x) share: their interface, and the logarithm of a mean.
+"""The interface of the estimators of log p(x).
 
 Symbols: B examples in the batch, L Monte Carlo samples or C chains for each of them.
 """
 
-import math
-
-from keras import ops
-
 from keras_aevb import arguments
 
-# Samples that are decoded together: what a batch of images needs in memory stays bounded.
+# Samples or chains for each example that are decoded together, so that memory stays bounded.
 CHUNK_SIZE = 50
 
 
@@ -35,7 +31,7 @@ class Estimator:
         Args:
             x: data of shape `[B, *event_shape]`.
             q: TFP distribution q(z|x) of batch shape `[B]`, or `None` without one.
-            prior: TFP distribution p(z) of batch shape `[]`.
+            prior: TFP distribution p(z) of batch shape `[]`, or p(z|y) of batch shape `[B]`.
             decode: function from z of shape `[..., B, *z_shape]` to the TFP distribution p(x|z).
             seed: TFP seed of the samples.
 
@@ -61,24 +57,3 @@ class Estimator:
     @classmethod
     def from_config(cls, config):
         return cls(**config)
-
-
-def log_mean_exp(log_weights):
-    r"""The logarithm of a mean of independent weights, and its standard error.
-
-    $$\log \bar w, \quad \bar w = \frac1L \sum_l w_l, \qquad
-    \frac{\operatorname{sd}(w)}{\bar w \sqrt L}$$
-
-    the latter by the delta method; it is NaN for a single weight.
-
-    Args:
-        log_weights: log w of shape `[L, B]`.
-
-    Returns:
-        Two tensors of shape `[B]`, in nats.
-    """
-    n = log_weights.shape[0]
-    log_mean = ops.logsumexp(log_weights, axis=0) - math.log(n)
-    deviation = ops.exp(log_weights - log_mean) - 1  # [L, B]
-    variance = ops.sum(ops.square(deviation), axis=0) / (n - 1.0)
-    return log_mean, ops.sqrt(variance / n)

@@ -9,7 +9,8 @@ from keras import ops
 
 from keras_aevb._backend import tfp
 from keras_aevb.marginal_likelihood import pareto
-from keras_aevb.marginal_likelihood.base import CHUNK_SIZE, Estimator, log_mean_exp
+from keras_aevb.marginal_likelihood.base import CHUNK_SIZE, Estimator
+from keras_aevb.marginal_likelihood.log_mean import RunningMean
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
@@ -44,20 +45,32 @@ class ImportanceSampling(Estimator):
         self.check(q, prior)
         num_chunks = math.ceil(self.num_samples / CHUNK_SIZE)
         chunk_size = math.ceil(self.num_samples / num_chunks)
-
-        def log_weights(seed):
-            z = q.sample(chunk_size, seed=seed)  # [chunk_size, B, ...]
-            return prior.log_prob(z) + decode(z).log_prob(x) - q.log_prob(z)
-
         seeds = ops.stack(tfp.random.split_seed(seed, num_chunks))
-        chunks = ops.map(log_weights, seeds)  # [num_chunks, chunk_size, B]
-        samples = ops.reshape(chunks, (num_chunks * chunk_size, -1))[: self.num_samples]  # [L, B]
-        log_likelihood, standard_error = log_mean_exp(samples)
         num_largest = min(pareto.tail_size(self.num_samples) + 1, self.num_samples)
+
+        def add_chunk(i, state):
+            mean, largest = state
+            z = q.sample(chunk_size, seed=seeds[i])  # [chunk_size, B, ...]
+            log_q = q.log_prob(z)
+            log_weights = prior.log_prob(z) + decode(z).log_prob(x) - log_q
+            # z that is rounded to an edge of the support, where densities may be infinite
+            log_weights = ops.where(log_q == math.inf, -math.inf, log_weights)
+            # The last chunk may be longer than what is left.
+            counts = i * chunk_size + ops.arange(chunk_size) < self.num_samples
+            mean = RunningMean(*mean).updated(log_weights, counts)
+            log_weights = ops.where(counts[:, None], log_weights, -math.inf)
+            candidates = ops.concatenate([largest, ops.transpose(log_weights)], axis=1)
+            return tuple(mean), ops.top_k(candidates, num_largest)[0]
+
+        batch_size, dtype = ops.shape(x)[0], q.dtype
+        none_yet = RunningMean.of_none(batch_size, dtype)
+        largest = ops.full((batch_size, num_largest), -math.inf, dtype)
+        mean, largest = ops.fori_loop(0, num_chunks, add_chunk, (tuple(none_yet), largest))
+        mean = RunningMean(*mean)
         return {
-            "log_likelihood": log_likelihood,
-            "standard_error": standard_error,
-            "largest_log_weights": ops.top_k(ops.transpose(samples), num_largest)[0],
+            "log_likelihood": mean.log_mean,
+            "standard_error": mean.standard_error,
+            "largest_log_weights": largest,
         }
 
     def check(self, q, prior):
@@ -71,7 +84,8 @@ class ImportanceSampling(Estimator):
 
     def check_estimates(self, estimates):
         """Warns where the largest weights say that log p(x) cannot be trusted."""
-        k = pareto.pareto_k(estimates["largest_log_weights"])
+        k = pareto.pareto_k(estimates["largest_log_weights"])  # [N], or [N, draws of θ]
+        k = np.fmax.reduce(k.reshape(len(k), -1), axis=1)
         unreliable = int((k > pareto.UNRELIABLE_ABOVE).sum())
         if unreliable:
             warnings.warn(

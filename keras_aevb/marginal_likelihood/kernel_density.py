@@ -13,6 +13,8 @@ BANDWIDTHS = tuple(10 ** (-2 + i / 6) for i in range(13))
 # How much narrower than the samples the whole density is: thinner tails than those of p(z|x) keep
 # q(z) / p(z|x) bounded.
 NARROWING = 0.9
+# Pairs of a point and a kernel, for each example, that are evaluated together.
+NUM_PAIRS = 100_000
 # The variance of samples that float32 cannot tell apart.
 SMALLEST_VARIANCE = 1e-12
 
@@ -49,11 +51,9 @@ class KernelDensity:
         smallest = SMALLEST_VARIANCE * ops.eye(dim, dtype=samples.dtype)
         self.cholesky = ops.cholesky((n * covariance + dim * variances) / (n + dim) + smallest)
         whitened = self._whitened(samples)
-        same_chain = chains[:, None] == chains
 
         def held_out_score(h):
-            log_kernels = ops.where(same_chain, -math.inf, log_normals(whitened, whitened, h))
-            return ops.sum(ops.logsumexp(log_kernels, axis=2), axis=1)  # [B]
+            return ops.sum(log_sum_of_kernels(whitened, whitened, h, chains), axis=1)  # [B]
 
         bandwidths = ops.array(BANDWIDTHS, samples.dtype)
         best = ops.argmax(ops.map(held_out_score, bandwidths), axis=0)
@@ -63,14 +63,42 @@ class KernelDensity:
     def log_prob(self, z):
         """log q(z) for z of shape `[B, P, D]`, in nats of shape `[B, P]`."""
         width = NARROWING * self.bandwidth
-        log_kernels = log_normals(self._whitened(z), self.centres, width)
-        log_mean = ops.logsumexp(log_kernels, axis=2) - math.log(self.centres.shape[1])
+        log_sum = log_sum_of_kernels(self._whitened(z), self.centres, width)
+        log_mean = log_sum - math.log(self.centres.shape[1])
         log_scales = ops.log(ops.diagonal(self.cholesky, axis1=1, axis2=2))  # [B, D]
         return log_mean - ops.sum(log_scales, axis=1, keepdims=True)
 
     def _whitened(self, z):
         columns = ops.transpose(z - self.mean, (0, 2, 1))
         return ops.transpose(ops.solve_triangular(self.cholesky, columns, lower=True), (0, 2, 1))
+
+
+def log_sum_of_kernels(points, means, scale, chains=None):
+    """log of the sum over l of N(point; mean_l, scale² I), of shape `[B, P]`.
+
+    Args:
+        points: tensor of shape `[B, P, D]`.
+        means: tensor of shape `[B, L, D]`.
+        scale: h.
+        chains: numbers of the chains of both, of shape `[P]` = `[L]`: the sum is over the means of
+            other chains. Default: over all.
+    """
+    n = points.shape[1]
+    chunk_size = min(n, max(1, NUM_PAIRS // means.shape[1]))
+    num_chunks = math.ceil(n / chunk_size)
+
+    def of_chunk(rows):
+        log_kernels = log_normals(ops.take(points, rows, axis=1), means, scale)
+        if chains is not None:
+            same_chain = ops.take(chains, rows)[:, None] == chains
+            log_kernels = ops.where(same_chain, -math.inf, log_kernels)
+        return ops.logsumexp(log_kernels, axis=2)  # [B, chunk_size]
+
+    if num_chunks == 1:
+        return of_chunk(ops.arange(n))
+    rows = ops.minimum(ops.arange(num_chunks * chunk_size), n - 1)
+    chunks = ops.map(of_chunk, ops.reshape(rows, (num_chunks, chunk_size)))  # [chunks, B, size]
+    return ops.reshape(ops.transpose(chunks, (1, 0, 2)), (-1, num_chunks * chunk_size))[:, :n]
 
 
 def log_normals(points, means, scale):

@@ -26,16 +26,16 @@ def pareto_k(largest_log_weights):
     variance if k < 1/2; k̂ ≤ 0 is the tail of bounded weights.
 
     Args:
-        largest_log_weights: array of shape `[N, M + 1]`, the largest log w of each example.
+        largest_log_weights: array of shape `[..., M + 1]`, the largest log w of each example.
 
     Returns:
-        NumPy array of shape `[N]`. It is -∞ where the largest weights are equal, and NaN where
+        NumPy array of shape `[...]`. It is -∞ where the largest weights are equal, and NaN where
         M < 5 or a log weight is NaN.
 
     Reference: Vehtari, Simpson, Gelman, Yao & Gabry (2024), Pareto smoothed importance sampling,
         sec. 2.4 and 3; Zhang & Stephens (2009), for the fit.
     """
-    return np.array([_shape_of(np.sort(row)) for row in np.asarray(largest_log_weights, "float64")])
+    return np.apply_along_axis(_shape_of, -1, np.sort(largest_log_weights).astype("float64"))
 
 
 def _shape_of(log_weights):

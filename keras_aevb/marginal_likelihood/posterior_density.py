@@ -10,8 +10,9 @@ from keras_aevb import hmc
 from keras_aevb._backend import tfp
 from keras_aevb.condition import features_in_force
 from keras_aevb.distributions.likelihoods import log_prob_of_pairs
-from keras_aevb.marginal_likelihood.base import Estimator, log_mean_exp
+from keras_aevb.marginal_likelihood.base import Estimator
 from keras_aevb.marginal_likelihood.kernel_density import KernelDensity
+from keras_aevb.marginal_likelihood.log_mean import log_mean_exp
 from keras_aevb.unconstrained import UnconstrainedPrior, unconstrained
 
 RELIABLE_BELOW = 5
@@ -121,11 +122,6 @@ class PosteriorDensity(Estimator):
         Raises:
             ValueError: for a prior that HMC cannot sample.
         """
-        if features_in_force() is not None:
-            raise ValueError(
-                "PosteriorDensity starts all chains from the same draws of p(z), which have no "
-                "condition. Expected the method 'importance' or 'annealed'. Received: 'density'"
-            )
         dim = math.prod(UnconstrainedPrior(prior).event_shape)
         if dim >= RELIABLE_BELOW:
             warnings.warn(
@@ -139,8 +135,8 @@ class PosteriorDensity(Estimator):
 def likely_points(x, prior, decode, n, seed):
     """n points of the prior for each example, likely to be found where p(x|z) is large.
 
-    The candidates are drawn once for all examples, and chosen with probabilities proportional to
-    p(x|z).
+    The candidates are chosen with probabilities proportional to p(x|z). They are drawn once for all
+    examples; only p(z|y) has others for each.
 
     Returns:
         Tensor of shape `[n, B, *z_shape]`.
@@ -148,11 +144,21 @@ def likely_points(x, prior, decode, n, seed):
     prior_seed, choice_seed = tfp.random.split_seed(seed, 2)
     chunks = NUM_CANDIDATES // CANDIDATE_CHUNK_SIZE, CANDIDATE_CHUNK_SIZE
     z = prior.sample(chunks, seed=prior_seed)
-    log_likelihoods = ops.map(lambda z: log_prob_of_pairs(decode(z), x), z)  # [chunks, ..., B]
-    candidates = ops.reshape(z, (-1, *prior.event_shape))
-    logits = ops.reshape(log_likelihoods, (candidates.shape[0], -1))
+    if features_in_force() is None:
+        log_likelihoods = ops.map(lambda z: log_prob_of_pairs(decode(z), x), z)
+    else:  # p(x|z, y) is another one for each example
+        if not len(prior.batch_shape):
+            z = ops.expand_dims(z, 2)
+        z = ops.broadcast_to(z, (*chunks, ops.shape(x)[0], *prior.event_shape))
+        log_likelihoods = ops.map(lambda z: decode(z).log_prob(x), z)
+    logits = ops.reshape(log_likelihoods, (NUM_CANDIDATES, -1))  # [candidates, B]
     # The inverse of the cumulative distribution function: a draw costs no noise for each candidate.
-    cumulative = ops.cumsum(ops.softmax(logits, axis=0), axis=0)  # [candidates, B]
+    cumulative = ops.cumsum(ops.softmax(logits, axis=0), axis=0)
     uniform = tfp.distributions.Uniform(high=cumulative[-1])
     below = cumulative[:, None] < uniform.sample(n, seed=choice_seed)  # [candidates, n, B]
-    return ops.take(candidates, ops.sum(ops.cast(below, "int32"), axis=0), axis=0)
+    chosen = ops.sum(ops.cast(below, "int32"), axis=0)  # [n, B]
+    candidates = ops.reshape(z, (NUM_CANDIDATES, *z.shape[2:]))
+    if features_in_force() is None:
+        return ops.take(candidates, chosen, axis=0)
+    axes = tuple(range(2, len(candidates.shape)))
+    return ops.take_along_axis(candidates, ops.expand_dims(chosen, axes), axis=0)

@@ -7,7 +7,8 @@ from keras import ops
 
 from keras_aevb import arguments, marginal_likelihood
 from keras_aevb._backend import tfp
-from keras_aevb.marginal_likelihood.base import Estimator, log_mean_exp
+from keras_aevb.marginal_likelihood.base import Estimator
+from keras_aevb.marginal_likelihood.log_mean import log_mean_exp
 from keras_aevb.models.variational_model import VariationalModel
 from keras_aevb.models.weight_posterior import WeightPosterior, substituted
 
@@ -157,18 +158,19 @@ class PredictiveDensity(Estimator):
         self.estimator = estimator
 
     def __call__(self, x, q, prior, decode, seed):
-        def log_likelihood(seed):
-            prior = self.model.prior_distribution()
-            return self.estimator(x, q, prior, decode, seed)["log_likelihood"]
+        def at_weights(seed):
+            return self.estimator(x, q, self.model.prior_distribution(), decode, seed)
 
-        log_likelihoods = self.model.at_weight_samples(
-            log_likelihood, self.num_weight_samples, seed
-        )
-        log_mean, standard_error = log_mean_exp(log_likelihoods)
-        return {"log_likelihood": log_mean, "standard_error": standard_error}
+        estimates = self.model.at_weight_samples(at_weights, self.num_weight_samples, seed)
+        log_mean, standard_error = log_mean_exp(estimates.pop("log_likelihood"))
+        of_each_example = {name: ops.swapaxes(e, 0, 1) for name, e in estimates.items()}
+        return {**of_each_example, "log_likelihood": log_mean, "standard_error": standard_error}
 
     def check(self, q, prior):
         self.estimator.check(q, prior)
+
+    def check_estimates(self, estimates):
+        self.estimator.check_estimates(estimates)
 
     def get_config(self):
         estimator = (self.estimator.__class__, *self.estimator.get_config().items())

@@ -16,6 +16,8 @@ BOUNDS = {
         for gradient in ("reparameterized", "stl", "dreg", "vimco")
     },
     "renyi": lambda: kv.RenyiBound(0.5, 4, "dreg"),
+    "total correlation": lambda: kv.TotalCorrelationELBO(SCHEDULE, 100, beta=0.5, free_bits=0.01),
+    "mmd": lambda: kv.MaximumMeanDiscrepancyELBO(5.0, beta=0.0, num_samples=2),
     "score": lambda: kv.ScoreFunctionELBO(4),
     "score, others": lambda: kv.ScoreFunctionELBO(4, "leave-one-out"),
     "score, layer": lambda: kv.ScoreFunctionELBO(4, keras.layers.Dense(1)),
@@ -47,7 +49,14 @@ def test_ten_steps_improve_it_and_a_file_keeps_it(bound, make_model, noise, x, t
         np.testing.assert_array_equal(ours[name], theirs[name])
 
 
-LARGE = "elbo, annealed", "importance-weighted, dreg", "importance-weighted, vimco", "score, layer"
+LARGE = (
+    "elbo, annealed",
+    "total correlation",
+    "mmd",
+    "importance-weighted, dreg",
+    "importance-weighted, vimco",
+    "score, layer",
+)
 
 
 @pytest.mark.parametrize("bound", LARGE)

@@ -8,7 +8,7 @@ from scipy.stats import norm
 
 import keras_aevb as kv
 from keras_aevb._backend import tfp
-from keras_aevb.marginal_likelihood.base import log_mean_exp
+from keras_aevb.marginal_likelihood.log_mean import log_mean_exp
 
 
 @pytest.mark.parametrize("num_samples", [2, 10, 101])

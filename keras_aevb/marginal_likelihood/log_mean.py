@@ -1,0 +1,76 @@
+"""The logarithm of a mean of weights, and its standard error.
+
+Symbols: B examples, L weights for each of them.
+"""
+
+import math
+import typing
+
+from keras import ops
+
+
+def log_mean_exp(log_weights):
+    r"""The logarithm of a mean of independent weights, and its standard error.
+
+    $$\log \bar w, \quad \bar w = \frac1L \sum_l w_l, \qquad
+    \frac{\operatorname{sd}(w)}{\bar w \sqrt L}$$
+
+    the latter by the delta method; it is NaN for a single weight.
+
+    Args:
+        log_weights: log w of shape `[L, B]`.
+
+    Returns:
+        Two tensors of shape `[B]`, in nats.
+    """
+    n = log_weights.shape[0]
+    log_mean = ops.logsumexp(log_weights, axis=0) - math.log(n)
+    deviation = ops.exp(log_weights - log_mean) - 1  # [L, B]
+    variance = ops.sum(ops.square(deviation), axis=0) / (n - 1.0)
+    return log_mean, ops.sqrt(variance / n)
+
+
+class RunningMean(typing.NamedTuple):
+    r"""The same of weights that come in chunks, without a copy of them.
+
+    Attributes:
+        count: L, the number of weights so far.
+        log_mean: $\log \bar w$ of shape `[B]`.
+        squares: $\sum_l (w_l / \bar w - 1)^2$ of shape `[B]`.
+    """
+
+    count: typing.Any
+    log_mean: typing.Any
+    squares: typing.Any
+
+    @classmethod
+    def of_none(cls, batch_size, dtype):
+        zeros = ops.zeros(batch_size, dtype)
+        return cls(ops.zeros((), dtype), zeros - math.inf, zeros)
+
+    def updated(self, log_weights, counts):
+        """With one more chunk.
+
+        Args:
+            log_weights: log w of shape `[C, B]`.
+            counts: which of them count, booleans of shape `[C]`.
+        """
+        new_count = self.count + ops.sum(ops.cast(counts, log_weights.dtype))
+        counts = counts[:, None]
+        log_weights = ops.where(counts, log_weights, -math.inf)
+        log_sum = ops.logaddexp(
+            self.log_mean + ops.log(self.count), ops.logsumexp(log_weights, axis=0)
+        )
+        log_mean = log_sum - ops.log(new_count)
+        finite = ops.where(log_mean > -math.inf, log_mean, 0.0)
+        ratio = ops.exp(self.log_mean - finite)  # of the old mean to the new one
+        squares = ops.square(ratio) * self.squares + self.count * ops.square(ratio - 1)
+        deviations = ops.where(counts, ops.exp(log_weights - finite) - 1, 0.0)
+        squares += ops.sum(ops.square(deviations), axis=0)
+        return RunningMean(new_count, log_mean, squares)
+
+    @property
+    def standard_error(self):
+        """NaN for a single weight, and where all weights are zero."""
+        error = ops.sqrt(self.squares / (self.count - 1) / self.count)
+        return ops.where(self.log_mean > -math.inf, error, math.nan)
