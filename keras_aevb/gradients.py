@@ -57,7 +57,7 @@ def gradient_variance(model, x, bound=None, num_repeats=100, seed=None, conditio
 
     Returns:
         `GradientVariance` with a `total`, a `standard_error` and a dict `by_variable` in `phi`
-        (encoder and posterior) and in `theta` (decoder, likelihood and prior).
+        (encoder, posterior and condition) and in `theta` (decoder, likelihood and prior).
 
     Raises:
         ValueError: if the model has no q(z|x), x has the wrong shape or values of probability

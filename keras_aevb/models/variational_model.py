@@ -89,8 +89,9 @@ class VariationalModel(LatentVariableModel):
 
     @property
     def phi(self):
-        """Trainable variables φ of q(z|x): those of encoder and posterior."""
-        return _trainable(self.encoder, self.posterior)
+        """Trainable variables φ of q(z|x): those of encoder and posterior, and the condition's."""
+        condition = [] if self.condition is None else [self.condition]
+        return _trainable(self.encoder, self.posterior, *condition)
 
     @property
     def theta(self):

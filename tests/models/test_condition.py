@@ -217,3 +217,12 @@ def test_wrong_conditions(model, x):
 
 def build_without():
     return kv.AEVB(**kv.networks.bernoulli_mlp(6, latent_dim=2, hidden_units=4))
+
+
+def test_each_variable_belongs_to_one_distribution():
+    """The condition's own network to q(z|x, y), which `FullVB` does not integrate out."""
+    condition = kv.Condition(3, network=keras.layers.Dense(4))
+    model = build(condition=condition, prior=kv.DiagonalNormal(2))
+    paths = [v.path for v in model.phi + model.theta]
+    assert sorted(paths) == sorted(v.path for v in model.trainable_variables)
+    assert {v.path for v in condition.trainable_variables} < {v.path for v in model.phi}
