@@ -20,6 +20,8 @@ Both flavours export the same names:
 - `device_bytes()`: memory of the accelerator, `None` for a processor or where it is not known.
 - `has_replicas(model)`: whether a TensorFlow strategy runs the model's steps on several devices,
   which is left to Keras' own loops.
+- `over_examples(function, seed, *arrays)`: `function(seed, *arrays)` of a batch whose size may be a
+  symbol, for which JAX's TFP has no place.
 - `num_replicas()`, `sum_over_replicas(value)`: inside a step under such a strategy; 1 and the value
   elsewhere.
 """
@@ -38,6 +40,7 @@ if keras.backend.backend() == "tensorflow":
         minimize,
         next_seed,
         num_replicas,
+        over_examples,
         step,
         sum_over_replicas,
         tfp,
@@ -58,6 +61,7 @@ elif keras.backend.backend() == "jax":
         minimize,
         next_seed,
         num_replicas,
+        over_examples,
         step,
         sum_over_replicas,
         tfp,
@@ -88,6 +92,7 @@ __all__ = [
     "minimize",
     "next_seed",
     "num_replicas",
+    "over_examples",
     "step",
     "sum_over_replicas",
     "tfp",

@@ -8,7 +8,15 @@ import pathlib
 
 from keras.src.backend.common.global_state import get_global_attribute
 from keras.src.saving.serialization_lib import ObjectSharingScope
-from keras.src.trainers.epoch_iterator import EpochIterator
+from keras.src.trainers import epoch_iterator
+
+
+class EpochIterator(epoch_iterator.EpochIterator):
+    """Keras' iterator, which does not warn where a pass over data of unknown length ends."""
+
+    def _interrupted_warning(self):
+        if self.steps_per_epoch:
+            super()._interrupted_warning()
 
 
 def values(variables):

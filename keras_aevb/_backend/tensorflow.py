@@ -79,6 +79,11 @@ def sum_over_replicas(value):
     return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)
 
 
+def over_examples(function, seed, *arrays):
+    """`function(seed, *arrays)`: TensorFlow's TFP takes batches of unknown size."""
+    return function(seed, *arrays)
+
+
 def compiled(model, function):
     if model.run_eagerly:
         return function

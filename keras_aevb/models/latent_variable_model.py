@@ -13,7 +13,8 @@ from keras_aevb.distributions.precision import check_precision
 from keras_aevb.models import parts
 from keras_aevb.models.serialization import SerializableModel
 from keras_aevb.models.training_loop import TrainingLoop
-from keras_aevb.training import inputs
+from keras_aevb.training import inputs, sources
+from keras_aevb.training.progress import Progress
 
 
 class LatentVariableModel(SerializableModel, TrainingLoop):
@@ -205,13 +206,15 @@ class LatentVariableModel(SerializableModel, TrainingLoop):
 
     # Arrays in, arrays out
 
-    def sample(self, n, seed=None, condition=None):
+    def sample(self, n, seed=None, condition=None, batch_size=10_000, verbose="auto"):
         """Draws x from the model: z ~ p(z), then x ~ p(x|z).
 
         Args:
             n: number of samples.
             seed: integer that fixes the samples. Default: the model's own stream.
             condition: y, one for each sample.
+            batch_size: samples that are drawn together.
+            verbose: as for `log_likelihood`.
 
         Returns:
             NumPy array of shape `[n, *event_shape]`.
@@ -219,15 +222,15 @@ class LatentVariableModel(SerializableModel, TrainingLoop):
         Raises:
             ValueError: if n is not a positive integer, or `seed` not a valid seed.
         """
-        n, seed = arguments.integer("n", n), arguments.seed(seed)
-        y = self._conditions(condition, n)
+        n = arguments.integer("n", n)
 
-        def samples(z_seed, x_seed, *y):
-            with self.given(*y or [None]):
-                return self.sample_joint(n, z_seed, x_seed)[0]
+        def samples(rows, seeds):
+            return self.sample_joint(rows.shape[0], *seeds)[0]
 
-        program = self._program(("sample", n), samples)
-        return np.asarray(program(self._seed(seed, 0), self._seed(seed, 1), *y))
+        rows = [np.arange(n), *self._conditions(condition, n)]
+        return self._in_batches(
+            ("sample",), samples, [rows], n, batch_size, seed, verbose, num_seeds=2
+        )
 
     def _conditions(self, condition, n):
         """A list with the checked condition of n examples, or an empty list."""
@@ -250,18 +253,21 @@ class LatentVariableModel(SerializableModel, TrainingLoop):
         seed=None,
         return_standard_error=False,
         condition=None,
+        verbose="auto",
     ):
         """log p(x) of each example, estimated.
 
         Args:
-            x: data of shape `[N, *event_shape]`.
+            x: data of shape `[N, *event_shape]`, or a stream of batches, as for `predict`.
             num_samples: Monte Carlo samples for each example. Default: the method's own.
             method: `"importance"`, `"annealed"`, `"density"` (App. D), or an estimator of
                 `keras_aevb.marginal_likelihood`.
             batch_size: examples that are evaluated together.
             seed: integer that fixes the noise. Default: the model's own stream.
             return_standard_error: whether to return the standard errors too.
-            condition: y, of shape `[N, *condition.shape]`; the density is p(x|y).
+            condition: y, of shape `[N, *condition.shape]`; the density is p(x|y). A stream brings
+                it, as (x, y).
+            verbose: 1 for a progress bar, 0 for none, `"auto"` for one if the work takes seconds.
 
         Returns:
             NumPy array of shape `[N]`, in nats; or a pair of them, estimates and standard errors.
@@ -271,19 +277,16 @@ class LatentVariableModel(SerializableModel, TrainingLoop):
                 unknown, or it needs a recognition model and there is none.
         """
         estimator = marginal_likelihood.get(method, num_samples)
-        estimates = self._estimates(estimator, x, batch_size, seed, condition)
+        estimates = self._estimates(estimator, x, batch_size, seed, condition, verbose)
         estimator.check_estimates(estimates)
         if return_standard_error:
             return estimates["log_likelihood"], estimates["standard_error"]
         return estimates["log_likelihood"]
 
-    def _estimates(self, estimator, x, batch_size, seed, condition):
+    def _estimates(self, estimator, x, batch_size, seed, condition, verbose=0):
         """What an estimator of log p(x) returns, as NumPy arrays of all examples."""
-        x = inputs.as_array(x)
-        self.likelihood.check(x)
         one_x = ops.zeros((1, *self.likelihood.event_shape))
-        y = self._conditions(condition, len(x))
-        with self.given(*(part[:1] for part in y) if y else [None]):
+        with self.given(None if self.condition is None else self.condition.example()):
             estimator.check(self._recognition(one_x), self.prior_distribution())
 
         def batch_log_likelihood(x, seed):
@@ -291,7 +294,9 @@ class LatentVariableModel(SerializableModel, TrainingLoop):
             return estimator(x, q, prior, self.decode, seed)
 
         key = (estimator.__class__, *estimator.get_config().items())
-        return self._over_batches(key, batch_log_likelihood, x, batch_size, seed, condition)
+        return self._over_batches(
+            key, batch_log_likelihood, x, batch_size, seed, condition, verbose
+        )
 
     def _recognition(self, x):
         """q(z|x) of batch shape `[B]`, or `None` where the model has none."""
@@ -299,31 +304,55 @@ class LatentVariableModel(SerializableModel, TrainingLoop):
 
     # Programs on batches
 
-    def _over_batches(self, key, function, x, batch_size, seed, condition=None):
+    def _over_batches(
+        self, key, function, x, batch_size, seed, condition=None, verbose=0, conditional=True
+    ):
         """`function(batch, seed)`, which returns tensors of shape `[B, ...]`, over all of `x`.
 
+        Args:
+            key: of the function among the model's programs.
+            function: of a batch of x as densities need it, and a seed.
+            x: as `predict` takes it. The batches of a stream are regrouped, so that the results are
+                those of the same examples in an array.
+            batch_size: of the batches that the function gets.
+            seed, condition, verbose: as for `log_likelihood`.
+            conditional: whether the function depends on the model's condition.
+
         Returns:
-            NumPy array of shape `[N, ...]`, or a structure of them.
+            NumPy array of shape `[N, ...]`, or a structure of them, in the order of x.
+        """
+        parts, n = sources.examples(self, x, condition, conditional)
+
+        def on_densities(x, seed):
+            return function(ops.cast(x, self.likelihood.density_dtype), seed)
+
+        return self._in_batches(key, on_densities, parts, n, batch_size, seed, verbose)
+
+    def _in_batches(self, key, function, parts, n, batch_size, seed, verbose, num_seeds=1):
+        """As `_over_batches`, of lists [rows, y] or [rows] of n rows in all.
+
+        Args:
+            num_seeds: seeds for each batch, which the function gets as a list if there are more.
         """
         seed = arguments.seed(seed)
         batch_size = arguments.integer("batch_size", batch_size)
-        x = inputs.as_array(x)
-        self.likelihood.check(x)
-        arrays = [x, *self._conditions(condition, len(x))]
+        progress = Progress(verbose, n and -(-n // batch_size))
+        results = []
 
-        def run(seed, x, *y):
+        def run(seeds, rows, *y):
             with self.given(*y or [None]):
-                return function(ops.cast(x, self.likelihood.density_dtype), seed)
+                return function(rows, seeds if num_seeds > 1 else seeds[0])
 
-        # One program for one batch size: on TensorFlow, TFP's loops need to know it.
-        program = self._program((*key, min(batch_size, len(x))), run)
-        results = [
-            keras.tree.map_structure(
-                lambda values, length=length: np.asarray(values)[:length],
-                program(self._seed(seed, i), *batch),
+        for i, (batch, length) in enumerate(inputs.regrouped(parts, batch_size)):
+            # One program for one batch size: on TensorFlow, TFP's loops need to know it.
+            program = self._program((*key, len(batch[0])), run)
+            seeds = [self._seed(seed, num_seeds * i + j) for j in range(num_seeds)]
+            values = program(seeds, *batch)
+            results.append(
+                keras.tree.map_structure(lambda v, end=length: np.asarray(v)[:end], values)
             )
-            for i, (batch, length) in enumerate(inputs.padded_batches(arrays, batch_size))
-        ]
+            progress.update(i + 1)
+        progress.end()
         return keras.tree.map_structure(lambda *parts: np.concatenate(parts), *results)
 
     def _seed(self, seed=None, index=0):

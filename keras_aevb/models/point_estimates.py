@@ -46,14 +46,14 @@ def _has(kind, distribution):
         return False
 
 
-def point_estimate(distribution, kind, next_seed):
+def point_estimate(distribution, kind, seeds):
     """The mean, the mode, or a draw.
 
     Args:
         distribution: TFP distribution.
         kind: what `kind_of_estimate` returned.
-        next_seed: function that returns the seed of a draw.
+        seeds: iterator over the seeds of draws.
     """
     if kind == "sample":
-        return distribution.sample(seed=next_seed())
+        return distribution.sample(seed=next(seeds))
     return distribution.mean() if kind == "mean" else distribution.mode()

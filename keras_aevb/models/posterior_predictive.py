@@ -51,49 +51,62 @@ class PosteriorPredictive(VariationalModel):
         seeds = ops.stack(tfp.random.split_seed(seed, num_weight_samples))
         return ops.map(at_draw, (seeds, *arrays))
 
-    def sample(self, n, seed=None, num_weight_samples=None, condition=None):
+    def sample(
+        self,
+        n,
+        seed=None,
+        num_weight_samples=None,
+        condition=None,
+        batch_size=10_000,
+        verbose="auto",
+    ):
         """Draws x from the posterior predictive: θ ~ q(θ), z ~ p(z), then x ~ p(x|z).
 
         Args:
-            n: number of samples.
-            seed: integer that fixes the samples. Default: the model's own stream.
+            n, seed, condition, batch_size, verbose: as in `LatentVariableModel`.
             num_weight_samples: draws of θ, which the samples share evenly. Default: n, so that
                 the samples are independent.
-            condition: y, one for each sample.
 
         Returns:
             NumPy array of shape `[n, *event_shape]`.
         """
-        n, seed = arguments.integer("n", n), arguments.seed(seed)
-        draws = n if num_weight_samples is None else num_weight_samples
+        n = arguments.integer("n", n)
+        draws = n
+        if num_weight_samples is not None:
+            draws = arguments.integer("num_weight_samples", num_weight_samples)
         if self.condition is not None and draws != n:
             # Samples of one θ would need the conditions of their rows.
             raise ValueError(
                 "Expected a θ for each conditional sample, `num_weight_samples=None`. "
                 f"Received: {num_weight_samples}"
             )
+        share = math.ceil(n / draws)  # samples of each θ
         y = self._conditions(condition, n)
 
-        def samples(seed, *y):
-            with self.given(*(part[None] for part in y) if y else [None]):
-                return self.sample_joint(math.ceil(n / draws), *tfp.random.split_seed(seed))[0]
+        def samples(rows, seed):
+            def at_draw(seed, *y):
+                with self.given(*(part[None] for part in y) if y else [None]):
+                    return self.sample_joint(share, *tfp.random.split_seed(seed))[0]
 
-        def all_samples(seed, *y):
-            x = ops.swapaxes(self.at_weight_samples(samples, draws, seed, *y), 0, 1)
-            return ops.reshape(x, (-1, *self.likelihood.event_shape))[:n]
+            return self.at_weight_samples(at_draw, rows.shape[0], seed, *([rows] if y else []))
 
-        program = self._program(("sample", n, draws), all_samples)
-        return np.asarray(program(self._seed(seed), *y))
+        x = self._in_batches(
+            ("sample", share),
+            samples,
+            [y or [np.arange(draws)]],
+            draws,
+            max(1, arguments.integer("batch_size", batch_size) // share),
+            seed,
+            verbose,
+        )  # [draws, share, *event_shape]
+        return np.swapaxes(x, 0, 1).reshape(-1, *self.likelihood.event_shape)[:n]
 
-    def elbo(self, x, num_samples=1, batch_size=1000, seed=None, condition=None):
+    def elbo(self, x, num_samples=1, batch_size=1000, seed=None, condition=None, verbose="auto"):
         """The model's bound on log E_q(θ)[p(x|θ)], estimated for each example.
 
         Args:
-            x: data of shape `[N, *event_shape]`.
+            x, batch_size, seed, condition, verbose: as in `VariationalModel`.
             num_samples: draws of θ for each batch, and for each θ the bound's own samples of z.
-            batch_size: examples that are evaluated together.
-            seed: integer that fixes the noise. Default: the model's own stream.
-            condition: y, of shape `[N, *condition.shape]`.
 
         Returns:
             NumPy array of shape `[N]`, in nats.
@@ -113,7 +126,8 @@ class PosteriorPredictive(VariationalModel):
 
             return ops.mean(self.at_weight_samples(bound, num_samples, seed), axis=0)
 
-        return self._over_batches(("elbo", num_samples), batch_elbo, x, batch_size, seed, condition)
+        key = ("elbo", num_samples)
+        return self._over_batches(key, batch_elbo, x, batch_size, seed, condition, verbose)
 
     def log_likelihood(
         self,
@@ -125,12 +139,13 @@ class PosteriorPredictive(VariationalModel):
         return_standard_error=False,
         num_weight_samples=10,
         condition=None,
+        verbose="auto",
     ):
         """log E_q(θ)[p(x|θ)] of each example, the posterior predictive density, estimated.
 
         Args:
-            x, num_samples, method, batch_size, seed, return_standard_error, condition: as in
-                `LatentVariableModel`; `num_samples` is for each θ.
+            x, num_samples, method, batch_size, seed, return_standard_error, condition, verbose: as
+                in `LatentVariableModel`; `num_samples` is for each θ.
             num_weight_samples: draws of θ for each batch. The standard error comes from the spread
                 of p(x|θ) over them; it is NaN for a single one.
 
@@ -144,7 +159,7 @@ class PosteriorPredictive(VariationalModel):
         estimator = marginal_likelihood.get(method, num_samples)
         density = PredictiveDensity(self, estimator, num_weight_samples)
         return super().log_likelihood(
-            x, None, density, batch_size, seed, return_standard_error, condition
+            x, None, density, batch_size, seed, return_standard_error, condition, verbose
         )
 
 
