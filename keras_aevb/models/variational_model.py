@@ -8,6 +8,7 @@ from keras_aevb import _backend
 from keras_aevb._backend import tfp
 from keras_aevb.bounds import ELBO, Bound
 from keras_aevb.distributions import ConditionalDistribution, StandardNormal, VampPrior
+from keras_aevb.encoding import Encoding
 from keras_aevb.models import parts
 from keras_aevb.models.latent_variable_model import LatentVariableModel
 from keras_aevb.models.point_estimates import kind_of_estimate, point_estimate
@@ -154,6 +155,19 @@ class VariationalModel(LatentVariableModel):
             x = x if isinstance(x, np.ndarray) else array
         with self.given(condition, training):
             return self.posterior.distribution(*self._encoder_parameters(x, training))
+
+    def encoding(self, output="mean", **kwargs):
+        """q(z|x) as a layer of other Keras models, which shares its weights with this one.
+
+        Args:
+            output: `"mean"`, `"mean_and_log_variance"`, or `"sample"`.
+            **kwargs: `seed`, and arguments of `keras.layers.Layer`.
+
+        Returns:
+            An `Encoding`.
+        """
+        fill = getattr(self.likelihood, "fill", None)
+        return Encoding(self.encoder, self.posterior, output, self.condition, fill, **kwargs)
 
     def _recognition(self, x):
         return self.encode(x)
