@@ -57,6 +57,14 @@ def fixed_seed(seed, index):
     return jax.numpy.array([seed & 0xFFFFFFFF, index], "uint32")
 
 
+def seed_of(number):
+    return jax.numpy.stack([number.astype("uint32"), jax.numpy.uint32(0)])
+
+
+def fold_in(seed, i):
+    return jax.random.fold_in(seed, i)
+
+
 def step(method):
     """A pure `step(self, state, data) -> (logs, state)` from a stateful `method(self, data)`.
 
@@ -132,7 +140,7 @@ def over_examples(function, seed, *arrays):
         return function(seed, *arrays)
 
     def of_one(i, *rows):
-        own_seed = None if seed is None else jax.random.fold_in(seed, i)
+        own_seed = None if seed is None else fold_in(seed, i)
         results = function(own_seed, *(row[None] for row in rows))
         return jax.tree.map(lambda result: result[0], results)
 
@@ -167,6 +175,7 @@ __all__ = [
     "compiled",
     "device_bytes",
     "fixed_seed",
+    "fold_in",
     "full_precision",
     "gradients",
     "has_replicas",
@@ -175,6 +184,7 @@ __all__ = [
     "next_seed",
     "num_replicas",
     "over_examples",
+    "seed_of",
     "step",
     "sum_over_replicas",
     "tfp",

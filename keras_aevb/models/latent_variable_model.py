@@ -7,10 +7,12 @@ import numpy as np
 from keras import ops
 
 from keras_aevb import _backend, arguments, marginal_likelihood
+from keras_aevb._backend import tfp
 from keras_aevb.condition import Condition, conditioned_on, features_in_force
 from keras_aevb.distributions import ConditionalDistribution, Prior
 from keras_aevb.distributions.precision import check_precision
-from keras_aevb.models import parts
+from keras_aevb.models import parts, serving
+from keras_aevb.models.point_estimates import kind_of_estimate, point_estimate
 from keras_aevb.models.serialization import SerializableModel
 from keras_aevb.models.training_loop import TrainingLoop
 from keras_aevb.training import inputs, sources
@@ -64,6 +66,8 @@ class LatentVariableModel(SerializableModel, TrainingLoop):
         batch_shape = () if isinstance(prior, Prior) else (parts.BATCH,)
         p = self._example_prior()
         parts.check_distribution("prior", p, batch_shape, prior.event_shape)
+        # What stands for a distribution in reconstructions: "mean", "mode" or "sample".
+        self.point_estimates = {"likelihood": kind_of_estimate(likelihood)}
         self.built = True
 
     def _symbolic_features(self):
@@ -204,6 +208,24 @@ class LatentVariableModel(SerializableModel, TrainingLoop):
                 f"Expected {name} with event shape {expected}. Received: event shape {received}"
             )
 
+    def _point_estimate(self, part, distribution, seed):
+        """The mean, or what `point_estimates` says, of a draw with a seed of its own."""
+        return point_estimate(distribution, self.point_estimates[part], seed)
+
+    def _estimate_seed(self):
+        """A seed where a draw stands for a mean, else `None`."""
+        return self._seed() if "sample" in self.point_estimates.values() else None
+
+    def _over_examples(self, function, seed, x, condition=None, training=False):
+        """`function(seed, x)` given the conditions, where the size of the batch may be a symbol."""
+
+        def given_condition(seed, x, *y):
+            with self.given(*y or [None], training=training):
+                return function(seed, x)
+
+        y = [] if condition is None else [condition]
+        return _backend.over_examples(given_condition, seed, x, *y)
+
     # Arrays in, arrays out
 
     def sample(self, n, seed=None, condition=None, batch_size=10_000, verbose="auto"):
@@ -231,6 +253,77 @@ class LatentVariableModel(SerializableModel, TrainingLoop):
         return self._in_batches(
             ("sample",), samples, [rows], n, batch_size, seed, verbose, num_seeds=2
         )
+
+    # Serving
+
+    def endpoints(self):
+        """What `export` offers: a dict from names to `Endpoint`s, the first of them the default."""
+        z = serving.batch_of(self.prior.event_shape, self.prior.density_dtype)
+        n = {"n": serving.scalar()} if self.condition is None else {}
+        return {
+            "decode": serving.Endpoint(self._decoded, {"z": z, **self._condition_spec()}),
+            "sample": serving.Endpoint(
+                self._sampled, {**n, "seed": serving.scalar(), **self._condition_spec()}
+            ),
+        }
+
+    def _condition_spec(self):
+        if self.condition is None:
+            return {}
+        return {"condition": serving.batch_of(self.condition.shape, keras.config.floatx())}
+
+    def _decoded(self, z, condition=None):
+        def decoded(seed, z):
+            return self._point_estimate("likelihood", self.decode(z), seed)
+
+        return self._over_examples(decoded, self._estimate_seed(), z, condition)
+
+    def _sampled(self, seed, n=None, condition=None):
+        """x ~ p(x), one for each element of n; or p(x|y), one for each condition."""
+        rows = n if condition is None else condition
+        return self._over_examples(self._draws, _backend.seed_of(seed), rows, condition)
+
+    def _draws(self, seed, rows):
+        return self.sample_joint(ops.shape(rows)[0], *tfp.random.split_seed(seed))[0]
+
+    def export(
+        self, filepath, format="tf_saved_model", verbose=None, input_signature=None, **kwargs
+    ):
+        """`keras.Model.export`: a file that runs without Keras, for batches of any size.
+
+        A SavedModel has every endpoint of `endpoints()`: `serve(x)`, the reconstruction;
+        `encode(x)`, a dict with the mean, the standard deviation and the parameters of q(z|x);
+        `decode(z)`, the mean of p(x|z); `sample(n, seed)`, draws of p(x); `elbo(x, seed)`. With a
+        condition each takes `condition` as the last argument, and `sample` no n. Where a
+        distribution has no mean, `point_estimates` says what stands for it.
+
+        The other formats hold one endpoint. Their runtimes have no random numbers: those of
+        `sample` and `elbo` are in a SavedModel alone.
+
+        Args:
+            filepath: where to write.
+            format: `"tf_saved_model"`, which needs TensorFlow, on JAX too; `"onnx"`, `"litert"`,
+                or what else Keras has.
+            verbose: whether to print what was written.
+            input_signature: as for Keras, which then exports the call alone.
+            **kwargs: `endpoint`, the name of the one that the other formats hold; and arguments of
+                `keras.Model.export`.
+
+        Raises:
+            ValueError: if there is no such endpoint, or Keras has no such format on the backend.
+        """
+        if input_signature is not None:
+            super().export(filepath, format, verbose, input_signature, **kwargs)
+            return
+        endpoints = self.endpoints()
+        if format == "tf_saved_model" and not kwargs:
+            serving.export_saved_model(self, filepath, endpoints, verbose is not False)
+            return
+        name = arguments.choice(
+            "endpoint", kwargs.pop("endpoint", next(iter(endpoints))), endpoints
+        )
+        functional = serving.as_functional(self, endpoints[name])
+        functional.export(filepath, format, verbose, **kwargs)
 
     def _conditions(self, condition, n):
         """A list with the checked condition of n examples, or an empty list."""

@@ -5,8 +5,9 @@ import math
 import numpy as np
 from keras import ops
 
-from keras_aevb import arguments, marginal_likelihood
+from keras_aevb import _backend, arguments, marginal_likelihood
 from keras_aevb._backend import tfp
+from keras_aevb.condition import conditioned_on, features_in_force
 from keras_aevb.marginal_likelihood.base import Estimator, log_mean_exp
 from keras_aevb.models.variational_model import VariationalModel
 from keras_aevb.models.weight_posterior import WeightPosterior, substituted
@@ -101,33 +102,31 @@ class PosteriorPredictive(VariationalModel):
         )  # [draws, share, *event_shape]
         return np.swapaxes(x, 0, 1).reshape(-1, *self.likelihood.event_shape)[:n]
 
-    def elbo(self, x, num_samples=1, batch_size=1000, seed=None, condition=None, verbose="auto"):
-        """The model's bound on log E_q(θ)[p(x|θ)], estimated for each example.
+    def _draws(self, seed, rows):
+        features = features_in_force()
 
-        Args:
-            x, batch_size, seed, condition, verbose: as in `VariationalModel`.
-            num_samples: draws of θ for each batch, and for each θ the bound's own samples of z.
+        def draw(i):
+            weight_seed, own_seed = tfp.random.split_seed(_backend.fold_in(seed, i))
+            weights = self.weight_posterior.distribution().sample(seed=weight_seed)
+            own = None if features is None else ops.take(features, [i], axis=0)
+            with self.at_weights(weights), conditioned_on(own):
+                return super(PosteriorPredictive, self)._draws(own_seed, rows[:1])[0]
 
-        Returns:
-            NumPy array of shape `[N]`, in nats.
+        return ops.map(draw, ops.arange(ops.shape(rows)[0]))
 
-        Raises:
-            ValueError: if x has the wrong shape, or values of probability zero.
+    def _bound_values(self, x, seed, num_samples=None):
+        """A bound on log E_q(θ)[p(x|θ)]; `num_samples` draws of θ for each batch, by default one.
+
+        For each θ there are the bound's own samples of z.
         """
+        num_samples = 1 if num_samples is None else num_samples
+        q = self.encode(x)
 
-        num_samples = arguments.integer("num_samples", num_samples)
+        def bound(seed):
+            terms = self.bound(x, q, self.prior_distribution(), self.decode, seed)
+            return terms[self.bound.objective]
 
-        def batch_elbo(x, seed):
-            q = self.encode(x)
-
-            def bound(seed):
-                terms = self.bound(x, q, self.prior_distribution(), self.decode, seed)
-                return terms[self.bound.objective]
-
-            return ops.mean(self.at_weight_samples(bound, num_samples, seed), axis=0)
-
-        key = ("elbo", num_samples)
-        return self._over_batches(key, batch_elbo, x, batch_size, seed, condition, verbose)
+        return ops.mean(self.at_weight_samples(bound, num_samples, seed), axis=0)
 
     def log_likelihood(
         self,

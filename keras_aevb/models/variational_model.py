@@ -9,9 +9,10 @@ from keras_aevb._backend import tfp
 from keras_aevb.bounds import ELBO, Bound
 from keras_aevb.distributions import ConditionalDistribution, StandardNormal, VampPrior
 from keras_aevb.encoding import Encoding
-from keras_aevb.models import parts
+from keras_aevb.models import parts, serving
+from keras_aevb.models.described import described
 from keras_aevb.models.latent_variable_model import LatentVariableModel
-from keras_aevb.models.point_estimates import kind_of_estimate, point_estimate
+from keras_aevb.models.point_estimates import kind_of_estimate
 from keras_aevb.training import inputs
 from keras_aevb.training.progress import ProgressOfPrediction
 
@@ -81,10 +82,7 @@ class VariationalModel(LatentVariableModel):
         q = parts.example_distribution(posterior, features)
         parts.check_distribution("posterior", q, (parts.BATCH,), posterior.event_shape)
         self.check_parts(q, self._example_prior())
-        # What stands for a distribution in reconstructions: "mean", "mode" or "sample".
-        self.point_estimates = {
-            name: kind_of_estimate(getattr(self, name)) for name in ("posterior", "likelihood")
-        }
+        self.point_estimates["posterior"] = kind_of_estimate(posterior)
 
     def check_parts(self, q, prior):
         """Raises a `ValueError` if q(z|x) and p(z) do not fit together, or not this algorithm."""
@@ -184,22 +182,16 @@ class VariationalModel(LatentVariableModel):
             training: whether the layers run in training mode.
             condition: y, of shape `[B, *condition.shape]`.
         """
-        seed = self._seed() if "sample" in self.point_estimates.values() else None
-        y = [] if condition is None else [condition]
 
-        def reconstruction(seed, x, *y):
-            return self._reconstruction(seed, x, *y, training=training)
+        def reconstruction(seed, x):
+            return self._reconstruction(seed, x, training)
 
-        return _backend.over_examples(reconstruction, seed, x, *y)
+        return self._over_examples(reconstruction, self._estimate_seed(), x, condition, training)
 
-    def _reconstruction(self, seed, x, *y, training=False):
-        seeds = None if seed is None else iter(list(tfp.random.split_seed(seed, 2)))
-        with self.given(*y or [None], training=training):
-            z = self._point_estimate("posterior", self.encode(x, training), seeds)
-            return self._point_estimate("likelihood", self.decode(z, training), seeds)
-
-    def _point_estimate(self, part, distribution, seeds):
-        return point_estimate(distribution, self.point_estimates[part], seeds)
+    def _reconstruction(self, seed, x, training=False):
+        seeds = [None] * 2 if seed is None else list(tfp.random.split_seed(seed, 2))
+        z = self._point_estimate("posterior", self.encode(x, training), seeds[0])
+        return self._point_estimate("likelihood", self.decode(z, training), seeds[1])
 
     def reconstruct(self, x, condition=None, verbose="auto"):
         """The mean of p(x|z) at the mean of q(z|x), an array of the shape of `x`.
@@ -258,14 +250,44 @@ class VariationalModel(LatentVariableModel):
         Raises:
             ValueError: if x has the wrong shape, or values of probability zero.
         """
-        bound = self.bound if num_samples is None else self.bound.with_num_samples(num_samples)
 
         def batch_elbo(x, seed):
-            q, prior = self.encode(x), self.prior_distribution()
-            return bound(x, q, prior, self.decode, seed)[bound.objective]
+            return self._bound_values(x, seed, num_samples)
 
         key = ("elbo", num_samples)
         return self._over_batches(key, batch_elbo, x, batch_size, seed, condition, verbose)
+
+    def _bound_values(self, x, seed, num_samples=None):
+        """The bound for each example, of shape `[B]`."""
+        bound = self.bound if num_samples is None else self.bound.with_num_samples(num_samples)
+        q, prior = self.encode(x), self.prior_distribution()
+        return bound(x, q, prior, self.decode, seed)[bound.objective]
+
+    def endpoints(self):
+        x = serving.batch_of(self.likelihood.event_shape, self.likelihood.density_dtype)
+        condition = self._condition_spec()
+        return {
+            "serve": serving.Endpoint(self.call, {"x": x, **condition}),
+            "encode": serving.Endpoint(self._encoded, {"x": x, **condition}),
+            **super().endpoints(),
+            "elbo": serving.Endpoint(
+                self._bounded, {"x": x, "seed": serving.scalar(), **condition}
+            ),
+        }
+
+    def _encoded(self, x, condition=None):
+        """Dict of the mean, the standard deviation and the parameters of q(z|x)."""
+
+        def encoded(seed, x):
+            return described(self.posterior, self._encoder_parameters(x, training=False))
+
+        return self._over_examples(encoded, None, x, condition)
+
+    def _bounded(self, x, seed, condition=None):
+        def bounds(seed, x):
+            return self._bound_values(x, seed)
+
+        return self._over_examples(bounds, _backend.seed_of(seed), x, condition)
 
     def report(self, x, num_samples=1000, batch_size=100, seed=None, condition=None, verbose=True):
         """Prints what the model is worth, as a table: `keras_aevb.evaluation.report`.
