@@ -64,3 +64,11 @@ def test_epoch_iterator():
         ((first, _, batches),) = list(iterator())
     assert first == 0
     assert [len(x) for (x,) in batches] == [3, 2]
+
+
+def test_endpoint_function():
+    tf = pytest.importorskip("tensorflow")
+    archive = keras.export.ExportArchive()
+    rows = tf.TensorSpec([None], "float32", name="x")
+    function = keras_private.endpoint_function(archive, "twice", lambda x: 2 * x, [rows])
+    np.testing.assert_array_equal(function(tf.constant([1.0, 2.0])), [2, 4])

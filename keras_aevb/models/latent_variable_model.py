@@ -319,11 +319,9 @@ class LatentVariableModel(SerializableModel, TrainingLoop):
         if format == "tf_saved_model" and not kwargs:
             serving.export_saved_model(self, filepath, endpoints, verbose is not False)
             return
-        name = arguments.choice(
-            "endpoint", kwargs.pop("endpoint", next(iter(endpoints))), endpoints
-        )
-        functional = serving.as_functional(self, endpoints[name])
-        functional.export(filepath, format, verbose, **kwargs)
+        without_noise = [name for name, e in endpoints.items() if "seed" not in e.inputs]
+        name = arguments.choice("endpoint", kwargs.pop("endpoint", without_noise[0]), without_noise)
+        serving.export_endpoint(self, endpoints[name], filepath, format, verbose, **kwargs)
 
     def _conditions(self, condition, n):
         """A list with the checked condition of n examples, or an empty list."""

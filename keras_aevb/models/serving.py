@@ -1,6 +1,7 @@
 """Models as files that run without Keras: endpoints, and the formats of Keras' `export`."""
 
 import inspect
+import pathlib
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -75,15 +76,39 @@ def _named(endpoint):
     return function
 
 
-def as_functional(model, endpoint):
-    """An endpoint as a functional Keras model, which each of Keras' formats takes."""
-    inputs = {
-        name: keras.Input(batch_shape=spec.shape, dtype=spec.dtype, name=name)
-        for name, spec in endpoint.inputs.items()
-    }
-    layer = _EndpointLayer(model, endpoint)
-    tensors = list(inputs.values())
-    return keras.Model(tensors[0] if len(tensors) == 1 else tensors, layer(*tensors))
+def export_endpoint(model, endpoint, filepath, format, verbose, **kwargs):
+    """Writes one endpoint in one of Keras' formats, as a functional model."""
+    specs = [
+        keras.InputSpec(shape=spec.shape, dtype=spec.dtype) for spec in endpoint.inputs.values()
+    ]
+    for spec, name in zip(specs, endpoint.inputs):
+        spec.name = name
+    inputs = [keras.Input(batch_shape=s.shape, dtype=s.dtype, name=s.name) for s in specs]
+    outputs = _EndpointLayer(model, endpoint)(*inputs)
+    alone = len(inputs) == 1
+    functional = keras.Model(inputs[0] if alone else inputs, outputs)
+    # Without a signature Keras wants a model that has been called.
+    signature = specs if alone else [specs]
+    functional.export(filepath, format, verbose, input_signature=signature, **kwargs)
+    if format == "onnx":
+        _check_onnx(filepath)
+
+
+def _check_onnx(filepath):
+    """Raises a `ValueError` if a file has operations that ONNX does not, and removes it.
+
+    tf2onnx writes such files, and only logs an error.
+    """
+    import onnx
+
+    try:
+        onnx.checker.check_model(str(filepath))
+    except onnx.checker.ValidationError as error:
+        pathlib.Path(filepath).unlink()
+        raise ValueError(
+            "Expected a model of operations that ONNX has. Received one that the exporter could "
+            f"not translate: {str(error).strip().splitlines()[0]}"
+        ) from error
 
 
 class _EndpointLayer(keras.layers.Layer):
