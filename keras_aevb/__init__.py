@@ -38,6 +38,7 @@ from keras_aevb.distributions import (
     Unconditional,
     VampPrior,
 )
+from keras_aevb.encoding import Encoding
 from keras_aevb.gradients import gradient_variance
 from keras_aevb.marginal_likelihood import (
     AnnealedImportanceSampling,
@@ -70,6 +71,7 @@ __all__ = [
     "Cyclical",
     "DiagonalNormal",
     "DiscretizedLogisticMixture",
+    "Encoding",
     "EpochMinibatches",
     "FlowPosterior",
     "FlowPrior",

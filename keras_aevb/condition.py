@@ -121,6 +121,10 @@ class Condition(keras.layers.Layer):
             )
         return y
 
+    def example(self):
+        """A y for one example, whose value is valid."""
+        return np.zeros((1, *self.shape), keras.config.floatx())
+
     def get_config(self):
         return {
             **super().get_config(),

@@ -1,5 +1,7 @@
 """The private names of Keras that the library uses; a failure here names the one that changed."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -52,10 +54,21 @@ def test_object_sharing_scope():
 
 
 def test_epoch_iterator():
-    iterator = keras_private.EpochIterator(
-        (batch for batch in [(np.zeros(3),), (np.ones(2),)]), steps_per_execution=2
-    )
-    iterator.reset()
-    ((first, _, batches),) = list(iterator)
+    def iterator(**settings):
+        stream = (batch for batch in [(np.zeros(3),), (np.ones(2),)])
+        return keras_private.EpochIterator(stream, steps_per_execution=2, **settings)
+
+    with pytest.warns(UserWarning, match="ran out of data"):
+        list(iterator(steps_per_epoch=3))
+    with warnings.catch_warnings(action="error"):
+        ((first, _, batches),) = list(iterator())
     assert first == 0
     assert [len(x) for (x,) in batches] == [3, 2]
+
+
+def test_endpoint_function():
+    tf = pytest.importorskip("tensorflow")
+    archive = keras.export.ExportArchive()
+    rows = tf.TensorSpec([None], "float32", name="x")
+    function = keras_private.endpoint_function(archive, "twice", lambda x: 2 * x, [rows])
+    np.testing.assert_array_equal(function(tf.constant([1.0, 2.0])), [2, 4])

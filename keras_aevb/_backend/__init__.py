@@ -20,6 +20,9 @@ Both flavours export the same names:
 - `device_bytes()`: memory of the accelerator, `None` for a processor or where it is not known.
 - `has_replicas(model)`: whether a TensorFlow strategy runs the model's steps on several devices,
   which is left to Keras' own loops.
+- `seed_of(tensor)`, `fold_in(seed, i)`: the seeds that integer tensors determine.
+- `over_examples(function, seed, *arrays)`: `function(seed, *arrays)` of a batch whose size may be a
+  symbol, for which JAX's TFP has no place.
 - `num_replicas()`, `sum_over_replicas(value)`: inside a step under such a strategy; 1 and the value
   elsewhere.
 """
@@ -31,6 +34,7 @@ if keras.backend.backend() == "tensorflow":
         compiled,
         device_bytes,
         fixed_seed,
+        fold_in,
         full_precision,
         gradients,
         has_replicas,
@@ -38,6 +42,8 @@ if keras.backend.backend() == "tensorflow":
         minimize,
         next_seed,
         num_replicas,
+        over_examples,
+        seed_of,
         step,
         sum_over_replicas,
         tfp,
@@ -51,6 +57,7 @@ elif keras.backend.backend() == "jax":
         compiled,
         device_bytes,
         fixed_seed,
+        fold_in,
         full_precision,
         gradients,
         has_replicas,
@@ -58,6 +65,8 @@ elif keras.backend.backend() == "jax":
         minimize,
         next_seed,
         num_replicas,
+        over_examples,
+        seed_of,
         step,
         sum_over_replicas,
         tfp,
@@ -81,6 +90,7 @@ __all__ = [
     "compiled",
     "device_bytes",
     "fixed_seed",
+    "fold_in",
     "full_precision",
     "gradients",
     "has_replicas",
@@ -88,6 +98,8 @@ __all__ = [
     "minimize",
     "next_seed",
     "num_replicas",
+    "over_examples",
+    "seed_of",
     "step",
     "sum_over_replicas",
     "tfp",

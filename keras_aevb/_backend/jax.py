@@ -57,6 +57,14 @@ def fixed_seed(seed, index):
     return jax.numpy.array([seed & 0xFFFFFFFF, index], "uint32")
 
 
+def seed_of(number):
+    return jax.numpy.stack([number.astype("uint32"), jax.numpy.uint32(0)])
+
+
+def fold_in(seed, i):
+    return jax.random.fold_in(seed, i)
+
+
 def step(method):
     """A pure `step(self, state, data) -> (logs, state)` from a stateful `method(self, data)`.
 
@@ -122,6 +130,23 @@ def sum_over_replicas(value):
     return value
 
 
+def over_examples(function, seed, *arrays):
+    """`function(seed, *arrays)`; where the batch's size is a symbol, one example at a time.
+
+    TFP wants sizes that are integers: it gets batches of one example, and `jax.vmap` the symbol.
+    Each example then has a seed of its own.
+    """
+    if all(isinstance(array.shape[0], int) for array in arrays):
+        return function(seed, *arrays)
+
+    def of_one(i, *rows):
+        own_seed = None if seed is None else fold_in(seed, i)
+        results = function(own_seed, *(row[None] for row in rows))
+        return jax.tree.map(lambda result: result[0], results)
+
+    return jax.vmap(of_one)(jax.numpy.arange(arrays[0].shape[0]), *arrays)
+
+
 def _gradients(function, variables, others):
     """Derivatives of `function()` in `variables`, and what it assigned to the others."""
     other_values = [v.value for v in others]
@@ -150,6 +175,7 @@ __all__ = [
     "compiled",
     "device_bytes",
     "fixed_seed",
+    "fold_in",
     "full_precision",
     "gradients",
     "has_replicas",
@@ -157,6 +183,8 @@ __all__ = [
     "minimize",
     "next_seed",
     "num_replicas",
+    "over_examples",
+    "seed_of",
     "step",
     "sum_over_replicas",
     "tfp",

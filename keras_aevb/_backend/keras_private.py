@@ -8,7 +8,15 @@ import pathlib
 
 from keras.src.backend.common.global_state import get_global_attribute
 from keras.src.saving.serialization_lib import ObjectSharingScope
-from keras.src.trainers.epoch_iterator import EpochIterator
+from keras.src.trainers import epoch_iterator
+
+
+class EpochIterator(epoch_iterator.EpochIterator):
+    """Keras' iterator, which does not warn where a pass over data of unknown length ends."""
+
+    def _interrupted_warning(self):
+        if self.steps_per_epoch:
+            super()._interrupted_warning()
 
 
 def values(variables):
@@ -59,6 +67,11 @@ def all_layers(model):
     return list(model._flatten_layers())
 
 
+def endpoint_function(archive, name, function, signature):
+    """A function as a `tf.function` with the variables of an `ExportArchive`, but no endpoint."""
+    return archive._backend_add_endpoint(name, function, signature)
+
+
 def is_sharing_objects():
     """Whether configs that are made now note which objects they share."""
     return get_global_attribute("shared_objects/id_to_config_map") is not None
@@ -70,6 +83,7 @@ __all__ = [
     "all_layers",
     "clear_losses",
     "discard_damaged_metadata",
+    "endpoint_function",
     "forget_restored_epoch",
     "is_sharing_objects",
     "restored_epoch",

@@ -24,11 +24,19 @@ def next_seed(generator):
     if num_replicas() == 1:
         return seed
     replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-    return tf.random.experimental.stateless_fold_in(seed, replica)
+    return fold_in(seed, replica)
 
 
 def fixed_seed(seed, index):
     return tf.constant([seed & 0x7FFFFFFF, index], tf.int32)
+
+
+def seed_of(number):
+    return tf.stack([tf.cast(number, tf.int32), 0])
+
+
+def fold_in(seed, i):
+    return tf.random.experimental.stateless_fold_in(seed, i)
 
 
 def step(method):
@@ -77,6 +85,11 @@ def num_replicas():
 
 def sum_over_replicas(value):
     return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)
+
+
+def over_examples(function, seed, *arrays):
+    """`function(seed, *arrays)`: TensorFlow's TFP takes batches of unknown size."""
+    return function(seed, *arrays)
 
 
 def compiled(model, function):

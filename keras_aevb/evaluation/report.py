@@ -150,7 +150,8 @@ def report(model, x, num_samples=1000, batch_size=100, seed=None, condition=None
 def _log_likelihood(model, x, num_samples, how):
     """log p(x) and Pareto k̂ of each example, from the same weights where θ is one."""
     if isinstance(model, PosteriorPredictive):
-        return model.log_likelihood(x, num_samples, **how), pareto_k(model, x, num_samples, **how)
+        log_p = model.log_likelihood(x, num_samples, verbose=0, **how)
+        return log_p, pareto_k(model, x, num_samples, **how)
     estimates = model._estimates(ImportanceSampling(num_samples), x, **how)
     return estimates["log_likelihood"], pareto.pareto_k(estimates["largest_log_weights"])
 

@@ -7,13 +7,16 @@ import numpy as np
 from keras import ops
 
 from keras_aevb import _backend, arguments, marginal_likelihood
+from keras_aevb._backend import tfp
 from keras_aevb.condition import Condition, conditioned_on, features_in_force
 from keras_aevb.distributions import ConditionalDistribution, Prior
 from keras_aevb.distributions.precision import check_precision
-from keras_aevb.models import parts
+from keras_aevb.models import parts, serving
+from keras_aevb.models.point_estimates import kind_of_estimate, point_estimate
 from keras_aevb.models.serialization import SerializableModel
 from keras_aevb.models.training_loop import TrainingLoop
-from keras_aevb.training import inputs
+from keras_aevb.training import inputs, sources
+from keras_aevb.training.progress import Progress
 
 
 class LatentVariableModel(SerializableModel, TrainingLoop):
@@ -63,6 +66,8 @@ class LatentVariableModel(SerializableModel, TrainingLoop):
         batch_shape = () if isinstance(prior, Prior) else (parts.BATCH,)
         p = self._example_prior()
         parts.check_distribution("prior", p, batch_shape, prior.event_shape)
+        # What stands for a distribution in reconstructions: "mean", "mode" or "sample".
+        self.point_estimates = {"likelihood": kind_of_estimate(likelihood)}
         self.built = True
 
     def _symbolic_features(self):
@@ -203,15 +208,35 @@ class LatentVariableModel(SerializableModel, TrainingLoop):
                 f"Expected {name} with event shape {expected}. Received: event shape {received}"
             )
 
+    def _point_estimate(self, part, distribution, seed):
+        """The mean, or what `point_estimates` says, of a draw with a seed of its own."""
+        return point_estimate(distribution, self.point_estimates[part], seed)
+
+    def _estimate_seed(self):
+        """A seed where a draw stands for a mean, else `None`."""
+        return self._seed() if "sample" in self.point_estimates.values() else None
+
+    def _over_examples(self, function, seed, x, condition=None, training=False):
+        """`function(seed, x)` given the conditions, where the size of the batch may be a symbol."""
+
+        def given_condition(seed, x, *y):
+            with self.given(*y or [None], training=training):
+                return function(seed, x)
+
+        y = [] if condition is None else [condition]
+        return _backend.over_examples(given_condition, seed, x, *y)
+
     # Arrays in, arrays out
 
-    def sample(self, n, seed=None, condition=None):
+    def sample(self, n, seed=None, condition=None, batch_size=10_000, verbose="auto"):
         """Draws x from the model: z ~ p(z), then x ~ p(x|z).
 
         Args:
             n: number of samples.
             seed: integer that fixes the samples. Default: the model's own stream.
             condition: y, one for each sample.
+            batch_size: samples that are drawn together.
+            verbose: as for `log_likelihood`.
 
         Returns:
             NumPy array of shape `[n, *event_shape]`.
@@ -219,15 +244,84 @@ class LatentVariableModel(SerializableModel, TrainingLoop):
         Raises:
             ValueError: if n is not a positive integer, or `seed` not a valid seed.
         """
-        n, seed = arguments.integer("n", n), arguments.seed(seed)
-        y = self._conditions(condition, n)
+        n = arguments.integer("n", n)
 
-        def samples(z_seed, x_seed, *y):
-            with self.given(*y or [None]):
-                return self.sample_joint(n, z_seed, x_seed)[0]
+        def samples(rows, seeds):
+            return self.sample_joint(rows.shape[0], *seeds)[0]
 
-        program = self._program(("sample", n), samples)
-        return np.asarray(program(self._seed(seed, 0), self._seed(seed, 1), *y))
+        rows = [np.arange(n), *self._conditions(condition, n)]
+        return self._in_batches(
+            ("sample",), samples, [rows], n, batch_size, seed, verbose, num_seeds=2
+        )
+
+    # Serving
+
+    def endpoints(self):
+        """What `export` offers: a dict from names to `Endpoint`s, the first of them the default."""
+        z = serving.batch_of(self.prior.event_shape, self.prior.density_dtype)
+        n = {"n": serving.scalar()} if self.condition is None else {}
+        return {
+            "decode": serving.Endpoint(self._decoded, {"z": z, **self._condition_spec()}),
+            "sample": serving.Endpoint(
+                self._sampled, {**n, "seed": serving.scalar(), **self._condition_spec()}
+            ),
+        }
+
+    def _condition_spec(self):
+        if self.condition is None:
+            return {}
+        return {"condition": serving.batch_of(self.condition.shape, keras.config.floatx())}
+
+    def _decoded(self, z, condition=None):
+        def decoded(seed, z):
+            return self._point_estimate("likelihood", self.decode(z), seed)
+
+        return self._over_examples(decoded, self._estimate_seed(), z, condition)
+
+    def _sampled(self, seed, n=None, condition=None):
+        """x ~ p(x), one for each element of n; or p(x|y), one for each condition."""
+        rows = n if condition is None else condition
+        return self._over_examples(self._draws, _backend.seed_of(seed), rows, condition)
+
+    def _draws(self, seed, rows):
+        return self.sample_joint(ops.shape(rows)[0], *tfp.random.split_seed(seed))[0]
+
+    def export(
+        self, filepath, format="tf_saved_model", verbose=None, input_signature=None, **kwargs
+    ):
+        """`keras.Model.export`: a file that runs without Keras, for batches of any size.
+
+        A SavedModel has every endpoint of `endpoints()`: `serve(x)`, the reconstruction;
+        `encode(x)`, a dict with the mean, the standard deviation and the parameters of q(z|x);
+        `decode(z)`, the mean of p(x|z); `sample(n, seed)`, draws of p(x); `elbo(x, seed)`. With a
+        condition each takes `condition` as the last argument, and `sample` no n. Where a
+        distribution has no mean, `point_estimates` says what stands for it.
+
+        The other formats hold one endpoint. Their runtimes have no random numbers: those of
+        `sample` and `elbo` are in a SavedModel alone.
+
+        Args:
+            filepath: where to write.
+            format: `"tf_saved_model"`, which needs TensorFlow, on JAX too; `"onnx"`, `"litert"`,
+                or what else Keras has.
+            verbose: whether to print what was written.
+            input_signature: as for Keras, which then exports the call alone.
+            **kwargs: `endpoint`, the name of the one that the other formats hold; and arguments of
+                `keras.Model.export`.
+
+        Raises:
+            ValueError: if there is no such endpoint, or Keras has no such format on the backend.
+        """
+        if input_signature is not None:
+            super().export(filepath, format, verbose, input_signature, **kwargs)
+            return
+        endpoints = self.endpoints()
+        if format == "tf_saved_model" and not kwargs:
+            serving.export_saved_model(self, filepath, endpoints, verbose is not False)
+            return
+        without_noise = [name for name, e in endpoints.items() if "seed" not in e.inputs]
+        name = arguments.choice("endpoint", kwargs.pop("endpoint", without_noise[0]), without_noise)
+        serving.export_endpoint(self, endpoints[name], filepath, format, verbose, **kwargs)
 
     def _conditions(self, condition, n):
         """A list with the checked condition of n examples, or an empty list."""
@@ -250,18 +344,21 @@ class LatentVariableModel(SerializableModel, TrainingLoop):
         seed=None,
         return_standard_error=False,
         condition=None,
+        verbose="auto",
     ):
         """log p(x) of each example, estimated.
 
         Args:
-            x: data of shape `[N, *event_shape]`.
+            x: data of shape `[N, *event_shape]`, or a stream of batches, as for `predict`.
             num_samples: Monte Carlo samples for each example. Default: the method's own.
             method: `"importance"`, `"annealed"`, `"density"` (App. D), or an estimator of
                 `keras_aevb.marginal_likelihood`.
             batch_size: examples that are evaluated together.
             seed: integer that fixes the noise. Default: the model's own stream.
             return_standard_error: whether to return the standard errors too.
-            condition: y, of shape `[N, *condition.shape]`; the density is p(x|y).
+            condition: y, of shape `[N, *condition.shape]`; the density is p(x|y). A stream brings
+                it, as (x, y).
+            verbose: 1 for a progress bar, 0 for none, `"auto"` for one if the work takes seconds.
 
         Returns:
             NumPy array of shape `[N]`, in nats; or a pair of them, estimates and standard errors.
@@ -271,19 +368,16 @@ class LatentVariableModel(SerializableModel, TrainingLoop):
                 unknown, or it needs a recognition model and there is none.
         """
         estimator = marginal_likelihood.get(method, num_samples)
-        estimates = self._estimates(estimator, x, batch_size, seed, condition)
+        estimates = self._estimates(estimator, x, batch_size, seed, condition, verbose)
         estimator.check_estimates(estimates)
         if return_standard_error:
             return estimates["log_likelihood"], estimates["standard_error"]
         return estimates["log_likelihood"]
 
-    def _estimates(self, estimator, x, batch_size, seed, condition):
+    def _estimates(self, estimator, x, batch_size, seed, condition, verbose=0):
         """What an estimator of log p(x) returns, as NumPy arrays of all examples."""
-        x = inputs.as_array(x)
-        self.likelihood.check(x)
         one_x = ops.zeros((1, *self.likelihood.event_shape))
-        y = self._conditions(condition, len(x))
-        with self.given(*(part[:1] for part in y) if y else [None]):
+        with self.given(None if self.condition is None else self.condition.example()):
             estimator.check(self._recognition(one_x), self.prior_distribution())
 
         def batch_log_likelihood(x, seed):
@@ -291,7 +385,9 @@ class LatentVariableModel(SerializableModel, TrainingLoop):
             return estimator(x, q, prior, self.decode, seed)
 
         key = (estimator.__class__, *estimator.get_config().items())
-        return self._over_batches(key, batch_log_likelihood, x, batch_size, seed, condition)
+        return self._over_batches(
+            key, batch_log_likelihood, x, batch_size, seed, condition, verbose
+        )
 
     def _recognition(self, x):
         """q(z|x) of batch shape `[B]`, or `None` where the model has none."""
@@ -299,31 +395,55 @@ class LatentVariableModel(SerializableModel, TrainingLoop):
 
     # Programs on batches
 
-    def _over_batches(self, key, function, x, batch_size, seed, condition=None):
+    def _over_batches(
+        self, key, function, x, batch_size, seed, condition=None, verbose=0, conditional=True
+    ):
         """`function(batch, seed)`, which returns tensors of shape `[B, ...]`, over all of `x`.
 
+        Args:
+            key: of the function among the model's programs.
+            function: of a batch of x as densities need it, and a seed.
+            x: as `predict` takes it. The batches of a stream are regrouped, so that the results are
+                those of the same examples in an array.
+            batch_size: of the batches that the function gets.
+            seed, condition, verbose: as for `log_likelihood`.
+            conditional: whether the function depends on the model's condition.
+
         Returns:
-            NumPy array of shape `[N, ...]`, or a structure of them.
+            NumPy array of shape `[N, ...]`, or a structure of them, in the order of x.
+        """
+        parts, n = sources.examples(self, x, condition, conditional)
+
+        def on_densities(x, seed):
+            return function(ops.cast(x, self.likelihood.density_dtype), seed)
+
+        return self._in_batches(key, on_densities, parts, n, batch_size, seed, verbose)
+
+    def _in_batches(self, key, function, parts, n, batch_size, seed, verbose, num_seeds=1):
+        """As `_over_batches`, of lists [rows, y] or [rows] of n rows in all.
+
+        Args:
+            num_seeds: seeds for each batch, which the function gets as a list if there are more.
         """
         seed = arguments.seed(seed)
         batch_size = arguments.integer("batch_size", batch_size)
-        x = inputs.as_array(x)
-        self.likelihood.check(x)
-        arrays = [x, *self._conditions(condition, len(x))]
+        progress = Progress(verbose, n and -(-n // batch_size))
+        results = []
 
-        def run(seed, x, *y):
+        def run(seeds, rows, *y):
             with self.given(*y or [None]):
-                return function(ops.cast(x, self.likelihood.density_dtype), seed)
+                return function(rows, seeds if num_seeds > 1 else seeds[0])
 
-        # One program for one batch size: on TensorFlow, TFP's loops need to know it.
-        program = self._program((*key, min(batch_size, len(x))), run)
-        results = [
-            keras.tree.map_structure(
-                lambda values, length=length: np.asarray(values)[:length],
-                program(self._seed(seed, i), *batch),
+        for i, (batch, length) in enumerate(inputs.regrouped(parts, batch_size)):
+            # One program for one batch size: on TensorFlow, TFP's loops need to know it.
+            program = self._program((*key, len(batch[0])), run)
+            seeds = [self._seed(seed, num_seeds * i + j) for j in range(num_seeds)]
+            values = program(seeds, *batch)
+            results.append(
+                keras.tree.map_structure(lambda v, end=length: np.asarray(v)[:end], values)
             )
-            for i, (batch, length) in enumerate(inputs.padded_batches(arrays, batch_size))
-        ]
+            progress.update(i + 1)
+        progress.end()
         return keras.tree.map_structure(lambda *parts: np.concatenate(parts), *results)
 
     def _seed(self, seed=None, index=0):

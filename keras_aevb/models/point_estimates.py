@@ -46,14 +46,14 @@ def _has(kind, distribution):
         return False
 
 
-def point_estimate(distribution, kind, next_seed):
+def point_estimate(distribution, kind, seed):
     """The mean, the mode, or a draw.
 
     Args:
         distribution: TFP distribution.
         kind: what `kind_of_estimate` returned.
-        next_seed: function that returns the seed of a draw.
+        seed: of a draw.
     """
     if kind == "sample":
-        return distribution.sample(seed=next_seed())
+        return distribution.sample(seed=seed)
     return distribution.mean() if kind == "mean" else distribution.mode()

@@ -5,8 +5,9 @@ import math
 import numpy as np
 from keras import ops
 
-from keras_aevb import arguments, marginal_likelihood
+from keras_aevb import _backend, arguments, marginal_likelihood
 from keras_aevb._backend import tfp
+from keras_aevb.condition import conditioned_on, features_in_force
 from keras_aevb.marginal_likelihood.base import Estimator
 from keras_aevb.marginal_likelihood.log_mean import log_mean_exp
 from keras_aevb.models.variational_model import VariationalModel
@@ -52,69 +53,81 @@ class PosteriorPredictive(VariationalModel):
         seeds = ops.stack(tfp.random.split_seed(seed, num_weight_samples))
         return ops.map(at_draw, (seeds, *arrays))
 
-    def sample(self, n, seed=None, num_weight_samples=None, condition=None):
+    def sample(
+        self,
+        n,
+        seed=None,
+        num_weight_samples=None,
+        condition=None,
+        batch_size=10_000,
+        verbose="auto",
+    ):
         """Draws x from the posterior predictive: θ ~ q(θ), z ~ p(z), then x ~ p(x|z).
 
         Args:
-            n: number of samples.
-            seed: integer that fixes the samples. Default: the model's own stream.
+            n, seed, condition, batch_size, verbose: as in `LatentVariableModel`.
             num_weight_samples: draws of θ, which the samples share evenly. Default: n, so that
                 the samples are independent.
-            condition: y, one for each sample.
 
         Returns:
             NumPy array of shape `[n, *event_shape]`.
         """
-        n, seed = arguments.integer("n", n), arguments.seed(seed)
-        draws = n if num_weight_samples is None else num_weight_samples
+        n = arguments.integer("n", n)
+        draws = n
+        if num_weight_samples is not None:
+            draws = arguments.integer("num_weight_samples", num_weight_samples)
         if self.condition is not None and draws != n:
             # Samples of one θ would need the conditions of their rows.
             raise ValueError(
                 "Expected a θ for each conditional sample, `num_weight_samples=None`. "
                 f"Received: {num_weight_samples}"
             )
+        share = math.ceil(n / draws)  # samples of each θ
         y = self._conditions(condition, n)
 
-        def samples(seed, *y):
-            with self.given(*(part[None] for part in y) if y else [None]):
-                return self.sample_joint(math.ceil(n / draws), *tfp.random.split_seed(seed))[0]
+        def samples(rows, seed):
+            def at_draw(seed, *y):
+                with self.given(*(part[None] for part in y) if y else [None]):
+                    return self.sample_joint(share, *tfp.random.split_seed(seed))[0]
 
-        def all_samples(seed, *y):
-            x = ops.swapaxes(self.at_weight_samples(samples, draws, seed, *y), 0, 1)
-            return ops.reshape(x, (-1, *self.likelihood.event_shape))[:n]
+            return self.at_weight_samples(at_draw, rows.shape[0], seed, *([rows] if y else []))
 
-        program = self._program(("sample", n, draws), all_samples)
-        return np.asarray(program(self._seed(seed), *y))
+        x = self._in_batches(
+            ("sample", share),
+            samples,
+            [y or [np.arange(draws)]],
+            draws,
+            max(1, arguments.integer("batch_size", batch_size) // share),
+            seed,
+            verbose,
+        )  # [draws, share, *event_shape]
+        return np.swapaxes(x, 0, 1).reshape(-1, *self.likelihood.event_shape)[:n]
 
-    def elbo(self, x, num_samples=1, batch_size=1000, seed=None, condition=None):
-        """The model's bound on log E_q(θ)[p(x|θ)], estimated for each example.
+    def _draws(self, seed, rows):
+        features = features_in_force()
 
-        Args:
-            x: data of shape `[N, *event_shape]`.
-            num_samples: draws of θ for each batch, and for each θ the bound's own samples of z.
-            batch_size: examples that are evaluated together.
-            seed: integer that fixes the noise. Default: the model's own stream.
-            condition: y, of shape `[N, *condition.shape]`.
+        def draw(i):
+            weight_seed, own_seed = tfp.random.split_seed(_backend.fold_in(seed, i))
+            weights = self.weight_posterior.distribution().sample(seed=weight_seed)
+            own = None if features is None else ops.take(features, [i], axis=0)
+            with self.at_weights(weights), conditioned_on(own):
+                return super(PosteriorPredictive, self)._draws(own_seed, rows[:1])[0]
 
-        Returns:
-            NumPy array of shape `[N]`, in nats.
+        return ops.map(draw, ops.arange(ops.shape(rows)[0]))
 
-        Raises:
-            ValueError: if x has the wrong shape, or values of probability zero.
+    def _bound_values(self, x, seed, num_samples=None):
+        """A bound on log E_q(θ)[p(x|θ)]; `num_samples` draws of θ for each batch, by default one.
+
+        For each θ there are the bound's own samples of z.
         """
+        num_samples = 1 if num_samples is None else num_samples
+        q = self.encode(x)
 
-        num_samples = arguments.integer("num_samples", num_samples)
+        def bound(seed):
+            terms = self.bound(x, q, self.prior_distribution(), self.decode, seed)
+            return terms[self.bound.objective]
 
-        def batch_elbo(x, seed):
-            q = self.encode(x)
-
-            def bound(seed):
-                terms = self.bound(x, q, self.prior_distribution(), self.decode, seed)
-                return terms[self.bound.objective]
-
-            return ops.mean(self.at_weight_samples(bound, num_samples, seed), axis=0)
-
-        return self._over_batches(("elbo", num_samples), batch_elbo, x, batch_size, seed, condition)
+        return ops.mean(self.at_weight_samples(bound, num_samples, seed), axis=0)
 
     def log_likelihood(
         self,
@@ -126,12 +139,13 @@ class PosteriorPredictive(VariationalModel):
         return_standard_error=False,
         num_weight_samples=10,
         condition=None,
+        verbose="auto",
     ):
         """log E_q(θ)[p(x|θ)] of each example, the posterior predictive density, estimated.
 
         Args:
-            x, num_samples, method, batch_size, seed, return_standard_error, condition: as in
-                `LatentVariableModel`; `num_samples` is for each θ.
+            x, num_samples, method, batch_size, seed, return_standard_error, condition, verbose: as
+                in `LatentVariableModel`; `num_samples` is for each θ.
             num_weight_samples: draws of θ for each batch. The standard error comes from the spread
                 of p(x|θ) over them; it is NaN for a single one.
 
@@ -145,7 +159,7 @@ class PosteriorPredictive(VariationalModel):
         estimator = marginal_likelihood.get(method, num_samples)
         density = PredictiveDensity(self, estimator, num_weight_samples)
         return super().log_likelihood(
-            x, None, density, batch_size, seed, return_standard_error, condition
+            x, None, density, batch_size, seed, return_standard_error, condition, verbose
         )
 
 

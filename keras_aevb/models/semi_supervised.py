@@ -118,12 +118,11 @@ class SemiSupervisedAEVB(AEVB):
             "classification": classification,
         }
 
-    def classify(self, x, batch_size=1000):
+    def classify(self, x, batch_size=1000, verbose="auto"):
         """q(y|x) of each example.
 
         Args:
-            x: data of shape `[N, *event_shape]`.
-            batch_size: examples that are evaluated together.
+            x, batch_size, verbose: as for `elbo`; the labels of a stream are ignored.
 
         Returns:
             NumPy array of shape `[N, num_classes]`.
@@ -131,13 +130,13 @@ class SemiSupervisedAEVB(AEVB):
         Raises:
             ValueError: if x has the wrong shape, or values of probability zero.
         """
-        x = inputs.as_array(x)
 
         def probabilities(x, seed):
             return ops.softmax(self._logits(x, training=False))
 
-        nothing = np.zeros(len(x))  # q(y|x) has no condition
-        return self._over_batches(("classify",), probabilities, x, batch_size, None, nothing)
+        return self._over_batches(
+            ("classify",), probabilities, x, batch_size, None, verbose=verbose, conditional=False
+        )
 
     @property
     def phi(self):

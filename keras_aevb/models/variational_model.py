@@ -4,12 +4,17 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_aevb import _backend
+from keras_aevb._backend import tfp
 from keras_aevb.bounds import ELBO, Bound
 from keras_aevb.distributions import ConditionalDistribution, StandardNormal, VampPrior
-from keras_aevb.models import parts
+from keras_aevb.encoding import Encoding
+from keras_aevb.models import parts, serving
+from keras_aevb.models.described import described
 from keras_aevb.models.latent_variable_model import LatentVariableModel
-from keras_aevb.models.point_estimates import kind_of_estimate, point_estimate
+from keras_aevb.models.point_estimates import kind_of_estimate
 from keras_aevb.training import inputs
+from keras_aevb.training.progress import ProgressOfPrediction
 
 
 class VariationalModel(LatentVariableModel):
@@ -77,10 +82,7 @@ class VariationalModel(LatentVariableModel):
         q = parts.example_distribution(posterior, features)
         parts.check_distribution("posterior", q, (parts.BATCH,), posterior.event_shape)
         self.check_parts(q, self._example_prior())
-        # What stands for a distribution in reconstructions: "mean", "mode" or "sample".
-        self.point_estimates = {
-            name: kind_of_estimate(getattr(self, name)) for name in ("posterior", "likelihood")
-        }
+        self.point_estimates["posterior"] = kind_of_estimate(posterior)
 
     def check_parts(self, q, prior):
         """Raises a `ValueError` if q(z|x) and p(z) do not fit together, or not this algorithm."""
@@ -116,20 +118,35 @@ class VariationalModel(LatentVariableModel):
         self.bound.count_step()
         return terms[self.bound.surrogate or self.bound.objective], terms
 
-    def encode(self, x, training=False, condition=None):
+    def encode(self, x, training=False, condition=None, batch_size=None, verbose="auto"):
         """q(z|x), a TFP distribution of batch shape `[B]`, for x of shape `[B, *event_shape]`.
 
         Args:
-            x: tensor or array.
+            x: tensor or array; or a stream of batches, as for `predict`, of which B is the number
+                of all examples.
             training: whether the layers run in training mode.
-            condition: y, of shape `[B, *condition.shape]`.
+            condition: y, of shape `[B, *condition.shape]`. A stream brings it, as (x, y).
+            batch_size: examples that are encoded together, which lets no gradients through.
+                Default: all of an array, 1000 of a stream.
+            verbose: as for `elbo`, where there are batches.
 
         Raises:
             ValueError: if x does not have the likelihood's event shape, or is an array with values
                 of probability zero; or the condition is missing or does not fit.
         """
-        if ops.is_tensor(x):
+        if ops.is_tensor(x) and batch_size is None:
             self._check_shape("x", tuple(x.shape[1:]), self.likelihood.event_shape)
+        elif inputs.is_stream(x) or batch_size is not None:
+            parameters = self._over_batches(
+                ("encode", training),
+                lambda x, seed: self._encoder_parameters(x, training),
+                x,
+                1000 if batch_size is None else batch_size,
+                None,
+                condition,
+                verbose,
+            )
+            return self.posterior.distribution(*map(ops.convert_to_tensor, parameters))
         else:
             array = inputs.as_array(x)
             self._check_shape("x", array.shape[1:], self.likelihood.event_shape)
@@ -138,6 +155,19 @@ class VariationalModel(LatentVariableModel):
         with self.given(condition, training):
             return self.posterior.distribution(*self._encoder_parameters(x, training))
 
+    def encoding(self, output="mean", **kwargs):
+        """q(z|x) as a layer of other Keras models, which shares its weights with this one.
+
+        Args:
+            output: `"mean"`, `"mean_and_log_variance"`, or `"sample"`.
+            **kwargs: `seed`, and arguments of `keras.layers.Layer`.
+
+        Returns:
+            An `Encoding`.
+        """
+        fill = getattr(self.likelihood, "fill", None)
+        return Encoding(self.encoder, self.posterior, output, self.condition, fill, **kwargs)
+
     def _recognition(self, x):
         return self.encode(x)
 
@@ -145,29 +175,50 @@ class VariationalModel(LatentVariableModel):
         features = self.encoder(self.with_features(self.likelihood.filled(x)), training=training)
         return self.posterior(features, training=training)
 
-    def call(self, x, training=False):
-        """The mean of p(x|z) at the mean of q(z|x), or what `point_estimates` says."""
-        z = self._point_estimate("posterior", self.encode(x, training))
-        return self._point_estimate("likelihood", self.decode(z, training))
+    def call(self, x, training=False, condition=None):
+        """The mean of p(x|z) at the mean of q(z|x), or what `point_estimates` says.
 
-    def reconstruct(self, x, condition=None):
+        Args:
+            x: tensor of shape `[B, *event_shape]`.
+            training: whether the layers run in training mode.
+            condition: y, of shape `[B, *condition.shape]`.
+        """
+
+        def reconstruction(seed, x):
+            return self._reconstruction(seed, x, training)
+
+        return self._over_examples(reconstruction, self._estimate_seed(), x, condition, training)
+
+    def _reconstruction(self, seed, x, training=False):
+        seeds = [None] * 2 if seed is None else list(tfp.random.split_seed(seed, 2))
+        z = self._point_estimate("posterior", self.encode(x, training), seeds[0])
+        return self._point_estimate("likelihood", self.decode(z, training), seeds[1])
+
+    def reconstruct(self, x, condition=None, verbose="auto"):
         """The mean of p(x|z) at the mean of q(z|x), an array of the shape of `x`.
 
         Where a distribution has no mean its mode is taken, or a draw: `point_estimates` says which.
+
+        Args:
+            x, condition, verbose: as for `elbo`.
         """
         if self.condition is None:
             self.given(condition)  # raises if there is one
-            return self.predict(x, verbose=0)
+            return self.predict(x, verbose=0, callbacks=[ProgressOfPrediction(verbose)])
+
+        def reconstruction(x, seed):
+            return self._reconstruction(seed, x)
+
         return self._over_batches(
-            ("reconstruct",), lambda x, seed: self.call(x), x, 1000, None, condition
+            ("reconstruct",), reconstruction, x, 1000, None, condition, verbose
         )
 
-    def impute(self, x, condition=None):
+    def impute(self, x, condition=None, verbose="auto"):
         """x with reconstructions where values are missing, which are NaN.
 
         Args:
-            x: data of shape `[N, *event_shape]`, for a likelihood of `Observed` values.
-            condition: y, of shape `[N, *condition.shape]`.
+            x: as for `elbo`, for a likelihood of `Observed` values.
+            condition, verbose: as for `elbo`.
 
         Returns:
             NumPy array of the shape of x.
@@ -176,35 +227,68 @@ class VariationalModel(LatentVariableModel):
             ValueError: if x has the wrong shape, or values of probability zero; or has missing
                 values, and the likelihood is not `Observed`.
         """
-        x = inputs.as_array(x)
-        return np.where(np.isnan(x), self.reconstruct(x, condition), x)
 
-    def _point_estimate(self, part, distribution):
-        return point_estimate(distribution, self.point_estimates[part], self._seed)
+        def imputed(x, seed):
+            reconstruction = self._reconstruction(seed, x)
+            return ops.where(ops.isnan(x), ops.cast(reconstruction, x.dtype), x)
 
-    def elbo(self, x, num_samples=None, batch_size=1000, seed=None, condition=None):
+        return self._over_batches(("impute",), imputed, x, 1000, None, condition, verbose)
+
+    def elbo(self, x, num_samples=None, batch_size=1000, seed=None, condition=None, verbose="auto"):
         """The model's bound on log p(x), estimated for each example.
 
         Args:
-            x: data of shape `[N, *event_shape]`.
+            x: data of shape `[N, *event_shape]`, or a stream of batches, as for `predict`.
             num_samples: Monte Carlo samples of z for each example. Default: the bound's own.
             batch_size: examples that are evaluated together.
             seed: integer that fixes the noise. Default: the model's own stream.
-            condition: y, of shape `[N, *condition.shape]`.
+            condition: y, of shape `[N, *condition.shape]`. A stream brings it, as (x, y).
+            verbose: 1 for a progress bar, 0 for none, `"auto"` for one if the work takes seconds.
 
         Returns:
-            NumPy array of shape `[N]`, in nats.
+            NumPy array of shape `[N]`, in nats, in the order of x.
 
         Raises:
             ValueError: if x has the wrong shape, or values of probability zero.
         """
-        bound = self.bound if num_samples is None else self.bound.with_num_samples(num_samples)
 
         def batch_elbo(x, seed):
-            q, prior = self.encode(x), self.prior_distribution()
-            return bound(x, q, prior, self.decode, seed)[bound.objective]
+            return self._bound_values(x, seed, num_samples)
 
-        return self._over_batches(("elbo", num_samples), batch_elbo, x, batch_size, seed, condition)
+        key = ("elbo", num_samples)
+        return self._over_batches(key, batch_elbo, x, batch_size, seed, condition, verbose)
+
+    def _bound_values(self, x, seed, num_samples=None):
+        """The bound for each example, of shape `[B]`."""
+        bound = self.bound if num_samples is None else self.bound.with_num_samples(num_samples)
+        q, prior = self.encode(x), self.prior_distribution()
+        return bound(x, q, prior, self.decode, seed)[bound.objective]
+
+    def endpoints(self):
+        x = serving.batch_of(self.likelihood.event_shape, self.likelihood.density_dtype)
+        condition = self._condition_spec()
+        return {
+            "serve": serving.Endpoint(self.call, {"x": x, **condition}),
+            "encode": serving.Endpoint(self._encoded, {"x": x, **condition}),
+            **super().endpoints(),
+            "elbo": serving.Endpoint(
+                self._bounded, {"x": x, "seed": serving.scalar(), **condition}
+            ),
+        }
+
+    def _encoded(self, x, condition=None):
+        """Dict of the mean, the standard deviation and the parameters of q(z|x)."""
+
+        def encoded(seed, x):
+            return described(self.posterior, self._encoder_parameters(x, training=False))
+
+        return self._over_examples(encoded, None, x, condition)
+
+    def _bounded(self, x, seed, condition=None):
+        def bounds(seed, x):
+            return self._bound_values(x, seed)
+
+        return self._over_examples(bounds, _backend.seed_of(seed), x, condition)
 
     def report(self, x, num_samples=1000, batch_size=100, seed=None, condition=None, verbose=True):
         """Prints what the model is worth, as a table: `keras_aevb.evaluation.report`.

@@ -14,6 +14,16 @@ def is_array(x):
     return isinstance(x, np.generic) or (hasattr(x, "shape") and hasattr(x, "__len__"))
 
 
+def is_stream(x):
+    """Whether x is something to take batches from, and not the examples themselves."""
+    values = str | bytes | dict | list | tuple | set | frozenset | keras.layers.Layer
+    return (
+        not isinstance(x, values)
+        and not hasattr(x, "shape")
+        and (hasattr(x, "__iter__") or hasattr(x, "__getitem__"))
+    )
+
+
 def as_array(x, name="x"):
     """Data as a NumPy array in Keras' float type.
 
@@ -38,9 +48,7 @@ def as_array(x, name="x"):
 
 def check_stream(x, name="x"):
     """Raises a `ValueError` if x is neither an array nor anything to take batches from."""
-    if isinstance(x, set | frozenset | keras.layers.Layer) or not (
-        hasattr(x, "__iter__") or hasattr(x, "__getitem__")
-    ):
+    if not is_stream(x):
         raise ValueError(
             f"Expected an array, or a generator, `PyDataset`, `tf.data.Dataset` or `DataLoader` of "
             f"batches, as {name}. Received: {type(x)}"
@@ -135,9 +143,37 @@ def split(x, labels, sample_weight, share):
 
 def padded_batches(arrays, batch_size):
     """Pairs (batches of rows of all arrays, length); the last is filled up with the last row."""
-    n = len(arrays[0])
-    batch_size = min(batch_size, n)
-    rows = np.arange(-(-n // batch_size) * batch_size).clip(max=n - 1)
-    for start in range(0, n, batch_size):
-        batch = rows[start : start + batch_size]
-        yield [array[batch] for array in arrays], min(batch_size, n - start)
+    return regrouped([arrays], batch_size)
+
+
+def regrouped(parts, batch_size):
+    """The rows of all parts, in their order, in batches of one size.
+
+    Args:
+        parts: iterable of lists of arrays of one length.
+        batch_size: of every batch; where there are fewer rows in all, their number.
+
+    Yields:
+        Pairs (batches of rows of all arrays, length); the last is filled up with the last row.
+    """
+    waiting, num_waiting, size = [], 0, None
+    for arrays in parts:
+        waiting.append(arrays)
+        num_waiting += len(arrays[0])
+        if num_waiting < batch_size:
+            continue
+        arrays = _joined(waiting)
+        whole = num_waiting - num_waiting % batch_size
+        for start in range(0, whole, batch_size):
+            size = batch_size
+            yield [array[start : start + size] for array in arrays], size
+        waiting, num_waiting = [[array[whole:] for array in arrays]], num_waiting - whole
+    if num_waiting:
+        rows = np.arange(size or num_waiting).clip(max=num_waiting - 1)
+        yield [array[rows] for array in _joined(waiting)], num_waiting
+
+
+def _joined(parts):
+    if len(parts) == 1:
+        return parts[0]
+    return [np.concatenate(arrays) for arrays in zip(*parts)]

@@ -47,6 +47,50 @@ def checked(model, x, y=None, sample_weight=None, name="x"):
     )
 
 
+def examples(model, x, condition=None, conditional=True):
+    """Checked examples for functions of x and a condition alone: what `predict` takes.
+
+    Args:
+        model: `LatentVariableModel`.
+        x: an array; or a stream, whose batches (x, y) bring the condition.
+        condition: y for an array x.
+        conditional: whether what is computed depends on the model's condition.
+
+    Returns:
+        A pair: an iterable of lists of NumPy arrays, [x] or [x, y], and the number of examples,
+        `None` for a stream.
+
+    Raises:
+        ValueError: if x is neither an array nor a stream; an array or a batch has the wrong shape
+            or impossible values; the condition is missing, does not fit, or comes with a stream.
+    """
+    needs_y = conditional and model.condition is not None
+    if not inputs.is_stream(x):
+        array = inputs.as_array(x)
+        model.likelihood.check(array)
+        y = model._conditions(condition, len(array)) if needs_y or condition is not None else []
+        return [[array, *y]], len(array)
+    if condition is not None:
+        raise ValueError(
+            "A stream brings its own condition. Expected batches (x, y) and no `condition`. "
+            f"Received: condition={type(condition)}"
+        )
+
+    def check(x, y=None, sample_weight=None):
+        array = inputs.as_array(x)
+        model.likelihood.check(array)
+        if needs_y:
+            model.condition.checked(y, len(array))
+
+    epoch = StreamEpochs(x, 1, check).epoch(0)
+    num_parts = 2 if needs_y else 1
+    return (
+        [inputs.as_array(part) for part in batch[:num_parts]]
+        for _, batches in epoch
+        for batch in batches
+    ), None
+
+
 def row_batches(model, data, batch_size=None, shuffle=False):
     """Checked arrays as minibatches of rows, a `RowBatches` as it is, or `None`."""
     if isinstance(data[0], RowBatches):

@@ -1,0 +1,115 @@
+"""q(z|x) as a layer of other Keras models."""
+
+import keras
+from keras import ops
+
+from keras_aevb import _backend, arguments
+from keras_aevb.distributions import ConditionalDistribution
+
+OUTPUTS = ("mean", "mean_and_log_variance", "sample")
+
+
+@keras.saving.register_keras_serializable(package="keras_aevb")
+class Encoding(keras.layers.Layer):
+    """A layer from x to z ~ q(z|x), or to the mean and log-variance of q(z|x).
+
+    It shares encoder and posterior with the model that they come from: a loss on its output trains
+    them, and a model that has it as a layer saves them.
+
+    Args:
+        encoder: Keras model from x to features.
+        posterior: `ConditionalDistribution` from the features to q(z|x).
+        output: `"mean"`; `"mean_and_log_variance"`, a pair; or `"sample"`, one z for each x, in
+            inference mode too.
+        condition: `Condition` y of q(z|x, y). Default: none.
+        fill: number in place of missing values of x, which are NaN. Default: there are none.
+        seed: integer that fixes the samples. Default: a random one.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        x: tensor of shape `[B, *event_shape]`; with a condition a list [x, y].
+
+    Returns:
+        Tensor of shape `[B, *z_shape]`, or a pair of them.
+
+    Raises:
+        ValueError: if a part is not of its type, `output` is unknown, or q(z|x) does not have it.
+
+    Example:
+        >>> import keras, keras_aevb as kv
+        >>> model = kv.AEVB(**kv.networks.bernoulli_mlp(16, latent_dim=2, hidden_units=8))
+        >>> x = keras.Input((16,))
+        >>> labels = keras.layers.Dense(10, "softmax")(model.encoding("mean")(x))
+        >>> classifier = keras.Model(x, labels)
+    """
+
+    def __init__(
+        self,
+        encoder,
+        posterior,
+        output="mean",
+        condition=None,
+        fill=None,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if not isinstance(posterior, ConditionalDistribution):
+            raise ValueError(
+                f"Expected `posterior` to be a ConditionalDistribution. Received: {posterior!r}"
+            )
+        self.encoder = encoder
+        self.posterior = posterior
+        self.output_kind = arguments.choice("output", output, OUTPUTS)
+        self.condition = condition
+        self.fill = fill
+        self.seed = arguments.seed(seed)
+        self.seed_generator = keras.random.SeedGenerator(self.seed)
+
+    def build(self, shape):
+        shapes = [shape] if self.condition is None else shape
+        self._parameters(*(keras.KerasTensor(s, self.compute_dtype) for s in shapes))
+
+    def call(self, x, training=False):
+        seed = _backend.next_seed(self.seed_generator) if self.output_kind == "sample" else None
+        inputs = [x] if self.condition is None else x
+
+        def output(seed, *inputs):
+            parameters = self._parameters(*inputs, training=training)
+            return self._output(self.posterior.distribution(*parameters), seed)
+
+        return _backend.over_examples(output, seed, *inputs)
+
+    def _parameters(self, x, y=None, training=False):
+        if self.fill is not None:
+            x = ops.where(ops.isnan(x), ops.cast(self.fill, x.dtype), x)
+        if self.condition is not None:
+            x = [x, self.condition(y, training=training)]
+        return self.posterior(self.encoder(x, training=training), training=training)
+
+    def _output(self, q, seed):
+        try:
+            if self.output_kind == "sample":
+                return q.sample(seed=seed)
+            if self.output_kind == "mean":
+                return q.mean()
+            return q.mean(), ops.log(q.variance())
+        except NotImplementedError:
+            raise ValueError(
+                f"Expected `output='sample'`: TFP knows no mean or variance of {q.name}. "
+                f"Received: {self.output_kind!r}"
+            ) from None
+
+    def get_config(self):
+        parts = {"encoder": self.encoder, "posterior": self.posterior, "condition": self.condition}
+        return {
+            **super().get_config(),
+            **{n: keras.saving.serialize_keras_object(part) for n, part in parts.items()},
+            "output": self.output_kind,
+            "fill": self.fill,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**{n: keras.saving.deserialize_keras_object(v) for n, v in config.items()})

@@ -1,0 +1,122 @@
+"""Models as files that run without Keras: endpoints, and the formats of Keras' `export`."""
+
+import inspect
+import pathlib
+from collections.abc import Callable
+from typing import NamedTuple
+
+import keras
+
+from keras_aevb._backend.keras_private import endpoint_function
+
+
+class Endpoint(NamedTuple):
+    """A function of tensors that a file offers.
+
+    Attributes:
+        function: of tensors with the names of `inputs`, to a tensor or a dict of tensors.
+        inputs: dict from names to `keras.InputSpec`.
+    """
+
+    function: Callable
+    inputs: dict
+
+
+def batch_of(shape, dtype):
+    """The spec of a batch of any size."""
+    return keras.InputSpec(shape=(None, *shape), dtype=dtype)
+
+
+def scalar():
+    return keras.InputSpec(shape=(), dtype="int32")
+
+
+def export_saved_model(model, filepath, endpoints, verbose):
+    """Writes a SavedModel of TensorFlow.
+
+    Args:
+        model: Keras model.
+        filepath: folder.
+        endpoints: dict from names to `Endpoint`s.
+        verbose: whether to print what was written.
+    """
+    import tensorflow as tf
+
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    for name, endpoint in endpoints.items():
+        specs = [tf.TensorSpec(s.shape, s.dtype, name=n) for n, s in endpoint.inputs.items()]
+        if "n" in endpoint.inputs:
+            archive.add_endpoint(name, _counted(archive, name, endpoint, specs))
+        else:
+            archive.add_endpoint(name, _named(endpoint), specs)
+    archive.write_out(filepath, verbose=verbose)
+
+
+def _counted(archive, name, endpoint, specs):
+    """A `tf.function` of n and a seed: on JAX n must be the size of an array."""
+    import tensorflow as tf
+
+    rows = tf.TensorSpec([None], "int32", name="n")
+    of_rows = endpoint_function(archive, name, _named(endpoint), [rows, *specs[1:]])
+    function = tf.function(lambda n, seed: of_rows(tf.range(n), seed), specs)
+    function.get_concrete_function()
+    return function
+
+
+def _named(endpoint):
+    """The function with the parameters that are given, by which exporters know their number."""
+
+    def function(*tensors):
+        return endpoint.function(**dict(zip(endpoint.inputs, tensors)))
+
+    function.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in endpoint.inputs]
+    )
+    return function
+
+
+def export_endpoint(model, endpoint, filepath, format, verbose, **kwargs):
+    """Writes one endpoint in one of Keras' formats, as a functional model."""
+    specs = [
+        keras.InputSpec(shape=spec.shape, dtype=spec.dtype) for spec in endpoint.inputs.values()
+    ]
+    for spec, name in zip(specs, endpoint.inputs):
+        spec.name = name
+    inputs = [keras.Input(batch_shape=s.shape, dtype=s.dtype, name=s.name) for s in specs]
+    outputs = _EndpointLayer(model, endpoint)(*inputs)
+    alone = len(inputs) == 1
+    functional = keras.Model(inputs[0] if alone else inputs, outputs)
+    # Without a signature Keras wants a model that has been called.
+    signature = specs if alone else [specs]
+    functional.export(filepath, format, verbose, input_signature=signature, **kwargs)
+    if format == "onnx":
+        _check_onnx(filepath)
+
+
+def _check_onnx(filepath):
+    """Raises a `ValueError` if a file has operations that ONNX does not, and removes it.
+
+    tf2onnx writes such files, and only logs an error.
+    """
+    import onnx
+
+    try:
+        onnx.checker.check_model(str(filepath))
+    except onnx.checker.ValidationError as error:
+        pathlib.Path(filepath).unlink()
+        raise ValueError(
+            "Expected a model of operations that ONNX has. Received one that the exporter could "
+            f"not translate: {str(error).strip().splitlines()[0]}"
+        ) from error
+
+
+class _EndpointLayer(keras.layers.Layer):
+    def __init__(self, model, endpoint):
+        super().__init__(dtype=model.likelihood.density_dtype)
+        self.model = model
+        self.endpoint = endpoint
+        self.built = True
+
+    def call(self, *tensors):
+        return self.endpoint.function(**dict(zip(self.endpoint.inputs, tensors)))

@@ -1,0 +1,60 @@
+"""A progress bar for work that takes long."""
+
+import time
+
+import keras
+
+from keras_aevb import arguments
+
+# Seconds before the bar appears.
+PATIENCE = 2.0
+
+
+class Progress:
+    """A progress bar, Keras' own, that appears once the work has taken a few seconds.
+
+    The first batch, which compiles a program, does not count.
+
+    Args:
+        verbose: `"auto"` for such a bar; 1 for one from the beginning; 0 for none.
+        total: number of batches, `None` where it is not known.
+    """
+
+    def __init__(self, verbose="auto", total=None):
+        arguments.check_fit(verbose=verbose)
+        self.patience = {"auto": PATIENCE, 0: float("inf")}.get(verbose, 0.0)
+        self.total = total
+        self.start = None
+        self.bar = None
+
+    def update(self, done):
+        """Shows that `done` batches are done."""
+        if self.start is None:
+            self.start = time.monotonic()
+        if self.bar is None and time.monotonic() - self.start >= self.patience:
+            self.bar = keras.utils.Progbar(self.total, unit_name="batch")
+        if self.bar is not None:
+            self.bar.update(done, finalize=False)
+        self.done = done
+
+    def end(self):
+        """Ends the bar's line."""
+        if self.bar is not None:
+            self.bar.update(self.done, finalize=True)
+
+
+class ProgressOfPrediction(keras.callbacks.Callback):
+    """A `Progress` of `predict`."""
+
+    def __init__(self, verbose="auto"):
+        super().__init__()
+        self.verbose = verbose
+
+    def on_predict_begin(self, logs=None):
+        self.progress = Progress(self.verbose, self.params["steps"])
+
+    def on_predict_batch_end(self, batch, logs=None):
+        self.progress.update(batch + 1)
+
+    def on_predict_end(self, logs=None):
+        self.progress.end()
