@@ -14,7 +14,7 @@ from keras_aevb.bounds import (
     ScoreFunctionELBO,
     TotalCorrelationELBO,
 )
-from keras_aevb.condition import Condition
+from keras_aevb.condition import Condition, Conditions
 from keras_aevb.distributions import (
     Autoregressive,
     Bernoulli,
@@ -67,6 +67,7 @@ __all__ = [
     "Condition",
     "Conditional",
     "ConditionalDistribution",
+    "Conditions",
     "Coupling",
     "Cyclical",
     "DiagonalNormal",

@@ -1,7 +1,8 @@
-"""What a model is conditioned on: labels, covariates, or another array, y in p(x, z|y)."""
+"""What a model is conditioned on, y in p(x, z|y): labels, covariates, another array, or several."""
 
 import contextlib
 import contextvars
+import math
 
 import keras
 import numpy as np
@@ -121,6 +122,30 @@ class Condition(keras.layers.Layer):
             )
         return y
 
+    def of_names(self, values, y=None):
+        """x and y from a dict of named inputs, `x` and `condition`.
+
+        Raises:
+            ValueError: if these are not the names, or y is given beside.
+        """
+        names = self._names(values)
+        if set(values) != {"x", *names} or y is not None:
+            raise ValueError(
+                f"Expected a dict with 'x' and {', '.join(map(repr, names))}, and no other y. "
+                f"Received: {sorted(values)}" + ("" if y is None else f" and y, a {type(y)}")
+            )
+        return values["x"], self._of(values)
+
+    def _names(self, values):
+        return ["condition"]
+
+    def _of(self, values):
+        return values["condition"]
+
+    def packed(self, y):
+        """y as one array, which models compute with."""
+        return y
+
     def example(self):
         """A y for one example, whose value is valid."""
         return np.zeros((1, *self.shape), keras.config.floatx())
@@ -136,3 +161,94 @@ class Condition(keras.layers.Layer):
     @classmethod
     def from_config(cls, config):
         return cls(**{n: keras.saving.deserialize_keras_object(v) for n, v in config.items()})
+
+
+@keras.saving.register_keras_serializable(package="keras_aevb")
+class Conditions(Condition):
+    """Several conditions, each with a name: y is a dict of arrays.
+
+    The features of all of them are joined, in the order of `conditions`. The model's methods take
+    the dict in the place of y, as in `fit(x, {"label": labels, "age": ages})`, or together with x,
+    as in `fit({"x": x, "label": labels, "age": ages})`; a stream yields `(x, y)` or `(dict,)`.
+
+    Args:
+        conditions: dict from names, other than `x` and `condition`, to `Condition`s.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        y: dict of arrays, or their columns side by side, as the model packs them, `[B, columns]`.
+
+    Returns:
+        Features of shape `[B, F]`.
+
+    Raises:
+        ValueError: if `conditions` is not a dict from such names to conditions.
+
+    Reference: Sohn, Lee & Yan (2015), eqs. 3 and 4, for y of several parts.
+
+    Example:
+        >>> donors = Conditions({"cell_type": Condition(num_classes=4), "age": Condition()})
+        >>> tuple(donors({"cell_type": np.array([3, 1]), "age": np.array([0.2, -1.0])}).shape)
+        (2, 5)
+    """
+
+    def __init__(self, conditions, **kwargs):
+        if (
+            not isinstance(conditions, dict)
+            or not conditions
+            or {"x", "condition"} & set(conditions)
+            or not all(isinstance(c, Condition) for c in conditions.values())
+        ):
+            raise ValueError(
+                "Expected a dict from names other than 'x' and 'condition' to `Condition`s. "
+                f"Received: {conditions!r}"
+            )
+        super().__init__(sum(math.prod(c.shape) for c in conditions.values()), **kwargs)
+        self.conditions = dict(conditions)
+
+    def call(self, y, training=False):
+        parts = self._parts(ops.convert_to_tensor(self.packed(y)))
+        return ops.concatenate([c(part, training=training) for c, part in parts], axis=1)
+
+    def _parts(self, y):
+        """Pairs of a condition and its y, from columns side by side."""
+        start = 0
+        for condition in self.conditions.values():
+            end = start + math.prod(condition.shape)
+            yield condition, ops.reshape(y[:, start:end], (-1, *condition.shape))
+            start = end
+
+    def packed(self, y):
+        if not isinstance(y, dict):
+            return y
+        if set(y) != set(self.conditions):
+            raise ValueError(
+                f"Expected a condition with {sorted(self.conditions)}. Received: {sorted(y)}"
+            )
+        parts = {name: np.atleast_1d(inputs.as_array(y[name], name)) for name in self.conditions}
+        lengths = {name: len(part) for name, part in parts.items()}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"Expected conditions of one length. Received: lengths {lengths}")
+        columns = [
+            condition.checked(parts[name], len(parts[name])).reshape(len(parts[name]), -1)
+            for name, condition in self.conditions.items()
+        ]
+        return np.concatenate(columns, axis=1)
+
+    def checked(self, y, n):
+        y = super().checked(self.packed(y), n)
+        for condition, part in self._parts(y):
+            condition.checked(part, n)
+        return y
+
+    def _names(self, values):
+        return ["condition"] if "condition" in values else list(self.conditions)
+
+    def _of(self, values):
+        if "condition" in values:
+            return values["condition"]
+        return {name: values[name] for name in self.conditions}
+
+    def get_config(self):
+        config = keras.layers.Layer.get_config(self)
+        return {**config, "conditions": keras.saving.serialize_keras_object(self.conditions)}

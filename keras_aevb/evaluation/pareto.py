@@ -1,6 +1,6 @@
 """How far the weights of importance sampling from q(z|x) can be trusted."""
 
-from keras_aevb.marginal_likelihood import ImportanceSampling, pareto
+from keras_aevb.marginal_likelihood import pareto
 from keras_aevb.models import VariationalModel
 from keras_aevb.models.parts import check_type
 
@@ -22,7 +22,7 @@ def pareto_k(model, x, num_samples=1000, batch_size=100, seed=None, condition=No
         condition: y, of shape `[N, *condition.shape]`.
 
     Returns:
-        NumPy array of shape `[N]`.
+        NumPy array of shape `[N]`; for `FullVB` the largest k̂ of the draws of θ.
 
     Raises:
         ValueError: if the model has no q(z|x), or an argument is one that `model.log_likelihood`
@@ -38,6 +38,6 @@ def pareto_k(model, x, num_samples=1000, batch_size=100, seed=None, condition=No
         np.True_
     """
     check_type("model", model, VariationalModel)
-    estimator = ImportanceSampling(num_samples)
-    estimates = model._estimates(estimator, x, batch_size, seed, condition)
-    return pareto.pareto_k(estimates["largest_log_weights"])
+    estimator = model.estimator("importance", num_samples)
+    estimates = model.estimates(estimator, x, batch_size, seed, condition)
+    return pareto.worst_pareto_k(estimates["largest_log_weights"])

@@ -11,11 +11,9 @@ from keras_aevb.evaluation.active_units import active_units
 from keras_aevb.evaluation.elbo_terms import elbo_terms
 from keras_aevb.evaluation.kl import kl_by_dimension
 from keras_aevb.evaluation.mutual_information import mutual_information
-from keras_aevb.evaluation.pareto import pareto_k
-from keras_aevb.marginal_likelihood import ImportanceSampling, pareto
+from keras_aevb.marginal_likelihood import pareto
 from keras_aevb.models import VariationalModel
 from keras_aevb.models.parts import check_type
-from keras_aevb.models.posterior_predictive import PosteriorPredictive
 
 NUM_ELBO_SAMPLES = 10
 WIDTH, BAR_WIDTH = 64, 28
@@ -124,7 +122,8 @@ def report(model, x, num_samples=1000, batch_size=100, seed=None, condition=None
     progress = keras.utils.Progbar(5, verbose=int(verbose), unit_name="measure")
     terms = elbo_terms(model, x, NUM_ELBO_SAMPLES, **how)
     progress.add(1)
-    log_p, k = _log_likelihood(model, x, num_samples, how)
+    estimates = model.estimates(model.estimator("importance", num_samples), x, **how)
+    log_p = estimates["log_likelihood"]
     progress.add(1)
     information = mutual_information(model, x, **how)
     progress.add(1)
@@ -140,20 +139,11 @@ def report(model, x, num_samples=1000, batch_size=100, seed=None, condition=None
         mutual_information=_estimate(information),
         active_units=active,
         kl_by_dimension=kl,
-        pareto_k=k,
+        pareto_k=pareto.worst_pareto_k(estimates["largest_log_weights"]),
     )
     if verbose:
         print(result)
     return result
-
-
-def _log_likelihood(model, x, num_samples, how):
-    """log p(x) and Pareto k̂ of each example, from the same weights where θ is one."""
-    if isinstance(model, PosteriorPredictive):
-        log_p = model.log_likelihood(x, num_samples, verbose=0, **how)
-        return log_p, pareto_k(model, x, num_samples, **how)
-    estimates = model._estimates(ImportanceSampling(num_samples), x, **how)
-    return estimates["log_likelihood"], pareto.pareto_k(estimates["largest_log_weights"])
 
 
 def _kl_by_dimension(model, x, how):

@@ -84,8 +84,7 @@ class ImportanceSampling(Estimator):
 
     def check_estimates(self, estimates):
         """Warns where the largest weights say that log p(x) cannot be trusted."""
-        k = pareto.pareto_k(estimates["largest_log_weights"])  # [N], or [N, draws of θ]
-        k = np.fmax.reduce(k.reshape(len(k), -1), axis=1)
+        k = pareto.worst_pareto_k(estimates["largest_log_weights"])
         unreliable = int((k > pareto.UNRELIABLE_ABOVE).sum())
         if unreliable:
             warnings.warn(

@@ -38,6 +38,16 @@ def pareto_k(largest_log_weights):
     return np.apply_along_axis(_shape_of, -1, np.sort(largest_log_weights).astype("float64"))
 
 
+def worst_pareto_k(largest_log_weights):
+    """The largest k̂ of each example, for arrays `[N, M + 1]` or, for S draws of θ, `[N, S, M + 1]`.
+
+    Returns:
+        NumPy array of shape `[N]`.
+    """
+    k = pareto_k(largest_log_weights)
+    return np.fmax.reduce(k.reshape(len(k), -1), axis=1)
+
+
 def _shape_of(log_weights):
     """k̂ of one example, from ascending log weights."""
     if len(log_weights) <= SMALLEST_TAIL or np.isnan(log_weights).any():

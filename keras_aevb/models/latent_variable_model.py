@@ -110,6 +110,7 @@ class LatentVariableModel(SerializableModel, TrainingLoop):
                 f"Expected no condition: the model was made without `condition=`. "
                 f"Received: {type(condition)}"
             )
+        condition = self.condition.packed(condition)
         if not ops.is_tensor(condition):
             condition = self.condition.checked(condition, len(np.atleast_1d(condition)))
         return conditioned_on(self.condition(condition, training=training))
@@ -143,6 +144,21 @@ class LatentVariableModel(SerializableModel, TrainingLoop):
                 "it, and other methods as `condition=`. Received: none"
             )
         return features
+
+    def unpacked(self, data):
+        if self.condition is None:
+            return super().unpacked(data)
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        if isinstance(x, dict):
+            x, y = self.condition.of_names(x, y)
+        return x, self.condition.packed(y), sample_weight
+
+    def predict_step(self, *state_and_data):
+        *state, data = state_and_data
+        if self.condition is not None:
+            x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
+            data = ({"x": x, "condition": y},)
+        return super().predict_step(*state, data)
 
     def labels(self, y, n):
         return super().labels(y, n) if self.condition is None else self.condition.checked(y, n)
@@ -367,14 +383,18 @@ class LatentVariableModel(SerializableModel, TrainingLoop):
             ValueError: if x has the wrong shape, or values of probability zero, the method is
                 unknown, or it needs a recognition model and there is none.
         """
-        estimator = marginal_likelihood.get(method, num_samples)
-        estimates = self._estimates(estimator, x, batch_size, seed, condition, verbose)
+        estimator = self.estimator(method, num_samples)
+        estimates = self.estimates(estimator, x, batch_size, seed, condition, verbose)
         estimator.check_estimates(estimates)
         if return_standard_error:
             return estimates["log_likelihood"], estimates["standard_error"]
         return estimates["log_likelihood"]
 
-    def _estimates(self, estimator, x, batch_size, seed, condition, verbose=0):
+    def estimator(self, method, num_samples=None):
+        """The `Estimator` of log p(x) that a method stands for, as for `log_likelihood`."""
+        return marginal_likelihood.get(method, num_samples)
+
+    def estimates(self, estimator, x, batch_size, seed, condition, verbose=0):
         """What an estimator of log p(x) returns, as NumPy arrays of all examples."""
         one_x = ops.zeros((1, *self.likelihood.event_shape))
         with self.given(None if self.condition is None else self.condition.example()):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from keras import ops
 
-from keras_aevb import _backend, arguments, marginal_likelihood
+from keras_aevb import _backend, arguments
 from keras_aevb._backend import tfp
 from keras_aevb.condition import conditioned_on, features_in_force
 from keras_aevb.marginal_likelihood.base import Estimator
@@ -155,12 +155,15 @@ class PosteriorPredictive(VariationalModel):
         Raises:
             ValueError: as in `LatentVariableModel`, or if `num_weight_samples` is not positive.
         """
-        num_weight_samples = arguments.integer("num_weight_samples", num_weight_samples)
-        estimator = marginal_likelihood.get(method, num_samples)
-        density = PredictiveDensity(self, estimator, num_weight_samples)
+        density = self.estimator(method, num_samples, num_weight_samples)
         return super().log_likelihood(
             x, None, density, batch_size, seed, return_standard_error, condition, verbose
         )
+
+    def estimator(self, method, num_samples=None, num_weight_samples=10):
+        if isinstance(method, PredictiveDensity):
+            return method
+        return PredictiveDensity(self, super().estimator(method, num_samples), num_weight_samples)
 
 
 class PredictiveDensity(Estimator):

@@ -63,6 +63,20 @@ class TrainingLoop(keras.Model):
             class_weight: what is given for a stream, whose labels Keras reads then.
         """
 
+    def unpacked(self, data):
+        """(x, y, sample weights) of what a stream yields, or of the arguments of `fit`.
+
+        Raises:
+            ValueError: if x is a dict, and there is nothing but x that has a name.
+        """
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        if isinstance(x, dict):
+            raise ValueError(
+                "Expected one array, or a stream of batches of arrays. Received: a dict with "
+                f"{sorted(x)}; only a model with a condition has named inputs"
+            )
+        return x, y, sample_weight
+
     def labels(self, y, n):
         """The labels of n examples in arrays, as steps take them: by default the rows' numbers."""
         return row_numbers(n)
@@ -194,11 +208,12 @@ class TrainingLoop(keras.Model):
             shuffle=shuffle,
         )
         self.set_mode(callbacks)
+        x, y, sample_weight = self.unpacked((x, y, sample_weight))
         if class_weight is not None and inputs.is_array(x):
             sample_weight, class_weight = inputs.class_weights(y, class_weight, sample_weight), None
         data = sources.checked(self, x, y, sample_weight)
         if validation_data is not None:
-            validation_data = keras.utils.unpack_x_y_sample_weight(validation_data)
+            validation_data = self.unpacked(validation_data)
             validation_data = sources.checked(self, *validation_data, name="validation_data")
         elif validation_split:
             data, validation_data = inputs.split(*data, validation_split)
@@ -271,11 +286,14 @@ class TrainingLoop(keras.Model):
 
     def predict_on_batch(self, x):
         """`keras.Model.predict_on_batch`, with the checks of `fit`."""
-        self.check_batch(x, None, None, training=False)
-        outputs = self._predict_program([self])(np.asarray(x))
+        x, y, _ = self.unpacked(x)
+        self.check_batch(x, y, None, training=False)
+        batch = with_given_parts(np.asarray(x), y)
+        outputs = self._predict_program([self])(batch)
         return keras.tree.map_structure(np.asarray, outputs)
 
     def _on_batch(self, program, data, return_dict, training=True):
+        data = self.unpacked(data)
         self.check_batch(*data, training=training)
         batch = with_given_parts(*(None if part is None else np.asarray(part) for part in data))
         self.reset_metrics()

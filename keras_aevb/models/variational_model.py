@@ -122,8 +122,8 @@ class VariationalModel(LatentVariableModel):
         """q(z|x), a TFP distribution of batch shape `[B]`, for x of shape `[B, *event_shape]`.
 
         Args:
-            x: tensor or array; or a stream of batches, as for `predict`, of which B is the number
-                of all examples.
+            x: tensor or array, or a dict with `x` and `condition`; or a stream of batches, as for
+                `predict`, of which B is the number of all examples.
             training: whether the layers run in training mode.
             condition: y, of shape `[B, *condition.shape]`. A stream brings it, as (x, y).
             batch_size: examples that are encoded together, which lets no gradients through.
@@ -134,6 +134,8 @@ class VariationalModel(LatentVariableModel):
             ValueError: if x does not have the likelihood's event shape, or is an array with values
                 of probability zero; or the condition is missing or does not fit.
         """
+        if isinstance(x, dict):
+            x, condition, _ = self.unpacked((x, condition))
         if ops.is_tensor(x) and batch_size is None:
             self._check_shape("x", tuple(x.shape[1:]), self.likelihood.event_shape)
         elif inputs.is_stream(x) or batch_size is not None:
@@ -179,10 +181,12 @@ class VariationalModel(LatentVariableModel):
         """The mean of p(x|z) at the mean of q(z|x), or what `point_estimates` says.
 
         Args:
-            x: tensor of shape `[B, *event_shape]`.
+            x: tensor of shape `[B, *event_shape]`, or a dict with `x` and `condition`.
             training: whether the layers run in training mode.
             condition: y, of shape `[B, *condition.shape]`.
         """
+        if isinstance(x, dict):
+            x, condition, _ = self.unpacked((x, condition))
 
         def reconstruction(seed, x):
             return self._reconstruction(seed, x, training)
@@ -202,16 +206,11 @@ class VariationalModel(LatentVariableModel):
         Args:
             x, condition, verbose: as for `elbo`.
         """
-        if self.condition is None:
-            self.given(condition)  # raises if there is one
-            return self.predict(x, verbose=0, callbacks=[ProgressOfPrediction(verbose)])
-
-        def reconstruction(x, seed):
-            return self._reconstruction(seed, x)
-
-        return self._over_batches(
-            ("reconstruct",), reconstruction, x, 1000, None, condition, verbose
-        )
+        if condition is not None:
+            self.given(condition)  # raises if the model has none
+            x, condition, _ = self.unpacked((x, condition))
+            x = {"x": x, "condition": condition}
+        return self.predict(x, verbose=0, callbacks=[ProgressOfPrediction(verbose)])
 
     def impute(self, x, condition=None, verbose="auto"):
         """x with reconstructions where values are missing, which are NaN.

@@ -72,14 +72,16 @@ class StreamEpochs:
     Args:
         stream: a generator, `PyDataset`, `tf.data.Dataset` or `DataLoader`.
         steps_per_execution: steps in a group.
-        check: function of a batch's x, y and sample weights that raises a `ValueError`.
+        unpack: function from a batch to its x, y and sample weights.
+        check: function of these that raises a `ValueError`.
         **settings: arguments of Keras' `EpochIterator`.
     """
 
     arrays = None
 
-    def __init__(self, stream, steps_per_execution, check, **settings):
+    def __init__(self, stream, steps_per_execution, unpack, check, **settings):
         self.stream = stream
+        self.unpack = unpack
         self.check = check
         if isinstance(stream, types.GeneratorType):
             stream = _not_empty(stream)
@@ -101,18 +103,15 @@ class StreamEpochs:
             self.stream.epoch = number
         num_batches = 0
         for first, _, batches in self.iterator:
+            checked = []
             for i, batch in enumerate(batches):
                 try:
-                    self.check(*keras.utils.unpack_x_y_sample_weight(batch))
+                    data = self.unpack(batch)
+                    self.check(*data)
                 except ValueError as error:
                     raise ValueError(f"{error}, in batch {first + i} of the stream") from error
-            yield (
-                first,
-                [
-                    with_given_parts(*keras.utils.unpack_x_y_sample_weight(batch))
-                    for batch in batches
-                ],
-            )
+                checked.append(with_given_parts(*data))
+            yield first, checked
             num_batches += len(batches)
         if not num_batches:
             raise no_batches(f"in epoch {number}")

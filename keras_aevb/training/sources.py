@@ -22,12 +22,13 @@ def checked(model, x, y=None, sample_weight=None, name="x"):
         ValueError: if x is neither an array nor a stream, an array has the wrong shape or
             impossible values, or something comes with a stream that it brings itself.
     """
-    if x is None or isinstance(x, str | dict | list | tuple):
+    x, y, sample_weight = model.unpacked((x, y, sample_weight))
+    if x is None or isinstance(x, str | list | tuple):
         raise ValueError(
             f"Expected one array or a stream of batches as {name}. Received: {_described(x)}"
         )
     if are_rows(x):
-        model.check_batch(*keras.utils.unpack_x_y_sample_weight(x.arrays))
+        model.check_batch(*model.unpacked(x.arrays))
     if not inputs.is_array(x):
         inputs.check_stream(x, name)
         for argument, value in {"y": y, "sample_weight": sample_weight}.items():
@@ -52,7 +53,7 @@ def examples(model, x, condition=None, conditional=True):
 
     Args:
         model: `LatentVariableModel`.
-        x: an array; or a stream, whose batches (x, y) bring the condition.
+        x: an array, or a dict with x and the condition; or a stream, whose batches (x, y) bring it.
         condition: y for an array x.
         conditional: whether what is computed depends on the model's condition.
 
@@ -64,6 +65,7 @@ def examples(model, x, condition=None, conditional=True):
         ValueError: if x is neither an array nor a stream; an array or a batch has the wrong shape
             or impossible values; the condition is missing, does not fit, or comes with a stream.
     """
+    x, condition, _ = model.unpacked((x, condition))
     needs_y = conditional and model.condition is not None
     if not inputs.is_stream(x):
         array = inputs.as_array(x)
@@ -82,7 +84,7 @@ def examples(model, x, condition=None, conditional=True):
         if needs_y:
             model.condition.checked(y, len(array))
 
-    epoch = StreamEpochs(x, 1, check).epoch(0)
+    epoch = StreamEpochs(x, 1, model.unpacked, check).epoch(0)
     num_parts = 2 if needs_y else 1
     return (
         [inputs.as_array(part) for part in batch[:num_parts]]
@@ -122,6 +124,7 @@ def epochs(
     return StreamEpochs(
         data[0] if stream is None else stream,
         model.steps_per_execution,
+        model.unpacked,
         lambda *batch: model.check_batch(*batch, training=training),
         steps_per_epoch=steps,
         class_weight=class_weight,
@@ -129,6 +132,4 @@ def epochs(
 
 
 def _described(x):
-    if isinstance(x, dict):
-        return f"a dict with {sorted(x)}"
     return repr(x) if x is None or isinstance(x, str) else f"a {type(x).__name__} of {len(x)}"

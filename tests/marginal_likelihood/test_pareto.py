@@ -110,7 +110,7 @@ def test_good_posteriors_are_not(linear_gaussian):
 def test_the_largest_weights_are_those_of_all_samples(linear_gaussian):
     """1037 samples are 21 chunks of 50, of which 13 samples do not count."""
     lg = linear_gaussian(10, widened=1.5)
-    estimates = lg.model._estimates(kv.ImportanceSampling(1037), lg.x, 10, 0, None)
+    estimates = lg.model.estimates(kv.ImportanceSampling(1037), lg.x, 10, 0, None)
     largest = estimates["largest_log_weights"].astype("float64")
     assert largest.shape == (10, pareto.tail_size(1037) + 1)
     assert (np.diff(largest) <= 0).all()

@@ -187,10 +187,6 @@ def test_wrong_conditions(model, x):
         "one for each of 5": [
             lambda: model.decode(np.zeros((5, 2), "float32"), condition=[1, 2]),
         ],
-        "one prior for all": [lambda: model.log_likelihood(x, method="annealed", condition=Y)],
-        "'importance' or 'annealed'": [
-            lambda: build().log_likelihood(x, method="density", condition=Y)
-        ],
         "made without `condition=`": [
             lambda: build_without().elbo(x, condition=Y),
             lambda: build_without().reconstruct(x, Y),
