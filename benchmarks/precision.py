@@ -27,8 +27,8 @@ def rows():
 
 def measured():
     """Trains MNIST, N_z = 20, in each precision, and evaluates the model of float32 in each."""
-    from replication.datasets import load
-    from replication.experiment import Experiment
+    from replication.plan.experiment import Experiment
+    from replication.train.datasets import load
 
     experiment = Experiment("mnist", "aevb", latent_dim=20, step_size=0.01)
     dataset = load("mnist", os.environ.get("AEVB_DATA_DIR"))
@@ -53,7 +53,7 @@ def trained(experiment, dataset, bits):
     import keras
 
     import keras_aevb as kv
-    from replication.model import build
+    from replication.train.model import build
 
     with products(bits):
         model = build(experiment, dataset)
@@ -66,7 +66,7 @@ def trained(experiment, dataset, bits):
 
 def bound(experiment, dataset, model, bits=MANTISSA_BITS["float32"]):
     """The bound of each test image, by a new model with the same weights: programs are kept."""
-    from replication.model import build
+    from replication.train.model import build
 
     twin = build(experiment, dataset)
     twin.set_weights(model.get_weights())

@@ -139,18 +139,20 @@ def write(part, rows):
 
 def machine():
     """The processor, how many of its cores there are to use, and NVIDIA's GPUs."""
-    from replication.provenance import gpus, processor
+    from replication.measurements.provenance import gpus, processor
 
     return ", ".join([processor(), f"{len(os.sched_getaffinity(0))} cores", *gpus()])
 
 
 def table(rows):
-    from replication.figures.tables import markdown
+    import pandas as pd
 
-    header = [name.replace("_", " ") for name in rows[0]]
+    from replication.figures.text import markdown
+
     texts = [isinstance(value, str) for value in rows[0].values()]
     left = texts.index(False) if False in texts else len(texts)
-    return markdown(header, [[str(value) for value in row.values()] for row in rows], left)
+    cells = [{n.replace("_", " "): str(value) for n, value in row.items()} for row in rows]
+    return markdown(pd.DataFrame(cells), left)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ import click
 
 from replication import options
 from replication.commands import Commands
-from replication.experiment import ALGORITHMS, LATENT_DIMS
-from replication.presets import PRESETS
+from replication.plan.experiment import ALGORITHMS, LATENT_DIMS
+from replication.plan.presets import PRESETS
+from replication.plan.protocols import FIGURE2_ALGORITHMS, FIGURE3_N_TRAIN, MANIFOLD_LATENT_DIM
 
 DATASETS = tuple(LATENT_DIMS)
 
@@ -36,7 +37,7 @@ def main():
 @main.command()
 @options.dataset(DATASETS, ("mnist", "frey"))
 @options.latent_dim(" Default: the paper's for each data set.")
-@options.algorithm(("aevb", "wake-sleep"))
+@options.algorithm(FIGURE2_ALGORITHMS)
 @options.samples("1e6", "; the paper goes to 2.5e8 (MNIST) and 1e8 (Frey Face).")
 @options.seeds
 @options.step_size
@@ -50,16 +51,16 @@ def figure2(datasets, latent_dims, algorithms, samples, seeds, step_sizes, **pla
     at log-spaced sample counts, and writes figure2/table.md, table.csv, step_sizes.csv and
     figure2.png with the paper's own curves beside ours.
     """
-    from replication import protocols
-    from replication.figures import figure2
+    from replication.figures.figure2 import build
+    from replication.train.jobs import Jobs
 
-    with protocols.Protocol(datasets, **places) as protocol:
-        protocols.figure2(protocol, datasets, algorithms, latent_dims, samples, seeds, step_sizes)
-    _echo(figure2.build(places["results"]))
+    with Jobs(datasets, **places) as jobs:
+        jobs.figure2(datasets, algorithms, latent_dims, samples, seeds, step_sizes)
+    _echo(build(places["results"]))
 
 
 @main.command()
-@options.dataset(("mnist", "digits"), ("mnist",))
+@options.dataset(tuple(FIGURE3_N_TRAIN), ("mnist",))
 @options.n_train
 @options.algorithm(ALGORITHMS)
 @options.samples("5e6", "; the paper goes to 6e7. Monte Carlo EM counts 15 per image and step.")
@@ -76,12 +77,12 @@ def figure3(datasets, n_trains, algorithms, samples, seeds, step_sizes, **places
     a second estimator beside it at the end, and writes figure3/table.md, table.csv, step_sizes.csv
     and figure3.png with the paper's own curves beside ours.
     """
-    from replication import protocols
-    from replication.figures import figure3
+    from replication.figures.figure3 import build
+    from replication.train.jobs import Jobs
 
-    with protocols.Protocol(datasets, **places) as protocol:
-        protocols.figure3(protocol, datasets, algorithms, n_trains, samples, seeds, step_sizes)
-    _echo(figure3.build(places["results"]))
+    with Jobs(datasets, **places) as jobs:
+        jobs.figure3(datasets, algorithms, n_trains, samples, seeds, step_sizes)
+    _echo(build(places["results"]))
 
 
 @main.command()
@@ -96,13 +97,10 @@ def figure4(datasets, samples, **places):
     Trains AEVB with N_z = 2, and draws the images that a grid over the latent space decodes to,
     and where the encoder puts the test set.
     """
-    from replication import protocols
-    from replication.figures import figure4
+    from replication.train.jobs import Jobs
 
-    with protocols.Protocol(datasets, **places) as protocol:
-        dims = [protocols.MANIFOLD_LATENT_DIM]
-        models = protocols.aevb_models(protocol, datasets, dims, samples)
-    _echo(figure4.build(models, protocol.datasets, places["results"]))
+    with Jobs(datasets, **places) as jobs:
+        _echo(_draw_figure4(jobs, datasets, samples))
 
 
 @main.command()
@@ -117,14 +115,10 @@ def figure5(datasets, latent_dims, samples, **places):
 
     Trains AEVB with each N_z, and draws images from p(z) p(x|z).
     """
-    from replication import protocols
-    from replication.figures import figure5
+    from replication.train.jobs import Jobs
 
-    with protocols.Protocol(datasets, **places) as protocol:
-        models = protocols.aevb_models(protocol, datasets, latent_dims, samples)
-    for name, dataset in protocol.datasets.items():
-        own = [experiment for experiment in models if experiment.dataset == name]
-        _echo(figure5.build(own, dataset, places["results"]))
+    with Jobs(datasets, **places) as jobs:
+        _echo(_draw_figure5(jobs, datasets, latent_dims, samples))
 
 
 @main.command()
@@ -140,13 +134,10 @@ def gradient_variance(datasets, latent_dims, samples, **places):
     Trains AEVB, measures the variance on a batch of 100 images before and after training, and
     writes gradient_variance/table.md and table.csv.
     """
-    from replication import gradient_variance, protocols
-    from replication.figures import gradient_variance as table
+    from replication.train.jobs import Jobs
 
-    with protocols.Protocol(datasets, **places) as protocol:
-        for model in protocols.aevb_models(protocol, datasets, latent_dims, samples):
-            gradient_variance.measure(model, protocol.datasets[model.dataset], places["results"])
-    _echo(table.build(places["results"]))
+    with Jobs(datasets, **places) as jobs:
+        _echo(_measure_gradients(jobs, datasets, latent_dims, samples))
 
 
 @main.command("all")
@@ -160,14 +151,31 @@ def gradient_variance(datasets, latent_dims, samples, **places):
 @options.data_dir
 @options.results
 @options.fresh
-def everything(preset, **places):
+def run_all(preset, **places):
     """Every figure and table, the report, and the verdicts.
 
     Runs the other commands in order with the budgets of a preset. Give it again to continue.
     """
-    from replication import everything
+    from replication.figures import cost, figure2, figure3
+    from replication.report import write_report
+    from replication.train.jobs import Jobs
 
-    _echo(everything.run(PRESETS[preset], **places))
+    preset, results = PRESETS[preset], places["results"]
+    first = preset.datasets[0]
+    with Jobs(preset.datasets, **places) as jobs:
+        for name in preset.datasets:
+            budget = preset.latent_dims[name], preset.figure2[name], preset.seeds
+            jobs.figure2([name], FIGURE2_ALGORITHMS, *budget)
+        _echo(figure2.build(results))
+        for algorithm, budgets in preset.figure3.items():
+            for n_train, samples in budgets.items():
+                jobs.figure3([first], [algorithm], [n_train], samples, preset.seeds)
+        _echo(figure3.build(results))
+        _echo(_draw_figure4(jobs, preset.datasets, preset.models))
+        _echo(_draw_figure5(jobs, [first], preset.samples_dims, preset.models))
+        _echo(_measure_gradients(jobs, [first], [preset.gradient_dim], preset.models))
+    _echo(cost.build(results))
+    _echo(write_report(results))
 
 
 @main.command()
@@ -177,9 +185,9 @@ def report(results):
 
     From the run folders, tables and pictures alone: nothing is trained.
     """
-    from replication import report
+    from replication.report import write_report
 
-    _echo(report.build(results))
+    _echo(write_report(results))
 
 
 @main.command()
@@ -193,9 +201,9 @@ def verify(results, update):
     Recomputes every verdict on a claim and every distance from the paper's curves. Prints a line
     for each; fails if one differs from reference.json by more than its Monte Carlo error.
     """
-    from replication import verify
+    from replication.verify import run
 
-    if not verify.run(results, click.echo, update):
+    if not run(results, click.echo, update):
         sys.exit(1)
 
 
@@ -207,14 +215,39 @@ def data(names, data_dir):
 
     Default: all of them.
     """
-    from replication import datasets
+    from replication.train.datasets import load
 
     for name in names or DATASETS:
-        dataset = datasets.load(name, data_dir)
+        dataset = load(name, data_dir)
         click.echo(
             f"{name:7} {len(dataset.train):6} train {len(dataset.test):6} test  "
             f"images {'x'.join(map(str, dataset.image_shape))}  sha256 {dataset.digest}"
         )
+
+
+def _draw_figure4(jobs, datasets, samples):
+    from replication.figures.figure4 import build
+
+    models = jobs.aevb_models(datasets, [MANIFOLD_LATENT_DIM], samples)
+    return build(models, jobs.datasets, jobs.results)
+
+
+def _draw_figure5(jobs, datasets, latent_dims, samples):
+    from replication.figures.figure5 import build
+
+    models = jobs.aevb_models(datasets, latent_dims, samples)
+    for name in datasets:
+        own = [experiment for experiment in models if experiment.dataset == name]
+        yield from build(own, jobs.datasets[name], jobs.results)
+
+
+def _measure_gradients(jobs, datasets, latent_dims, samples):
+    from replication.figures.gradient_variance import build
+    from replication.train.gradients import measure_gradients
+
+    for model in jobs.aevb_models(datasets, latent_dims, samples):
+        measure_gradients(model, jobs.datasets[model.dataset], jobs.results)
+    return build(jobs.results)
 
 
 def _echo(paths):

@@ -4,7 +4,7 @@ import math
 
 import click
 
-from replication.experiment import BATCH_SIZE
+from replication.plan.experiment import BATCH_SIZE
 
 # Far beyond the paper's 2.5e8 samples and 200 latent variables, and what a machine still holds.
 MOST_SAMPLES = 10**10

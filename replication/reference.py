@@ -3,15 +3,17 @@
 import dataclasses
 import json
 import math
+import re
 from pathlib import Path
 
-from replication import atomic
+import numpy as np
+import pandas as pd
+
 from replication.claims import judge
-from replication.distances import distances
 from replication.errors import DamagedFileError, ReplicationError
-from replication.figures.tables import NAMES, sem
-from replication.read_back import read_json
-from replication.shapes import ANY, known, number_or_null, text, time, whole
+from replication.figures.text import NAMES
+from replication.measurements import files
+from replication.measurements.shapes import ANY, known, number_or_null, text, time, whole
 
 FILE = "reference.json"
 
@@ -58,7 +60,7 @@ def read(results):
         raise ReplicationError(
             f"Expected the reference {path}. Received: none. Store one with `verify --update`"
         )
-    reference = read_json(path, SHAPE, WAY_OUT)
+    reference = files.read_json(path, SHAPE, WAY_OUT)
     for run in reference["runs"]:
         rows = len(run["samples"])
         for name, values in run["metrics"].items():
@@ -78,81 +80,82 @@ def write(results, reference):
         for name, entries in reference.items()
     ]
     path = Path(results) / FILE
-    atomic.write(path, "{\n" + ",\n".join(sections) + "\n}\n")
+    files.write(path, "{\n" + ",\n".join(sections) + "\n}\n")
     return path
 
 
-def of(evidence):
-    """The reference that `Evidence` amounts to.
+def of(evidence, places=()):
+    """The reference that `Evidence` amounts to, with distances at further `places`.
 
     Returns:
         Dict of lists of dicts: `verdicts` on claims (with part `""`) and on their parts, the
         `numbers` that decided, `distances`, and `runs` with every number they measured.
     """
-    judgements = judge(evidence)
+    verdicts, numbers = [], []
+    for judgement in judge(evidence):
+        claim = {"claim": judgement.claim.name}
+        verdicts.append({**claim, "part": "", "verdict": judgement.verdict})
+        for finding in judgement.findings:
+            part = {**claim, "part": finding.part}
+            verdicts.append({**part, "verdict": finding.verdict})
+            numbers += [
+                {**part, "number": n.name, "after": n.samples, **_estimate(n.estimate)}
+                for n in finding.numbers
+            ]
+    distances = []
+    for place in evidence.distances(places).to_dict("records"):
+        estimate = _estimate(place.pop("estimate"))
+        distances.append({**place, "n_train": place["n_train"] or None, **estimate})
     return {
-        "verdicts": [verdict for j in judgements for verdict in _verdicts(j)],
-        "numbers": [number for j in judgements for number in _numbers(j)],
-        "distances": [distance_entry(d) for d in distances(evidence.curves)],
-        "runs": [_run(run, evidence.runs) for run in evidence.runs],
+        "verdicts": verdicts,
+        "numbers": numbers,
+        "distances": distances,
+        "runs": _runs(evidence.runs),
     }
 
 
-def _verdicts(judgement):
-    name = judgement.claim.name
-    yield {"claim": name, "part": "", "verdict": judgement.verdict}
-    for finding in judgement.findings:
-        yield {"claim": name, "part": finding.part, "verdict": finding.verdict}
+def _runs(runs):
+    """Every number of every run, with the error of its evaluation or over seeds, if that is less.
 
-
-def _numbers(judgement):
-    for finding in judgement.findings:
-        for number in finding.numbers:
-            place = {"claim": judgement.claim.name, "part": finding.part, "number": number.name}
-            yield {**place, "after": number.samples, **_estimate(number.estimate)}
-
-
-def distance_entry(distance):
-    """A `Distance` as it is stored."""
-    place = {**distance.panel._asdict(), "algorithm": distance.algorithm, "split": distance.split}
-    return {**place, "samples": distance.samples, **_estimate(distance.estimate)}
-
-
-def _run(run, runs):
-    seeds = [other for other in runs if _same_but_seed(run.experiment, other.experiment)]
-    # What is measured at the end alone is no number before.
-    names = dict.fromkeys(name for point in run.points for name in point.metrics)
-    metrics = {
-        name: {
-            "values": [finite(point.metrics.get(name, math.nan)) for point in run.points],
-            "standard_errors": [finite(_error(point, name, seeds)) for point in run.points],
-        }
+    A number without an error has 0.
+    """
+    rows = []
+    for run in runs:
+        keys = {"run": run.experiment.id, "kind": dataclasses.replace(run.experiment, seed=0).id}
+        # What broke down is infinite: it has no error over seeds, unlike what was not measured.
+        rows += [{k: np.inf if v != v else v for k, v in row.items()} | keys for row in run.rows]
+    table = pd.DataFrame(rows)
+    names = table.columns.difference(["run", "kind", "samples"])
+    own = {
+        name: table.get(f"{name}_error", table.get(re.sub("_elbo$", "_sem", name)))
         for name in names
+        if not re.search("seconds$|_sem$|_error$", name)
     }
-    seconds = {
-        "values": [p.seconds for p in run.points],
-        "standard_errors": [0.0] * len(run.points),
-    }
-    return {
-        "id": run.experiment.id,
-        "started": run.info["sessions"][0]["started"],
-        "samples": [point.samples for point in run.points],
-        "metrics": {**metrics, "seconds": seconds},
-    }
-
-
-def _same_but_seed(experiment, other):
-    return dataclasses.replace(other, seed=experiment.seed) == experiment
-
-
-def _error(point, name, seeds):
-    """The evaluation's standard error or that over seeds, whichever is less; 0 without one."""
-    own = point.metrics.get(f"{name}_error", point.metrics.get(name.replace("_elbo", "_sem"), 0.0))
-    if name.endswith(("_sem", "_error")) or not own > 0:
-        return 0.0
-    others = [run.at(point.samples) for run in seeds]
-    over_seeds = sem([p[name] for p in others if p and name in p.metrics])
-    return min(own, over_seeds or own)
+    own = pd.DataFrame(own, table.index, names, dtype="float64")
+    own = own.where(np.isfinite(own) & (own > 0))
+    over_seeds = table.groupby(["kind", "samples"])[[*names]].transform("sem").replace(0, np.nan)
+    errors = np.fmin(own, over_seeds).where(own.notna(), 0.0)
+    found = []
+    for run in runs:
+        own = table[table.run == run.experiment.id]
+        # What is measured at the end alone is no number before.
+        measured = dict.fromkeys(name for row in run.rows for name in row)
+        measured = [n for n in measured if n not in ("samples", "seconds")]
+        found.append(
+            {
+                "id": run.experiment.id,
+                "started": run.info["sessions"][0]["started"],
+                "samples": [row["samples"] for row in run.rows],
+                "metrics": {
+                    name: {
+                        "values": [finite(value) for value in own[name]],
+                        "standard_errors": [finite(error) for error in errors[name][own.index]],
+                    }
+                    for name in (*measured, "seconds")
+                },
+            }
+        )
+    return found
 
 
 def _estimate(estimate):

@@ -7,15 +7,11 @@ error, they have to agree to six digits.
 import collections
 import math
 
-from replication import lock, reference
-from replication.claims import Evidence
-from replication.claims.estimate import Estimate
-from replication.claims.rules import SIGMAS
-from replication.distances import distance
-from replication.errors import ReplicationError
-from replication.figures.curves import Panel
-from replication.figures.tables import NAMES, count
-from replication.records import runs_folder
+from replication import reference
+from replication.claims.evidence import PLACE, Evidence
+from replication.claims.rules import SIGMAS, Estimate
+from replication.figures.text import NAMES, count
+from replication.measurements import lock
 
 SAME = 1e-6
 FAILURES = ("regressed", "missing")
@@ -41,26 +37,20 @@ def run(results, echo, update=False):
     """
     if update:
         with lock.output(results, "reference"):
-            echo(f"stored {reference.write(results, reference.of(_evidence(results)))}")
+            echo(f"stored {reference.write(results, reference.of(Evidence(results)))}")
         return True
-    evidence = _evidence(results)
-    now, stored = reference.of(evidence), reference.read(results)
+    evidence, stored = Evidence(results), reference.read(results)
+    places = [tuple(d[name] or 0 for name in PLACE) for d in stored["distances"]]
+    now = reference.of(evidence, places)
     statuses = collections.Counter()
-    for status, line in _compare(now, stored, evidence):
+    for status, line in _compare(now, stored):
         statuses[status] += 1
         echo(f"{status:9} {line}")
     echo(", ".join(f"{statuses[s]} {s}" for s in ("ok", "new", *FAILURES)))
     return not any(statuses[status] for status in FAILURES)
 
 
-def _evidence(results):
-    evidence = Evidence(results)
-    if not evidence.runs:
-        raise ReplicationError(f"Expected runs in {runs_folder(results)}. Received: none")
-    return evidence
-
-
-def _compare(now, stored, evidence):
+def _compare(now, stored):
     """Pairs of a status and a line."""
     numbers = list(_pairs(now["numbers"], stored["numbers"], "claim", "part", "number"))
     longer = {new["claim"] for new, old in numbers if new and _is_longer(new, old)}
@@ -69,9 +59,7 @@ def _compare(now, stored, evidence):
     for new, old in numbers:
         name = "{claim}, {part}, {number}".format(**(new or old))
         yield ("new", f"{name}: {_text(new)}") if _is_longer(new, old) else _value(name, new, old)
-    place = (*Panel._fields, "algorithm", "split", "samples")
-    for new, old in _pairs(now["distances"], stored["distances"], *place):
-        new = new or _distance_at(evidence, old)
+    for new, old in _pairs(now["distances"], stored["distances"], *PLACE):
         yield _value(_place(new or old), new, old)
     for new, old in _pairs(now["runs"], stored["runs"], "id"):
         yield _run(new, old)
@@ -131,16 +119,6 @@ def _text(entry):
     if entry["value"] is None:
         return "not finite"
     return str(Estimate(entry["value"], entry["standard_error"] or 0.0, ""))
-
-
-def _distance_at(evidence, place):
-    """The distance at a place of the reference that is no curve's end any more."""
-    panel = Panel(*(place[name] for name in Panel._fields))
-    for curve in evidence.curves:
-        if (curve.panel, curve.algorithm) == (panel, place["algorithm"]):
-            found = distance(curve, place["split"], place["samples"])
-            return found and reference.distance_entry(found)
-    return None
 
 
 def _place(entry):

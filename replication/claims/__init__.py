@@ -1,13 +1,10 @@
 """The paper's claims, each with a rule that was set before the runs, and the verdicts on them."""
 
 from replication.claims.bounds import FASTER, SUPERFLUOUS
-from replication.claims.claim import Judgement, Verdict
 from replication.claims.cost import COST
-from replication.claims.evidence import Evidence
 from replication.claims.gradients import GRADIENTS
 from replication.claims.likelihoods import LIKELIHOOD
-
-__all__ = ["CLAIMS", "Evidence", "Judgement", "Verdict", "judge"]
+from replication.claims.rules import Judgement
 
 CLAIMS = (FASTER, SUPERFLUOUS, LIKELIHOOD, GRADIENTS, COST)
 

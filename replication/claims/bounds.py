@@ -1,22 +1,28 @@
 """The claims about figure 2: AEVB against wake-sleep, and superfluous latent variables."""
 
-from replication.claims.claim import Claim, Finding, Number, combined, not_run
-from replication.claims.estimate import at
+import numpy as np
+
 from replication.claims.rules import (
     DOUBLING,
-    FIRST_SAMPLES,
     MARGIN,
     SIGMAS,
+    Claim,
+    Finding,
+    Number,
     ahead,
+    at,
+    combined,
     lead,
     not_below,
+    not_run,
     shared_end,
     stays_ahead,
     too_short,
 )
-from replication.experiment import LATENT_DIMS
-from replication.figures.tables import NAMES, count
+from replication.figures.text import NAMES, count
+from replication.measurements.table import FIRST_COMPARABLE
 from replication.paper import paper_curve, paper_value
+from replication.plan.experiment import LATENT_DIMS
 
 PANELS = [(dataset, n) for dataset in ("mnist", "frey") for n in LATENT_DIMS[dataset]]
 ENOUGH, TOO_MANY = 20, 200  # N_z
@@ -35,8 +41,8 @@ def _panel(evidence, dataset, latent_dim):
         return not_run(part, *missing)
     aevb, wake_sleep = curves.values()
     end = shared_end(aevb, wake_sleep)
-    if end < FIRST_SAMPLES:
-        return too_short(part, end, FIRST_SAMPLES)
+    if end < FIRST_COMPARABLE:
+        return too_short(part, end, FIRST_COMPARABLE)
     decades = [10**k for k in range(6, 10) if 10**k <= end]
     leads = [lead(aevb, wake_sleep, s, "test", f"AEVB's lead after {count(s)}") for s in decades]
     verdict, last = stays_ahead(aevb, wake_sleep, "test", "AEVB's lead")
@@ -51,9 +57,9 @@ FASTER = Claim(
     "panels of figure 2 (sec. 5).",
     f"""The test bounds of the step sizes that the paper's rule chose are compared at equal numbers
 of training samples. AEVB converges faster in a panel where it leads by more than {SIGMAS} standard
-errors at every decade from {count(FIRST_SAMPLES)} on that both reached. {DOUBLING} Replicated: both
-in all nine panels; partly: in some. A panel with less than {count(FIRST_SAMPLES)} shared samples
-is too short.""",
+errors at every decade from {count(FIRST_COMPARABLE)} on that both reached. {DOUBLING} Replicated:
+both in all nine panels; partly: in some. A panel with less than {count(FIRST_COMPARABLE)} shared
+samples is too short.""",
     _faster,
 )
 
@@ -81,10 +87,9 @@ def _superfluous(evidence):
 
 def overfitting_shows():
     """From how many samples on the paper's own training curve at N_z = 20 left its test curve."""
-    samples, train = paper_curve(2, "mnist", "aevb", ENOUGH, "train")
-    tests = (paper_value(2, "mnist", "aevb", ENOUGH, "test", at=s) for s in samples)
-    close = [s for s, a, b in zip(samples, train, tests) if b is None or a - b < GAP]
-    return int(max(close))
+    train = paper_curve(2, "mnist", "aevb", ENOUGH, "train")
+    test = paper_value(2, "mnist", "aevb", ENOUGH, "test", at=train.index)
+    return int(train.index[np.isnan(test) | (train - test < GAP)].max())
 
 
 SUPERFLUOUS = Claim(

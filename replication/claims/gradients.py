@@ -3,38 +3,40 @@
 import dataclasses
 import math
 
-from replication.claims.claim import Claim, Finding, Number, Verdict
-from replication.claims.estimate import Estimate
-from replication.claims.rules import SIGMAS, ahead
-from replication.figures.gradient_variance import rows
-from replication.figures.tables import NAMES, count
+from replication.claims.rules import SIGMAS, Claim, Estimate, Finding, Number, Verdict, ahead
+from replication.figures.text import NAMES, count
+from replication.measurements.variances import MODEL, variances
 
 FAR = 10.0
 
 
 def _judge(evidence):
-    models = {}
-    for row in rows(evidence.results):
-        if row.parameters == "phi" and row.experiment.dataset in ("mnist", "frey"):
-            estimate = Estimate(row.variance, row.standard_error, "draws of the gradient")
-            models.setdefault((row.experiment, row.samples), {})[row.estimator] = estimate
-    if not models:
+    table = variances(evidence.results)
+    table = table[(table.parameters == "phi") & table.dataset.isin(["mnist", "frey"])]
+    if table.empty:
         return [Finding("gradient variance", Verdict.TOO_SMALL, note="not run")]
     return [
-        _less(_name(*model), variances, model[1], more, less, times)
-        for model, variances in models.items()
-        for more, less, times in (
-            ("A", "B", 1.0),
-            ("score function", "A", FAR),
-            ("score function", "B", FAR),
-        )
+        finding
+        for model, rows in table.groupby(MODEL, observed=True)
+        for finding in _findings(dict(zip(MODEL, model)), rows.set_index("estimator"))
     ]
 
 
-def _name(experiment, samples):
-    e = experiment
-    model = f"{NAMES[e.dataset]}, N_z = {e.latent_dim}, step {e.step_size:g}, seed {e.seed}"
-    return f"{model}, {f'after {count(samples)}' if samples else 'untrained'}"
+def _findings(model, rows):
+    samples = model["samples"]
+    trained = f"after {count(samples)}" if samples else "untrained"
+    name = f"{NAMES[model['dataset']]}, N_z = {model['latent_dim']}, step {model['step_size']:g}, "
+    name += f"seed {model['seed']}, {trained}"
+    variances = {
+        estimator: Estimate(row.variance, row.standard_error, "draws of the gradient")
+        for estimator, row in rows.iterrows()
+    }
+    for more, less, times in (
+        ("A", "B", 1),
+        ("score function", "A", FAR),
+        ("score function", "B", FAR),
+    ):
+        yield _less(name, variances, samples, more, less, times)
 
 
 def _less(model, variances, samples, more, less, times):

@@ -2,22 +2,26 @@
 
 import dataclasses
 
-from replication.claims.claim import Claim, Finding, Number, Verdict, combined, not_run
-from replication.claims.estimate import at
 from replication.claims.rules import (
     DOUBLING,
-    FIRST_SAMPLES,
     MARGIN,
     SIGMAS,
+    Claim,
+    Finding,
+    Number,
+    Verdict,
     ahead,
+    at,
+    combined,
+    not_run,
     shared_end,
     stays_ahead,
     too_short,
     within,
 )
-from replication.figures.tables import NAMES, count
-from replication.paper import paper_value
-from replication.protocols import FIGURE3_LATENT_DIM, FIGURE3_N_TRAIN
+from replication.figures.text import NAMES, count
+from replication.measurements.table import FIRST_COMPARABLE
+from replication.plan.protocols import FIGURE3_N_TRAIN
 
 SMALL, LARGE = FIGURE3_N_TRAIN["mnist"]
 FAR = 5.0  # nats; wake-sleep ends 6.0 behind AEVB in the paper, Monte Carlo EM 17.7
@@ -39,8 +43,8 @@ def _finding(evidence, n_train, name, algorithms, decide):
     if missing:
         return not_run(part, *missing)
     end = shared_end(*curves)
-    if end < FIRST_SAMPLES:
-        return too_short(part, end, FIRST_SAMPLES)
+    if end < FIRST_COMPARABLE:
+        return too_short(part, end, FIRST_COMPARABLE)
     return Finding(part, *decide(end, *curves))
 
 
@@ -49,21 +53,18 @@ def _same(end, aevb, mcem):
     difference = at(aevb, end, "train") - at(mcem, end, "train")
     limit = f"within ±{MARGIN:g} or {SIGMAS} s.e."
     number = Number("AEVB minus MCEM", difference, limit, end)
-    values = [_paper(algorithm, end) for algorithm in ("aevb", "mcem")]
-    early = None in values or abs(values[0] - values[1]) > MARGIN
-    return Verdict.TOO_SMALL if early else within(difference), (number,)
-
-
-def _paper(algorithm, samples):
-    dim = FIGURE3_LATENT_DIM
-    return paper_value(3, "mnist", algorithm, dim, "train", SMALL, at=samples)
+    papers = [
+        curve.paper[(curve.samples == end) & (curve.split == "train")] for curve in (aevb, mcem)
+    ]
+    arrived = abs(papers[0].iloc[0] - papers[1].iloc[0]) <= MARGIN
+    return within(difference) if arrived else Verdict.TOO_SMALL, (number,)
 
 
 def _below(end, *curves):
     """Whether the last curve stays below the others."""
     *leaders, follower = curves
     found = [
-        stays_ahead(leader, follower, "train", f"{NAMES[leader.algorithm]}'s lead")
+        stays_ahead(leader, follower, "train", f"{NAMES[leader.algorithm.iloc[0]]}'s lead")
         for leader in leaders
     ]
     verdicts, numbers = zip(*found)
@@ -75,7 +76,7 @@ def _far(end, *curves):
     *leaders, follower = curves
     numbers = tuple(
         Number(
-            f"{NAMES[leader.algorithm]} minus {NAMES[follower.algorithm]}",
+            f"{NAMES[leader.algorithm.iloc[0]]} minus {NAMES[follower.algorithm.iloc[0]]}",
             at(leader, end, "train") - at(follower, end, "train"),
             f"> {FAR:g}",
             end,
@@ -95,7 +96,7 @@ LIKELIHOOD = Claim(
     f"wake-sleep stays below; with N_train = {LARGE} Monte Carlo EM is far behind and AEVB ahead "
     "of wake-sleep (figure 3).",
     f"""The training log p(x) of App. D is compared at the largest number of samples that the
-algorithms of a part reached, which must be {count(FIRST_SAMPLES)} or more. The same: apart by no
+algorithms of a part reached, which must be {count(FIRST_COMPARABLE)} or more. The same: apart by no
 more than {MARGIN:g} nat or {SIGMAS} standard errors, which must not exceed {2 * MARGIN:g} nats; it
 is too early to say while the paper's own two curves are still more than {MARGIN:g} nat apart. Below
 and behind: {DOUBLING} Far behind: by more than {FAR:g} nats and another {SIGMAS} standard errors

@@ -1,48 +1,71 @@
-"""The table of cost: training samples per second, against the paper's minutes per million."""
+"""The table of cost: training samples per second, against the paper's minutes per million.
 
-import dataclasses
-import itertools
+Symbols: D pixels of x, H hidden units, N_z latent variables, L samples of z for each example.
+"""
 
-from replication import lock
+import datetime
+from pathlib import Path
+
+import pandas as pd
+
 from replication.errors import ReplicationError
-from replication.experiment import Experiment
-from replication.figures.files import write_tables
-from replication.figures.tables import NAMES, markdown, number
-from replication.flop import flop_per_sample
-from replication.records import read_runs, runs_folder
-from replication.sharing import shared
+from replication.figures.text import NAMES, csv_text, markdown, number
+from replication.measurements import files, lock
+from replication.measurements.records import read_runs, runs_folder
+from replication.measurements.table import table
+from replication.plan.experiment import MCEM_LEAPFROG_STEPS, MCEM_UPDATES, Experiment
 
 PAPER_MINUTES = (20, 40)  # per million samples
 PAPER_FLOPS = 40e9
 SHORTEST_STRETCH = 2.0  # seconds; shorter ones tell little, for the clock is kept to 0.01
 
-# Neither step sizes nor seeds, starts or factors change the arithmetic.
-FREE = {
-    "step_size": 0.0,
-    "seed": 0,
-    "accumulate_only": 0,
-    "initial_stddev": 0.0,
-    "initial_bias_stddev": 0.0,
-    "log_variance_gain": 1.0,
-}
+PIXELS = {"mnist": 28 * 28, "frey": 28 * 20, "digits": 8 * 8}
+DECODER_HEADS = {"mnist": 1, "frey": 2, "digits": 1}  # p, or μ and log σ²
 
-COLUMNS = (
-    "machine",
-    "dataset",
-    "algorithm",
-    "latent_dim",
-    "hidden_units",
-    "n_train",
-    "runs",
-    "shared_runs",
-    "samples",
-    "samples_per_second",
-    "fastest_samples_per_second",
-    "minutes_per_million",
-    "mflop_per_sample",
-    "fastest_gflop_per_second",
-    "evaluation_share",
-)
+# What costs time; neither step sizes nor seeds, starts or factors change the arithmetic.
+KIND = ["machine", "dataset", "measure", "n_train", "hidden_units", "latent_dim", "algorithm"]
+KIND += ["batch_size", "num_samples"]
+
+
+def flop_per_sample(experiment):
+    r"""Floating point operations in matrix products that one training sample needs.
+
+    A weight costs 2 (a product and a sum) in each direction: forwards, backwards to the weight, and
+    backwards to the layer's input. Nothing needs the derivative in x, nor that in z where z is
+    given. With the numbers of weights
+
+    $$E = DH + 2HN_z, \qquad G = N_zH + kHD$$
+
+    of the encoder and the decoder, whose output has k = 1 head (Bernoulli) or 2 (Gaussian):
+
+    - AEVB: $6E - 2DH + 6LG$. For 784-500-20-500-784 and L = 1 that is 4.1 MFLOP.
+    - Wake-sleep: $2E + L(6G - 2N_zH)$ awake, and $2G + 6E - 2DH$ asleep.
+    - Monte Carlo EM, where a step counts as 15 samples of each image: $11 \cdot 4G$ for 10 leapfrog
+      steps and the gradient that they start from, $5(6G - 2N_zH)$ for 5 updates.
+
+    Args:
+        experiment: `Experiment`.
+
+    Returns:
+        A number, whole but for Monte Carlo EM.
+
+    Example:
+        >>> from replication.plan.experiment import Experiment
+        >>> flop_per_sample(Experiment("mnist", "aevb", 20, 0.01))
+        4100000
+    """
+    e = experiment
+    from_x, from_z = PIXELS[e.dataset] * e.hidden_units, e.latent_dim * e.hidden_units
+    encoder, decoder = from_x + 2 * from_z, from_z + DECODER_HEADS[e.dataset] * from_x
+    train_encoder = 6 * encoder - 2 * from_x
+    train_decoder = 6 * decoder - 2 * from_z  # with z given
+    if e.algorithm == "aevb":
+        return train_encoder + e.num_samples * 6 * decoder
+    if e.algorithm == "wake-sleep":
+        return 2 * encoder + e.num_samples * train_decoder + 2 * decoder + train_encoder
+    step = (MCEM_LEAPFROG_STEPS + 1) * 4 * decoder + MCEM_UPDATES * train_decoder
+    return step / (MCEM_LEAPFROG_STEPS + MCEM_UPDATES)
+
 
 _SLOW, _FAST = (f"{1e6 / 60 / minutes:.0f}" for minutes in PAPER_MINUTES[::-1])
 _FLOP = flop_per_sample(Experiment("mnist", "aevb", 20, step_size=0.01))
@@ -74,57 +97,6 @@ for each image.
 """
 
 
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """What one kind of run cost on one machine, over all its seeds and step sizes.
-
-    Attributes:
-        machine: processor, device and Keras backend.
-        experiment: `Experiment` of one of the runs; they share all that costs time.
-        runs: how many.
-        shared: how many of them are known to have shared the machine.
-        samples: training samples of all of them.
-        seconds: of their training.
-        fastest: samples per second of the fastest stretch, `None` if all are too short.
-        evaluation_share: the part of the longest runs' time that went into evaluation, of those
-            that took it down; `None` if none did.
-    """
-
-    machine: str
-    experiment: Experiment
-    runs: int
-    shared: int
-    samples: int
-    seconds: float
-    fastest: float | None
-    evaluation_share: float | None
-
-    @property
-    def rate(self):
-        """Samples per second."""
-        return self.samples / self.seconds
-
-    @property
-    def minutes_per_million(self):
-        return 1e6 / self.rate / 60
-
-    @property
-    def gflop_per_second(self):
-        fastest = self.fastest
-        return None if fastest is None else fastest * flop_per_sample(self.experiment) / 1e9
-
-
-def rows(results):
-    """The cost of all runs below `results/runs` that were trained, a list of `Row`."""
-    runs = [run for run in read_runs(results) if run.points[-1].samples > 0]
-    not_alone = shared(runs)
-    kinds = {}
-    for run in runs:
-        kind = dataclasses.replace(run.experiment, **FREE)
-        kinds.setdefault((_machine(run), kind), []).append(run)
-    return sorted((_row(m, alike, not_alone) for (m, _), alike in kinds.items()), key=_order)
-
-
 @lock.one_writer("cost")
 def build(results):
     """Writes the tables to `results/cost` from the runs in `results/runs`.
@@ -138,110 +110,139 @@ def build(results):
     Raises:
         ReplicationError: if no run was trained.
     """
-    costs = rows(results)
-    if not costs:
+    runs = [run for run in read_runs(results) if run.rows[-1]["samples"] > 0]
+    if not runs:
         raise ReplicationError(
             f"Expected trained runs in {runs_folder(results)}. Received: none. Train some with "
             "`python -m replication figure2`"
         )
-    return write_tables("cost", results, _markdown(costs), COLUMNS, map(_csv_row, costs))
+    costs = costs_of(runs)
+    columns = ["machine", "dataset", "algorithm", "latent_dim", "hidden_units", "n_train", "runs"]
+    columns += ["shared_runs", "samples", "samples_per_second", "fastest_samples_per_second"]
+    columns += ["minutes_per_million", "mflop_per_sample", "fastest_gflop_per_second"]
+    columns += ["evaluation_share"]
+    sections = [
+        part
+        for machine, rows in costs.groupby("machine")
+        for part in (f"## {machine}\n", _section(rows) + "\n")
+    ]
+    folder = Path(results) / "cost"
+    page, csv = paths = [folder / "table.md", folder / "table.csv"]
+    files.write(page, "\n".join([INTRODUCTION, *sections]))
+    files.write(csv, csv_text(costs[columns].replace({"n_train": {0: None}})))
+    return paths
 
 
-def _machine(run):
-    """Where a run was trained; all machines if there were several."""
-    places = [f"{s['machine']} ({s['device']}), {s['backend']}" for s in run.info["sessions"]]
-    return "; ".join(dict.fromkeys(places))
+def costs_of(runs):
+    """What each kind of run cost on each machine, over all its seeds and step sizes.
 
+    Args:
+        runs: list of trained `Run`.
 
-def _row(machine, runs, not_alone):
-    return Row(
-        machine,
-        runs[0].experiment,
-        len(runs),
-        shared=sum(run.experiment.id in not_alone for run in runs),
-        samples=sum(run.points[-1].samples for run in runs),
-        seconds=sum(run.points[-1].seconds for run in runs),
-        fastest=max((rate for run in runs for rate in _stretches(run)), default=None),
-        evaluation_share=_evaluation_share(runs),
+    Returns:
+        A row for each kind, with the columns `KIND`, `runs`, `shared_runs` (those known to have
+        shared the machine), `samples` and `seconds` of all of them, what follows from these, the
+        samples per second of the fastest stretch (NaN if all are too short), and the part of the
+        longest runs' time that went into evaluation, of those that took it down.
+    """
+    rows = table(runs)
+    rows = rows[rows.split == "train"]
+    past = rows.groupby("run")[["samples", "seconds"]].diff()
+    rows = rows.assign(fastest=(past.samples / past.seconds)[past.seconds >= SHORTEST_STRETCH])
+    fastest = rows.groupby("run").fastest.max()
+    ends = rows[rows.samples == rows.end].set_index("run")
+    evaluation = {run.experiment.id: _evaluation_seconds(run) for run in runs}
+    flop = {run.experiment.id: flop_per_sample(run.experiment) for run in runs}
+    ends = ends.assign(
+        fastest=fastest,
+        shared=ends.index.isin(shared(runs)),
+        evaluation=pd.Series(evaluation, dtype="float64"),
+        flop=pd.Series(flop),
     )
+    ends["noted"] = ends.samples.where(ends.evaluation.notna())
+    kinds = ends.groupby(KIND, observed=True)
+    longest = ends[ends.noted == kinds.noted.transform("max")].groupby(KIND, observed=True)
+    evaluated, trained = longest.evaluation.sum(), longest.seconds.sum()
+    costs = kinds.agg(
+        runs=("seed", "size"),
+        shared_runs=("shared", "sum"),
+        samples=("samples", "sum"),
+        seconds=("seconds", "sum"),
+        fastest_samples_per_second=("fastest", "max"),
+        flop=("flop", "first"),
+    )
+    rate = costs.samples / costs.seconds
+    return costs.assign(
+        samples_per_second=rate,
+        minutes_per_million=1e6 / rate / 60,
+        mflop_per_sample=costs.flop / 1e6,
+        fastest_gflop_per_second=costs.fastest_samples_per_second * costs.flop / 1e9,
+        evaluation_share=evaluated / (evaluated + trained),
+    ).reset_index()
 
 
-def _evaluation_share(runs):
-    """Of the longest of those runs all of whose sessions took it down."""
-    seconds = {}  # by samples: those of evaluation, and of training
-    for run in runs:
-        evaluation = [s.get("evaluation_seconds") for s in run.info["sessions"]]
-        if None not in evaluation:
-            end = run.points[-1]
-            seconds.setdefault(end.samples, []).append((sum(evaluation), end.seconds))
-    if not seconds:
-        return None
-    evaluation, training = map(sum, zip(*seconds[max(seconds)]))
-    return evaluation / (evaluation + training)
+def shared(runs):
+    """The runs during which another one was trained on the same machine.
+
+    A session lasts from its start for at least as long as it trained. Runs of one session, trained
+    side by side, each with its part of the time, do not count as sharing. Other work on the machine
+    leaves no trace in the files.
+
+    Args:
+        runs: list of `Run`.
+
+    Returns:
+        Set of their ids.
+    """
+    sessions = pd.DataFrame(
+        {
+            "run": run.experiment.id,
+            "machine": session["machine"],
+            "start": datetime.datetime.fromisoformat(session["started"]).timestamp(),
+            # A run by itself is a group of its own, whatever started in the same second.
+            "group": "" if session.get("side_by_side", 1) > 1 else run.experiment.id,
+            "seconds": _seconds(run, session["samples_to"])
+            - _seconds(run, session["samples_from"]),
+        }
+        for run in runs
+        for session in run.info["sessions"]
+    )
+    place = ["machine", "start", "group"]
+    sessions["end"] = sessions.start + sessions.groupby(place).seconds.transform("sum")
+    pairs = sessions.merge(sessions, on="machine", suffixes=("", "_of_other"))
+    together = (pairs.start == pairs.start_of_other) & (pairs.group == pairs.group_of_other)
+    inside = (pairs.start >= pairs.start_of_other) & (pairs.start < pairs.end_of_other)
+    pairs = pairs[inside & ~together]
+    return {*pairs.run, *pairs.run_of_other}
 
 
-def _stretches(run):
-    """Samples per second between evaluations that follow each other."""
-    for a, b in zip(run.points, run.points[1:]):
-        seconds = b.seconds - a.seconds
-        if seconds >= SHORTEST_STRETCH:
-            yield (b.samples - a.samples) / seconds
+def _seconds(run, samples):
+    """Training time up to the last evaluation at or before `samples`."""
+    return max((row["seconds"] for row in run.rows if row["samples"] <= samples), default=0.0)
 
 
-def _order(row):
-    e = row.experiment
-    names = list(NAMES)
-    size = (e.n_train or 0, e.hidden_units, e.latent_dim)
-    return row.machine, names.index(e.dataset), e.measure, size, names.index(e.algorithm)
-
-
-def _csv_row(row):
-    e = row.experiment
-    return {
-        "machine": row.machine,
-        "dataset": e.dataset,
-        "algorithm": e.algorithm,
-        "latent_dim": e.latent_dim,
-        "hidden_units": e.hidden_units,
-        "n_train": e.n_train,
-        "runs": row.runs,
-        "shared_runs": row.shared,
-        "samples": row.samples,
-        "samples_per_second": row.rate,
-        "fastest_samples_per_second": row.fastest,
-        "minutes_per_million": row.minutes_per_million,
-        "mflop_per_sample": flop_per_sample(e) / 1e6,
-        "fastest_gflop_per_second": row.gflop_per_second,
-        "evaluation_share": row.evaluation_share,
-    }
-
-
-def _markdown(costs):
-    parts = [INTRODUCTION]
-    for machine, alike in itertools.groupby(costs, lambda row: row.machine):
-        parts += [f"## {machine}\n", _section(list(alike)) + "\n"]
-    return "\n".join(parts)
+def _evaluation_seconds(run):
+    """Of all sessions; `None` if one of them did not take it down."""
+    seconds = [session.get("evaluation_seconds") for session in run.info["sessions"]]
+    return None if None in seconds else sum(seconds)
 
 
 def _section(costs):
-    header = ["data set", "algorithm", "N_z", "hidden units", "N_train", "runs", "shared"]
-    header += ["samples/s", "minutes per million", "fastest", "MFLOP", "GFLOP/s", "evaluation"]
-    lines = [
-        [
-            NAMES[e.dataset],
-            NAMES[e.algorithm],
-            str(e.latent_dim),
-            str(e.hidden_units),
-            "all" if e.n_train is None else str(e.n_train),
-            str(row.runs),
-            str(row.shared),
-            f"{row.rate:.0f}",
-            number(row.minutes_per_million),
-            number(row.fastest, digits=0),
-            number(flop_per_sample(e) / 1e6, digits=2),
-            number(row.gflop_per_second),
-            "–" if row.evaluation_share is None else f"{row.evaluation_share:.0%}",
-        ]
-        for e, row in ((row.experiment, row) for row in costs)
-    ]
-    return markdown(header, lines, left=2)
+    rows = pd.DataFrame(
+        {
+            "data set": costs.dataset.map(NAMES),
+            "algorithm": costs.algorithm.map(NAMES),
+            "N_z": costs.latent_dim.astype(str),
+            "hidden units": costs.hidden_units.astype(str),
+            "N_train": [str(n) if n else "all" for n in costs.n_train],
+            "runs": costs.runs.astype(str),
+            "shared": costs.shared_runs.astype(str),
+            "samples/s": costs.samples_per_second.map("{:.0f}".format),
+            "minutes per million": costs.minutes_per_million.map(number),
+            "fastest": [number(v, digits=0) for v in costs.fastest_samples_per_second],
+            "MFLOP": [number(v, digits=2) for v in costs.mflop_per_sample],
+            "GFLOP/s": costs.fastest_gflop_per_second.map(number),
+            "evaluation": ["–" if pd.isna(v) else f"{v:.0%}" for v in costs.evaluation_share],
+        }
+    )
+    return markdown(rows, left=2)

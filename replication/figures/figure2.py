@@ -1,23 +1,28 @@
 """Figure 2: the lower bound of AEVB and wake-sleep during training, beside the paper's curves."""
 
 import numpy as np
+import pandas as pd
 
-from replication import atomic, lock, step_sizes
-from replication.experiment import LATENT_DIMS
-from replication.figures.curves import Panel, shown_curves
-from replication.figures.figure2_table import table_csv, table_markdown
-from replication.figures.files import paths_of, runs_of
-from replication.figures.picture import Look, draw
-from replication.figures.step_size_tables import step_sizes_csv
-from replication.figures.tables import is_decade
-from replication.protocols import of_figure2
+from replication.figures.curves import first_samples, labels, step_size_sections, write
+from replication.figures.picture import Style
+from replication.figures.text import NAMES, count, estimate, is_round, markdown, number
+from replication.measurements import lock
+from replication.measurements.table import (
+    CURVE,
+    averaged,
+    curves,
+    figure_table,
+    is_decade,
+    with_roles,
+)
+from replication.paper import paper_curve, paper_value
+from replication.plan.experiment import BATCH_SIZE, LATENT_DIMS, SPLITS
+from replication.plan.protocols import FIGURE2_ALGORITHMS
+from replication.plan.step_sizes import PILOT_UPDATES, pilots
 
-# The paper's earlier points look smoothed.
-FIRST_COMPARABLE = 1_000_000
-
-LOOK = Look(
+STYLE = Style(
     quantity=r"lower bound $\mathcal{L}$",
-    algorithms=("aevb", "wake-sleep"),
+    algorithms=FIGURE2_ALGORITHMS,
     frames={  # with some room at the top
         "mnist": ((1e5, 2.5e8), (-150, -95)),
         "frey": ((1e5, 1e8), (0, 1600)),
@@ -25,6 +30,30 @@ LOOK = Look(
     beyond=10,
     cell=(3, 2.9),
 )
+
+_PILOT, _DIGITS_PILOT = (count(BATCH_SIZE * PILOT_UPDATES[name]) for name in ("mnist", "digits"))
+
+INTRODUCTION = """\
+# Figure 2: the lower bound during training
+
+![Our curves over the paper's](figure2.png)
+
+Each row follows one step size: the test bound, in nats per example on the fixed test subset, after
+a number of training samples. *Paper* is read off the drawing in the paper, and *difference* is
+ours minus the paper's: negative where ours is below. ± is the standard error over seeds, where
+there are several. *Chosen* is the step size that the paper's rule picks (see the end), *closest*
+the one whose test curve comes nearest to the paper's, *given* any other. The training bound and
+more sample counts are in `table.csv`.
+"""
+
+STEP_SIZES = f"""\
+## Step sizes
+
+As in the paper, the step size is "chosen […] based on performance on the training set in the first
+few iterations": for each N_z and algorithm, by the training bound, in nats per example, the mean
+over the seeds that all step sizes have, after {_PILOT} samples ({_DIGITS_PILOT} for the digits).
+One that diverges by then is never chosen.
+"""
 
 
 @lock.one_writer("figure2")
@@ -40,45 +69,70 @@ def build(results):
     Raises:
         ReplicationError: if there is no run of figure 2.
     """
-    runs = runs_of(2, of_figure2, results)
-    pilots = step_sizes.pilots(runs)
-    curves = shown_curves(runs, pilots, _closest)
-    page, picture, table, choice = paths = paths_of(2, results)
-    atomic.write(table, table_csv(curves))
-    atomic.write(choice, step_sizes_csv(pilots))
-    atomic.write(page, table_markdown(curves, pilots, runs))
-    draw(curves, _panels(runs, curves), picture, LOOK)
-    return paths
+    table = figure_table(2, results)
+    choice = pilots(table)
+    means = averaged(with_roles(curves(table), choice, show_closest=True))
+    means = means[means.evaluated]
+    sections = [INTRODUCTION]
+    for dataset, rows in means.groupby("dataset", observed=True):
+        sections += [f"## {NAMES[dataset]}\n", _section(rows) + "\n"]
+    sections += step_size_sections(STEP_SIZES, "training bound", choice, table)
+    picture = means, _panels(table, means), STYLE
+    return write(2, results, "\n".join(sections), _numbers(means), choice, picture)
 
 
-def _closest(curves, chosen):
-    """The curve with the least mean distance to the paper's test curve, `None` if undecided.
+def _numbers(means):
+    """One row per curve at 1, 2 and 5 times the powers of ten and at the curve's end."""
+    is_shown = means.samples.map(is_round) & (means.samples >= first_samples(means))
+    shown = means[is_shown | (means.samples == means.curve_end)]
+    train, test = (shown[shown.split == split].reset_index(drop=True) for split in SPLITS)
+    place = test[["dataset", "latent_dim", "algorithm", "step_size", "role", "seeds", "samples"]]
+    return place.assign(
+        train_elbo=train.value,
+        test_elbo=test.value,
+        test_sem_over_seeds=test.over_seeds,
+        paper_train=train.paper,
+        paper_test=test.paper,
+        train_difference=train.difference,
+        test_difference=test.difference,
+    )
 
-    Measured at the decades from `FIRST_COMPARABLE` on that all curves share.
-    """
-    curves = [c for c in curves if c.end >= min(chosen.end, FIRST_COMPARABLE)]
-    shared = set.intersection(*(set(curve.counts) for curve in curves))
-    comparable = [s for s in shared if curves[0].paper(s, "test") is not None]
-    samples = [s for s in comparable if s >= FIRST_COMPARABLE and is_decade(s)] or comparable
-    if len(curves) < 2 or not samples:
-        return None
-    return min(curves, key=lambda c: np.mean([abs(c.difference(s, "test")) for s in samples]))
+
+def _section(means):
+    """A data set's table, with ours, paper and difference at each decade and at the end."""
+    means = means[means.split == "test"]
+    curves = means.drop_duplicates(CURVE)
+    shown = means[means.samples.map(is_decade) & (means.samples >= first_samples(means))]
+    names = labels(curves)
+    steps = names["step size"] + " (" + curves.role + ")"
+    columns = [names["N_z"], names["algorithm"], steps.rename("step size")]
+    for samples in sorted({*shown.samples, means.curve_end.max()}):
+        at = means[means.samples == samples].set_index(CURVE)
+        at = at.reindex(pd.MultiIndex.from_frame(curves[CURVE]))
+        ours = [estimate(value, sem) for value, sem in zip(at.value, at.over_seeds)]
+        columns.append(pd.Series(ours, curves.index, name=f"{count(samples)} ours"))
+        places = curves[["figure", "dataset", "algorithm", "latent_dim", "split"]]
+        paper = [paper_value(*place, at=samples) for place in places.itertuples(index=False)]
+        if not np.isnan(paper).all():
+            differences = [number(value, "+") for value in at.difference]
+            columns.append(pd.Series(map(number, paper), curves.index, name="paper"))
+            columns.append(pd.Series(differences, curves.index, name="difference"))
+    return markdown(pd.concat(columns, axis=1), left=3)
 
 
-def _panels(runs, curves):
+def _panels(table, means):
     """The panels of each data set's row: the paper's N_z, and others that were run besides.
 
     Of the others a panel without a curve inside the paper's frame is left out.
     """
     rows = {}
-    for dataset, latent_dims in LATENT_DIMS.items():
-        ran = {r.experiment.latent_dim for r in runs if r.experiment.dataset == dataset}
-        drawn = {n for n in latent_dims if Panel(2, dataset, n).paper("aevb", "test")}
-        if not ran:
-            continue
-        if dataset in LOOK.frames:
-            _, (bottom, _) = LOOK.frames[dataset]
-            ours = [c for c in curves if c.panel.dataset == dataset]
-            ran = {c.panel.latent_dim for c in ours if c.mean(c.end, "test") > bottom}
-        rows[dataset] = [Panel(2, dataset, n) for n in sorted(ran | drawn)]
+    ends = means[(means.split == "test") & (means.samples == means.curve_end)]
+    for dataset, own in table.groupby("dataset", observed=True):
+        ran = {*own.latent_dim}
+        if dataset in STYLE.frames:
+            _, (bottom, _) = STYLE.frames[dataset]
+            ran = {*ends.latent_dim[(ends.dataset == dataset) & (ends.value > bottom)]}
+        dims = LATENT_DIMS[dataset]
+        drawn = {n for n in dims if paper_curve(2, dataset, "aevb", n, "test") is not None}
+        rows[dataset] = [(2, dataset, n, 0) for n in sorted(ran | drawn)]
     return rows

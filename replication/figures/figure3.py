@@ -2,28 +2,104 @@
 
 import math
 
-from replication import atomic, lock, step_sizes
-from replication.figures.curves import Panel, panel_of, shown_curves
-from replication.figures.figure3_table import table_csv, table_markdown
-from replication.figures.files import paths_of, runs_of
-from replication.figures.picture import Look, draw
-from replication.figures.step_size_tables import step_sizes_csv
-from replication.protocols import (
-    FIGURE3_LATENT_DIM,
-    FIGURE3_N_TRAIN,
-    figure3_choice_runs,
-    of_figure3,
-)
+import pandas as pd
 
-LOOK = Look(
+from replication.figures.curves import first_samples, labels, step_size_sections, write
+from replication.figures.picture import Style
+from replication.figures.text import NAMES, count, estimate, markdown, number
+from replication.measurements import lock
+from replication.measurements.table import (
+    CURVE,
+    PANEL,
+    averaged,
+    curves,
+    figure_table,
+    with_roles,
+)
+from replication.paper import paper_curve
+from replication.plan.experiment import (
+    ALGORITHMS,
+    MCEM_LEAPFROG_STEPS,
+    MCEM_UPDATES,
+    SPLITS,
+    STEP_SIZES,
+)
+from replication.plan.protocols import FIGURE3_LATENT_DIM, FIGURE3_N_TRAIN, figure3_experiment
+from replication.plan.step_sizes import PILOT_UPDATES, pilot_samples, pilots
+
+STYLE = Style(
     quantity=r"marginal log-likelihood $\log p(x)$",
-    algorithms=("aevb", "wake-sleep", "mcem"),
+    algorithms=ALGORITHMS,
     # The paper's axis of samples is linear. On a log axis the start, where our runs are, has room.
     frames={"mnist": ((1e5, 7e7), (-160, -105))},
     beyond=math.inf,
     cell=(4.4, 3.7),
     legend=0.5,
 )
+SPLIT_NAMES = {"train": "training", "test": "test"}
+
+# Columns of the table by their names in `table.csv`; `*_error` is the Monte Carlo standard error.
+FIELDS = {
+    **{"density": "value", "density_error": "error"},
+    **{n: n for n in ("importance", "importance_error", "annealed", "annealed_error", "elbo")},
+    **{"sem_over_seeds": "over_seeds", "paper": "paper", "difference": "difference"},
+}
+
+_SMALLEST = {name: min(sizes) for name, sizes in FIGURE3_N_TRAIN.items()}
+
+
+def _pilot(name, algorithm):
+    experiment = figure3_experiment(name, algorithm, _SMALLEST[name], STEP_SIZES[0])
+    return count(pilot_samples(experiment))
+
+
+_PASSES = f"({MCEM_LEAPFROG_STEPS} leapfrog steps + {MCEM_UPDATES} updates)"
+
+INTRODUCTION = f"""\
+# Figure 3: the marginal likelihood during training
+
+![Our curves over the paper's](figure3.png)
+
+The mean of log p(x), in nats per example, over the first 1000 training and the first
+1000 test images (fewer where there are fewer), estimated as in App. D, for N_z = 3.
+*Paper* is read off the drawing in the paper, and *difference* is ours minus the paper's: negative
+where ours is below. ± is the standard error over seeds; in brackets, where there is one seed, the
+Monte Carlo standard error of the estimate. *Chosen* is the step size that the paper's rule picks
+(see the end), *given* any other. The ELBO at all these counts, and a second estimate where the
+curves end, are in `table.csv`.
+
+Training samples are counted as in the paper. AEVB and wake-sleep evaluate one minibatch in each
+step. Each iteration of MCEM takes the whole training set as one batch and counts
+{_PASSES}·N_train samples: the points of the paper's own MCEM curves lie
+at multiples of 15·1000 and 15·50000 samples. So the algorithms are evaluated at different counts.
+The tables compare them at round ones, where each of our curves and of the paper's is interpolated
+linearly in the logarithm of the samples.
+"""
+
+AGREEMENT = """\
+## Two estimators
+
+Where each curve ends: App. D beside a second estimator on the same images, which is importance
+sampling from q(z|x) for AEVB and wake-sleep, and annealed importance sampling for MCEM, which has
+no q(z|x). *App. D − other* has a standard error as above. *Gap* is
+importance sampling's log p(x) minus the ELBO: an estimate of the divergence of q(z|x) from the
+posterior.
+"""
+
+CHOICE = f"""\
+## Step sizes
+
+As in the paper, the step size is "chosen […] based on performance on the training set in the first
+few iterations": by the training log p(x) of App. D, in nats per example, the mean over the seeds
+that all step sizes have, after
+{PILOT_UPDATES["mnist"]} weight updates (digits: {PILOT_UPDATES["digits"]}), which take
+
+- AEVB and wake-sleep {_pilot("mnist", "aevb")} samples (digits: {_pilot("digits", "aevb")}),
+- MCEM {_pilot("mnist", "mcem")} samples (digits: {_pilot("digits", "mcem")}).
+
+The choice is made for N_train = {_SMALLEST["mnist"]} (digits: {_SMALLEST["digits"]}) and holds for
+the larger one. A step size that diverges by then is never chosen.
+"""
 
 
 @lock.one_writer("figure3")
@@ -39,25 +115,84 @@ def build(results):
     Raises:
         ReplicationError: if there is no run of figure 3.
     """
-    runs = runs_of(3, of_figure3, results)
-    rivals = figure3_choice_runs(runs)
-    pilots = step_sizes.pilots(rivals)
-    curves = shown_curves(runs, pilots)
-    page, picture, table, choice = paths = paths_of(3, results)
-    atomic.write(table, table_csv(curves))
-    atomic.write(choice, step_sizes_csv(pilots))
-    atomic.write(page, table_markdown(curves, pilots, rivals, runs))
-    draw(curves, _panels(runs), picture, LOOK)
-    return paths
+    table = figure_table(3, results)
+    choice = pilots(table)
+    means = averaged(with_roles(curves(table), choice))
+    ends = means.samples == means.curve_end
+    shown = _is_shown(means)
+    sections = [INTRODUCTION]
+    for (_, dataset, _, n_train), rows in means[shown].groupby(PANEL, observed=True):
+        title = f"## {NAMES[dataset]}, N_train = {n_train}\n"
+        sections += [title, _comparison(rows) + "\n"]
+    if len(means):
+        sections += [AGREEMENT, _agreement(means[ends]) + "\n"]
+    sections += step_size_sections(CHOICE, "training log p(x)", choice, table)
+    picture = means[means.evaluated], _panels(table), STYLE
+    return write(3, results, "\n".join(sections), _numbers(means[shown | ends]), choice, picture)
 
 
-def _panels(runs):
+def _is_shown(means):
+    """Round counts that a curve reaches, whether or not it was evaluated there, and its end."""
+    is_round = means.samples.astype(str).str.fullmatch("[13]0*")
+    is_round &= means.samples >= first_samples(means)
+    curve = [means[name] for name in CURVE]
+    last = means.samples.where(is_round).groupby(curve, observed=True).transform("max")
+    # Whole iterations of MCEM can end a little after a round count.
+    return is_round | ((means.samples == means.curve_end) & ~(means.curve_end < 1.05 * last))
+
+
+def _numbers(means):
+    """One row per curve and count."""
+    train, test = (means[means.split == split].reset_index(drop=True) for split in SPLITS)
+    place = test[["dataset", "n_train", "algorithm", "step_size", "role", "seeds", "samples"]]
+    parts = [
+        rows[[*FIELDS.values()]].set_axis([f"{split}_{name}" for name in FIELDS], axis=1)
+        for split, rows in zip(SPLITS, (train, test))
+    ]
+    return pd.concat([place, *parts], axis=1)
+
+
+def _comparison(means):
+    """A panel's table: the three algorithms one below another at each count."""
+    figure, dataset, latent_dim, n_train = means[PANEL].iloc[0]
+    drawn = paper_curve(figure, dataset, "aevb", latent_dim, "test", n_train) is not None
+    means = means.sort_values("samples", kind="stable")
+    train, test = (means[means.split == split].reset_index(drop=True) for split in SPLIT_NAMES)
+    names = labels(test)
+    steps = names["step size"] + " (" + test.role + ")"
+    columns = [test.samples.map(count), names["algorithm"], steps.rename("step size")]
+    for title, rows in zip(SPLIT_NAMES.values(), (train, test)):
+        ours = [estimate(*row, digits=2) for row in zip(rows.value, rows.over_seeds, rows.error)]
+        columns.append(pd.Series(ours, name=f"{title}: ours"))
+        if drawn:
+            columns.append(pd.Series([number(v, digits=2) for v in rows.paper], name="paper"))
+            differences = [number(v, "+", digits=2) for v in rows.difference]
+            columns.append(pd.Series(differences, name="difference"))
+    return markdown(pd.concat(columns, axis=1), left=3)
+
+
+def _agreement(ends):
+    """A row for each curve and split, at the curve's end: App. D, a second estimate, the bound."""
+    second = ends.importance.fillna(ends.annealed)
+    errors = (ends.error**2 + ends.importance_error.fillna(ends.annealed_error) ** 2) ** 0.5
+    rows = labels(ends)[["data set", "N_train", "algorithm", "step size"]]
+    rows["samples"] = ends.samples.map(count)
+    rows["images"] = ends.split.map(SPLIT_NAMES).astype(object)
+    rows["App. D"] = [number(value, digits=2) for value in ends.value]
+    rows["other"] = [number(value, digits=2) for value in second]
+    apart = zip(ends.apart, ends.apart_over_seeds, errors)
+    rows["App. D − other"] = [estimate(*row, sign="+", digits=2) for row in apart]
+    rows["ELBO"] = [number(value, digits=2) for value in ends.elbo]
+    rows["gap"] = [number(value, "+", digits=2) for value in second - ends.elbo]
+    return markdown(rows, left=6)
+
+
+def _panels(table):
     """The panels of each data set's row: the paper's N_train, and any that were run besides."""
     rows = {}
-    for dataset, sizes in FIGURE3_N_TRAIN.items():
-        panels = (Panel(3, dataset, FIGURE3_LATENT_DIM, n) for n in sizes)
-        drawn = {panel for panel in panels if panel.paper("aevb", "test")}
-        ran = {panel_of(r.experiment) for r in runs if r.experiment.dataset == dataset}
-        if ran:
-            rows[dataset] = sorted(ran | drawn)
+    for dataset, own in table.groupby("dataset", observed=True):
+        place = (3, dataset, "aevb", FIGURE3_LATENT_DIM, "test")
+        drawn = {n for n in FIGURE3_N_TRAIN[dataset] if paper_curve(*place, n) is not None}
+        sizes = sorted({*own.n_train} | drawn)
+        rows[dataset] = [(3, dataset, FIGURE3_LATENT_DIM, n) for n in sizes]
     return rows

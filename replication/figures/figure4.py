@@ -7,17 +7,37 @@ makes p(z) uniform on it.
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from keras import ops
 
-from replication import atomic, lock
-from replication import model as models
-from replication.figures import drawn
-from replication.figures.encoded_picture import draw as draw_encoded
-from replication.figures.mosaics import draw, mosaic
-from replication.figures.tables import NAMES
+from replication.figures.images import (
+    draw_mosaics,
+    models_section,
+    mosaic,
+    read_records,
+    write_png,
+    write_record,
+)
+from replication.figures.text import NAMES, markdown
+from replication.measurements import files, lock
+from replication.train.model import trained
 
 TILES = 20  # in each direction
 HEIGHT = 1120  # of the manifolds, in pixels
+
+# Okabe & Ito: eight that are safe for the colour-blind; then grey and purple.
+COLOURS = (
+    "#E69F00",
+    "#F0E442",
+    "#56B4E9",
+    "#009E73",
+    "#D55E00",
+    "#CC79A7",
+    "#000000",
+    "#0072B2",
+    "#999999",
+    "#7B3FA0",
+)
 
 PAGE = """\
 # Figure 4: the manifold of two latent variables
@@ -58,23 +78,24 @@ def build(experiments, datasets, results):
     Raises:
         MissingCheckpointError: if a run's weights are not there.
     """
-    trained = [models.trained(e, datasets[e.dataset], results) for e in experiments]
+    models = [trained(e, datasets[e.dataset], results) for e in experiments]
     folder = Path(results) / "figure4"
     paths = []
-    for experiment, (model, samples) in zip(experiments, trained):
+    for experiment, (model, samples) in zip(experiments, models):
         dataset = datasets[experiment.dataset]
         pictures = [folder / f"manifold-{dataset.name}.png"]
-        draw({NAMES[dataset.name]: manifold(model, dataset.image_shape)}, HEIGHT, pictures[0])
+        draw_mosaics(
+            {NAMES[dataset.name]: manifold(model, dataset.image_shape)}, HEIGHT, pictures[0]
+        )
         if dataset.test_labels is not None:
             pictures.append(folder / f"encoded-{dataset.name}.png")
             draw_encoded(encoded(model, dataset.test), dataset.test_labels, pictures[1])
         names = [path.name for path in pictures]
-        record = drawn.record(
-            folder, dataset.name, [(experiment, samples)], pictures=names, tiles=TILES
-        )
+        seen = [(experiment, samples)]
+        record = write_record(folder, dataset.name, seen, pictures=names, tiles=TILES)
         paths += [*pictures, record]
     page = folder / "figure4.md"
-    atomic.write(page, _page(drawn.read(folder)))
+    files.write(page, page_text(read_records(folder)))
     return [page, *paths]
 
 
@@ -96,17 +117,47 @@ def encoded(model, x):
     return norm.cdf(ops.convert_to_numpy(model.encode(x).mean()))
 
 
-def _page(records):
-    manifolds, encoded = ([r for r in records if len(r["pictures"]) > i] for i in (0, 1))
+def draw_encoded(points, labels, path):
+    """Writes the picture; the name of each class stands at its median too.
+
+    Args:
+        points: array of shape `[N, 2]` in the unit square.
+        labels: integers 0 … 9 of shape `[N]`.
+        path: file to write.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.patheffects import withStroke
+
+    figure = Figure(figsize=(7.6, 7), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    colours = np.array(COLOURS)[labels]
+    size = np.clip(60_000 / len(points), 6, 24)
+    order = np.random.default_rng(0).permutation(len(points))  # no class covers the others
+    axes.scatter(*points[order].T, s=size, c=colours[order], linewidths=0, alpha=0.8)
+    for label in np.unique(labels):
+        middle = np.median(points[labels == label], axis=0)
+        style = {"ha": "center", "va": "center", "fontsize": 15, "fontweight": "bold"}
+        outline = [withStroke(linewidth=3, foreground="white")]
+        axes.text(*middle, str(label), color="0.1", path_effects=outline, **style)
+        axes.scatter([], [], s=50, color=COLOURS[label], label=str(label))
+    axes.set(xlabel=r"$\Phi(z_1)$", ylabel=r"$\Phi(z_2)$", aspect="equal")
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
+    figure.legend(title="class", loc="outside right upper", frameon=False)
+    write_png(figure, path)
+
+
+def page_text(records):
+    """The page for these records."""
+    pictures = [
+        {name: f"![{name}]({r['pictures'][i]})" for name, r in records.items() if r["pictures"][i:]}
+        for i in (0, 1)
+    ]
+    manifolds, encoded = (markdown(pd.DataFrame([row]), left=len(row)) for row in pictures)
     return PAGE.format(
-        manifolds=_side_by_side(manifolds, 0),
+        manifolds=manifolds,
         tiles=TILES,
-        encoded=ENCODED.format(pictures=_side_by_side(encoded, 1)) if encoded else "",
-        runs=drawn.runs_table(records),
+        encoded=ENCODED.format(pictures=encoded) if pictures[1] else "",
+        runs=models_section(records),
     )
-
-
-def _side_by_side(records, index):
-    names = [NAMES[r["runs"][0]["experiment"]["dataset"]] for r in records]
-    cells = [f"![{n}]({r['pictures'][index]})" for n, r in zip(names, records)]
-    return drawn.side_by_side(names, cells)

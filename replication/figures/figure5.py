@@ -5,11 +5,15 @@ from pathlib import Path
 import numpy as np
 from keras import ops
 
-from replication import atomic, lock
-from replication import model as models
-from replication.figures import drawn
-from replication.figures.mosaics import draw, mosaic
-from replication.figures.tables import NAMES
+from replication.figures.images import (
+    draw_mosaics,
+    models_section,
+    mosaic,
+    read_records,
+    write_record,
+)
+from replication.measurements import files, lock
+from replication.train.model import trained
 
 TILES = 10  # in each direction
 HEIGHT = 560  # of each panel, in pixels
@@ -43,19 +47,19 @@ def build(experiments, dataset, results):
     Raises:
         MissingCheckpointError: if a run's weights are not there.
     """
-    trained = [models.trained(e, dataset, results) for e in experiments]
+    models = [trained(e, dataset, results) for e in experiments]
     folder = Path(results) / "figure5"
     picture = folder / f"samples-{dataset.name}.png"
     panels = {
         f"$N_z = {e.latent_dim}$": samples(model, dataset.image_shape)
-        for e, (model, _) in zip(experiments, trained)
+        for e, (model, _) in zip(experiments, models)
     }
-    draw(panels, HEIGHT, picture)
-    seen = [(e, n) for e, (_, n) in zip(experiments, trained)]
+    draw_mosaics(panels, HEIGHT, picture)
+    seen = [(e, n) for e, (_, n) in zip(experiments, models)]
     settings = {"pictures": [picture.name], "tiles": TILES, "seed": SEED}
-    record = drawn.record(folder, dataset.name, seen, **settings)
+    record = write_record(folder, dataset.name, seen, **settings)
     page = folder / "figure5.md"
-    atomic.write(page, _page(drawn.read(folder)))
+    files.write(page, page_text(read_records(folder)))
     return [page, picture, record]
 
 
@@ -67,8 +71,8 @@ def samples(model, image_shape):
     return mosaic(means.reshape(-1, *image_shape), TILES)
 
 
-def _page(records):
-    names = [NAMES[r["runs"][0]["experiment"]["dataset"]] for r in records]
-    pictures = [f"## {n}\n\n![{n}]({r['pictures'][0]})" for n, r in zip(names, records)]
-    runs = drawn.runs_table(records)
+def page_text(records):
+    """The page for these records."""
+    pictures = [f"## {name}\n\n![{name}]({r['pictures'][0]})" for name, r in records.items()]
+    runs = models_section(records)
     return PAGE.format(pictures="\n\n".join(pictures), count=TILES**2, seed=SEED, runs=runs)

@@ -1,52 +1,24 @@
 """The table of gradient variance: estimators A and B, and the score function (section 2.2)."""
 
-import dataclasses
-import itertools
 import math
+from pathlib import Path
 
-from replication import lock
-from replication.errors import DamagedFileError, ReplicationError
-from replication.experiment import BATCH_SIZE, Experiment
-from replication.figures.files import write_tables
-from replication.figures.tables import NAMES, count, markdown
-from replication.protocols import of_figure2
-from replication.read_back import read_json
-from replication.records import read_runs, runs_folder
-from replication.shapes import known, positive, whole
+import pandas as pd
 
-FILE = "gradient_variance.json"
-COMMAND = "python -m replication gradient-variance"
-REFERENCE = "B"
-ESTIMATORS = ("A", REFERENCE, "score function")
-PARAMETERS = {"phi": "φ", "theta": "θ"}
-SHAPE = {
-    "samples": whole,
-    "variances": [
-        {
-            "samples": whole,
-            "parameters": known(PARAMETERS),
-            "estimator": known(ESTIMATORS),
-            "num_repeats": whole,
-            "variance": positive,
-            "standard_error": positive,
-        },
-        ...,
-    ],
+from replication.errors import ReplicationError
+from replication.figures.text import NAMES, SUPERSCRIPTS, count, csv_text, markdown
+from replication.measurements import files, lock
+from replication.measurements.records import runs_folder
+from replication.measurements.variances import COMMAND, FILE, MODEL, PARAMETERS, variances
+from replication.plan.experiment import BATCH_SIZE
+
+# Columns of `table.csv`, and the digits of those that are numbers.
+COLUMNS = {
+    **dict.fromkeys(("run", "dataset", "latent_dim", "samples", "parameters", "estimator")),
+    "num_repeats": None,
+    **{"variance": "{:.6g}", "standard_error": "{:.3g}"},
+    **{"ratio_to_b": "{:.6g}", "ratio_error": "{:.3g}"},
 }
-_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-COLUMNS = (
-    "run",
-    "dataset",
-    "latent_dim",
-    "samples",
-    "parameters",
-    "estimator",
-    "num_repeats",
-    "variance",
-    "standard_error",
-    "ratio_to_b",
-    "ratio_error",
-)
 
 INTRODUCTION = f"""\
 # Variance of the gradient
@@ -63,64 +35,6 @@ depends on z. Then B's gradient in φ has almost no variance, and the ratios to 
 """
 
 
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """The variance of one estimator's gradient, and its ratio to estimator B's.
-
-    Attributes:
-        experiment: the `Experiment` whose model it is.
-        samples: training samples that the model has seen.
-        parameters: `"phi"` or `"theta"`.
-        estimator: `"A"`, `"B"` or `"score function"`.
-        num_repeats: gradients that were drawn.
-        variance: summed over the parameters.
-        standard_error: of `variance`.
-        ratio: of `variance` to estimator B's.
-        ratio_error: standard error of `ratio`; the noise of two estimators is independent.
-    """
-
-    experiment: Experiment
-    samples: int
-    parameters: str
-    estimator: str
-    num_repeats: int
-    variance: float
-    standard_error: float
-    ratio: float
-    ratio_error: float
-
-
-def rows(results):
-    """What was measured of figure 2's models: a list of `Row` in the data sets' usual order."""
-    found = []
-    for experiment in (run.experiment for run in of_figure2(read_runs(results))):
-        path = runs_folder(results) / experiment.id / FILE
-        if not path.exists():
-            continue
-        variances = read(path)["variances"]
-        found += [_row(experiment, v, variances) for v in variances]
-    return sorted(found, key=_order)
-
-
-def read(path):
-    """What was measured of one run.
-
-    Raises:
-        DamagedFileError: if the file is not what was written, or lacks an estimator.
-    """
-    way_out = f"Delete it to have it measured again by `{COMMAND}`"
-    info = read_json(path, SHAPE, way_out)
-    places = {(v["samples"], v["parameters"]) for v in info["variances"]}
-    found = {(v["samples"], v["parameters"], v["estimator"]) for v in info["variances"]}
-    for place, estimator in itertools.product(sorted(places), ESTIMATORS):
-        if (*place, estimator) not in found:
-            raise DamagedFileError(
-                f"Expected {path} to have the variance of {', '.join(ESTIMATORS)} in "
-                f"{place[1]} after {place[0]} samples. Received: none of {estimator}. {way_out}"
-            )
-    return info
-
-
 @lock.one_writer("gradient_variance")
 def build(results):
     """Writes the tables to `results/gradient_variance` from the measurements in the run folders.
@@ -134,74 +48,45 @@ def build(results):
     Raises:
         ReplicationError: if nothing was measured.
     """
-    measured = rows(results)
-    if not measured:
+    table = variances(results)
+    if table.empty:
         raise ReplicationError(
             f"Expected {FILE} in a run folder below {runs_folder(results)}. Received: none. "
             f"Measure it with `{COMMAND}`"
         )
-    rows_of_csv = map(_csv_row, measured)
-    return write_tables("gradient_variance", results, _markdown(measured), COLUMNS, rows_of_csv)
+    numbers = table.rename(columns={"ratio": "ratio_to_b"})[[*COLUMNS]]
+    for name, digits in COLUMNS.items():
+        if digits:
+            numbers[name] = numbers[name].map(digits.format)
+    folder = Path(results) / "gradient_variance"
+    page, csv = paths = [folder / "table.md", folder / "table.csv"]
+    files.write(page, f"{INTRODUCTION}\n{_page_table(table)}\n")
+    files.write(csv, csv_text(numbers))
+    return paths
 
 
-def _order(row):
-    e = row.experiment
-    return list(NAMES).index(e.dataset), e.latent_dim, e.id, row.parameters, row.samples
-
-
-def _row(experiment, variance, variances):
-    place = ("samples", "parameters")
-    reference = next(
-        v
-        for v in variances
-        if v["estimator"] == REFERENCE and all(v[name] == variance[name] for name in place)
+def _page_table(table):
+    """A row for each model, number of samples and set of parameters."""
+    wide = table.pivot(index=MODEL, columns="estimator")
+    places = wide.index.to_frame()
+    rows = pd.DataFrame(
+        {
+            "data set": places.dataset.map(NAMES),
+            "N_z": places.latent_dim.astype(str),
+            "step size": places.step_size.map("{:g}".format),
+            "gradient in": places.parameters.map(PARAMETERS),
+            "training samples": [count(n) if n else "0" for n in places.samples],
+        }
     )
-    ratio = variance["variance"] / reference["variance"]
-    relative = [v["standard_error"] / v["variance"] for v in (variance, reference)]
-    error = 0.0 if variance is reference else ratio * math.hypot(*relative)
-    return Row(experiment, **variance, ratio=ratio, ratio_error=error)
-
-
-def _csv_row(row):
-    e = row.experiment
-    return {
-        "run": e.id,
-        "dataset": e.dataset,
-        "latent_dim": e.latent_dim,
-        "samples": row.samples,
-        "parameters": row.parameters,
-        "estimator": row.estimator,
-        "num_repeats": row.num_repeats,
-        "variance": f"{row.variance:.6g}",
-        "standard_error": f"{row.standard_error:.3g}",
-        "ratio_to_b": f"{row.ratio:.6g}",
-        "ratio_error": f"{row.ratio_error:.3g}",
-    }
-
-
-def _markdown(measured):
-    header = ["data set", "N_z", "step size", "gradient in", "training samples"]
-    header += ["B", "A", "A / B", "score function", "score function / B"]
-    by_line = {}
-    for row in measured:
-        line = by_line.setdefault((row.experiment, row.parameters, row.samples), {})
-        line[row.estimator] = row
-    lines = [
-        [
-            NAMES[e.dataset],
-            str(e.latent_dim),
-            f"{e.step_size:g}",
-            PARAMETERS[parameters],
-            count(samples) if samples else "0",
-            with_error(line["B"].variance, line["B"].standard_error),
-            with_error(line["A"].variance, line["A"].standard_error),
-            with_error(line["A"].ratio, line["A"].ratio_error),
-            with_error(line["score function"].variance, line["score function"].standard_error),
-            with_error(line["score function"].ratio, line["score function"].ratio_error),
-        ]
-        for (e, parameters, samples), line in by_line.items()
-    ]
-    return f"{INTRODUCTION}\n{markdown(header, lines, left=1)}\n"
+    for title, estimator, *names in (
+        ("B", "B", "variance", "standard_error"),
+        ("A", "A", "variance", "standard_error"),
+        ("A / B", "A", "ratio", "ratio_error"),
+        ("score function", "score function", "variance", "standard_error"),
+        ("score function / B", "score function", "ratio", "ratio_error"),
+    ):
+        rows[title] = [with_error(*row) for row in zip(*(wide[name, estimator] for name in names))]
+    return markdown(rows, left=1)
 
 
 def with_error(value, error):
@@ -214,7 +99,7 @@ def with_error(value, error):
     exponent = math.floor(math.log10(value))
     if exponent in range(-2, 4):
         return _decimals(value, error)
-    power = str(exponent).translate(_SUPERSCRIPTS)
+    power = str(exponent).translate(SUPERSCRIPTS)
     return f"({_decimals(value / 10**exponent, error / 10**exponent)})·10{power}"
 
 

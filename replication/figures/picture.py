@@ -1,12 +1,11 @@
 """The pictures of figures 2 and 3: our curves over the paper's, in the paper's panels."""
 
 import dataclasses
-import itertools
 
-import numpy as np
-
-from replication.figures import png
-from replication.figures.tables import NAMES
+from replication.figures.images import write_png
+from replication.figures.text import NAMES
+from replication.measurements.table import CURVE, PANEL
+from replication.paper import paper_curve
 
 COLOURS = {  # Okabe & Ito: safe for the colour-blind
     "aevb": "#0072B2",
@@ -22,7 +21,7 @@ BAND = {"alpha": 0.2, "linewidth": 0, "zorder": 2}
 
 
 @dataclasses.dataclass(frozen=True)
-class Look:
+class Style:
     """How a figure is drawn.
 
     Attributes:
@@ -31,7 +30,7 @@ class Look:
         frames: by data set, the paper's limits of samples and of nats.
         beyond: how far the paper's curves are shown behind our longest run, as a factor.
         cell: width and height of a panel in inches.
-        legend: width of a column that holds but the legend, in panels.
+        legend: width of the legend's column, in panels.
     """
 
     quantity: str
@@ -42,117 +41,117 @@ class Look:
     legend: float = 1.0
 
 
-def draw(curves, rows, path, look):
+def draw(means, rows, style, path):
     """Draws a row of panels per data set, and the legend in a free cell.
 
     Args:
-        curves: list of `Curve`, ordered by panel and algorithm.
-        rows: dict from data set to the list of its `Panel`.
+        means: rows of `measurements.averaged`, where seeds were evaluated.
+        rows: dict from data set to the list of its panels, tuples of `PANEL`.
+        style: `Style`.
         path: file to write.
-        look: `Look`.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     sizes = [len(panels) for panels in rows.values()]
     shape = (len(rows), max(max(sizes), min(sizes) + 1))  # leaves a cell for the legend
-    widths = [1] * max(sizes) + [look.legend] * (shape[1] - max(sizes))
-    size = (look.cell[0] * sum(widths), look.cell[1] * shape[0])
+    widths = [1] * max(sizes) + [style.legend] * (shape[1] - max(sizes))
+    size = (style.cell[0] * sum(widths), style.cell[1] * shape[0])
     figure = Figure(figsize=size, dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     cells = figure.subplots(*shape, squeeze=False, width_ratios=widths)
+    mains = _is_main(means)
     for row, (dataset, panels) in zip(cells, rows.items()):
-        ours = [c for c in curves if c.panel.dataset == dataset]
-        limits = _limits(dataset, ours, look)
+        ours = means[means.dataset == dataset]
+        by_panel = dict(iter(ours.groupby(PANEL, observed=True)))
+        limits = _limits(dataset, ours, style)
         for axes, panel in zip(row, panels):
-            _panel(axes, panel, [c for c in ours if c.panel == panel], look.algorithms)
+            _panel(axes, panel, by_panel.get(panel, ours.iloc[:0]), mains, style.algorithms)
             axes.set(xscale="log", xlim=limits[0], ylim=limits[1])
             axes.xaxis.set_minor_formatter("")
             axes.tick_params(labelleft=axes is row[0], labelsize=8)
         for axes in row[len(panels) :]:
             axes.axis("off")
     figure.supxlabel("training samples evaluated", fontsize=10)
-    figure.supylabel(f"{look.quantity} (nats per example)", fontsize=10)
+    figure.supylabel(f"{style.quantity} (nats per example)", fontsize=10)
     free = next(row for row, size in zip(cells, sizes) if size < shape[1])
-    _legend(free[-1], curves, look)
-    png.write(figure, path)
+    _legend(free[-1], means, mains, style)
+    write_png(figure, path)
 
 
-def _panel(axes, panel, ours, algorithms):
-    title = f"{NAMES[panel.dataset]}, {SIZES[panel.figure].format(panel.size)}"
+def _panel(axes, panel, ours, mains, algorithms):
+    figure, dataset, latent_dim, n_train = panel
+    title = f"{NAMES[dataset]}, {SIZES[figure].format(n_train or latent_dim)}"
     axes.set_title(title, fontsize=10)
     axes.grid(color="0.92", linewidth=0.6)
     axes.set_axisbelow(True)
     for height, algorithm in zip((0.93, 0.85, 0.77), algorithms):
         colour = COLOURS[algorithm]
         for split, style in (("train", TRAIN), ("test", TEST)):
-            paper = panel.paper(algorithm, split)
+            paper = paper_curve(figure, dataset, algorithm, latent_dim, split, n_train)
             if paper is not None:
-                axes.plot(*paper, color=colour, **{**style, **PAPER})
-        main, others = _main_and_others([c for c in ours if c.algorithm == algorithm])
-        if main is not None:
-            _plot(axes, main, "train", colour, TRAIN)
-            _plot(axes, main, "test", colour, TEST)
-            dotted = ", ".join(f"{c.step_size:g}" for c in others)
-            steps = f"{main.step_size:g}" + (f" (⋯ {dotted})" if others else "")
+                axes.plot(paper.index, paper, color=colour, **{**style, **PAPER})
+        own = ours[ours.algorithm == algorithm]
+        main, others = own[mains[own.index]], own[~mains[own.index]]
+        if len(main):
+            _plot(axes, main[main.split == "train"], colour, TRAIN)
+            _plot(axes, main[main.split == "test"], colour, TEST)
+            dotted = ", ".join(f"{step:g}" for step in others.step_size.unique())
+            steps = f"{main.step_size.iloc[0]:g}" + (f" (⋯ {dotted})" if dotted else "")
             label = {"color": colour, "fontsize": 7.5, "va": "center"}
             axes.text(0.04, height, f"step {steps}", transform=axes.transAxes, **label)
-        for other in others:
-            _plot(axes, other, "test", colour, OTHER)
+        for _, other in others[others.split == "test"].groupby("step_size"):
+            _plot(axes, other, colour, OTHER)
 
 
-def _main_and_others(curves):
-    """The chosen step size, or the longest curve where none was chosen; and the further ones."""
-    main = max(curves, key=lambda c: ("chosen" in c.role, c.end), default=None)
-    return main, [c for c in curves if c is not main]
+def _is_main(means):
+    """Whether a row is of the chosen step size, or the longest curve where none was chosen."""
+    ranks = means.role.str.contains("chosen") * 1e12 + means.curve_end
+    best = ranks.groupby([means[c] for c in CURVE[:-1]], observed=True).transform("idxmax")
+    return means.step_size == means.step_size[best].to_numpy()
 
 
-def _plot(axes, curve, split, colour, style):
-    samples = curve.counts
-    values = [curve.values(s, split) for s in samples]
-    marker = "." if len(samples) == 1 else None
-    axes.plot(samples, [v.mean() for v in values], color=colour, marker=marker, **style)
-    if max(map(len, values)) > 1:
-        low, high = [v.min() for v in values], [v.max() for v in values]
-        axes.fill_between(samples, low, high, color=colour, **BAND)
+def _plot(axes, curve, colour, style):
+    marker = "." if len(curve) == 1 else None
+    axes.plot(curve.samples, curve.value, color=colour, marker=marker, **style)
+    if curve.seeds.max() > 1:
+        axes.fill_between(curve.samples, curve.low, curve.high, color=colour, **BAND)
 
 
-def _limits(dataset, curves, look):
+def _limits(dataset, means, style):
     """Limits of samples and of nats for a row of panels that keep our curves legible."""
-    end = max((c.end for c in curves), default=1e8)
-    if dataset in look.frames:
-        (left, right), nats = look.frames[dataset]
-        return (left, min(right, max(look.beyond * end, 10 * left))), nats
-    if not curves:
+    end = means.curve_end.max() if len(means) else 1e8
+    if dataset in style.frames:
+        (left, right), nats = style.frames[dataset]
+        return (left, min(right, max(style.beyond * end, 10 * left))), nats
+    if not len(means):
         return (1e4, end), (-1, 1)
     # Of the steep start only the last stretch is of interest.
-    late = [(c, s) for c in curves for s in c.counts if s >= end / 30]
-    values = np.concatenate([c.values(s, split) for c, s in late for split in ("train", "test")])
-    low, high = values.min(), values.max()
+    late = means[means.samples >= end / 30]
+    low, high = late.low.min(), late.high.max()
     span = max(high - low, 1)
-    left = min(max(end / 1000, min(c.counts[0] for c in curves)), end / 10)
-    labels = 0.15 * len(look.algorithms)
+    left = min(max(end / 1000, means.samples.min()), end / 10)
+    labels = 0.15 * len(style.algorithms)
     return (left, 1.1 * end), (low - 0.3 * span, high + labels * span)
 
 
-def _legend(axes, curves, look):
+def _legend(axes, means, mains, style):
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     def line(**style):
         return Line2D([], [], **{"color": "0.25", **style})
 
-    entries = {NAMES[a]: line(color=COLOURS[a], linewidth=4) for a in look.algorithms}
+    entries = {NAMES[a]: line(color=COLOURS[a], linewidth=4) for a in style.algorithms}
     entries |= {"ours, test": line(**TEST), "ours, training": line(**TRAIN)}
-    groups = itertools.groupby(curves, lambda c: (c.panel, c.algorithm))
-    others = [c for _, group in groups for c in _main_and_others(list(group))[1]]
-    if others:
-        closest = all(c.role == "closest" for c in others)
+    others = means.role[~mains]
+    if len(others):
+        closest = (others == "closest").all()
         which = "step size\nclosest to the paper" if closest else "other step sizes"
         entries[f"ours, test, {which}"] = line(**OTHER)
-    if any(len(c.runs) > 1 for c in curves):
+    if (means.seeds > 1).any():
         entries["ours, range over seeds"] = Patch(color="0.25", **{**BAND, "alpha": 0.3})
-    if any(c.panel.dataset in look.frames for c in curves):
+    if means.dataset.isin(style.frames).any():
         entries["paper, test"] = line(**{**TEST, **PAPER})
         entries["paper, training"] = line(**{**TRAIN, **PAPER})
     axes.legend(entries.values(), entries.keys(), loc="center", frameon=False, fontsize=9)

@@ -2,18 +2,16 @@
 
 from pathlib import Path
 
-from replication import atomic, lock
-from replication.claims import Evidence
-from replication.distances import distances, distances_csv
-from replication.errors import ReplicationError
-from replication.records import runs_folder
+from replication.claims.evidence import Evidence
+from replication.figures.text import csv_text
+from replication.measurements import files, lock
 from replication.report.figures import drawn_figures, figures_section
 from replication.report.sections import HEADING, before_figures, behind_figures
 from replication.report.web_page import web_page
 
 
 @lock.one_writer("report")
-def build(results):
+def write_report(results):
     """Writes `README.md`, `index.html` and `distances.csv` from the results' files alone.
 
     Args:
@@ -26,17 +24,18 @@ def build(results):
         ReplicationError: if there are no runs.
     """
     evidence = Evidence(results)
-    if not evidence.runs:
-        raise ReplicationError(f"Expected runs in {runs_folder(results)}. Received: none")
-    found = distances(evidence.curves)
+    distances = evidence.distances()
     figures = drawn_figures(results)
-    before, behind = before_figures(evidence, found), behind_figures(evidence)
+    before, behind = before_figures(evidence, distances), behind_figures(evidence)
     readme, page, table = paths = [
         Path(results) / name for name in ("README.md", "index.html", "distances.csv")
     ]
     text = "\n".join([HEADING, *before, figures_section(figures), *behind])
     html = web_page(results, [HEADING, *before], figures, behind)
-    atomic.write(readme, text)
-    atomic.write(page, html)
-    atomic.write(table, distances_csv(found))
+    files.write(readme, text)
+    files.write(page, html)
+    parts = {"difference": "value", "standard_error": "error", "error_over": "over"}
+    columns = {n: [getattr(e, part) for e in distances.estimate] for n, part in parts.items()}
+    numbers = distances.drop(columns="estimate").assign(**columns)
+    files.write(table, csv_text(numbers.replace({"n_train": {0: None}})))
     return paths

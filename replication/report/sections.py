@@ -3,10 +3,12 @@
 import importlib.resources
 import textwrap
 
-from replication.claims import Verdict, judge
-from replication.distances import SPLITS
-from replication.figures.tables import NAMES, count, is_decade, markdown, number
-from replication.report.provenance import provenance_section
+import pandas as pd
+
+from replication.claims import judge
+from replication.claims.rules import Verdict
+from replication.figures.text import NAMES, count, markdown, number
+from replication.measurements.table import is_decade
 
 HEADING = """\
 # Results
@@ -25,6 +27,14 @@ The rules were written into `replication/claims` when figure 2's first runs, of 
 samples, were known and no others. A verdict needs a difference beyond three standard errors; ± is
 one standard error, over seeds where a curve has several, else that of the evaluation; the tables of
 the rules say which. Values are in nats per example where nothing else is said.
+"""
+
+PROVENANCE = """\
+## Where the numbers come from
+
+Runs by figure and machine, those of the step-size choice among them. *Longest* is in training
+samples; hours are of training, without evaluation. "-dirty" marks code that was changed since its
+commit.
 """
 
 CLOSENESS = """\
@@ -49,15 +59,20 @@ def before_figures(evidence, distances):
 def behind_figures(evidence):
     """Markdown sections: deviations and guesses, and where the numbers come from."""
     page = importlib.resources.files(__package__) / "deviations.md"
-    return [page.read_text(encoding="utf-8"), provenance_section(evidence.runs)]
+    return [page.read_text(encoding="utf-8"), _provenance(evidence)]
 
 
 def _glance(judgements):
-    rows = [
-        [str(i), j.claim.name, f"**{j.verdict}**", headline(j.findings)]
-        for i, j in enumerate(judgements, 1)
-    ]
-    return markdown(["", "claim", "verdict", "numbers"], rows, left=4) + "\n"
+    rows = pd.DataFrame(
+        {
+            "": str(i),
+            "claim": judgement.claim.name,
+            "verdict": f"**{judgement.verdict}**",
+            "numbers": headline(judgement.findings),
+        }
+        for i, judgement in enumerate(judgements, 1)
+    )
+    return markdown(rows, left=4) + "\n"
 
 
 def headline(findings):
@@ -90,7 +105,7 @@ def _details(i, judgement):
             f"### {i}. {claim.name}: {judgement.verdict}\n",
             _wrapped(f"> {claim.statement}") + "\n",
             _wrapped(claim.rule) + "\n",
-            markdown(header, rows, left=3) + "\n",
+            markdown(pd.DataFrame(rows, columns=header), left=3) + "\n",
         ]
     )
 
@@ -98,17 +113,17 @@ def _details(i, judgement):
 def _rows(finding):
     if not finding.numbers:
         return [[finding.part, finding.verdict, finding.note, "", "", "", ""]]
+    first = [finding.part, finding.verdict]
     return [
         [
-            finding.part if first else "",
-            finding.verdict if first else "",
+            *(["", ""] if i else first),
             n.name,
             str(n.estimate),
             n.against,
             count(n.samples) if n.samples else "",
             n.estimate.over,
         ]
-        for first, n in zip([True] + [False] * len(finding.numbers), finding.numbers)
+        for i, n in enumerate(finding.numbers)
     ]
 
 
@@ -119,31 +134,61 @@ def _wrapped(text):
 
 
 def _closeness(distances):
-    groups = {}
-    for d in distances:
-        if is_decade(d.samples):
-            key = (d.panel.figure, d.panel.dataset, d.algorithm, d.samples)
-            groups.setdefault(key, {}).setdefault(d.split, []).append(d)
-    if not groups:
+    at_decades = distances[distances.samples.map(is_decade)]
+    if at_decades.empty:
         return f"{CLOSENESS}\nNot run yet: no curve reaches one of the paper's at a decade.\n"
+    groups = ["figure", "dataset", "algorithm", "samples"]
+    rows = []
+    for key, found in at_decades.groupby(groups, observed=True, sort=False):
+        figure, dataset, algorithm, samples = key
+        row = [str(figure), NAMES[dataset], NAMES[algorithm], count(samples)]
+        for split in ("test", "train"):
+            row += _cells(found[found.split == split])
+        rows.append(row)
     header = ["figure", "data set", "algorithm", "after"]
-    header += [f"{split}: {name}" for split in SPLITS[::-1] for name in ("mean", "largest", "≤ 1")]
-    rows = [
-        [str(figure), NAMES[dataset], NAMES[algorithm], count(samples), *_cells(by_split)]
-        for (figure, dataset, algorithm, samples), by_split in groups.items()
-    ]
-    return f"{CLOSENESS}\n{markdown(header, rows, left=3)}\n"
+    header += [f"{split}: {n}" for split in ("test", "train") for n in ("mean", "largest", "≤ 1")]
+    return f"{CLOSENESS}\n{markdown(pd.DataFrame(rows, columns=header), left=3)}\n"
 
 
-def _cells(by_split):
-    for split in SPLITS[::-1]:
-        found = by_split.get(split, [])
-        if not found:
-            yield from ("–", "–", "–")
-            continue
-        sizes = [abs(d.estimate.value) for d in found]
-        largest = found[sizes.index(max(sizes))]
-        name = "N" if largest.panel.n_train else "N_z"
-        yield number(sum(sizes) / len(sizes))
-        yield f"{largest.estimate} ({name} = {largest.panel.size})"
-        yield f"{sum(size <= 1 for size in sizes)} of {len(sizes)}"
+def _cells(found):
+    if found.empty:
+        return ["–", "–", "–"]
+    sizes = found.estimate.map(lambda estimate: abs(estimate.value))
+    largest = found.loc[sizes.idxmax()]
+    size = f"N = {largest.n_train}" if largest.n_train else f"N_z = {largest.latent_dim}"
+    within = f"{(sizes <= 1).sum()} of {len(sizes)}"
+    return [number(sizes.mean()), f"{largest.estimate} ({size})", within]
+
+
+def _provenance(evidence):
+    """A table of the runs by figure and machine, and the versions they ran on."""
+    sessions = {
+        run.experiment.id: [_short(session["commit"]) for session in run.info["sessions"]]
+        for run in evidence.runs
+    }
+    table = evidence.table
+    ends = table[(table.split == "train") & (table.samples == table.end)]
+    rows = []
+    figures = ends.figure.map({2: "2", 3: "3", 0: "other"})
+    for (figure, machine), runs in ends.groupby([figures, "machine"]):
+        commits = dict.fromkeys(commit for run in runs.run for commit in sessions[run])
+        hours = number(runs.seconds.sum() / 3600)
+        longest = count(runs.samples.max())
+        rows.append([figure, machine, str(len(runs)), longest, hours, ", ".join(commits)])
+    header = ["figure", "machine", "runs", "longest", "hours", "commits"]
+    versions = dict.fromkeys(
+        ", ".join(f"{k} {v}" for k, v in {"Python": s["python"], **s["versions"]}.items())
+        for run in evidence.runs
+        for s in run.info["sessions"]
+    )
+    lines = "\n".join(f"- {line}" for line in versions)
+    rows = markdown(pd.DataFrame(rows, columns=header), left=2)
+    return f"{PROVENANCE}\n{rows}\n\nVersions:\n\n{lines}\n"
+
+
+def _short(commit):
+    """Seven digits of a commit, and whether the code was changed since."""
+    if commit is None:
+        return "outside git"
+    digits, _, dirty = commit.partition("-")
+    return digits[:7] + ("-dirty" if dirty else "")

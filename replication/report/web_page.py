@@ -9,7 +9,7 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
-from replication.read_back import read_text, reading
+from replication.measurements.files import read_text, reading
 from replication.report.figures import not_run
 
 QUALITY = 85  # of WebP

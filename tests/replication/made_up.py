@@ -4,7 +4,7 @@ import csv
 import dataclasses
 import json
 
-from replication import metrics as table
+from replication.measurements.records import write_metrics
 
 SESSION = {
     "command": "python -m replication figure2",
@@ -36,7 +36,13 @@ def write_run(results, experiment, metrics, seconds=None, **session):
     (folder / "run.json").write_text(json.dumps(info))
     rest = dict.fromkeys(experiment.measured, 0.0)
     clock = seconds or {s: s / 1e4 for s in metrics}
-    table.write(folder, [table.Point(s, rest | m, clock[s]) for s, m in metrics.items()])
+    rows = [{"samples": s, **rest, **m, "seconds": clock[s]} for s, m in metrics.items()]
+    write_metrics(folder, rows)
+
+
+def numbers(run):
+    """Everything that was measured of a run but the clock."""
+    return [{n: value for n, value in row.items() if n != "seconds"} for row in run.rows]
 
 
 def read_csv(path):

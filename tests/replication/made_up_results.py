@@ -5,9 +5,9 @@ import math
 
 from made_up import write_run
 
-from replication.figures.gradient_variance import FILE
+from replication.measurements.variances import FILE
 from replication.paper import paper_curve, paper_value
-from replication.protocols import figure2_experiment, figure3_experiment
+from replication.plan.protocols import figure2_experiment, figure3_experiment
 
 GRID = [int(m * 10**k) for k in range(3, 8) for m in (10, 12.5, 16, 20, 25, 32, 40, 50, 63, 80)]
 BOUND_SEM = {"mnist": 0.3, "frey": 10.0}
@@ -20,14 +20,14 @@ def counts(end):
 def like_paper(figure, experiment, samples, split):
     """The paper's curve, and a steep line before it enters the paper's panel."""
     e = experiment
-    place = (figure, e.dataset, e.algorithm, e.latent_dim, split, e.n_train)
-    value = paper_value(*place, at=samples)
-    if value is not None:
+    place = (figure, e.dataset, e.algorithm, e.latent_dim, split, e.n_train or 0)
+    value = paper_value(*place, at=samples).item()
+    if not math.isnan(value):
         return value
-    first, values = paper_curve(*place)
-    if samples > first[0]:
-        return float(values[-1])
-    return float(values[0]) - 30 * math.log10(first[0] / samples)
+    curve = paper_curve(*place)
+    if samples > curve.index[0]:
+        return float(curve.iloc[-1])
+    return float(curve.iloc[0]) - 30 * math.log10(curve.index[0] / samples)
 
 
 def write_bounds(results, experiment, end, offset=0.0, sem=None, gap=0.0, **session):

@@ -17,14 +17,16 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from replication import checkpoint, datasets, lock, model, reference
+from replication import reference
 from replication.cli import main
-from replication.experiment import STEP_SIZES
-from replication.figures import gradient_variance
-from replication.figures.tables import NAMES
-from replication.protocols import figure2_experiment, figure3_experiment
-from replication.records import SHAPE
-from replication.shapes import ANY
+from replication.figures.text import NAMES
+from replication.measurements import lock, variances
+from replication.measurements.records import CHECKPOINT, SHAPE, save_checkpoint
+from replication.measurements.shapes import ANY
+from replication.plan.experiment import STEP_SIZES
+from replication.plan.protocols import figure2_experiment, figure3_experiment
+from replication.train import datasets
+from replication.train.model import build
 
 TRAINING = ("figure2", "figure3", "figure4", "figure5", "gradient-variance")
 OPTIONS = {  # commands that have an option, and values that it must not take
@@ -57,7 +59,7 @@ DAMAGE = {
 }
 JSON_FILES = {  # with the shape that is read of each, and the command that reads it
     "run.json": (SHAPE, ["verify"]),
-    "gradient_variance.json": (gradient_variance.SHAPE, ["verify"]),
+    "gradient_variance.json": (variances.SHAPE, ["verify"]),
     "reference.json": (reference.SHAPE, ["verify"]),
 }
 CHOSEN = figure2_experiment("digits", "aevb", 2, 0.02)
@@ -172,13 +174,13 @@ def whole(tmp_path_factory):
         metrics = {s: dict.fromkeys(experiment.measured, value) for s, value in ends.items()}
         made_up.write_run(results, experiment, metrics, backend=keras.backend.backend())
     folder = results / "runs" / CHOSEN.id
-    built = model.build(CHOSEN, digits)
-    checkpoint.save(folder, built, 20_000, 2.0)
+    built = build(CHOSEN, digits)
+    save_checkpoint(folder, built, 20_000, 2.0)
     row = {"samples": 0, "num_repeats": 9, "variance": 1.0, "standard_error": 0.1}
-    places = itertools.product(gradient_variance.PARAMETERS, gradient_variance.ESTIMATORS)
+    places = itertools.product(variances.PARAMETERS, variances.ESTIMATORS)
     rows = [{**row, "parameters": p, "estimator": e} for p, e in places]
     text = json.dumps({"samples": 20_000, "variances": rows})
-    (folder / gradient_variance.FILE).write_text(text)
+    (folder / variances.FILE).write_text(text)
     for command in (FIGURE4, ["report"], ["verify", "--update"], ["verify"]):
         result = invoke(*command, "--results", str(results))
         assert result.exit_code == 0, result.output
@@ -217,7 +219,7 @@ DAMAGED = [
     if name != "table.md" or kind == "latin-1"  # any text is a page
 ]
 DAMAGED += [("figure2.png", kind, ["report"]) for kind in ("empty", "truncated", "zeros")]
-DAMAGED += [(checkpoint.FILE, kind, command) for kind in DAMAGE for command in (FIGURE4, LONGER)]
+DAMAGED += [(CHECKPOINT, kind, command) for kind in DAMAGE for command in (FIGURE4, LONGER)]
 DAMAGED += [("run.json", "truncated", LONGER), ("metrics.csv", "conflict", FIGURE4)]
 DAMAGED += [("digits.json", kind, FIGURE4) for kind in ("conflict", "truncated")]
 
@@ -248,7 +250,7 @@ def entries(shape, place=()):
                 yield from entries(inner, (*place, key.removesuffix("?")))
 
 
-VALUES = (1, 0.5, "any", *NAMES, *gradient_variance.PARAMETERS, "A", "2026-01-01")
+VALUES = (1, 0.5, "any", *NAMES, *variances.PARAMETERS, "A", "2026-01-01")
 
 
 def example(shape):
@@ -356,13 +358,13 @@ def test_a_checkpoint_alone(results, lost):
     named(results, "metrics.csv").unlink()
     if lost == "both":
         named(results, "run.json").unlink()
-    folder = named(results, checkpoint.FILE).parent
+    folder = named(results, CHECKPOINT).parent
     assert_says_what_to_do(refused(results, *LONGER), folder / "metrics.csv")
 
 
 def test_a_checkpoint_of_another_run(results):
     """Of the same shape, so that nothing else tells them apart."""
-    path = named(results, checkpoint.FILE)
+    path = named(results, CHECKPOINT)
     with np.load(path) as file:
         arrays = dict(file)
     np.savez(path, **{**arrays, "run": "digits-aevb-z2-another"})
@@ -372,9 +374,9 @@ def test_a_checkpoint_of_another_run(results):
 
 
 def test_a_checkpoint_of_another_shape(results):
-    path = named(results, checkpoint.FILE)
-    other = model.build(figure2_experiment("digits", "aevb", 5, 0.02), datasets.load("digits"))
-    checkpoint.save(path.parent, other, 20_000, 1.0)
+    path = named(results, CHECKPOINT)
+    other = build(figure2_experiment("digits", "aevb", 5, 0.02), datasets.load("digits"))
+    save_checkpoint(path.parent, other, 20_000, 1.0)
     assert_says_what_to_do(refused(results, *LONGER), path)
 
 
@@ -399,12 +401,12 @@ def test_a_copied_run_folder(results, command):
     [
         ("run.json", ["verify"]),
         ("metrics.csv", ["verify"]),
-        (gradient_variance.FILE, ["verify"]),
+        (variances.FILE, ["verify"]),
         ("reference.json", ["verify"]),
         ("reference.json", ["verify", "--update"]),
         ("README.md", ["report"]),
         ("figure2.png", ["report"]),
-        (checkpoint.FILE, FIGURE4),
+        (CHECKPOINT, FIGURE4),
         ("report.lock", ["report"]),
         (f"{CHOSEN.id}.lock", LONGER),
     ],

@@ -5,9 +5,10 @@ import csv
 import pytest
 from click.testing import CliRunner
 
-from replication import protocols, records
 from replication.cli import main
-from replication.experiment import STEP_SIZES
+from replication.measurements import records
+from replication.plan.experiment import STEP_SIZES
+from replication.train import jobs
 
 
 def invoke(*args, **environment):
@@ -60,7 +61,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(protocols.data_sets, "load", interrupt)
+    monkeypatch.setattr(jobs, "load", interrupt)
     result = invoke("figure2", "--dataset", "digits", "--results", str(tmp_path))
     assert result.exit_code == 130
     assert "Give the same command again to continue." in result.output
@@ -77,7 +78,7 @@ def test_figure2_chooses_the_step_size_and_trains_on(tmp_path):
     pilots = {(r.experiment.step_size, r.experiment.seed): r.at(20_000)["train_elbo"] for r in runs}
     assert set(pilots) == {(step, seed) for step in STEP_SIZES for seed in (0, 1)}
     best = max(STEP_SIZES, key=lambda step: pilots[step, 0] + pilots[step, 1])
-    ends = {(r.experiment.step_size, r.experiment.seed): r.points[-1].samples for r in runs}
+    ends = {(r.experiment.step_size, r.experiment.seed): r.rows[-1]["samples"] for r in runs}
     assert ends == {key: 25_000 if key[0] == best else 20_000 for key in pilots}
 
     rows = list(csv.DictReader((tmp_path / "figure2" / "step_sizes.csv").open()))

@@ -3,13 +3,15 @@
 import csv
 import dataclasses
 import json
+import math
 
 import made_up
 import pytest
 
 from replication.errors import ReplicationError
-from replication.experiment import Experiment
 from replication.figures import cost
+from replication.measurements.records import read_runs
+from replication.plan.experiment import Experiment
 
 MNIST = Experiment("mnist", "aevb", 20, 0.01)
 
@@ -20,6 +22,10 @@ def write_run(results, experiment, seconds, started="10:00", machine="a CPU", **
     made_up.write_run(results, experiment, {s: {} for s in seconds}, seconds, **session)
 
 
+def costs(results):
+    return [*cost.costs_of(read_runs(results)).itertuples()]
+
+
 def read_csv(path):
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
@@ -28,14 +34,14 @@ def read_csv(path):
 def test_a_row_by_hand(tmp_path):
     # 1000, 20 000 (too short to tell) and 4000 samples a second; 100 000 in 33 seconds.
     write_run(tmp_path, MNIST, {0: 0.0, 10_000: 10.0, 20_000: 10.5, 100_000: 33.0})
-    (row,) = cost.rows(tmp_path)
+    (row,) = costs(tmp_path)
     assert row.machine == "a CPU (cpu:0), jax"
-    assert (row.runs, row.shared, row.samples, row.seconds) == (1, 0, 100_000, 33.0)
-    assert row.rate == pytest.approx(100_000 / 33)
+    assert (row.runs, row.shared_runs, row.samples, row.seconds) == (1, 0, 100_000, 33.0)
+    assert row.samples_per_second == pytest.approx(100_000 / 33)
     assert row.minutes_per_million == pytest.approx(330 / 60)
-    assert row.fastest == pytest.approx(80_000 / 22.5)
+    assert row.fastest_samples_per_second == pytest.approx(80_000 / 22.5)
     # 4.1 MFLOP for each of them
-    assert row.gflop_per_second == pytest.approx(80_000 / 22.5 * 4.1e6 / 1e9)
+    assert row.fastest_gflop_per_second == pytest.approx(80_000 / 22.5 * 4.1e6 / 1e9)
 
 
 def test_seeds_and_step_sizes_are_one_row_and_what_costs_time_is_another(tmp_path):
@@ -53,10 +59,10 @@ def test_seeds_and_step_sizes_are_one_row_and_what_costs_time_is_another(tmp_pat
     for i, (name, value) in enumerate(others.items()):
         e = dataclasses.replace(MNIST, **{name: value})
         write_run(tmp_path, e, {0: 0.0, 10_000: 10.0}, started=f"2{i % 4}:{i:02}")
-    rows = cost.rows(tmp_path)
+    rows = costs(tmp_path)
     assert len(rows) == 6
     (row,) = [r for r in rows if r.runs == 5]
-    assert (row.samples, row.seconds, row.fastest) == (50_000, 150.0, 1000.0)
+    assert (row.samples, row.seconds, row.fastest_samples_per_second) == (50_000, 150.0, 1000.0)
 
 
 def test_each_machine_and_backend_has_its_section(tmp_path):
@@ -80,7 +86,7 @@ def test_a_run_on_two_machines_names_both(tmp_path):
     info = json.loads(path.read_text())
     info["sessions"] += [info["sessions"][0], {**info["sessions"][0], "machine": "another"}]
     path.write_text(json.dumps(info))
-    (row,) = cost.rows(tmp_path)
+    (row,) = costs(tmp_path)
     assert row.machine == "a CPU (cpu:0), jax; another (cpu:0), jax"
 
 
@@ -123,7 +129,7 @@ def test_evaluation_is_a_part_of_the_longest_runs_time(tmp_path):
     write_run(tmp_path, pilot, {0: 0.0, 10_000: 3.0}, evaluation_seconds=3.0)
     # An older run did not take it down.
     write_run(tmp_path, dataclasses.replace(MNIST, seed=3), {0: 0.0, 200_000: 50.0})
-    (row,) = cost.rows(tmp_path)
+    (row,) = costs(tmp_path)
     assert row.evaluation_share == pytest.approx(12 / 72)
     page, table = cost.build(tmp_path)
     assert read_csv(table)[0]["evaluation_share"] == "0.1667"
@@ -132,4 +138,5 @@ def test_evaluation_is_a_part_of_the_longest_runs_time(tmp_path):
 
 def test_evaluation_that_nobody_took_down(tmp_path):
     write_run(tmp_path, MNIST, {0: 0.0, 10_000: 30.0})
-    assert cost.rows(tmp_path)[0].evaluation_share is None
+    (row,) = costs(tmp_path)
+    assert math.isnan(row.evaluation_share)

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from replication import data_files, datasets
 from replication.errors import DatasetError
+from replication.train import data_files, datasets
 
 FILES = {
     "train-images-idx3-ubyte": "x_train",
@@ -245,9 +245,9 @@ def test_unknown_name():
 
 
 def test_import_loads_no_large_package():
-    code = "import sys, replication.datasets; print(*sys.modules)"
+    code = "import sys, replication.train.datasets; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
-    assert "replication.datasets" in modules.split()
+    assert "replication.train.datasets" in modules.split()
     assert not {"keras", "jax", "tensorflow", "scipy", "sklearn"} & set(modules.split())
 
 

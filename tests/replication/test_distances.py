@@ -3,33 +3,31 @@
 import pytest
 from made_up_results import write_bounds, write_figure3
 
-from replication.claims import Evidence
-from replication.distances import distances
-from replication.protocols import figure2_experiment
+from replication.claims.evidence import Evidence
+from replication.plan.protocols import figure2_experiment
 
 
 def test_every_decade_and_the_end(tmp_path):
     write_bounds(tmp_path, figure2_experiment("mnist", "aevb", 20, 0.01), 20_000_000, offset=-1.5)
-    found = distances(Evidence(tmp_path).curves)
+    found = [*Evidence(tmp_path).distances().itertuples()]
     places = [(d.split, d.samples) for d in found]
     ends = (1_000_000, 10_000_000, 20_000_000)
     assert places == [(split, s) for split in ("train", "test") for s in ends]
     assert all(d.estimate.value == pytest.approx(-1.5) for d in found)
     assert all((d.estimate.error, d.estimate.over) == (0.3, "examples") for d in found)
-    assert str(found[-1]) == "figure 2, MNIST N_z=20, AEVB, test, 2·10⁷"
 
 
 def test_nothing_where_the_paper_has_no_curve(tmp_path):
     # At N_z = 3 the paper's curve enters its panel after 10⁶; below 10⁶ nothing is compared.
     write_bounds(tmp_path, figure2_experiment("mnist", "aevb", 3, 0.01), 2_000_000)
     write_bounds(tmp_path, figure2_experiment("mnist", "aevb", 10, 0.01), 800_000)
-    found = distances(Evidence(tmp_path).curves)
-    assert {(d.panel.latent_dim, d.samples) for d in found} == {(3, 2_000_000)}
+    found = [*Evidence(tmp_path).distances().itertuples()]
+    assert {(d.latent_dim, d.samples) for d in found} == {(3, 2_000_000)}
 
 
 def test_figure_3(tmp_path):
     write_figure3(tmp_path, 1000, end=10_000_000, mcem=2.0)
-    found = distances(Evidence(tmp_path).curves)
+    found = [*Evidence(tmp_path).distances().itertuples()]
     mcem = [d for d in found if d.algorithm == "mcem" and d.split == "train"]
     assert [d.samples for d in mcem] == [1_000_000, 10_000_000]
     assert [d.estimate.value for d in mcem] == pytest.approx([2.0, 2.0])

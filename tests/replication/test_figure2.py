@@ -5,16 +5,17 @@ import math
 
 import made_up
 import numpy as np
+import pandas as pd
 import pytest
 from made_up import read_csv
 from matplotlib import image
 
 from replication.errors import ReplicationError
-from replication.experiment import LATENT_DIMS, Experiment
 from replication.figures import figure2
-from replication.figures.tables import count, csv_text, estimate, markdown, number
+from replication.figures.text import count, csv_text, estimate, markdown, number
 from replication.paper import paper_value
-from replication.protocols import figure2_experiment
+from replication.plan.experiment import LATENT_DIMS, Experiment
+from replication.plan.protocols import figure2_experiment
 
 
 def write_run(results, experiment, bounds):
@@ -41,8 +42,8 @@ def paper_like(experiment, end, test_offset=0.0):
 
     def bound(samples, split):
         e = experiment
-        value = paper_value(2, e.dataset, e.algorithm, e.latent_dim, split, at=samples)
-        return -160 - 1e7 / samples if value is None else value + test_offset
+        value = paper_value(2, e.dataset, e.algorithm, e.latent_dim, split, at=samples).item()
+        return -160 - 1e7 / samples if math.isnan(value) else value + test_offset
 
     return {0: (-1500.0, -1500.0)} | {s: (bound(s, "train"), bound(s, "test")) for s in grid(end)}
 
@@ -50,7 +51,7 @@ def paper_like(experiment, end, test_offset=0.0):
 @pytest.fixture
 def tables(tmp_path, monkeypatch):
     """tables(): builds the figure without its picture; the rows of table.csv, and table.md."""
-    monkeypatch.setattr(figure2, "draw", lambda *args: None)
+    monkeypatch.setattr("replication.figures.curves.draw", lambda *args: None)
 
     def build():
         page, _, table, _ = figure2.build(tmp_path)
@@ -276,12 +277,13 @@ def test_diverged_untrained_and_short_runs_can_be_drawn(tmp_path):
 
 
 def test_numbers_and_tables_as_text():
-    assert [number(v) for v in (-104.84, 0.05, -0.04, math.nan)] == ["−104.8", "0.1", "0.0", "nan"]
+    assert [number(v) for v in (-104.84, 0.05, -0.04, math.nan)] == ["−104.8", "0.1", "0.0", "–"]
     assert number(0.25, "+") == "+0.2"
     assert number(-104.846, digits=2) == "−104.85"
-    assert estimate([-3.0, -5.0], 9.0, digits=2) == "−4.00 ± 1.00"
-    assert estimate([2.0], 0.25, "+", digits=2) == "+2.00 (± 0.25)"
-    assert estimate([-4.0]) == "−4.0"
+    assert estimate(-4.0, 1.0, 9.0, digits=2) == "−4.00 ± 1.00"
+    assert estimate(2.0, math.nan, 0.25, "+", digits=2) == "+2.00 (± 0.25)"
+    assert estimate(-4.0, math.nan) == "−4.0"
+    assert estimate(math.nan, 1.0, 0.25) == "–"
     assert [count(s) for s in (100, 20_000, 10**8, 250_000_000, 1_234_500)] == [
         "10²",
         "2·10⁴",
@@ -289,7 +291,7 @@ def test_numbers_and_tables_as_text():
         "2.5·10⁸",
         "1.23·10⁶",
     ]
-    assert markdown(["a", "long"], [["wide", "1"]], left=1) == (
+    assert markdown(pd.DataFrame({"a": ["wide"], "long": ["1"]}), left=1) == (
         "| a    | long |\n|:-----|-----:|\n| wide |    1 |"
     )
-    assert csv_text(["a", "b", "c"], [{"a": 1, "b": 0.5, "c": None}]) == "a,b,c\n1,0.5000,\n"
+    assert csv_text(pd.DataFrame({"a": [1], "b": [0.5], "c": [math.nan]})) == "a,b,c\n1,0.5000,\n"

@@ -10,14 +10,13 @@ import pytest
 from made_up import read_csv
 from matplotlib import image
 
-from replication import schedule
 from replication.errors import ReplicationError
 from replication.figures import figure3
-from replication.figures.curves import shown_curves
+from replication.measurements.table import averaged, curves, figure_table
 from replication.paper import paper_curve, paper_value
-from replication.protocols import figure3_experiment, of_figure3
-from replication.records import read_runs
-from replication.step_sizes import pilot_samples
+from replication.plan import schedule
+from replication.plan.protocols import figure3_experiment
+from replication.plan.step_sizes import pilot_samples
 
 ERRORS = {"density": 0.03, "importance": 0.04, "annealed": 0.04}  # together 0.05
 UNTRAINED = {0: (-543.0, -543.0)}
@@ -56,8 +55,8 @@ def paper_like(experiment, end, offset=0.0):
 
     def value(samples, split):
         key = (3, e.dataset, e.algorithm, e.latent_dim, split, e.n_train)
-        paper = paper_value(*key, at=samples)
-        return offset + (-165 - 2e5 / (samples + 1e3) if paper is None else paper)
+        paper = paper_value(*key, at=samples).item() if samples else math.nan
+        return offset + (-165 - 2e5 / (samples + 1e3) if math.isnan(paper) else paper)
 
     counts = schedule.evaluations(schedule.whole(end, step), step, "likelihood")
     return {s: (value(s, "train"), value(s, "test")) for s in counts}
@@ -66,7 +65,7 @@ def paper_like(experiment, end, offset=0.0):
 @pytest.fixture
 def tables(tmp_path, monkeypatch):
     """tables(): builds the figure without its picture; the rows of table.csv, and table.md."""
-    monkeypatch.setattr(figure3, "draw", lambda *args: None)
+    monkeypatch.setattr("replication.figures.curves.draw", lambda *args: None)
 
     def build():
         page, _, table, _ = figure3.build(tmp_path)
@@ -175,7 +174,7 @@ def test_the_page_says_how_mcem_counts_and_the_papers_points_bear_it_out(tmp_pat
     assert "multiples of 15·1000 and 15·50000 samples" in text
     for n_train in (1000, 50_000):
         for split in ("train", "test"):
-            iterations = paper_curve(3, "mnist", "mcem", 3, split, n_train)[0] / (15 * n_train)
+            iterations = paper_curve(3, "mnist", "mcem", 3, split, n_train).index / (15 * n_train)
             # The drawing places a point to some 200 samples, 0.013 of 15 000.
             np.testing.assert_allclose(iterations, iterations.round(), rtol=0, atol=0.02)
 
@@ -296,14 +295,14 @@ def test_interpolation_stays_within_what_a_seed_reached(tmp_path):
     for seed, end in enumerate((200_000, 400_000)):
         run = {100_000: (-150.0, -160.0), end: (-140.0, -150.0)}
         write_run(tmp_path, run_of("aevb", seed=seed), UNTRAINED | run)
-    (curve,) = shown_curves(of_figure3(read_runs(tmp_path)), [])
-    assert [curve.reaches(s) for s in (99_999, 100_000, 400_000, 400_001)] == [
-        *(False, True),
-        *(True, False),
-    ]
-    assert curve.counts == [100_000, 200_000, 400_000]
-    assert curve.values(200_000, "train") == pytest.approx([-140.0, -145.0])
-    assert curve.values(300_000, "test").shape == (1,)
+    counts = (99_999, 400_001)
+    found = curves(figure_table(3, tmp_path), counts)
+    means = averaged(found.assign(role=""))
+    assert (means.samples.min(), means.samples.max()) == (100_000, 400_000)
+    assert {*means.samples[means.evaluated]} == {100_000, 200_000, 400_000}
+    train, test = (found[found.split == split] for split in ("train", "test"))
+    assert [*train.value[train.samples == 200_000]] == pytest.approx([-140.0, -145.0])
+    assert len(test[test.samples == 300_000]) == 1
 
 
 @pytest.mark.parametrize("datasets", [("mnist",), ("digits",), ("mnist", "digits")])

@@ -9,11 +9,13 @@ from matplotlib import image
 from scipy.special import expit
 from scipy.stats import norm
 
-from replication import datasets, model, records, runner
 from replication.errors import MissingCheckpointError
-from replication.experiment import Experiment
-from replication.figures import encoded_picture, figure4
-from replication.progress import RunProgress
+from replication.figures import figure4
+from replication.measurements.records import runs_folder
+from replication.plan.experiment import Experiment
+from replication.train import datasets, runner
+from replication.train.model import trained
+from replication.train.progress import RunProgress
 
 # They start far from zero, so that every z has an image of its own without much training.
 START = {"accumulate_only": 0, "initial_stddev": 0.5}
@@ -44,14 +46,14 @@ def results(data, tmp_path_factory):
 @pytest.fixture(scope="module")
 def weights(data, results):
     """The digits' weights: encoder W₃ b₃, q(z|x) W₄ b₄ W₅ b₅, decoder W₁ b₁, p(x|z) W₂ b₂."""
-    trained, _ = model.trained(DIGITS, data["digits"], results)
-    parts = (trained.encoder, trained.posterior, trained.decoder, trained.likelihood)
+    model, _ = trained(DIGITS, data["digits"], results)
+    parts = (model.encoder, model.posterior, model.decoder, model.likelihood)
     return [[np.asarray(v) for v in part.trainable_variables] for part in parts]
 
 
 def test_a_tile_is_the_decoded_point_of_the_unit_square(data, results, weights):
-    trained, _ = model.trained(DIGITS, data["digits"], results)
-    picture = figure4.manifold(trained, (4, 16))  # not square: height and width in their places
+    model, _ = trained(DIGITS, data["digits"], results)
+    picture = figure4.manifold(model, (4, 16))  # not square: height and width in their places
     n = figure4.TILES
     assert picture.shape == (4 * n, 16 * n)
     (w1, b1), (w2, b2) = weights[2:]
@@ -66,10 +68,10 @@ def test_a_tile_is_the_decoded_point_of_the_unit_square(data, results, weights):
 
 def test_the_encoded_points_are_the_means_in_the_unit_square(data, results, weights):
     x = data["digits"].test
-    trained, _ = model.trained(DIGITS, data["digits"], results)
+    model, _ = trained(DIGITS, data["digits"], results)
     (w3, b3), (w4, b4, *_), *_ = weights
     expected = norm.cdf(np.tanh(x @ w3 + b3) @ w4 + b4)
-    np.testing.assert_allclose(figure4.encoded(trained, x), expected, atol=1e-6)  # float32
+    np.testing.assert_allclose(figure4.encoded(model, x), expected, atol=1e-6)  # float32
 
 
 def test_files_say_what_they_were_drawn_from(data, results):
@@ -104,7 +106,7 @@ def test_files_say_what_they_were_drawn_from(data, results):
 
 def test_the_page_keeps_what_was_drawn_before(data, results, tmp_path):
     folder = tmp_path / "runs"
-    folder.symlink_to(records.runs_folder(results))
+    folder.symlink_to(runs_folder(results))
     page, *_ = figure4.build([FREY], data, tmp_path)
     assert "Digits" not in page.read_text()
     assert "test set" not in page.read_text()
@@ -125,15 +127,15 @@ def test_every_class_has_its_colour(tmp_path):
     labels = np.array([1, 3, 7, 8], "uint8")
     spread = np.random.default_rng(0).uniform(-0.1, 0.1, (4, 200, 2))
     points = (corners[:, None] + spread).reshape(-1, 2)
-    encoded_picture.draw(points, np.repeat(labels, 200), tmp_path / "a.png")
+    figure4.draw_encoded(points, np.repeat(labels, 200), tmp_path / "a.png")
     pixels = image.imread(tmp_path / "a.png")[..., :3]
     height, width, _ = pixels.shape
     found = {}
     for label in labels:
-        code = encoded_picture.COLOURS[label]
+        code = figure4.COLOURS[label]
         full = np.array([int(code[i : i + 2], 16) for i in (1, 3, 5)]) / 255
         colour = 1 - 0.8 * (1 - full)  # on white, at the points' opacity
         y, x = np.nonzero(np.all(np.abs(pixels - colour) < 0.01, axis=-1))
         found[int(label)] = (np.median(x) > width / 2, np.median(y) < height / 2)
     assert found == {1: (0, 0), 3: (1, 0), 7: (0, 1), 8: (1, 1)}
-    assert len(set(encoded_picture.COLOURS)) == 10
+    assert len(set(figure4.COLOURS)) == 10

@@ -7,12 +7,13 @@ import pytest
 from matplotlib import image
 from scipy.special import expit
 
-from replication import datasets, model, runner
 from replication.errors import MissingCheckpointError
-from replication.experiment import Experiment
 from replication.figures import figure5
-from replication.figures.mosaics import MARGIN, TITLE
-from replication.progress import RunProgress
+from replication.figures.images import MARGIN, TITLE
+from replication.plan.experiment import Experiment
+from replication.train import datasets, runner
+from replication.train.model import trained
+from replication.train.progress import RunProgress
 
 # They start far from zero, so that every z has an image of its own without much training.
 START = {"hidden_units": 10, "accumulate_only": 0, "initial_stddev": 0.5}
@@ -34,12 +35,12 @@ def results(digits, tmp_path_factory):
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_tiles_are_means_at_draws_of_the_prior(digits, results, experiment):
-    trained, _ = model.trained(experiment, digits, results)
-    w1, b1 = (np.asarray(v) for v in trained.decoder.trainable_variables)
-    w2, b2 = (np.asarray(v) for v in trained.likelihood.trainable_variables)
+    model, _ = trained(experiment, digits, results)
+    w1, b1 = (np.asarray(v) for v in model.decoder.trainable_variables)
+    w2, b2 = (np.asarray(v) for v in model.likelihood.trainable_variables)
     z = np.random.default_rng(0).standard_normal((100, experiment.latent_dim), "float32")
     expected = expit(np.tanh(z @ w1 + b1) @ w2 + b2).reshape(10, 10, 8, 8)
-    picture = figure5.samples(trained, (8, 8)).reshape(10, 8, 10, 8).swapaxes(1, 2)
+    picture = figure5.samples(model, (8, 8)).reshape(10, 8, 10, 8).swapaxes(1, 2)
     np.testing.assert_allclose(picture, expected, atol=1e-6)  # float32
     assert picture.std() > 0.1
 
@@ -50,8 +51,8 @@ def test_panels_stand_in_the_order_of_the_experiments(digits, results):
     pixels = image.imread(picture)[..., 0]
     left, side = MARGIN, 560
     for experiment in EXPERIMENTS:
-        trained, _ = model.trained(experiment, digits, results)
-        expected = np.kron(figure5.samples(trained, (8, 8)), np.ones((7, 7)))
+        model, _ = trained(experiment, digits, results)
+        expected = np.kron(figure5.samples(model, (8, 8)), np.ones((7, 7)))
         shown = pixels[TITLE : TITLE + side, left : left + side]
         np.testing.assert_allclose(shown, expected, atol=0.51 / 255)  # 256 shades
         left += side + MARGIN

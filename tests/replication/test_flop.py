@@ -6,9 +6,10 @@ import keras
 import numpy as np
 import pytest
 
-from replication import datasets, model
-from replication.experiment import Experiment
-from replication.flop import flop_per_sample
+from replication.figures.cost import flop_per_sample
+from replication.plan.experiment import Experiment
+from replication.train import datasets
+from replication.train.model import build
 
 
 def test_the_papers_mnist_model_by_hand():
@@ -43,7 +44,7 @@ def test_as_many_as_in_the_matrix_products_of_a_training_step(
     x = np.zeros((100, pixels), "float32")
     data = datasets.Dataset(dataset, x, x, (1, pixels), digest="")
     experiment = Experiment(dataset, algorithm, 3, 0.01, num_samples=num_samples)
-    trained = model.build(experiment, data)
+    trained = build(experiment, data)
     groups = (
         trained.trainable_variables,
         trained.non_trainable_variables,

@@ -9,12 +9,15 @@ import made_up
 import pytest
 
 import keras_aevb as kv
-from replication import datasets, gradient_variance, model, records, runner
 from replication.errors import MissingCheckpointError, ReplicationError
-from replication.experiment import Experiment
-from replication.figures import gradient_variance as table
-from replication.progress import RunProgress
-from replication.protocols import figure2_experiment
+from replication.figures.gradient_variance import build as build_tables
+from replication.measurements import records
+from replication.measurements.variances import variances
+from replication.plan.experiment import Experiment
+from replication.plan.protocols import figure2_experiment
+from replication.train import datasets, gradients, runner
+from replication.train.model import build, trained
+from replication.train.progress import RunProgress
 
 EXPERIMENT = Experiment("digits", "aevb", 2, 0.02, hidden_units=10, accumulate_only=0, n_train=300)
 SHOWN = figure2_experiment("digits", "aevb", 2, 0.02)
@@ -35,14 +38,14 @@ def results(digits, tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def few_repeats(monkeypatch):
-    estimators = gradient_variance.ESTIMATORS
+    estimators = gradients.ESTIMATORS
     few = {name: (estimators[name][0], n) for name, n in REPEATS.items()}
-    monkeypatch.setattr(gradient_variance, "ESTIMATORS", few)
+    monkeypatch.setattr(gradients, "ESTIMATORS", few)
 
 
 @pytest.fixture
 def measured(digits, results):
-    return json.loads(gradient_variance.measure(EXPERIMENT, digits, results).read_text())
+    return json.loads(gradients.measure_gradients(EXPERIMENT, digits, results).read_text())
 
 
 def pick(measured, **settings):
@@ -54,10 +57,10 @@ def test_measures_the_trained_and_the_untrained_model(measured, digits, results)
     assert (measured["samples"], measured["examples"]) == (3_000, 100)
     assert {"commit", "backend"} <= set(measured["session"])
     assert len(measured["variances"]) == 2 * 3 * 2
-    trained, _ = model.trained(EXPERIMENT, digits, results)
-    untrained = model.build(EXPERIMENT, digits.first(300))
+    model, _ = trained(EXPERIMENT, digits, results)
+    untrained = build(EXPERIMENT, digits.first(300))
     bounds = [kv.ELBO(kl="sampled"), kv.ELBO(kl="analytic"), kv.ScoreFunctionELBO()]
-    for samples, a_model in ((0, untrained), (3_000, trained)):
+    for samples, a_model in ((0, untrained), (3_000, model)):
         for seed, (name, bound) in enumerate(zip(REPEATS, bounds)):
             x = digits.train[:100]
             expected = kv.gradient_variance(a_model, x, bound, REPEATS[name], seed)
@@ -84,7 +87,7 @@ def test_is_not_measured_again_without_more_training(measured, digits, results, 
         raise AssertionError("measured again")
 
     monkeypatch.setattr(kv, "gradient_variance", fail)
-    path = gradient_variance.measure(EXPERIMENT, digits, results)
+    path = gradients.measure_gradients(EXPERIMENT, digits, results)
     assert json.loads(path.read_text()) == measured
     assert path == records.runs_folder(results) / EXPERIMENT.id / "gradient_variance.json"
 
@@ -92,15 +95,15 @@ def test_is_not_measured_again_without_more_training(measured, digits, results, 
 def test_is_measured_again_after_more_training(measured, digits, results):
     path = records.runs_folder(results) / EXPERIMENT.id / "gradient_variance.json"
     path.write_text(json.dumps({"samples": 1_000, "variances": []}))  # of a shorter run
-    again = json.loads(gradient_variance.measure(EXPERIMENT, digits, results).read_text())
+    again = json.loads(gradients.measure_gradients(EXPERIMENT, digits, results).read_text())
     assert again["variances"] == measured["variances"]
 
 
 def test_without_weights_what_was_measured_is_kept(digits, tmp_path):
     with pytest.raises(MissingCheckpointError, match="--fresh"):
-        gradient_variance.measure(EXPERIMENT, digits, tmp_path)
+        gradients.measure_gradients(EXPERIMENT, digits, tmp_path)
     write_run(tmp_path, EXPERIMENT, variances_of())
-    path = gradient_variance.measure(EXPERIMENT, digits, tmp_path)
+    path = gradients.measure_gradients(EXPERIMENT, digits, tmp_path)
     assert json.loads(path.read_text())["samples"] == 100_000
 
 
@@ -133,7 +136,8 @@ def write_run(results, experiment, variances):
 
 def test_ratios_by_hand(tmp_path):
     write_run(tmp_path, SHOWN, variances_of())
-    rows = {(r.parameters, r.samples, r.estimator): r for r in table.rows(tmp_path)}
+    rows = variances(tmp_path).itertuples()
+    rows = {(r.parameters, r.samples, r.estimator): r for r in rows}
     assert len(rows) == 12
     a = rows["phi", 100_000, "A"]
     assert a.ratio == pytest.approx(3)
@@ -146,7 +150,7 @@ def test_ratios_by_hand(tmp_path):
 def test_the_page_and_the_table(tmp_path):
     write_run(tmp_path, figure2_experiment("mnist", "aevb", 2, 0.02), variances_of())
     write_run(tmp_path, SHOWN, variances_of())
-    page, path = table.build(tmp_path)
+    page, path = build_tables(tmp_path)
     lines = [line for line in page.read_text().splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     assert [row[0] for row in cells[2:]] == ["MNIST"] * 4 + ["Digits"] * 4
@@ -171,9 +175,9 @@ def test_the_page_and_the_table(tmp_path):
 def test_models_of_other_settings_are_left_out(tmp_path):
     write_run(tmp_path, SHOWN, variances_of())
     write_run(tmp_path, dataclasses.replace(SHOWN, initial_bias_stddev=0.0), variances_of())
-    assert {row.experiment for row in table.rows(tmp_path)} == {SHOWN}
+    assert {*variances(tmp_path).run} == {SHOWN.id}
 
 
 def test_nothing_measured(tmp_path):
     with pytest.raises(ReplicationError, match="python -m replication gradient-variance"):
-        table.build(tmp_path)
+        build_tables(tmp_path)

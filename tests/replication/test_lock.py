@@ -10,11 +10,12 @@ import sys
 import textwrap
 import time
 
+import made_up
 import pytest
 
-from replication import lock, records
 from replication.errors import BusyError
-from replication.protocols import figure2_experiment
+from replication.measurements import lock, records
+from replication.plan.protocols import figure2_experiment
 
 FIGURE2 = ["-m", "replication", "figure2", "--dataset", "digits", "--step-size", "0.02"]
 AEVB, WAKE_SLEEP = (
@@ -58,7 +59,7 @@ def wait_until(condition, process):
 
 def numbers(results, run):
     """Everything that was measured but the clock."""
-    return [(p.samples, p.metrics) for p in records.read_run(results / "runs" / run).points]
+    return made_up.numbers(records.read_run(results / "runs" / run))
 
 
 @pytest.mark.slow
@@ -88,7 +89,7 @@ def test_different_runs_in_one_folder_end_with_the_numbers_of_each_alone(tmp_pat
 def test_one_run_is_trained_by_one_command_and_a_kill_leaves_no_obstacle(tmp_path, python):
     first = python(*AEVB, "1e9", "--results", tmp_path)
     path = tmp_path / "runs" / f"{RUN}.lock"
-    wait_until(lambda: (tmp_path / "runs" / RUN / records.FILE).exists(), first)
+    wait_until(lambda: (tmp_path / "runs" / RUN / records.RUN).exists(), first)
     for more in ([], ["--fresh"]):
         second = python(*AEVB, "20000", "--results", tmp_path, *more)
         _, message = second.communicate(timeout=240)
@@ -163,7 +164,7 @@ def test_an_output_is_waited_for(tmp_path, python):
     script = f"""
         import time
         from pathlib import Path
-        from replication import lock
+        from replication.measurements import lock
         with lock.output({str(tmp_path)!r}, "figure2"):
             time.sleep(2)
             Path({str(tmp_path / "written")!r}).touch()
@@ -183,10 +184,10 @@ def test_a_kill_in_the_middle_of_a_file_leaves_the_old_one_and_nothing_else(tmp_
     path.write_text("old")
     script = f"""
         import os, signal
-        from replication import atomic, lock
+        from replication.measurements import files, lock
         os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
         with lock.runs([{str(path.parent)!r}]):
-            atomic.write({str(path)!r}, "new")
+            files.write({str(path)!r}, "new")
         """
     killed = python("-c", textwrap.dedent(script))
     killed.communicate()
@@ -264,8 +265,8 @@ def test_without_locks_there_is_none(tmp_path, monkeypatch):
 COUNT = """
 import sys, time
 from pathlib import Path
-from replication import lock
 from replication.errors import BusyError
+from replication.measurements import lock
 lock.SECONDS_FOR_A_RUN = 0.0
 count = Path(sys.argv[1]) / "count"
 done = 0

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from replication.minibatches import WholeTrainingSet
+from replication.train.model import WholeTrainingSet
 
 
 def test_the_whole_training_set_comes_in_order():

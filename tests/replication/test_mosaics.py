@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib import image
 
-from replication.figures.mosaics import MARGIN, TITLE, draw, mosaic
+from replication.figures.images import MARGIN, TITLE, draw_mosaics, mosaic
 
 
 def test_images_keep_their_place_and_their_rows():
@@ -19,7 +19,7 @@ def test_images_keep_their_place_and_their_rows():
 def test_pixels_become_squares_of_pixels(tmp_path):
     rng = np.random.default_rng(0)
     left, right = rng.random((10, 7)), rng.random((10, 12))
-    draw({"left": left, "right": right}, 42, tmp_path / "a.png")
+    draw_mosaics({"left": left, "right": right}, 42, tmp_path / "a.png")
     pixels = image.imread(tmp_path / "a.png")[..., :3]
     assert pixels.shape == (TITLE + 40 + MARGIN, 3 * MARGIN + 28 + 48, 3)
     first, second = MARGIN, 2 * MARGIN + 28
@@ -31,7 +31,7 @@ def test_pixels_become_squares_of_pixels(tmp_path):
 
 
 def test_black_is_zero_and_white_is_one(tmp_path):
-    draw({"": np.array([[0.4, 0.6]])}, 8, tmp_path / "a.png")
+    draw_mosaics({"": np.array([[0.4, 0.6]])}, 8, tmp_path / "a.png")
     pixels = image.imread(tmp_path / "a.png")[TITLE, MARGIN:, 0]
     np.testing.assert_allclose(pixels[[0, 8]], [0.4, 0.6], atol=0.51 / 255)
 
@@ -39,5 +39,5 @@ def test_black_is_zero_and_white_is_one(tmp_path):
 def test_the_picture_is_the_same_every_time(tmp_path):
     files = [tmp_path / name for name in ("a.png", "b.png")]
     for file in files:
-        draw({"$N_z = 2$": np.eye(5)}, 50, file)
+        draw_mosaics({"$N_z = 2$": np.eye(5)}, 50, file)
     assert files[0].read_bytes() == files[1].read_bytes()

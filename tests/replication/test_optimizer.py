@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from replication.optimizer import Adagrad
+from replication.train.model import Adagrad
 
 
 def test_equals_its_definition():

@@ -45,7 +45,7 @@ def test_figure_2_at_round_sample_counts(dataset, latent_dim):
     for (algorithm, split, at), expected in zip(CELLS, TABLE[dataset, latent_dim]):
         value = paper_value(2, dataset, algorithm, latent_dim, split, at=at)
         if expected is None:
-            assert value is None
+            assert np.isnan(value)
         else:
             assert value == pytest.approx(expected, abs=TOLERANCE[dataset])
 
@@ -57,32 +57,30 @@ def test_figure_3_is_found_by_the_number_of_training_examples(algorithm, n_train
         assert value == pytest.approx(expected, abs=0.06)
 
 
-def test_a_curve_is_ordered_by_samples_and_cannot_be_changed():
+def test_a_curve_is_ordered_by_samples():
     # The drawing of this one steps back once.
-    samples, values = paper_curve(2, "mnist", "wake-sleep", 10, "test")
-    assert samples.shape == values.shape == (500,)
-    assert samples.dtype == values.dtype == np.float64
-    assert np.all(np.diff(samples) > 0)
-    with pytest.raises(ValueError, match="read-only"):
-        values[0] = 0.0
+    curve = paper_curve(2, "mnist", "wake-sleep", 10, "test")
+    assert curve.shape == (500,)
+    assert curve.index.dtype == curve.dtype == np.float64
+    assert curve.index.is_monotonic_increasing and curve.index.is_unique
 
 
 def test_interpolation_is_linear_in_log_samples():
-    samples, values = paper_curve(2, "frey", "aevb", 2, "test")
+    curve = paper_curve(2, "frey", "aevb", 2, "test")
+    samples, values = curve.index, curve.to_numpy()
     between = math.sqrt(samples[4] * samples[5])
     value = paper_value(2, "frey", "aevb", 2, "test", at=between)
     assert value == pytest.approx((values[4] + values[5]) / 2, rel=1e-9)
-    assert isinstance(value, float)
 
 
 def test_a_curve_starts_at_its_first_reading_and_ends_at_the_panels_edge():
     curve = (2, "frey", "aevb", 2, "test")
-    samples, values = paper_curve(*curve)
+    samples, values = paper_curve(*curve).index, paper_curve(*curve).to_numpy()
     assert paper_value(*curve, at=samples[0]) == values[0]
-    assert paper_value(*curve, at=samples[0] - 1) is None
+    assert np.isnan(paper_value(*curve, at=samples[0] - 1))
     assert samples[-1] < 1e8  # the panel's edge, where the last reading stands for the curve
     assert paper_value(*curve, at=1e8) == values[-1]
-    assert paper_value(*curve, at=1.2e8) is None
+    assert np.isnan(paper_value(*curve, at=1.2e8))
 
 
 @pytest.mark.parametrize(
@@ -96,4 +94,4 @@ def test_a_curve_starts_at_its_first_reading_and_ends_at_the_panels_edge():
 )
 def test_none_where_the_paper_has_no_curve(curve):
     assert paper_curve(*curve) is None
-    assert paper_value(*curve, at=1e7) is None
+    assert np.isnan(paper_value(*curve, at=1e7))

@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from replication.progress import RunProgress
+from replication.train.progress import RunProgress
 
 
 def display(terminal):
@@ -25,7 +25,7 @@ def test_shows_samples_rate_bound_and_time_left():
 
 def test_the_rate_is_that_of_all_runs_together(monkeypatch):
     clock = iter([0.0, 10.0])
-    monkeypatch.setattr("replication.progress.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("replication.train.progress.time.monotonic", lambda: next(clock))
     with RunProgress(Console(file=io.StringIO(), force_terminal=True)) as progress:
         progress.begin("three runs", 1_000, 100_000)
         progress.update(11_000, -100.0, runs=3)

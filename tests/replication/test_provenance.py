@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from replication import provenance
+from replication.measurements import provenance
 
 ROOT = Path(__file__).parent.parent.parent
 

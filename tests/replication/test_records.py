@@ -6,10 +6,10 @@ import shutil
 import made_up
 import pytest
 
-from replication import metrics
 from replication.errors import ReplicationError
-from replication.experiment import Experiment
-from replication.records import read_run, read_runs
+from replication.measurements import records
+from replication.measurements.records import read_run, read_runs
+from replication.plan.experiment import Experiment
 
 EXPERIMENT = Experiment("digits", "aevb", 2, 0.01)
 
@@ -19,9 +19,9 @@ def test_a_run_is_read_back(tmp_path, monkeypatch):
     made_up.write_run(tmp_path, EXPERIMENT, {0: first, 100: last | {"test_more": 1.0}})
     (run,) = read_runs(tmp_path)
     assert run.experiment == EXPERIMENT
-    assert [(p.samples, p.metrics) for p in run.points] == [
-        (0, first),
-        (100, last | {"test_more": 1.0}),
+    assert made_up.numbers(run) == [
+        {"samples": 0, **first},
+        {"samples": 100, **last, "test_more": 1.0},
     ]
     monkeypatch.chdir(tmp_path / "runs" / EXPERIMENT.id)
     assert read_run(".") == run
@@ -44,15 +44,15 @@ def test_a_run_that_another_command_starts_over_meanwhile(tmp_path, monkeypatch,
     """Between the two files that are read: it is read again, or there is none."""
     ends = {s: dict.fromkeys(EXPERIMENT.measured, -44.0) for s in (0, 100)}
     made_up.write_run(tmp_path, EXPERIMENT, ends)
-    read = metrics.read
+    read = records.read_metrics
 
     def start_over(folder):
-        monkeypatch.setattr(metrics, "read", read)
+        monkeypatch.setattr(records, "read_metrics", read)
         shutil.rmtree(folder)
         if again:
             made_up.write_run(tmp_path, EXPERIMENT, {0: ends[0]})
         return read(folder)
 
-    monkeypatch.setattr(metrics, "read", start_over)
+    monkeypatch.setattr(records, "read_metrics", start_over)
     runs = read_runs(tmp_path)
-    assert [[p.samples for p in run.points] for run in runs] == ([[0]] if again else [])
+    assert [[row["samples"] for row in run.rows] for run in runs] == ([[0]] if again else [])

@@ -15,12 +15,11 @@ from made_up_results import write_bounds, write_panel
 from matplotlib import image
 from PIL import Image
 
-from replication import report
-from replication.claims import CLAIMS, Verdict
-from replication.claims.claim import Finding, Number
-from replication.claims.estimate import Estimate
+from replication.claims import CLAIMS
+from replication.claims.rules import Estimate, Finding, Number, Verdict
 from replication.errors import ReplicationError
-from replication.protocols import figure2_experiment
+from replication.plan.protocols import figure2_experiment
+from replication.report import write_report
 from replication.report.figures import FIGURES
 from replication.report.sections import headline
 
@@ -67,7 +66,7 @@ def results(tmp_path):
 @pytest.fixture
 def built(results):
     """The README's text and the web page's."""
-    readme, page, _ = report.build(results)
+    readme, page, _ = write_report(results)
     return readme.read_text(), page.read_text()
 
 
@@ -99,10 +98,10 @@ class Page(html.parser.HTMLParser):
 
 
 def test_files(results):
-    paths = report.build(results)
+    paths = write_report(results)
     assert paths == [results / n for n in ("README.md", "index.html", "distances.csv")]
     first = [path.read_bytes() for path in paths]
-    assert [path.read_bytes() for path in report.build(results)] == first
+    assert [path.read_bytes() for path in write_report(results)] == first
     header, *rows = paths[2].read_text().splitlines()
     assert header.startswith("figure,dataset,latent_dim,n_train,algorithm,split,samples,difference")
     # Two algorithms and splits: MNIST at 10⁶ and 2·10⁶, Frey Face at 10⁶.
@@ -112,7 +111,7 @@ def test_files(results):
 
 def test_without_runs(tmp_path):
     with pytest.raises(ReplicationError, match="Expected runs in"):
-        report.build(tmp_path)
+        write_report(tmp_path)
 
 
 def test_the_readme_has_every_claim_with_its_rule_and_verdict(built):
@@ -180,7 +179,7 @@ def test_the_web_page_has_the_figures_pages_one_level_down(built):
 def test_the_web_page_escapes(results):
     experiment = figure2_experiment("mnist", "aevb", 5, 0.01)
     write_bounds(results, experiment, 1_000_000, machine="<script>alert(1)</script> & Co")
-    page = Page(report.build(results)[1].read_text())
+    page = Page(write_report(results)[1].read_text())
     assert not page.all("script") and not page.all("b")
     assert "<b>1 & 2</b>" in page.text and "<script>alert(1)</script> & Co" in page.text
 
@@ -198,7 +197,7 @@ def test_headlines():
 
 def test_the_page_of_this_repositorys_results_is_small(tmp_path):
     copy = shutil.copytree(ROOT / "results", tmp_path / "results")
-    page = report.build(copy)[1]
+    page = write_report(copy)[1]
     Page(page.read_text())
     assert page.stat().st_size < 1024**2
 
@@ -207,7 +206,7 @@ def test_the_page_of_this_repositorys_results_is_small(tmp_path):
 @pytest.mark.parametrize("width", [360, 1280])
 def test_in_a_browser(tmp_path, width):
     copy = shutil.copytree(ROOT / "results", tmp_path / "results")
-    page = report.build(copy)[1]
+    page = write_report(copy)[1]
     page.write_text(page.read_text().replace("</body>", f"{MEASURE}</body>"))
     frame = copy / "frame.html"
     frame.write_text(FRAME.replace("{width}", str(width)))

@@ -11,23 +11,17 @@ import time
 
 import numpy as np
 import pytest
+from made_up import numbers
 
-from replication import (
-    atomic,
-    checkpoint,
-    datasets,
-    evaluation,
-    metrics,
-    model,
-    records,
-    runner,
-    schedule,
-)
 from replication.errors import BackendMismatchError, MissingCheckpointError
-from replication.experiment import Experiment
-from replication.progress import RunProgress
-from replication.protocols import figure2_experiment
-from replication.training import Training
+from replication.measurements import files, records
+from replication.plan import schedule
+from replication.plan.experiment import Experiment
+from replication.plan.protocols import figure2_experiment
+from replication.train import datasets, evaluation, runner
+from replication.train.model import build, trained
+from replication.train.progress import RunProgress
+from replication.train.training import Training
 
 EXPERIMENT = Experiment("digits", "wake-sleep", 2, 0.02, hidden_units=10)
 
@@ -48,9 +42,8 @@ def train(digits, results, samples, fresh=False):
     return run
 
 
-def numbers(run):
-    """Everything that was measured but the clock."""
-    return [(p.samples, p.metrics) for p in run.points]
+def counts(run):
+    return [row["samples"] for row in run.rows]
 
 
 LIKELIHOOD = Experiment(
@@ -66,10 +59,10 @@ def uninterrupted(digits, tmp_path_factory):
 
 def test_learns_and_evaluates_on_schedule(uninterrupted):
     run, _ = uninterrupted
-    assert [p.samples for p in run.points] == schedule.evaluations(20_000, first=10_000)
+    assert counts(run) == schedule.evaluations(20_000, first=10_000)
     # An untrained Bernoulli decoder gives every pixel p ≈ ½: 64 log ½, up to weights of 0.01
-    assert run.points[0]["test_elbo"] == pytest.approx(-64 * np.log(2), abs=0.1)
-    assert run.points[-1]["test_elbo"] > run.points[0]["test_elbo"] + 10
+    assert run.rows[0]["test_elbo"] == pytest.approx(-64 * np.log(2), abs=0.1)
+    assert run.rows[-1]["test_elbo"] > run.rows[0]["test_elbo"] + 10
     assert not run.diverged
 
 
@@ -92,25 +85,25 @@ def test_monte_carlo_em_continues_with_its_chains(digits, tmp_path):
         (continued,) = runner.train(
             [LIKELIHOOD], samples, digits, tmp_path / "parts", RunProgress()
         )
-    assert [p.samples for p in whole.points] == [0, 10_200, 12_000]
-    assert [p.samples for p in continued.points] == [0, 6_000, 10_200, 12_000]
-    assert whole.points[-1].metrics == continued.points[-1].metrics
+    assert counts(whole) == [0, 10_200, 12_000]
+    assert counts(continued) == [0, 6_000, 10_200, 12_000]
+    assert numbers(whole)[-1] == numbers(continued)[-1]
     assert whole.info["data"]["train"] == 40
     names = {f"{split}_{m}" for split in ("train", "test") for m in ("density", "annealed")}
-    assert set(whole.points[-1].metrics) == names | {f"{name}_error" for name in names}
+    names |= {f"{name}_error" for name in names}
+    assert {*whole.rows[-1]} == {"samples", "seconds"} | names
     # What is measured at the end alone is missing where the end was none when it was measured.
     folder = records.runs_folder(tmp_path / "parts") / LIKELIHOOD.id
-    last = {n: v for n, v in continued.points[-1].metrics.items() if "annealed" not in n}
-    last = dataclasses.replace(continued.points[-1], metrics=last)
-    metrics.write(folder, [*continued.points[:-1], last])
+    last = {n: v for n, v in continued.rows[-1].items() if "annealed" not in n}
+    records.write_metrics(folder, [*continued.rows[:-1], last])
     (again,) = runner.train([LIKELIHOOD], 12_000, digits, tmp_path / "parts", RunProgress())
-    assert again.points == continued.points
+    assert again.rows == continued.rows
 
 
 def test_an_encoder_gives_the_bound_always_and_importance_sampling_at_the_end(digits):
     few = dataclasses.replace(digits, train=digits.train[:10], test=digits.test[:10])
     experiment = dataclasses.replace(LIKELIHOOD, algorithm="aevb", n_train=10)
-    untrained = model.build(experiment, few)
+    untrained = build(experiment, few)
     names = {"density", "density_error", "elbo"}
     for more, at_end in ((set(), False), ({"importance", "importance_error"}, True)):
         metrics = evaluation.measure(untrained, experiment, few, at_end=at_end)
@@ -123,7 +116,7 @@ def test_the_likelihood_before_training_takes_few_examples(digits, monkeypatch):
     few, fewer = (
         dataclasses.replace(digits, train=digits.train[:n], test=digits.test[:n]) for n in (10, 4)
     )
-    untrained = model.build(LIKELIHOOD, digits.first(40))
+    untrained = build(LIKELIHOOD, digits.first(40))
     at_start = evaluation.measure(untrained, LIKELIHOOD, few, at_start=True)
     assert at_start == evaluation.measure(untrained, LIKELIHOOD, fewer)
     assert at_start != evaluation.measure(untrained, LIKELIHOOD, few)
@@ -131,27 +124,25 @@ def test_the_likelihood_before_training_takes_few_examples(digits, monkeypatch):
 
 def test_weights_can_be_had_back(uninterrupted, digits, tmp_path):
     run, results = uninterrupted
-    trained, samples = model.trained(EXPERIMENT, digits, results)
+    model, samples = trained(EXPERIMENT, digits, results)
     assert samples == 20_000
     # Evaluation has seeds of its own, so that the same weights give the same number.
-    bound = trained.elbo(digits.test, seed=evaluation.SEED).astype("float64").mean()
-    assert bound == run.points[-1]["test_elbo"]
+    bound = model.elbo(digits.test, seed=evaluation.SEED).astype("float64").mean()
+    assert bound == run.rows[-1]["test_elbo"]
     with pytest.raises(MissingCheckpointError, match="Expected the weights of digits wake-sleep"):
-        model.trained(EXPERIMENT, digits, tmp_path)
+        trained(EXPERIMENT, digits, tmp_path)
 
 
 def _weights(results):
-    with np.load(records.runs_folder(results) / EXPERIMENT.id / checkpoint.FILE) as file:
+    with np.load(records.runs_folder(results) / EXPERIMENT.id / records.CHECKPOINT) as file:
         return [file[name] for name in file.files if name != "seconds"]
 
 
 def test_rows_after_the_checkpoint_are_measured_again(digits, tmp_path, uninterrupted, copied):
     expected, _ = uninterrupted
     folder = records.runs_folder(tmp_path) / EXPERIMENT.id
-    points = metrics.read(folder)
-    metrics.write(
-        folder, [*points, metrics.Point(12_500, dict.fromkeys(points[0].metrics, 0.0), 0.0)]
-    )
+    rows = records.read_metrics(folder)
+    records.write_metrics(folder, [*rows, dict.fromkeys(rows[0], 0.0) | {"samples": 12_500}])
     assert numbers(train(digits, tmp_path, 20_000)) == numbers(expected)
 
 
@@ -212,15 +203,15 @@ def test_end_at_a_checkpoint_that_was_not_measured(digits, tmp_path, monkeypatch
         train(digits, tmp_path, 10_000)
     run = train(digits, tmp_path, 7_000)
     assert run.info["status"] == "complete"
-    assert [p.samples for p in run.points] == [0, 7_000]
+    assert counts(run) == [0, 7_000]
 
 
-@pytest.mark.parametrize("what", ["checkpoint.save", "atomic.write"])
-def test_kill_while_the_last_files_are_written(what, digits, tmp_path, uninterrupted, monkeypatch):
+@pytest.mark.parametrize("module, name", [(records, "save_checkpoint"), (files, "write")])
+def test_kill_while_the_last_files_are_written(
+    module, name, digits, tmp_path, uninterrupted, monkeypatch
+):
     """Between rows and checkpoint, or between checkpoint and run.json."""
     expected, _ = uninterrupted
-    module, name = what.split(".")
-    module = {"checkpoint": checkpoint, "atomic": atomic}[module]
     original = getattr(module, name)
 
     def fail_at_the_end(*args):
@@ -255,7 +246,7 @@ def test_run_of_another_backend_is_not_continued(digits, tmp_path, copied):
 
 
 def test_numbers_without_a_checkpoint_are_not_overwritten(digits, tmp_path, copied):
-    (records.runs_folder(tmp_path) / EXPERIMENT.id / checkpoint.FILE).unlink()
+    (records.runs_folder(tmp_path) / EXPERIMENT.id / records.CHECKPOINT).unlink()
     with pytest.raises(MissingCheckpointError, match="start this run over with --fresh"):
         train(digits, tmp_path, 15_000)
     assert train(digits, tmp_path, 10_000).info == copied.info
@@ -280,9 +271,9 @@ def test_kill_before_a_breakdown_is_recorded(digits, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         original(path, text)
 
-    original = atomic.write
+    original = files.write
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(atomic, "write", fail)
+        patch.setattr(files, "write", fail)
         runner.train([experiment], 20_000, digits, tmp_path, RunProgress())
     (run,) = runner.train([experiment], 20_000, digits, tmp_path, RunProgress())
     assert run.info["status"] == "diverged"
@@ -304,9 +295,9 @@ def test_run_json_says_where_the_numbers_come_from(uninterrupted, digits):
 
 
 def test_evaluation_leaves_training_alone(digits):
-    trained = [model.build(EXPERIMENT, digits) for _ in range(2)]
-    trained[1].elbo(digits.test, seed=0)
-    for ours, theirs in zip(trained[0].variables, trained[1].variables):
+    models = [build(EXPERIMENT, digits) for _ in range(2)]
+    models[1].elbo(digits.test, seed=0)
+    for ours, theirs in zip(models[0].variables, models[1].variables):
         np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs))
 
 
@@ -328,10 +319,10 @@ def alone(digits, tmp_path_factory):
 
 def assert_same_points(runs, others):
     for run, other in zip(runs, others):
-        assert [p.samples for p in run.points] == [p.samples for p in other.points]
-        for ours, theirs in zip(run.points, other.points):
+        assert counts(run) == counts(other)
+        for ours, theirs in zip(numbers(run), numbers(other)):
             # float32 sums in another order; 200 steps
-            assert ours.metrics == pytest.approx(theirs.metrics, rel=1e-3)
+            assert ours == pytest.approx(theirs, rel=1e-3)
 
 
 def test_runs_side_by_side_equal_runs_alone(digits, tmp_path, alone):
@@ -355,7 +346,7 @@ def test_time_is_shared_out(digits, tmp_path):
     """Runs side by side have the same seconds, and together no more than the clock."""
     start = time.perf_counter()
     runs = runner.train(GROUP[:2], 5_000, digits, tmp_path, RunProgress())
-    seconds = [run.points[-1].seconds for run in runs]
+    seconds = [run.rows[-1]["seconds"] for run in runs]
     assert seconds[0] == seconds[1] > 0
     assert sum(seconds) < time.perf_counter() - start
     assert runs[0].info["sessions"][0]["evaluation_seconds"] > 0
@@ -364,7 +355,7 @@ def test_time_is_shared_out(digits, tmp_path):
 @pytest.mark.parametrize("settings, stddev", [({}, 0.01), ({"initial_bias_stddev": 0.0}, 0.0)])
 def test_all_parameters_start_from_the_same_distribution(digits, settings, stddev):
     experiment = Experiment("digits", "aevb", 5, 0.01, hidden_units=400, **settings)
-    variables = model.build(experiment, digits).trainable_variables
+    variables = build(experiment, digits).trainable_variables
     kernels = np.concatenate([np.ravel(v) for v in variables if v.path.endswith("kernel")])
     biases = np.concatenate([np.ravel(v) for v in variables if v.path.endswith("bias")])
     # Five standard errors of a standard deviation, of 874 biases and more: odds 1e-6.

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from replication import schedule
+from replication.plan import schedule
 
 
 @pytest.mark.parametrize("first", [10**4, 10**5])

@@ -2,14 +2,14 @@
 
 import pytest
 
-from replication.experiment import Experiment
-from replication.records import Point, Run
-from replication.sharing import shared
+from replication.figures.cost import shared
+from replication.measurements.records import Run
+from replication.plan.experiment import Experiment
 
 
 def a_run(seed, *sessions, machine="one", side_by_side=1):
     """A run that trains a sample a second, from (hh:mm:ss, first sample, last sample)."""
-    points = tuple(Point(s, {}, float(s)) for s in range(0, 1001, 100))
+    rows = [{"samples": s, "seconds": float(s)} for s in range(0, 1001, 100)]
     info = [
         {
             "machine": machine,
@@ -20,7 +20,7 @@ def a_run(seed, *sessions, machine="one", side_by_side=1):
         }
         for start, first, last in sessions
     ]
-    return Run(Experiment("digits", "aevb", 2, 0.01, seed), points, {"sessions": info})
+    return Run(Experiment("digits", "aevb", 2, 0.01, seed), rows, {"sessions": info})
 
 
 def seeds(runs):

@@ -1,13 +1,16 @@
 """The choice of the step size, on runs made up for it."""
 
+import dataclasses
 import math
 
 import pytest
 
-from replication.experiment import Experiment
-from replication.protocols import figure3_choice_runs, figure3_experiment, of_figure2
-from replication.records import Point, Run
-from replication.step_sizes import StepSize, chosen, pilot_samples, pilots
+from replication.measurements.records import Run
+from replication.measurements.table import table
+from replication.plan.experiment import Experiment
+from replication.plan.protocols import figure2_experiment, figure3_experiment
+from replication.plan.step_sizes import chosen, pilot_samples
+from replication.plan.step_sizes import pilots as pilots_of
 
 UNTRAINED = -543.0
 
@@ -15,19 +18,30 @@ UNTRAINED = -543.0
 def a_run(step_size, latent_dim, pilot, *, dataset="mnist", at=None, later=None, **settings):
     """A run with this training bound after the pilot, and after more samples another."""
     algorithm = settings.pop("algorithm", "aevb")
-    experiment = Experiment(dataset, algorithm, latent_dim, step_size, **settings)
+    experiment = figure2_experiment(dataset, algorithm, latent_dim, step_size)
+    experiment = dataclasses.replace(experiment, **settings)
     return run_of(experiment, pilot, at, later)
 
 
 def run_of(experiment, pilot, at=None, later=None):
     at = pilot_samples(experiment) if at is None else at
     scores = {0: UNTRAINED, at: pilot} | ({} if later is None else {2 * at: later})
-    points = [Point(s, {experiment.score: score}, 1.0) for s, score in scores.items()]
-    return Run(experiment, tuple(points), {})
+    rows = [{"samples": s, experiment.score: score, "seconds": 1.0} for s, score in scores.items()]
+    return Run(experiment, rows, {"sessions": []})
+
+
+def pilots(runs, figure=2):
+    """The rows of step_sizes.pilots for the runs of a figure."""
+    measured = table(runs)
+    return pilots_of(measured[measured.figure == figure])
+
+
+def listed(rows):
+    return [*rows.itertuples(index=False, name=None)]
 
 
 def verdicts(runs):
-    return {row.step_size: row.verdict for row in pilots(runs)}
+    return {row.step_size: row.verdict for row in pilots(runs).itertuples()}
 
 
 def test_each_latent_size_chooses_for_itself():
@@ -38,11 +52,11 @@ def test_each_latent_size_chooses_for_itself():
         a_run(0.02, 5, -205.0),
     ]
     rows = pilots(runs)
-    assert rows == [
-        StepSize("mnist", "aevb", 5, 0.01, 1, -200.0, "chosen"),
-        StepSize("mnist", "aevb", 5, 0.02, 1, -205.0, ""),
-        StepSize("mnist", "aevb", 20, 0.01, 1, -210.0, ""),
-        StepSize("mnist", "aevb", 20, 0.02, 1, -195.0, "chosen"),
+    assert listed(rows) == [
+        ("mnist", "aevb", 5, 0.01, 1, -200.0, "chosen"),
+        ("mnist", "aevb", 5, 0.02, 1, -205.0, ""),
+        ("mnist", "aevb", 20, 0.01, 1, -210.0, ""),
+        ("mnist", "aevb", 20, 0.02, 1, -195.0, "chosen"),
     ]
     assert chosen(rows, "mnist", "aevb", 5) == 0.01
     assert chosen(rows, "mnist", "aevb", 20) == 0.02
@@ -52,7 +66,7 @@ def test_each_latent_size_chooses_for_itself():
 
 def test_no_choice_between_latent_sizes():
     rows = pilots([a_run(0.01, 3, -250.0), a_run(0.02, 20, -190.0)])
-    assert [row.verdict for row in rows] == ["", ""]
+    assert [*rows.verdict] == ["", ""]
 
 
 def test_each_data_set_and_algorithm_chooses_for_itself_at_its_own_pilot():
@@ -66,7 +80,7 @@ def test_each_data_set_and_algorithm_chooses_for_itself_at_its_own_pilot():
             bound = -100.0 if step == best else -101.0
             runs.append(a_run(step, 2, bound, dataset=dataset, algorithm=algorithm))
     rows = pilots(runs)
-    assert [row.dataset for row in rows] == ["frey"] * 3 + ["digits"] * 6
+    assert [*rows.dataset] == ["frey"] * 3 + ["digits"] * 6
     assert chosen(rows, "frey", "aevb", 2) == 0.01
     assert chosen(rows, "digits", "aevb", 2) == 0.02
     assert chosen(rows, "digits", "wake-sleep", 2) == 0.1
@@ -78,9 +92,9 @@ def test_what_comes_after_the_pilot_does_not_count():
 
 
 def test_a_bound_below_the_untrained_one_has_diverged():
-    assert pilots([a_run(0.01, 5, -200.0), a_run(0.02, 5, UNTRAINED - 1)]) == [
-        StepSize("mnist", "aevb", 5, 0.01, 1, -200.0, "chosen"),
-        StepSize("mnist", "aevb", 5, 0.02, 1, UNTRAINED - 1, "diverged"),
+    assert listed(pilots([a_run(0.01, 5, -200.0), a_run(0.02, 5, UNTRAINED - 1)])) == [
+        ("mnist", "aevb", 5, 0.01, 1, -200.0, "chosen"),
+        ("mnist", "aevb", 5, 0.02, 1, UNTRAINED - 1, "diverged"),
     ]
 
 
@@ -114,7 +128,6 @@ def test_no_choice_from_one_step_size_or_when_all_diverge():
         0.02: "diverged",
         0.1: "diverged",
     }
-    assert pilots([]) == []
 
 
 def test_the_mean_over_the_seeds_that_all_step_sizes_have_counts():
@@ -124,10 +137,10 @@ def test_the_mean_over_the_seeds_that_all_step_sizes_have_counts():
         for step, own in scores.items()
         for seed, score in enumerate(own)
     ]
-    assert pilots(runs) == [
-        StepSize("mnist", "aevb", 5, 0.01, 2, -202.0, "chosen"),
-        StepSize("mnist", "aevb", 5, 0.02, 2, -202.5, ""),
-        StepSize("mnist", "aevb", 5, 0.1, 2, -300.0, ""),
+    assert listed(pilots(runs)) == [
+        ("mnist", "aevb", 5, 0.01, 2, -202.0, "chosen"),
+        ("mnist", "aevb", 5, 0.02, 2, -202.5, ""),
+        ("mnist", "aevb", 5, 0.1, 2, -300.0, ""),
     ]
 
 
@@ -158,7 +171,7 @@ def test_step_sizes_and_settings_that_are_not_the_papers_do_not_count():
         a_run(0.1, 5, -100.0, hidden_units=100),
         run_of(figure3_experiment("mnist", "aevb", 1000, 0.1), -100.0),
     ]
-    assert verdicts(of_figure2(runs)) == {0.01: "chosen", 0.02: ""}
+    assert verdicts(runs) == {0.01: "chosen", 0.02: ""}
 
 
 @pytest.mark.parametrize(
@@ -184,10 +197,10 @@ def test_figure_3_chooses_by_the_likelihood_of_the_smaller_training_set():
         for algorithm in ("aevb", "mcem")
         for setting, score in scores.items()
     ]
-    rows = pilots(figure3_choice_runs([*runs, a_run(0.1, 3, -90.0), a_run(0.01, 3, -80.0)]))
-    assert rows == [
-        StepSize("mnist", "aevb", 3, 0.01, 1, -150.0, ""),
-        StepSize("mnist", "aevb", 3, 0.02, 1, -140.0, "chosen"),
-        StepSize("mnist", "mcem", 3, 0.01, 1, -150.0, ""),
-        StepSize("mnist", "mcem", 3, 0.02, 1, -140.0, "chosen"),
+    rows = pilots([*runs, a_run(0.1, 3, -90.0), a_run(0.01, 3, -80.0)], figure=3)
+    assert listed(rows) == [
+        ("mnist", "aevb", 3, 0.01, 1, -150.0, ""),
+        ("mnist", "aevb", 3, 0.02, 1, -140.0, "chosen"),
+        ("mnist", "mcem", 3, 0.01, 1, -150.0, ""),
+        ("mnist", "mcem", 3, 0.02, 1, -140.0, "chosen"),
     ]

@@ -11,7 +11,7 @@ from made_up_results import write_bounds, write_figure3, write_panel, write_vari
 
 from replication import verify
 from replication.errors import ReplicationError
-from replication.protocols import figure2_experiment, figure3_experiment
+from replication.plan.protocols import figure2_experiment, figure3_experiment
 
 SINGLE = figure2_experiment("mnist", "wake-sleep", 20, 0.01)
 SEEDS = [figure2_experiment("mnist", "aevb", 20, 0.01, seed) for seed in range(3)]

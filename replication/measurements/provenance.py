@@ -1,0 +1,98 @@
+"""Where a number comes from: command, commit, versions, device."""
+
+import datetime
+import importlib.metadata
+import os
+import platform
+import shlex
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+PACKAGES = ("keras", "jax", "tensorflow", "tensorflow-probability", "tfp-nightly", "numpy")
+
+PLACES = ("--results", "--data-dir")
+
+
+def session():
+    """A dict that describes this process."""
+    import keras
+
+    return {
+        "command": command(sys.argv[1:]),
+        "commit": commit(),
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "backend": keras.backend.backend(),
+        "device": ", ".join(keras.distribution.list_devices()),
+        "machine": ", ".join([processor(), f"{os.cpu_count()} cores", *gpus()]),
+        "python": platform.python_version(),
+        "versions": versions(),
+    }
+
+
+def process():
+    """Who this process is, in words."""
+    return f"process {os.getpid()} on {socket.gethostname()} ({command(sys.argv[1:])})"
+
+
+def command(arguments):
+    """The command line, without the places on this machine that make no difference."""
+    kept, rest = [], iter(arguments)
+    for argument in rest:
+        if argument in PLACES:
+            next(rest, None)
+        elif not argument.startswith(tuple(f"{place}=" for place in PLACES)):
+            kept.append(argument)
+    return shlex.join(["python", "-m", "replication", *kept])
+
+
+def versions():
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def commit():
+    """The commit of the source, "-dirty" if it was changed since, or `None` outside git."""
+    folder = Path(__file__).resolve().parents[2]
+    git = ["git", "-C", str(folder)]
+    try:
+        head = subprocess.run(
+            [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        # Results that are being written do not make the code another one.
+        changes = subprocess.run(
+            [*git, "status", "--porcelain", "--", "keras_aevb", "replication"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head + "-dirty" if changes else head
+
+
+def processor():
+    """The processor's name, as far as the system tells."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def gpus():
+    """The names of NVIDIA's GPUs, a list that is empty without its driver."""
+    query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        output = subprocess.run(query, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return []
+    return output.split("\n")[:-1]

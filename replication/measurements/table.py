@@ -1,0 +1,215 @@
+"""All that was measured as one tidy table, from which tables, pictures and verdicts are read.
+
+A row is one evaluation of one run on the training or the test images. `n_train` is 0 where all
+training images are used.
+"""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+
+from replication.errors import ReplicationError
+from replication.measurements.records import read_runs, runs_folder
+from replication.paper import CURVE as PAPER_CURVE
+from replication.paper import paper_value
+from replication.plan.experiment import ALGORITHMS, LATENT_DIMS, MEASURED, SPLITS
+from replication.plan.protocols import figure_of, is_pilot
+from replication.plan.step_sizes import chosen, pilot_samples
+
+# One panel of a figure; figure 2 has one for each N_z, figure 3 for each N_train.
+PANEL = ["figure", "dataset", "latent_dim", "n_train"]
+CURVE = [*PANEL, "algorithm", "step_size"]
+SECONDS = ["importance", "annealed"]  # the second estimates of log p(x), at the end alone
+MEASUREMENTS = ["value", "error", "elbo", *SECONDS, *(f"{name}_error" for name in SECONDS)]
+ORDERS = {"dataset": list(LATENT_DIMS), "algorithm": list(ALGORITHMS), "split": list(SPLITS)}
+
+FIRST_COMPARABLE = 1_000_000  # the paper's earlier points look smoothed
+
+
+def table(runs):
+    """One row for each run, number of training samples and split.
+
+    Args:
+        runs: list of `Run`.
+
+    Returns:
+        The settings of `Experiment`, `run` (its id), `figure` (0 for none), `machine`, `pilot` and
+        `is_pilot` (the length of a step size's trial, and whether this run is one), `samples`,
+        `seconds`, `split`, and in nats per example `value` and its standard `error`, by which the
+        figure compares, with the other `MEASUREMENTS`; `untrained`, the value before training, and
+        `end`, the run's last number of samples; `diverged`, whether the training value is not
+        finite then or is below the untrained one.
+    """
+    settings = [_settings(run) for run in runs]
+    rows = pd.DataFrame([{**own, **row} for own, run in zip(settings, runs) for row in run.rows])
+    measured = [c for c in rows if c.startswith(tuple(f"{split}_" for split in SPLITS))]
+    wide = rows.set_index([c for c in rows if c not in measured])
+    wide.columns = wide.columns.str.split("_", n=1, expand=True).set_names(["split", None])
+    long = wide.stack("split", future_stack=True).reset_index()
+    for name, order in ORDERS.items():
+        long[name] = pd.Categorical(long[name], order)
+    quantities = (name for names in MEASURED.values() for name in names)
+    long = long.reindex(columns=dict.fromkeys([*long, *MEASUREMENTS, *quantities]))
+    is_bound = long.measure == "bound"
+    for column, (bound, likelihood) in zip(("value", "error"), zip(*MEASURED.values())):
+        long[column] = long[bound].where(is_bound, long[likelihood])
+    long["untrained"] = long.groupby(["run", "split"], observed=True).value.transform(_first)
+    long["end"] = long.groupby("run").samples.transform("max")
+    last = long[(long.split == SPLITS[0]) & (long.samples == long.end)].set_index("run")
+    stable = np.isfinite(last.value) & (last.value >= last.untrained)
+    return long.assign(diverged=~long.run.map(stable))
+
+
+def figure_table(figure, results):
+    """The rows of a figure's runs.
+
+    Raises:
+        ReplicationError: if there are none.
+    """
+    runs = [run for run in read_runs(results) if figure_of(run.experiment) == figure]
+    if not runs:
+        folder = runs_folder(results)
+        raise ReplicationError(f"Expected runs of figure {figure} in {folder}. Received: none")
+    return table(runs)
+
+
+def machine_of(info):
+    """The machine of a run, or the machines one after another, from its `run.json`."""
+    machines = [f"{s['machine']} ({s['device']}), {s['backend']}" for s in info["sessions"]]
+    return "; ".join(dict.fromkeys(machines))
+
+
+def curves(table, counts=()):
+    """Every run's values at all counts that a figure's tables may ask for, beside the paper's.
+
+    Args:
+        table: rows of `table`, of one figure; diverged runs are left out.
+        counts: further numbers of training samples.
+
+    Returns:
+        A row for each run, split and count within the run's reach: those at which any run was
+        evaluated, those that are round, and half of each end, interpolated linearly in the
+        logarithm of the samples. `evaluated` says whether this run was evaluated there, `paper` is
+        the paper's value, `apart` the value minus the second estimate, `curve_end` the end of the
+        curve's longest seed.
+    """
+    trained = table[~table.diverged & (table.samples > 0)]
+    decades = 10 ** np.arange(len(str(trained.end.max())))
+    counts = {*trained.samples, *trained.end // 2, *np.outer(decades, (1, 3)).flat, *counts}
+    counts = np.array(sorted(int(count) for count in counts))
+    groups = trained.groupby([*CURVE, "seed", "split"], observed=True)
+    found = [_interpolated(trained.iloc[places], counts) for places in groups.indices.values()]
+    first, evaluated, paper, at, values = (
+        np.concatenate(parts) for parts in zip(*found, _NOTHING_INTERPOLATED)
+    )
+    found = trained.loc[first.astype(int)].reset_index(drop=True)
+    found = found.assign(samples=at.astype(int), evaluated=evaluated.astype(bool), paper=paper)
+    found[MEASUREMENTS] = values
+    ends = found.groupby(CURVE, observed=True).end.transform("max")
+    second = found.importance.fillna(found.annealed)
+    return found.assign(curve_end=ends, apart=found.value - second)
+
+
+def with_roles(curves, pilots, show_closest=False):
+    """The curves to show, each with its role.
+
+    Where a step size was chosen it is shown, and beside it any that was trained for longer; where
+    none was chosen, all are.
+
+    Args:
+        curves: rows of `curves`.
+        pilots: rows of `step_sizes.pilots`.
+        show_closest: whether to show the one closest to the paper's test curve too.
+
+    Returns:
+        Rows of `curves` with a column `role`: `"chosen"`, `"closest"`, `"chosen, closest"` or
+        `"given"`.
+    """
+    shown = [curves.iloc[:0].assign(role="")]
+    for (_, dataset, latent_dim, _, algorithm), rows in curves.groupby(
+        [*PANEL, "algorithm"], observed=True
+    ):
+        step = chosen(pilots, dataset, algorithm, latent_dim)
+        main = rows[rows.step_size == step]
+        roles = pd.Series("given", index=rows.index)
+        if len(main):
+            end = main.curve_end.iloc[0]
+            closest = _closest(rows, end) if show_closest else None
+            roles[rows.curve_end <= end] = ""
+            roles[rows.step_size == closest] = "closest"
+            roles[main.index] = "chosen, closest" if step == closest else "chosen"
+        shown.append(rows.assign(role=roles)[roles != ""])
+    return pd.concat(shown)
+
+
+def averaged(curves):
+    """The mean over seeds of rows of `curves`.
+
+    Returns:
+        A row for each curve, split and count: the means of the `MEASUREMENTS` (NaN where not every
+        seed was measured so) with `seeds`, their number; the standard errors `over_seeds` and
+        `apart_over_seeds`; the least and the greatest value, `low` and `high`; `paper`, and the
+        `difference` from it; `role`, `curve_end`, and `evaluated`, whether any seed was.
+    """
+    groups = curves.groupby([*CURVE, "split", "samples"], observed=True)
+    means = groups[[*MEASUREMENTS, "paper", "apart"]].mean(skipna=False)
+    first = groups[["role", "curve_end"]].first()
+    means = means.join(first).assign(
+        seeds=groups.size(),
+        evaluated=groups.evaluated.any(),
+        over_seeds=groups.value.sem(),
+        low=groups.value.min(),
+        high=groups.value.max(),
+        apart_over_seeds=groups.apart.sem(),
+        difference=means.value - means.paper,
+    )
+    return means.reset_index()
+
+
+def is_decade(samples):
+    return str(samples).rstrip("0") == "1"
+
+
+def _settings(run):
+    e = run.experiment
+    return {
+        "run": e.id,
+        "figure": figure_of(e),
+        "machine": machine_of(run.info),
+        "is_pilot": is_pilot(e),
+        "pilot": pilot_samples(e),
+        **dataclasses.asdict(e),
+        "n_train": e.n_train or 0,
+    }
+
+
+def _first(values):
+    return values.iloc[0]
+
+
+_NOTHING_INTERPOLATED = (*[np.empty(0)] * 4, np.empty((0, len(MEASUREMENTS))))
+
+
+def _interpolated(rows, counts):
+    """One run on one split, at those counts which it reaches, as arrays of that length."""
+    samples = rows.samples.to_numpy()
+    at = counts[(samples[0] <= counts) & (counts <= samples[-1])]
+    values = [np.interp(np.log(at), np.log(samples), rows[name]) for name in MEASUREMENTS]
+    place = [rows[name].iloc[0] for name in PAPER_CURVE]
+    first = np.full(len(at), rows.index[0])
+    return first, np.isin(at, samples), paper_value(*place, at=at), at, np.transpose(values)
+
+
+def _closest(rows, chosen_end):
+    """The step size with the least mean distance to the paper's test curve, `None` if undecided.
+
+    Measured at the decades from `FIRST_COMPARABLE` on that all curves share.
+    """
+    least = min(chosen_end, FIRST_COMPARABLE)
+    rivals = averaged(rows[(rows.split == "test") & (rows.curve_end >= least)].assign(role=""))
+    rivals = rivals[rivals.evaluated]
+    apart = rivals.pivot(index="samples", columns="step_size", values="difference").abs().dropna()
+    decades = apart[[s >= FIRST_COMPARABLE and is_decade(s) for s in apart.index]]
+    decisive = decades if len(decades) else apart
+    return decisive.mean().idxmin() if len(decisive) and apart.shape[1] > 1 else None

@@ -1,0 +1,82 @@
+"""The variance of gradient estimators that was measured of a run, as a file in its folder."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+
+from replication.errors import DamagedFileError
+from replication.measurements.files import read_json
+from replication.measurements.records import read_runs, runs_folder
+from replication.measurements.shapes import known, positive, whole
+from replication.plan.experiment import LATENT_DIMS
+from replication.plan.protocols import figure_of
+
+FILE = "gradient_variance.json"
+COMMAND = "python -m replication gradient-variance"
+REFERENCE = "B"
+ESTIMATORS = ("A", REFERENCE, "score function")
+PARAMETERS = {"phi": "φ", "theta": "θ"}
+SHAPE = {
+    "samples": whole,
+    "variances": [
+        {
+            "samples": whole,
+            "parameters": known(PARAMETERS),
+            "estimator": known(ESTIMATORS),
+            "num_repeats": whole,
+            "variance": positive,
+            "standard_error": positive,
+        },
+        ...,
+    ],
+}
+# What tells the lines of the table apart, each with all estimators.
+MODEL = ["dataset", "latent_dim", "run", "step_size", "seed", "parameters", "samples"]
+
+
+def read_variances(path):
+    """What was measured of one run.
+
+    Raises:
+        DamagedFileError: if the file is not what was written, or lacks an estimator.
+    """
+    way_out = f"Delete it to have it measured again by `{COMMAND}`"
+    info = read_json(path, SHAPE, way_out)
+    places = {(v["samples"], v["parameters"]) for v in info["variances"]}
+    found = {(v["samples"], v["parameters"], v["estimator"]) for v in info["variances"]}
+    for place, estimator in itertools.product(sorted(places), ESTIMATORS):
+        if (*place, estimator) not in found:
+            raise DamagedFileError(
+                f"Expected {path} to have the variance of {', '.join(ESTIMATORS)} in "
+                f"{place[1]} after {place[0]} samples. Received: none of {estimator}. {way_out}"
+            )
+    return info
+
+
+def variances(results):
+    """What was measured of figure 2's models, in the data sets' usual order.
+
+    Returns:
+        A row for each model, number of training samples, set of parameters and estimator:
+        `num_repeats` (gradients that were drawn), `variance` and its `standard_error`, `ratio` to
+        estimator B's variance and `ratio_error`; the noise of two estimators is independent.
+    """
+    rows = []
+    for e in (run.experiment for run in read_runs(results)):
+        path = runs_folder(results) / e.id / FILE
+        if figure_of(e) == 2 and path.exists():
+            settings = {name: getattr(e, name) for name in ("dataset", "latent_dim", "step_size")}
+            settings |= {"run": e.id, "seed": e.seed}
+            rows += [{**settings, **v} for v in read_variances(path)["variances"]]
+    columns = [*dict.fromkeys([*MODEL, *SHAPE["variances"][0]])]
+    table = pd.DataFrame(rows, columns=columns)
+    table["dataset"] = pd.Categorical(table.dataset, list(LATENT_DIMS))
+    reference = table[table.estimator == REFERENCE].set_index(MODEL)
+    reference = reference[["variance", "standard_error"]].add_suffix("_of_b")
+    table = table.join(reference, on=MODEL)
+    ratio = table.variance / table.variance_of_b
+    relative = table.standard_error / table.variance
+    error = ratio * np.hypot(relative, table.standard_error_of_b / table.variance_of_b)
+    table = table.assign(ratio=ratio, ratio_error=error.where(table.estimator != REFERENCE, 0.0))
+    return table.sort_values(MODEL, kind="stable")

@@ -1,0 +1,128 @@
+"""One training run of the paper, as a value."""
+
+import dataclasses
+import hashlib
+import json
+
+# Section 5: hidden units of encoder and decoder, by data set. The digits are ours.
+HIDDEN_UNITS = {"mnist": 500, "frey": 200, "digits": 100}
+LATENT_DIMS = {"mnist": (3, 5, 10, 20, 200), "frey": (2, 5, 10, 20), "digits": (2, 5, 10)}
+ALGORITHMS = ("aevb", "wake-sleep", "mcem")
+SPLITS = ("train", "test")
+# What is always measured of either split, by what an experiment measures.
+MEASURED = {"bound": ("elbo", "sem"), "likelihood": ("density", "density_error")}
+STEP_SIZES = (0.01, 0.02, 0.1)  # among which one is chosen
+BATCH_SIZE = 100
+
+# App. E: leapfrog steps, and weight updates with the sample that they lead to.
+MCEM_LEAPFROG_STEPS = 10
+MCEM_UPDATES = 5
+
+# Settings that came later: at their defaults a run keeps the name it had before.
+LATER_SETTINGS = ("n_train", "measure", "log_variance_gain")
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """Everything that determines a run's numbers, but not how far it is trained.
+
+    The number of samples is left out on purpose: a longer run continues a shorter one.
+
+    Args:
+        dataset: `"mnist"`, `"frey"` or `"digits"`.
+        algorithm: `"aevb"`, `"wake-sleep"` or `"mcem"`.
+        latent_dim: number of latent variables N_z.
+        step_size: Adagrad's global step size.
+        seed: fixes the initial weights, the minibatches and the noise.
+        hidden_units: tanh units of the encoder, and as many of the decoder. Default: the paper's.
+        batch_size: M, examples per minibatch. Monte Carlo EM always takes the whole training set.
+        num_samples: L, samples of z per example.
+        accumulate_only: number of first steps that accumulate squared gradients without moving.
+        initial_stddev: standard deviation of the initial kernels.
+        n_train: N, the first images of the training set that are used. Default: all.
+        measure: what is evaluated: `"bound"` (figure 2) or `"likelihood"` (figure 3).
+        log_variance_gain: c in the encoder's log σ² = c W h + b.
+        initial_bias_stddev: standard deviation of the initial biases.
+    """
+
+    dataset: str
+    algorithm: str
+    latent_dim: int
+    step_size: float
+    seed: int = 0
+    hidden_units: int | None = None
+    batch_size: int = BATCH_SIZE
+    num_samples: int = 1
+    accumulate_only: int = 100
+    initial_stddev: float = 0.01
+    n_train: int | None = None
+    measure: str = "bound"
+    log_variance_gain: float = 1.0
+    initial_bias_stddev: float = 0.01
+
+    def __post_init__(self):
+        for name, known in (
+            ("dataset", HIDDEN_UNITS),
+            ("algorithm", ALGORITHMS),
+            ("measure", MEASURED),
+        ):
+            value = getattr(self, name)
+            if value not in known:
+                raise ValueError(
+                    f"Expected `{name}` to be one of {', '.join(known)}. Received: {value!r}"
+                )
+        if self.hidden_units is None:
+            object.__setattr__(self, "hidden_units", HIDDEN_UNITS[self.dataset])
+
+    @property
+    def id(self):
+        """A readable name with a hash of all settings."""
+        settings = dataclasses.asdict(self)
+        for field in dataclasses.fields(self):
+            if field.name in LATER_SETTINGS and settings[field.name] == field.default:
+                del settings[field.name]
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
+        size = "" if self.n_train is None else f"-n{self.n_train}"
+        return f"{self.dataset}-{self.algorithm}-z{self.latent_dim}{size}-{digest}"
+
+    @property
+    def samples_per_step(self):
+        """Training samples that one training step evaluates.
+
+        In Monte Carlo EM every leapfrog step and every weight update evaluates the whole training
+        set once: the points of the paper's curves lie at multiples of 15 N_train.
+        """
+        if self.algorithm == "mcem":
+            return (MCEM_LEAPFROG_STEPS + MCEM_UPDATES) * self.n_train
+        return self.batch_size
+
+    @property
+    def score(self):
+        """The measured quantity by which runs are compared during training."""
+        return self.measured[0]
+
+    @property
+    def measured(self):
+        """Names of the quantities that every evaluation measures, the score first."""
+        return [f"{split}_{name}" for name in MEASURED[self.measure] for split in SPLITS]
+
+    def __str__(self):
+        return title([self])
+
+    @property
+    def curve(self):
+        """Which curve of the paper it is, whatever its step size and seed."""
+        size = "" if self.n_train is None else f" N={self.n_train}"
+        return f"{self.dataset} {self.algorithm} N_z={self.latent_dim}{size}"
+
+    @property
+    def shape(self):
+        """What runs have in common that can be trained side by side: all but step size and seed."""
+        return dataclasses.replace(self, step_size=0.0, seed=0)
+
+
+def title(experiments):
+    """A line for experiments that differ in step size and seed alone."""
+    steps = "/".join(f"{step:g}" for step in sorted({e.step_size for e in experiments}))
+    seeds = "/".join(map(str, sorted({e.seed for e in experiments})))
+    return f"{experiments[0].curve} step {steps} seed {seeds}"

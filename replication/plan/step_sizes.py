@@ -1,0 +1,66 @@
+"""The paper's choice of Adagrad's step size.
+
+"[…] chosen from {0.01, 0.02, 0.1} based on performance on the training set in the first few
+iterations" (sec. 5). Those first iterations, the pilot, are a number of weight updates here.
+"""
+
+import numpy as np
+import pandas as pd
+
+from replication.plan.experiment import MCEM_UPDATES, STEP_SIZES
+
+PILOT_UPDATES = {"mnist": 1000, "frey": 1000, "digits": 200}
+CHOICE = ["dataset", "algorithm", "latent_dim"]
+COLUMNS = [*CHOICE, "step_size", "seeds", "score", "verdict"]
+
+
+def pilot_samples(experiment):
+    """The training samples that an experiment's pilot takes."""
+    updates = MCEM_UPDATES if experiment.algorithm == "mcem" else 1
+    return PILOT_UPDATES[experiment.dataset] // updates * experiment.samples_per_step
+
+
+def pilots(table):
+    """The paper's step sizes that have a pilot, compared for each data set, algorithm and N_z.
+
+    The step sizes that have the lowest seed are compared, by their mean over the seeds that all of
+    them have: after so few updates one seed may lie ten nats from another. A step size is diverged,
+    and never chosen, if the score of any of its pilots is not finite or lies below the untrained
+    one. Nothing is chosen from less than two.
+
+    Args:
+        table: rows of `measurements.table`, of one figure.
+
+    Returns:
+        A table of `COLUMNS`: the number of seeds, their mean score (the training bound, in figure 3
+        log p(x)) in nats per example, and `"chosen"`, `"diverged"` or `""`.
+    """
+    rivals = table[(table.split == "train") & table.is_pilot]
+    groups = rivals.groupby(CHOICE, observed=True)
+    compared = [_compared(group).assign(**dict(zip(CHOICE, key))) for key, group in groups]
+    return pd.concat(compared)[COLUMNS] if compared else pd.DataFrame(columns=COLUMNS)
+
+
+def chosen(pilots, dataset, algorithm, latent_dim):
+    """The chosen step size among the rows of `pilots`, or `None` if no choice was made."""
+    choice = pilots[pilots.verdict == "chosen"].set_index(CHOICE).step_size
+    step_size = choice.get((dataset, algorithm, latent_dim))
+    return None if step_size is None else float(step_size)
+
+
+def _compared(rivals):
+    # A run that broke down before its pilot's end has no later row.
+    broke_down = (rivals.samples == rivals.end) & ~np.isfinite(rivals.value)
+    ends = (rivals.samples == rivals.pilot) | (broke_down & (rivals.samples < rivals.pilot))
+    trials = rivals[ends & rivals.step_size.isin(STEP_SIZES)]
+    with_lowest = trials.step_size[trials.seed == rivals.seed.min()]
+    trials = trials[trials.step_size.isin(with_lowest)]
+    trials = trials.assign(stable=np.isfinite(trials.value) & (trials.value >= trials.untrained))
+    scores = trials.pivot(index="step_size", columns="seed", values="value")
+    have = trials.pivot(index="step_size", columns="seed", values="stable").notna().all()
+    verdict = trials.groupby("step_size").stable.all().map({True: "", False: "diverged"})
+    score = scores.loc[:, have].mean(axis=1, skipna=False)
+    if len(score) > 1 and (verdict == "").any():
+        verdict[score[verdict == ""].idxmax()] = "chosen"
+    found = {"seeds": have.sum(), "score": score, "verdict": verdict}
+    return pd.DataFrame(found).rename_axis("step_size").reset_index()

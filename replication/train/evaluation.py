@@ -1,0 +1,108 @@
+"""What is measured of a model in training: on fixed examples, with fixed noise.
+
+Symbols: N examples; all values are nats per example.
+"""
+
+import warnings
+
+import numpy as np
+
+import keras_aevb as kv
+
+SEED = 0
+BOUND_EXAMPLES = 10_000
+LIKELIHOOD_EXAMPLES = 1000  # section 5: the first 1000 of either set
+UNTRAINED_EXAMPLES = 100  # to an untrained model all are about equally likely
+
+ANNEALED_EXAMPLES = 100
+
+# Section 5, figure 3: 50 samples from HMC with 4 leapfrog steps.
+DENSITY = kv.PosteriorDensity(
+    num_samples=50, num_chains=5, num_burnin_steps=15, num_leapfrog_steps=4
+)
+IMPORTANCE = kv.ImportanceSampling(num_samples=500)
+ANNEALED = kv.AnnealedImportanceSampling(num_samples=10, num_steps=300)
+
+
+def measure(model, experiment, dataset, at_start=False, at_end=False):
+    """Measures what the experiment asks for, and leaves training as it is.
+
+    - `"bound"` (figure 2): `train_elbo` and `test_elbo`, the mean bound, with `*_sem`, its standard
+      error over examples.
+    - `"likelihood"` (figure 3): `*_density`, the mean of App. D's estimate of log p(x), with
+      `*_density_error`, the Monte Carlo standard error of that mean, and the bound, `*_elbo`, of
+      models with an encoder; before training, of the first 100 examples. At the end of training
+      also a second estimate of log p(x): `*_importance` in models with an encoder. In those
+      without, `*_annealed`: the mean of App. D's estimates plus the mean difference of the two
+      estimates on the first 100 examples.
+
+    Args:
+        model: `LatentVariableModel`.
+        experiment: `Experiment`.
+        dataset: `Dataset`.
+        at_start: whether the model is untrained.
+        at_end: whether training ends here.
+
+    Returns:
+        Dict from names to floats.
+    """
+    metrics = {}
+    for split, x in examples(experiment, dataset).items():
+        if experiment.measure == "bound":
+            metrics |= _bound(model, split, x)
+        else:
+            x = x[:UNTRAINED_EXAMPLES] if at_start else x
+            metrics |= _likelihood(model, split, x, at_end)
+    return metrics
+
+
+def has_final_measurements(experiment, row):
+    """Whether a row of a run has what is measured at the end of training alone."""
+    return experiment.measure == "bound" or bool({"train_importance", "train_annealed"} & {*row})
+
+
+def examples(experiment, dataset):
+    """The fixed training and test examples on which an experiment is evaluated."""
+    n = BOUND_EXAMPLES if experiment.measure == "bound" else LIKELIHOOD_EXAMPLES
+    return {"train": dataset.train[:n], "test": dataset.test[:n]}
+
+
+def _bound(model, split, x):
+    values = model.elbo(x, num_samples=1, seed=SEED).astype("float64")
+    sem = values.std(ddof=1) / np.sqrt(len(values))
+    return {f"{split}_elbo": float(values.mean()), f"{split}_sem": float(sem)}
+
+
+def _likelihood(model, split, x, at_end):
+    density = _log_likelihood(model, x, DENSITY)
+    metrics = _mean(f"{split}_density", *density)
+    recognition = isinstance(model, kv.VariationalModel)
+    if recognition:
+        metrics[f"{split}_elbo"] = float(
+            model.elbo(x, num_samples=1, seed=SEED).astype("float64").mean()
+        )
+    if at_end and recognition:
+        metrics |= _mean(f"{split}_importance", *_log_likelihood(model, x, IMPORTANCE))
+    elif at_end:
+        n = ANNEALED_EXAMPLES
+        values, errors = _log_likelihood(model, x[:n], ANNEALED)
+        differences = values - density[0][:n]
+        metrics |= _mean(
+            f"{split}_annealed", differences + density[0].mean(), np.hypot(errors, density[1][:n])
+        )
+    return metrics
+
+
+def _log_likelihood(model, x, estimator):
+    """Estimates of log p(x) and their standard errors, each of shape `[N]`."""
+    with warnings.catch_warnings():
+        # Estimators are held against each other, whatever the importance weights are like.
+        warnings.filterwarnings("ignore", "The importance weights", UserWarning)
+        estimates = model.log_likelihood(x, method=estimator, seed=SEED, return_standard_error=True)
+    return [values.astype("float64") for values in estimates]
+
+
+def _mean(name, values, errors):
+    # Examples have noise of their own, so that their errors add in squares.
+    error = np.sqrt(np.square(errors).sum()) / len(errors)
+    return {name: float(values.mean()), f"{name}_error": float(error)}

@@ -1,0 +1,133 @@
+"""The model of an experiment: the paper's networks, algorithm and optimizer."""
+
+import keras
+from keras import ops
+
+import keras_aevb as kv
+from keras_aevb.batches import row_numbers
+from replication.errors import MissingCheckpointError
+from replication.measurements.records import CHECKPOINT, restore_checkpoint, runs_folder
+from replication.plan.experiment import MCEM_LEAPFROG_STEPS, MCEM_UPDATES
+
+# Settings of `compile`, as measured in benchmarks/.
+FASTEST = {"steps_per_execution": 100, "jit_compile": True}
+
+
+def build(experiment, dataset):
+    """The compiled, untrained Keras model of `experiment` for `dataset`."""
+    settings = {
+        "x_dim": dataset.train.shape[1],
+        "latent_dim": experiment.latent_dim,
+        "hidden_units": experiment.hidden_units,
+        "n_train": len(dataset.train),
+        "stddev": experiment.initial_stddev,
+        "bias_stddev": experiment.initial_bias_stddev,
+        "seed": experiment.seed,
+        "recognition": experiment.algorithm != "mcem",
+        "log_variance_gain": experiment.log_variance_gain,
+    }
+    if experiment.dataset == "frey":
+        parts = kv.networks.gaussian_mlp(**settings, mean_activation="sigmoid")
+    else:
+        parts = kv.networks.bernoulli_mlp(**settings)
+    model = _ALGORITHMS[experiment.algorithm](experiment, parts, len(dataset.train))
+    optimizer = Adagrad(experiment.step_size, accumulate_only=experiment.accumulate_only)
+    # A step of Monte Carlo EM is long, and holds the whole training set.
+    fastest = {} if experiment.algorithm == "mcem" else FASTEST
+    model.compile(optimizer, **fastest)
+    return model
+
+
+def trained(experiment, dataset, results):
+    """The model with the weights that the runner kept.
+
+    Args:
+        experiment: `Experiment`.
+        dataset: `Dataset`.
+        results: folder of the results.
+
+    Returns:
+        The model, and the training samples it has seen.
+
+    Raises:
+        MissingCheckpointError: if there are no weights, as in a fresh clone.
+    """
+    folder = runs_folder(results) / experiment.id
+    if not (folder / CHECKPOINT).exists():
+        raise MissingCheckpointError(
+            f"Expected the weights of {experiment} in {folder}. Received: no "
+            f"{CHECKPOINT}: the weights stay where they were trained. Train the run again "
+            "with --fresh"
+        )
+    model = build(experiment, dataset.first(experiment.n_train))
+    samples, _ = restore_checkpoint(folder, model)
+    return model, samples
+
+
+def _aevb(experiment, parts, n_train):
+    return kv.AEVB(**parts, bound=kv.ELBO(experiment.num_samples), seed=experiment.seed)
+
+
+def _wake_sleep(experiment, parts, n_train):
+    return kv.WakeSleep(**parts, bound=kv.ELBO(experiment.num_samples), seed=experiment.seed)
+
+
+def _mcem(experiment, parts, n_train):
+    return kv.MonteCarloEM(
+        **parts,
+        num_leapfrog_steps=MCEM_LEAPFROG_STEPS,
+        updates_per_sample=MCEM_UPDATES,
+        n_train=n_train,
+        seed=experiment.seed,
+    )
+
+
+_ALGORITHMS = {"aevb": _aevb, "wake-sleep": _wake_sleep, "mcem": _mcem}
+
+
+@keras.saving.register_keras_serializable(package="replication")
+class Adagrad(keras.optimizers.Adagrad):
+    r"""Adagrad with a zero accumulator and a warm-up that only accumulates.
+
+    $$G \leftarrow G + g^2, \qquad w \leftarrow w - α \, g / \sqrt{G + 10^{-8}}$$
+
+    with G = 0 at first, and without the second assignment in the first `accumulate_only` steps:
+    from G = 0 the first step would have length α in every coordinate, however small the gradient.
+
+    Args:
+        learning_rate: global step size α.
+        accumulate_only: number of first steps in which the weights stay.
+
+    Reference: Duchi, Hazan & Singer (2010); the settings are those of the authors' own code.
+    """
+
+    def __init__(self, learning_rate=0.01, accumulate_only=100, **kwargs):
+        kwargs = {"initial_accumulator_value": 0.0, "epsilon": 1e-8, **kwargs}
+        super().__init__(learning_rate, **kwargs)
+        self.accumulate_only = accumulate_only
+
+    def update_step(self, gradient, variable, learning_rate):
+        moves = ops.cast(self.iterations >= self.accumulate_only, variable.dtype)
+        super().update_step(gradient, variable, moves * ops.cast(learning_rate, variable.dtype))
+
+    def get_config(self):
+        return {**super().get_config(), "accumulate_only": self.accumulate_only}
+
+
+class WholeTrainingSet(kv.RowBatches):
+    """The training set as one batch, again and again, as Monte Carlo EM takes it.
+
+    Args:
+        x: array of shape `[N, D]`.
+        length: how many times.
+    """
+
+    def __init__(self, x, length):
+        super().__init__((x, row_numbers(len(x))))
+        self.length = length
+
+    def __len__(self):
+        return self.length
+
+    def rows(self, i):
+        return row_numbers(self.num_rows)

@@ -1,0 +1,178 @@
+"""Trains experiments side by side: evaluates, keeps checkpoints, continues where they stopped."""
+
+import contextlib
+import math
+import shutil
+import time
+
+from keras import ops
+
+import keras_aevb as kv
+from replication.measurements import lock, provenance, records
+from replication.plan import schedule
+from replication.plan.experiment import title
+from replication.plan.step_sizes import pilot_samples
+from replication.train.evaluation import has_final_measurements
+from replication.train.training import Training
+
+# What a kill may cost of training. Saving takes some hundredths of a second: as much as training on
+# 10⁵ samples, where a GPU trains.
+SECONDS_BETWEEN_CHECKPOINTS = 10
+
+
+def train(experiments, samples, dataset, results, progress, fresh=False):
+    """Trains experiments that differ in step size and seed alone, up to `samples` each.
+
+    A run that was killed and continued ends with the same numbers as one that was not: minibatches
+    and noise depend on the seed and the step alone, and evaluation draws from seeds of its own.
+    Runs that lag behind catch up first; then all go on in one program. A run that diverges is left
+    out from then on.
+
+    Args:
+        experiments: list of `Experiment`, equal in everything but step size and seed.
+        samples: training samples of each; rounded up to whole training steps.
+        dataset: `Dataset`.
+        results: folder below which `runs/<id>/` is kept.
+        progress: `RunProgress`.
+        fresh: whether to throw away what the folders hold.
+
+    Returns:
+        List of `Run`.
+
+    Raises:
+        BackendMismatchError: if a run was begun on another Keras backend.
+        MissingCheckpointError: if a run has numbers but no checkpoint to continue from.
+        DamagedFileError: if a file of a run is damaged.
+        DatasetError: if the data set has less than `n_train` training images.
+        BusyError: if another command works on one of the runs; nothing is trained then.
+    """
+    folders = [records.runs_folder(results) / e.id for e in experiments]
+    with lock.runs(folders):
+        return _train(experiments, folders, samples, dataset, progress, fresh)
+
+
+def _train(experiments, folders, samples, dataset, progress, fresh):
+    first = experiments[0]
+    samples = schedule.whole(samples, first.samples_per_step)
+    for folder in folders:
+        if fresh and folder.exists():
+            # This file first: who reads the folder meanwhile finds a whole run or none.
+            if (folder / records.RUN).is_file():
+                (folder / records.RUN).unlink()
+            shutil.rmtree(folder)
+    unfinished = [(e, f) for e, f in zip(experiments, folders) if not _finished(f, samples)]
+    if unfinished:
+        dataset = dataset.first(first.n_train)
+        session = {**provenance.session(), "side_by_side": len(unfinished)}
+        x_train = ops.convert_to_tensor(dataset.train)
+        begin, pilot = schedule.FIRST_SAMPLES[first.dataset], pilot_samples(first)
+        grid = schedule.Schedule(samples, first.samples_per_step, first.measure, begin, pilot)
+        trainings = [Training(e, dataset, x_train, f, dict(session)) for e, f in unfinished]
+        _Group(trainings, grid, progress).run()
+    return [records.read_run(folder) for folder in folders]
+
+
+def _finished(folder, samples):
+    """Whether nothing is left to do for the folder's run: it may be further than asked for."""
+    if not (folder / records.RUN).exists():
+        return False
+    run = records.read_run(folder)
+    done = run.info["samples"]
+    row = run.at(samples)
+    measured = row is not None and has_final_measurements(run.experiment, row)
+    measured = measured or done > samples
+    return run.info["status"] == "diverged" or (done >= samples and measured)
+
+
+class _Group:
+    """Runs that are trained side by side as long as they are equally far."""
+
+    def __init__(self, trainings, grid, progress):
+        self.trainings = trainings
+        self.grid = grid
+        self.progress = progress
+        self.replicas = {}  # by the runs that they train
+
+    def run(self):
+        done = min(t.samples for t in self.trainings)
+        description = title([t.experiment for t in self.trainings])
+        self.progress.begin(description, done, self.grid.samples)
+        self._measure([t for t in self.trainings if not t.rows])
+        self._finish([t for t in self.trainings if self._status(t) == "complete"])
+        for training in [t for t in self.trainings if t.diverged]:
+            training.save("diverged")
+        while active := [t for t in self.trainings if self._status(t) == "running"]:
+            position = min(t.samples for t in active)
+            self._advance([t for t in active if t.samples == position])
+
+    def _finish(self, trainings):
+        """Adds the final evaluation to runs that stopped before it was saved."""
+        for training in trainings:
+            last = training.rows[-1]
+            whole = has_final_measurements(training.experiment, last)
+            if last["samples"] == training.samples and not whole:
+                training.rows.pop()
+        self._measure([t for t in trainings if t.rows[-1]["samples"] < t.samples], at_end=True)
+        for training in trainings:
+            training.save("complete")
+
+    def _advance(self, trainings):
+        """To the next stop."""
+        position = trainings[0].samples
+        stop = self.grid.next_stop(position)
+        samples_per_step = trainings[0].experiment.samples_per_step
+
+        def report(steps, logs):
+            if self.progress.due():
+                bound = float(logs[trainings[0].model.maximize[0]])
+                done = position + steps // len(trainings) * samples_per_step
+                self.progress.update(done, bound, len(trainings))
+
+        start = time.perf_counter()
+        self._replicas(trainings).fit([t.batches(stop) for t in trainings], report=report)
+        seconds = (time.perf_counter() - start) / len(trainings)
+        for training in trainings:
+            training.advance(stop, seconds)
+        measured = stop in self.grid.evaluations
+        if measured:
+            self._measure(trainings, at_end=stop == self.grid.samples)
+        unsaved = max(t.seconds_since_saved() for t in trainings)
+        if measured or unsaved >= SECONDS_BETWEEN_CHECKPOINTS:
+            for training in trainings:
+                training.save(self._status(training))
+        scores = [t.score for t in trainings if not t.diverged]
+        self.progress.update(stop, max(scores, default=math.nan), len(trainings))
+
+    def _replicas(self, trainings):
+        key = tuple(map(id, trainings))
+        if key not in self.replicas:
+            self.replicas[key] = kv.Replicas([t.model for t in trainings])
+        return self.replicas[key]
+
+    def _measure(self, trainings, at_end=False):
+        """With the programs of one model, so that they are compiled once."""
+        model = self.trainings[0].model
+        for training in trainings:
+            with _weights_of(training.model, model):
+                training.measure(model, at_end)
+
+    def _status(self, training):
+        if training.diverged:
+            return "diverged"
+        return "complete" if training.samples >= self.grid.samples else "running"
+
+
+@contextlib.contextmanager
+def _weights_of(source, model):
+    """`model` with the values of the variables of `source`, as long as the context lasts."""
+    if source is model:
+        yield
+        return
+    own = [ops.copy(v.value) for v in model.variables]
+    for variable, other in zip(model.variables, source.variables):
+        variable.assign(other.value)
+    try:
+        yield
+    finally:
+        for variable, value in zip(model.variables, own):
+            variable.assign(value)

@@ -1,0 +1,127 @@
+"""The state of one run: its model, what was measured so far, and its files."""
+
+import dataclasses
+import json
+import math
+import time
+
+import keras
+
+import keras_aevb as kv
+from replication.errors import BackendMismatchError, MissingCheckpointError
+from replication.measurements import files, records
+from replication.train import evaluation
+from replication.train.model import WholeTrainingSet, build
+
+
+class Training:
+    """A run that goes on from its last checkpoint.
+
+    Args:
+        experiment: `Experiment`.
+        dataset: `Dataset`.
+        x_train: the training images, where the backend computes.
+        folder: the run's folder.
+        session: dict that describes this process.
+
+    Raises:
+        BackendMismatchError: if the run was begun on another Keras backend.
+        MissingCheckpointError: if the run has numbers but no checkpoint to continue from.
+        DamagedFileError: if a file of the run is damaged, or the checkpoint has lost its rows.
+    """
+
+    def __init__(self, experiment, dataset, x_train, folder, session):
+        self.experiment = experiment
+        self.dataset = dataset
+        self.x_train = x_train
+        self.folder = folder
+        earlier, rows = self._earlier()
+        self.model = build(experiment, dataset)
+        self.samples, self.seconds = records.restore_checkpoint(folder, self.model)
+        here = {"samples_from": self.samples, "evaluation_seconds": 0.0}
+        self.sessions = [*earlier, {**session, **here}]
+        # Rows after the checkpoint are of a training that was lost.
+        self.rows = [row for row in rows if row["samples"] <= self.samples]
+        self.saved = time.monotonic()
+
+    def _earlier(self):
+        """The sessions and rows of the run so far."""
+        if not (self.folder / records.RUN).exists():  # a kill may leave it out of the first files
+            begun = any((self.folder / f).exists() for f in (records.CHECKPOINT, records.METRICS))
+            return [], records.read_metrics(self.folder) if begun else []
+        run = records.read_run(self.folder)
+        sessions = run.info["sessions"]
+        begun, backend = sessions[0]["backend"], keras.backend.backend()
+        if begun != backend:
+            raise BackendMismatchError(
+                f"Expected the {begun} backend, on which {self.folder} was begun. Received: "
+                f"{backend}. Set KERAS_BACKEND={begun}, give another --results folder, or start "
+                "this run over with --fresh"
+            )
+        if not (self.folder / records.CHECKPOINT).exists():
+            raise MissingCheckpointError(
+                f"Expected {records.CHECKPOINT} in {self.folder}, to continue the run. Received: "
+                "its numbers without it, as in a fresh clone. Give another --results folder, or "
+                "start this run over with --fresh"
+            )
+        return sessions, run.rows
+
+    def batches(self, stop):
+        """The stream from here to `stop` samples."""
+        e = self.experiment
+        first, last = self.samples // e.samples_per_step, stop // e.samples_per_step
+        if e.algorithm == "mcem":
+            return WholeTrainingSet(self.x_train, last - first)
+        return kv.RandomMinibatches(self.x_train, e.batch_size, e.seed, first, last - first)
+
+    def advance(self, stop, seconds):
+        """Takes note of training up to `stop` samples."""
+        self.samples = stop
+        self.seconds += seconds
+
+    def measure(self, model, at_end):
+        """Adds a row, measured with `model`, which has this run's weights."""
+        start = time.perf_counter()
+        at_start = self.samples == 0
+        measured = evaluation.measure(model, self.experiment, self.dataset, at_start, at_end)
+        session = self.sessions[-1]
+        seconds = session["evaluation_seconds"] + time.perf_counter() - start
+        session["evaluation_seconds"] = round(seconds, 2)
+        self.rows.append({"samples": self.samples, **measured, "seconds": self.seconds})
+
+    @property
+    def score(self):
+        """The quantity by which runs are compared, as last measured."""
+        return self.rows[-1][self.experiment.score]
+
+    @property
+    def diverged(self):
+        return not math.isfinite(self.score)
+
+    def save(self, status):
+        self.sessions[-1].update(samples_to=self.samples)
+        evaluated = evaluation.examples(self.experiment, self.dataset)
+        info = {
+            "id": self.experiment.id,
+            "experiment": dataclasses.asdict(self.experiment),
+            "status": status,
+            "samples": self.samples,
+            "rows": len(self.rows),
+            "seconds": round(self.seconds, 2),
+            "parameters": self.model.count_params(),
+            "data": {
+                "digest": self.dataset.digest,
+                "train": len(self.dataset.train),
+                "test": len(self.dataset.test),
+                **{f"evaluated_{split}": len(x) for split, x in evaluated.items()},
+            },
+            "sessions": self.sessions,
+        }
+        # In this order a kill in between leaves no row unwritten and no run without a checkpoint.
+        records.write_metrics(self.folder, self.rows)
+        records.save_checkpoint(self.folder, self.model, self.samples, self.seconds)
+        files.write(self.folder / records.RUN, json.dumps(info, indent=1) + "\n")
+        self.saved = time.monotonic()
+
+    def seconds_since_saved(self):
+        return time.monotonic() - self.saved

@@ -1,0 +1,111 @@
+"""Which runs a figure trains, with the training of runs replaced by records made up for it."""
+
+import functools
+import math
+
+import made_up
+import pytest
+
+from replication.errors import ProtocolError
+from replication.plan.experiment import STEP_SIZES
+from replication.plan.protocols import figure2_experiment, figure3_experiment
+from replication.plan.step_sizes import pilot_samples
+from replication.train.jobs import Jobs
+
+UNTRAINED = -44.0
+
+
+@pytest.fixture
+def trained(tmp_path, monkeypatch):
+    """trained(best): a `Jobs` whose runs end best with the step size `best(experiment)`."""
+
+    def jobs(best):
+        made = Jobs(["digits"], None, tmp_path)
+        made.log = []
+
+        def train(experiments, samples):
+            for e in experiments:
+                made.log.append((e, samples))
+                end = -20.0 if e.step_size == best(e) else -30.0
+                score = math.nan if best(e) is None else end
+                folder = tmp_path / "runs" / e.id
+                if not folder.exists():
+                    points = {0: {e.score: UNTRAINED}, pilot_samples(e): {e.score: score}}
+                    made_up.write_run(tmp_path, e, points)
+
+        monkeypatch.setattr(made, "train", train)
+        return made
+
+    return jobs
+
+
+def test_figure_2_continues_the_best_step_size_of_each_curve(trained):
+    best = {("aevb", 2): 0.02, ("aevb", 5): 0.01, ("wake-sleep", 2): 0.1, ("wake-sleep", 5): 0.02}
+    jobs = trained(lambda e: best[e.algorithm, e.latent_dim])
+    jobs.figure2(["digits"], ("aevb", "wake-sleep"), (2, 5), 50_000, seeds=2)
+    pilots = [
+        (figure2_experiment("digits", *c, step, seed), 20_000)
+        for c in best
+        for step in STEP_SIZES
+        for seed in (0, 1)
+    ]
+    longer = [
+        (figure2_experiment("digits", *c, step, seed), 50_000)
+        for c, step in best.items()
+        for seed in (0, 1)
+    ]
+    assert jobs.log == pilots + longer
+
+
+def test_given_step_sizes_need_no_pilot(trained):
+    jobs = trained(lambda e: 0.01)
+    jobs.figure2(["digits"], ("aevb",), (2,), 100, 1, step_sizes=(0.05, 0.1))
+    assert jobs.log == [
+        (figure2_experiment("digits", "aevb", 2, step), 100) for step in (0.05, 0.1)
+    ]
+
+
+def test_figure_3_takes_the_choice_of_the_smallest_training_set(trained):
+    jobs = trained(lambda e: 0.02)
+    jobs.figure3(["digits"], ("aevb",), (1500,), 50_000, seeds=1)
+    pilots = [figure3_experiment("digits", "aevb", 300, step) for step in STEP_SIZES]
+    longer = figure3_experiment("digits", "aevb", 1500, 0.02)
+    assert jobs.log == [*((e, 20_000) for e in pilots), (longer, 50_000)]
+
+
+def test_figure_3_chooses_with_all_its_seeds(trained):
+    """0.02 is best with seed 0 alone, 0.1 with the other two."""
+    jobs = trained(lambda e: 0.1 if e.seed else 0.02)
+    jobs.figure3(["digits"], ("wake-sleep",), (300,), 50_000, seeds=3)
+    assert {e.step_size for e, samples in jobs.log if samples == 50_000} == {0.1}
+
+
+def test_models_of_other_figures_choose_where_nothing_was_chosen(trained):
+    best = {2: 0.02, 5: 0.1}
+    jobs = trained(lambda e: best[e.latent_dim])
+    five = functools.partial(figure2_experiment, "digits", "aevb", 5)
+    jobs.choose(five)
+    jobs.log.clear()
+    models = jobs.aevb_models(["digits"], (2, 5), 30_000)
+    assert models == [figure2_experiment("digits", "aevb", n, best[n]) for n in (2, 5)]
+    pilots = [(figure2_experiment("digits", "aevb", 2, step), 20_000) for step in STEP_SIZES]
+    assert jobs.log == [*pilots, *((model, 30_000) for model in models)]
+
+
+def test_too_few_samples_for_a_choice(trained):
+    for run in (
+        lambda p: p.figure2(["digits"], ("aevb",), (2,), 19_999, 1),
+        lambda p: p.figure3(["digits"], ("mcem",), (300,), 100_000, 1),
+        lambda p: p.aevb_models(["digits"], (2,), 19_999),
+    ):
+        jobs = trained(lambda e: 0.01)
+        with pytest.raises(ProtocolError, match="or give figure 2 or 3 a --step-size"):
+            run(jobs)
+        assert jobs.log == []
+
+
+def test_all_step_sizes_diverge(trained):
+    jobs = trained(lambda e: None if e.latent_dim == 5 else 0.01)
+    with pytest.raises(ProtocolError, match="trains digits aevb N_z=5"):
+        jobs.figure2(["digits"], ("aevb",), (2, 5), 50_000, 1)
+    assert {samples for _, samples in jobs.log} == {20_000}  # before any long run
