@@ -41,9 +41,7 @@ def main():
 @options.samples("1e6", "; the paper goes to 2.5e8 (MNIST) and 1e8 (Frey Face).")
 @options.seeds
 @options.step_size
-@options.data_dir
-@options.results
-@options.fresh
+@options.places
 def figure2(datasets, latent_dims, algorithms, samples, seeds, step_sizes, **places):
     """Lower bound during training, AEVB and wake-sleep.
 
@@ -66,9 +64,7 @@ def figure2(datasets, latent_dims, algorithms, samples, seeds, step_sizes, **pla
 @options.samples("5e6", "; the paper goes to 6e7. Monte Carlo EM counts 15 per image and step.")
 @options.seeds
 @options.step_size
-@options.data_dir
-@options.results
-@options.fresh
+@options.places
 def figure3(datasets, n_trains, algorithms, samples, seeds, step_sizes, **places):
     """Marginal likelihood, with Monte Carlo EM beside them.
 
@@ -88,9 +84,7 @@ def figure3(datasets, n_trains, algorithms, samples, seeds, step_sizes, **places
 @main.command()
 @options.dataset(DATASETS, ("mnist", "frey"))
 @options.samples("1e6", ".")
-@options.data_dir
-@options.results
-@options.fresh
+@options.places
 def figure4(datasets, samples, **places):
     """Manifolds of models with two latent variables.
 
@@ -107,9 +101,7 @@ def figure4(datasets, samples, **places):
 @options.dataset(DATASETS, ("mnist",))
 @options.latent_dim("", (2, 5, 10, 20))
 @options.samples("1e6", ".")
-@options.data_dir
-@options.results
-@options.fresh
+@options.places
 def figure5(datasets, latent_dims, samples, **places):
     """Random samples for several latent sizes.
 
@@ -125,9 +117,7 @@ def figure5(datasets, latent_dims, samples, **places):
 @options.dataset(DATASETS, ("mnist",))
 @options.latent_dim("", (20,))
 @options.samples("1e6", ".")
-@options.data_dir
-@options.results
-@options.fresh
+@options.places
 def gradient_variance(datasets, latent_dims, samples, **places):
     """Gradient variance of estimators A, B and score function.
 
@@ -148,9 +138,7 @@ def gradient_variance(datasets, latent_dims, samples, **places):
     show_default=True,
     help="\b\n" + "\n".join(f"{name}: {preset.summary}" for name, preset in PRESETS.items()),
 )
-@options.data_dir
-@options.results
-@options.fresh
+@options.places
 def run_all(preset, **places):
     """Every figure and table, the report, and the verdicts.
 
@@ -243,7 +231,7 @@ def _draw_figure5(jobs, datasets, latent_dims, samples):
 
 def _measure_gradients(jobs, datasets, latent_dims, samples):
     from replication.figures.gradient_variance import build
-    from replication.train.gradients import measure_gradients
+    from replication.train.evaluation import measure_gradients
 
     for model in jobs.aevb_models(datasets, latent_dims, samples):
         measure_gradients(model, jobs.datasets[model.dataset], jobs.results)

@@ -52,48 +52,34 @@ class Folder(click.Path):
         return super().convert(value, param, ctx)
 
 
-def _distinct(ctx, param, values):
-    """What was given twice counts once."""
-    return tuple(dict.fromkeys(values))
+def _repeated(flag, name, value, text, default=None):
+    """An option that may be given again and again; what was given twice counts once."""
+    return click.option(
+        flag,
+        name,
+        type=value,
+        multiple=True,
+        callback=lambda ctx, param, values: tuple(dict.fromkeys(values)),
+        default=default,
+        show_default=bool(default),
+        help=text,
+    )
 
 
 def dataset(choices, default):
-    return click.option(
-        "--dataset",
-        "datasets",
-        type=click.Choice(choices),
-        multiple=True,
-        callback=_distinct,
-        default=default,
-        show_default=True,
-        help="Data set; may be repeated.",
-    )
+    text = "Data set; may be repeated."
+    return _repeated("--dataset", "datasets", click.Choice(choices), text, default)
 
 
 def algorithm(choices):
-    return click.option(
-        "--algorithm",
-        "algorithms",
-        type=click.Choice(choices),
-        multiple=True,
-        callback=_distinct,
-        default=choices,
-        show_default=True,
-        help="Algorithm; may be repeated.",
-    )
+    text = "Algorithm; may be repeated."
+    return _repeated("--algorithm", "algorithms", click.Choice(choices), text, choices)
 
 
-def latent_dim(text, default=()):
-    return click.option(
-        "--latent-dim",
-        "latent_dims",
-        type=click.IntRange(1, MOST_LATENT_DIMS),
-        multiple=True,
-        callback=_distinct,
-        default=default,
-        show_default=bool(default),
-        help=f"Number of latent variables N_z; may be repeated.{text}",
-    )
+def latent_dim(text, default=None):
+    text = f"Number of latent variables N_z; may be repeated.{text}"
+    value = click.IntRange(1, MOST_LATENT_DIMS)
+    return _repeated("--latent-dim", "latent_dims", value, text, default)
 
 
 def samples(default, text):
@@ -114,31 +100,19 @@ seeds = click.option(
     help="Runs of each curve, with seeds 0, 1, …; step sizes are chosen with all of them.",
 )
 
-step_size = click.option(
+step_size = _repeated(
     "--step-size",
     "step_sizes",
-    type=StepSize(*STEP_SIZE_RANGE),
-    multiple=True,
-    callback=_distinct,
-    help="Adagrad's step size; may be repeated. Default: chosen as in the paper, from 0.01, 0.02 "
+    StepSize(*STEP_SIZE_RANGE),
+    "Adagrad's step size; may be repeated. Default: chosen as in the paper, from 0.01, 0.02 "
     "and 0.1, by the score on the training set in the first iterations.",
 )
 
-data_dir = click.option(
-    "--data-dir",
-    type=click.Path(file_okay=False),
-    envvar="AEVB_DATA_DIR",
-    show_envvar=True,
-    help="Folder with the data sets. Default: Keras' cache, filled by download where needed.",
-)
-
-n_train = click.option(
+n_train = _repeated(
     "--n-train",
     "n_trains",
-    type=click.IntRange(min=1),
-    multiple=True,
-    callback=_distinct,
-    help="Size of the training set; may be repeated. Default: the paper's 1000 and 50000.",
+    click.IntRange(min=1),
+    "Size of the training set; may be repeated. Default: the paper's 1000 and 50000.",
 )
 
 results = click.option(
@@ -149,4 +123,17 @@ results = click.option(
     help="Folder for run folders, tables and figures.",
 )
 
+data_dir = click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False),
+    envvar="AEVB_DATA_DIR",
+    show_envvar=True,
+    help="Folder with the data sets. Default: Keras' cache, filled by download where needed.",
+)
+
 fresh = click.option("--fresh", is_flag=True, help="Start over: discard these runs' folders first.")
+
+
+def places(command):
+    """The options of every command that trains."""
+    return data_dir(results(fresh(command)))

@@ -8,7 +8,7 @@ import collections
 import math
 
 from replication import reference
-from replication.claims.evidence import PLACE, Evidence
+from replication.claims import PLACE, Evidence
 from replication.claims.rules import SIGMAS, Estimate
 from replication.figures.text import NAMES, count
 from replication.measurements import lock

@@ -1,14 +1,100 @@
 """The paper's claims, each with a rule that was set before the runs, and the verdicts on them."""
 
+import dataclasses
+
+import pandas as pd
+
 from replication.claims.bounds import FASTER, SUPERFLUOUS
 from replication.claims.cost import COST
 from replication.claims.gradients import GRADIENTS
 from replication.claims.likelihoods import LIKELIHOOD
-from replication.claims.rules import Judgement
+from replication.claims.rules import Judgement, over_seeds
+from replication.errors import ReplicationError
+from replication.measurements.records import read_runs, runs_folder
+from replication.measurements.table import (
+    FIRST_COMPARABLE,
+    PANEL,
+    curves,
+    is_decade,
+    table,
+    with_roles,
+)
+from replication.plan.protocols import FIGURE3_LATENT_DIM
+from replication.plan.step_sizes import pilots
 
 CLAIMS = (FASTER, SUPERFLUOUS, LIKELIHOOD, GRADIENTS, COST)
+PLACE = [*PANEL, "algorithm", "split", "samples"]
 
 
 def judge(evidence):
     """The list of `Judgement`, one for each of `CLAIMS`, from `Evidence` alone."""
     return [Judgement(claim, claim.judge(evidence)) for claim in CLAIMS]
+
+
+class Evidence:
+    """Everything that was measured below a folder of results.
+
+    Args:
+        results: the folder.
+
+    Attributes:
+        results: the folder.
+        runs: list of all `Run`.
+        table: rows of `measurements.table`.
+        curves: rows of `measurements.curves` for figures 2 and 3: of each panel and algorithm the
+            step size that was chosen, or the only one there is.
+
+    Raises:
+        ReplicationError: if there are no runs.
+    """
+
+    def __init__(self, results):
+        self.results = results
+        self.runs = read_runs(results)
+        if not self.runs:
+            raise ReplicationError(f"Expected runs in {runs_folder(results)}. Received: none")
+        self.table = table(self.runs)
+        self.curves = self._main_curves()
+        self._panels = dict(iter(self.curves.groupby([*PANEL, "algorithm"], observed=True)))
+
+    def figure2(self, dataset, latent_dim, algorithm):
+        """The rows of a panel's curve, or `None`."""
+        return self._panels.get((2, dataset, latent_dim, 0, algorithm))
+
+    def figure3(self, n_train, algorithm):
+        """The rows of a panel's curve, or `None`."""
+        return self._panels.get((3, "mnist", FIGURE3_LATENT_DIM, n_train, algorithm))
+
+    def distances(self, places=()):
+        """How far our curves are from the paper's, at every decade from 10⁶ on and at their ends.
+
+        Args:
+            places: further places, tuples of `PLACE`.
+
+        Returns:
+            A row for each place where both have a value: `PLACE`, and our value minus the paper's
+            as `estimate`, in nats per example.
+        """
+        rows = self._main_curves([place[-1] for place in places]) if places else self.curves
+        rows = rows[rows.paper.notna()]
+        main = rows.samples.map(is_decade) | (rows.samples == rows.curve_end)
+        asked = pd.MultiIndex.from_frame(rows[PLACE].astype(object)).isin(places)
+        rows = rows[(main & (rows.samples >= FIRST_COMPARABLE)) | asked]
+        found = [
+            dict(zip(PLACE, key)) | {"estimate": _distance(seeds)}
+            for key, seeds in rows.groupby(PLACE, observed=True)
+        ]
+        return pd.DataFrame(found, columns=[*PLACE, "estimate"])
+
+    def _main_curves(self, counts=()):
+        shown = [curves(self.table.iloc[:0]).assign(role="")]
+        for _, rows in self.table[self.table.figure > 0].groupby("figure"):
+            shown.append(with_roles(curves(rows, counts), pilots(rows)))
+        shown = pd.concat(shown)
+        rivals = shown.groupby([*PANEL, "algorithm"], observed=True).step_size.transform("nunique")
+        return shown[shown.role.str.contains("chosen") | (rivals == 1)]
+
+
+def _distance(seeds):
+    ours = over_seeds(seeds)
+    return dataclasses.replace(ours, value=ours.value - seeds.paper.iloc[0])

@@ -4,13 +4,12 @@ Symbols: D pixels of x, H hidden units, N_z latent variables, L samples of z for
 """
 
 import datetime
-from pathlib import Path
 
 import pandas as pd
 
 from replication.errors import ReplicationError
-from replication.figures.text import NAMES, csv_text, markdown, number
-from replication.measurements import files, lock
+from replication.figures.text import NAMES, markdown, number, write_tables
+from replication.measurements import lock
 from replication.measurements.records import read_runs, runs_folder
 from replication.measurements.table import table
 from replication.plan.experiment import MCEM_LEAPFROG_STEPS, MCEM_UPDATES, Experiment
@@ -25,6 +24,12 @@ DECODER_HEADS = {"mnist": 1, "frey": 2, "digits": 1}  # p, or μ and log σ²
 # What costs time; neither step sizes nor seeds, starts or factors change the arithmetic.
 KIND = ["machine", "dataset", "measure", "n_train", "hidden_units", "latent_dim", "algorithm"]
 KIND += ["batch_size", "num_samples"]
+
+# Of `table.csv`.
+COLUMNS = ["machine", "dataset", "algorithm", "latent_dim", "hidden_units", "n_train", "runs"]
+COLUMNS += ["shared_runs", "samples", "samples_per_second", "fastest_samples_per_second"]
+COLUMNS += ["minutes_per_million", "mflop_per_sample", "fastest_gflop_per_second"]
+COLUMNS += ["evaluation_share"]
 
 
 def flop_per_sample(experiment):
@@ -99,17 +104,7 @@ for each image.
 
 @lock.one_writer("cost")
 def build(results):
-    """Writes the tables to `results/cost` from the runs in `results/runs`.
-
-    Args:
-        results: folder of the results.
-
-    Returns:
-        Paths of `table.md` and `table.csv`.
-
-    Raises:
-        ReplicationError: if no run was trained.
-    """
+    """Writes the tables to `results/cost` from the runs in `results/runs`."""
     runs = [run for run in read_runs(results) if run.rows[-1]["samples"] > 0]
     if not runs:
         raise ReplicationError(
@@ -117,20 +112,9 @@ def build(results):
             "`python -m replication figure2`"
         )
     costs = costs_of(runs)
-    columns = ["machine", "dataset", "algorithm", "latent_dim", "hidden_units", "n_train", "runs"]
-    columns += ["shared_runs", "samples", "samples_per_second", "fastest_samples_per_second"]
-    columns += ["minutes_per_million", "mflop_per_sample", "fastest_gflop_per_second"]
-    columns += ["evaluation_share"]
-    sections = [
-        part
-        for machine, rows in costs.groupby("machine")
-        for part in (f"## {machine}\n", _section(rows) + "\n")
-    ]
-    folder = Path(results) / "cost"
-    page, csv = paths = [folder / "table.md", folder / "table.csv"]
-    files.write(page, "\n".join([INTRODUCTION, *sections]))
-    files.write(csv, csv_text(costs[columns].replace({"n_train": {0: None}})))
-    return paths
+    sections = [f"## {machine}\n\n{_section(rows)}\n" for machine, rows in costs.groupby("machine")]
+    numbers = costs[COLUMNS].replace({"n_train": {0: None}})
+    return write_tables("cost", results, "\n".join([INTRODUCTION, *sections]), numbers)
 
 
 def costs_of(runs):

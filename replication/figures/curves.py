@@ -1,41 +1,47 @@
-"""What the pages of figures 2 and 3 share: their files, and the choice of the step sizes."""
-
-from pathlib import Path
+"""What figures 2 and 3 share: how they are built, and how their step sizes were chosen."""
 
 import pandas as pd
 
 from replication.figures.picture import draw
-from replication.figures.text import NAMES, csv_text, markdown, number
+from replication.figures.text import NAMES, csv_text, markdown, number, write_tables
 from replication.measurements import files
+from replication.measurements.table import PANEL, averaged, curves, figure_table, with_roles
+from replication.paper import paper_panels
 from replication.plan.schedule import FIRST_SAMPLES
-from replication.plan.step_sizes import CHOICE
+from replication.plan.step_sizes import CHOICE, pilots
 
-PANEL_SIZES = {2: ("N_z", "latent_dim"), 3: ("N_train", "n_train")}
+SIZES = {2: "N_z", 3: "N_train"}  # what tells the panels of a data set apart
 
 
-def write(figure, results, page, table, pilots, picture):
+def write_figure(figure, results, style, sections, numbers, introduction, score, **roles):
     """Writes a figure's files.
 
     Args:
         figure: its number.
         results: folder of the results.
-        page: Markdown text.
-        table: the numbers that it shows and more, for a CSV file.
-        pilots: rows of `step_sizes.pilots`.
-        picture: arguments of `picture.draw` before the path.
+        style: `Style` of the picture.
+        sections: function from rows of `averaged` to the page's Markdown sections.
+        numbers: function from them to the table for `table.csv`.
+        introduction: text over the table of the step sizes.
+        score: name of the quantity by which they were chosen.
+        roles: arguments of `with_roles`.
 
     Returns:
         Paths of the page, the picture, the table and the step sizes.
+
+    Raises:
+        ReplicationError: if there is no run of the figure.
     """
-    folder = Path(results) / f"figure{figure}"
-    names = ("table.md", f"figure{figure}.png", "table.csv", "step_sizes.csv")
-    paths = [folder / name for name in names]
-    files.write(paths[0], page)
-    draw(*picture, paths[1])
-    files.write(paths[2], csv_text(table.assign(step_size=table.step_size.map("{:g}".format))))
-    choice = pilots.assign(step_size=pilots.step_size.map("{:g}".format))
-    files.write(paths[3], csv_text(choice, missing="nan"))
-    return paths
+    table = figure_table(figure, results)
+    choice = pilots(table)
+    means = averaged(with_roles(curves(table), choice, **roles))
+    page = [*sections(means), *_step_size_sections(introduction, score, choice, table)]
+    name = f"figure{figure}"
+    page, csv = write_tables(name, results, "\n".join(page), _with_step_size(numbers(means)))
+    picture, steps = page.with_name(f"{name}.png"), page.with_name("step_sizes.csv")
+    draw(means[means.evaluated], _panels(figure, table, means, style), style, picture)
+    files.write(steps, csv_text(_with_step_size(choice), missing="nan"))
+    return [page, picture, csv, steps]
 
 
 def first_samples(means):
@@ -57,18 +63,8 @@ def labels(table):
     )
 
 
-def step_size_sections(introduction, score, pilots, table):
-    """The end of a figure's page.
-
-    Args:
-        introduction: text over the table of the pilots.
-        score: name of what is compared.
-        pilots: rows of `step_sizes.pilots`.
-        table: rows of `measurements.table`, all of the figure.
-
-    Returns:
-        List of Markdown sections.
-    """
+def _step_size_sections(introduction, score, pilots, table):
+    """The end of a figure's page: the pilots, and other runs that diverged."""
     sections = []
     if len(pilots):
         rows = labels(pilots).drop(columns="N_train").assign(seeds=pilots.seeds.astype(str))
@@ -80,10 +76,30 @@ def step_size_sections(introduction, score, pilots, table):
     is_told = pd.MultiIndex.from_frame(ends[told.names].astype(object)).isin(list(told))
     others = ends[~(ends.is_pilot & is_told)]
     if len(others):
-        size, _ = PANEL_SIZES[others.figure.iloc[0]]
+        size = SIZES[others.figure.iloc[0]]
         rows = labels(others)[["data set", "algorithm", size, "step size"]]
         rows = rows.assign(seed=others.seed.astype(str), samples=others.samples.astype(str))
         rows[score] = [number(value, missing="nan") for value in others.value]
         table = markdown(rows, left=2)
         sections += ["These runs diverged too. They are left out above.\n", table + "\n"]
     return sections
+
+
+def _with_step_size(table):
+    return table.assign(step_size=table.step_size.map("{:g}".format))
+
+
+def _panels(figure, table, means, style):
+    """The panels of each data set's row: the paper's, and others that were run besides.
+
+    Of the others a panel without a curve inside the paper's frame is left out.
+    """
+    rows = {}
+    ends = means[(means.split == "test") & (means.samples == means.curve_end)]
+    for dataset, own in table.groupby("dataset", observed=True):
+        if dataset in style.frames:
+            _, (bottom, _) = style.frames[dataset]
+            own = ends[(ends.dataset == dataset) & (ends.value > bottom)]
+        ran = set(own[PANEL].itertuples(index=False, name=None))
+        rows[dataset] = sorted(ran | paper_panels(figure, dataset))
+    return rows

@@ -3,22 +3,15 @@
 import numpy as np
 import pandas as pd
 
-from replication.figures.curves import first_samples, labels, step_size_sections, write
+from replication.figures.curves import first_samples, labels, write_figure
 from replication.figures.picture import Style
 from replication.figures.text import NAMES, count, estimate, is_round, markdown, number
 from replication.measurements import lock
-from replication.measurements.table import (
-    CURVE,
-    averaged,
-    curves,
-    figure_table,
-    is_decade,
-    with_roles,
-)
-from replication.paper import paper_curve, paper_value
-from replication.plan.experiment import BATCH_SIZE, LATENT_DIMS, SPLITS
+from replication.measurements.table import CURVE, is_decade
+from replication.paper import paper_value
+from replication.plan.experiment import BATCH_SIZE, SPLITS
 from replication.plan.protocols import FIGURE2_ALGORITHMS
-from replication.plan.step_sizes import PILOT_UPDATES, pilots
+from replication.plan.step_sizes import PILOT_UPDATES
 
 STYLE = Style(
     quantity=r"lower bound $\mathcal{L}$",
@@ -58,31 +51,22 @@ One that diverges by then is never chosen.
 
 @lock.one_writer("figure2")
 def build(results):
-    """Writes the tables and the picture to `results/figure2` from the runs in `results/runs`.
+    """Writes the tables and the picture to `results/figure2` from the runs in `results/runs`."""
+    parts = STYLE, _sections, _numbers, STEP_SIZES, "training bound"
+    return write_figure(2, results, *parts, show_closest=True)
 
-    Args:
-        results: folder of the results.
 
-    Returns:
-        Paths of `table.md`, `figure2.png`, `table.csv` and `step_sizes.csv`.
-
-    Raises:
-        ReplicationError: if there is no run of figure 2.
-    """
-    table = figure_table(2, results)
-    choice = pilots(table)
-    means = averaged(with_roles(curves(table), choice, show_closest=True))
+def _sections(means):
     means = means[means.evaluated]
     sections = [INTRODUCTION]
     for dataset, rows in means.groupby("dataset", observed=True):
         sections += [f"## {NAMES[dataset]}\n", _section(rows) + "\n"]
-    sections += step_size_sections(STEP_SIZES, "training bound", choice, table)
-    picture = means, _panels(table, means), STYLE
-    return write(2, results, "\n".join(sections), _numbers(means), choice, picture)
+    return sections
 
 
 def _numbers(means):
     """One row per curve at 1, 2 and 5 times the powers of ten and at the curve's end."""
+    means = means[means.evaluated]
     is_shown = means.samples.map(is_round) & (means.samples >= first_samples(means))
     shown = means[is_shown | (means.samples == means.curve_end)]
     train, test = (shown[shown.split == split].reset_index(drop=True) for split in SPLITS)
@@ -118,21 +102,3 @@ def _section(means):
             columns.append(pd.Series(map(number, paper), curves.index, name="paper"))
             columns.append(pd.Series(differences, curves.index, name="difference"))
     return markdown(pd.concat(columns, axis=1), left=3)
-
-
-def _panels(table, means):
-    """The panels of each data set's row: the paper's N_z, and others that were run besides.
-
-    Of the others a panel without a curve inside the paper's frame is left out.
-    """
-    rows = {}
-    ends = means[(means.split == "test") & (means.samples == means.curve_end)]
-    for dataset, own in table.groupby("dataset", observed=True):
-        ran = {*own.latent_dim}
-        if dataset in STYLE.frames:
-            _, (bottom, _) = STYLE.frames[dataset]
-            ran = {*ends.latent_dim[(ends.dataset == dataset) & (ends.value > bottom)]}
-        dims = LATENT_DIMS[dataset]
-        drawn = {n for n in dims if paper_curve(2, dataset, "aevb", n, "test") is not None}
-        rows[dataset] = [(2, dataset, n, 0) for n in sorted(ran | drawn)]
-    return rows

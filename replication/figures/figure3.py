@@ -4,18 +4,11 @@ import math
 
 import pandas as pd
 
-from replication.figures.curves import first_samples, labels, step_size_sections, write
+from replication.figures.curves import first_samples, labels, write_figure
 from replication.figures.picture import Style
 from replication.figures.text import NAMES, count, estimate, markdown, number
 from replication.measurements import lock
-from replication.measurements.table import (
-    CURVE,
-    PANEL,
-    averaged,
-    curves,
-    figure_table,
-    with_roles,
-)
+from replication.measurements.table import CURVE, PANEL
 from replication.paper import paper_curve
 from replication.plan.experiment import (
     ALGORITHMS,
@@ -24,8 +17,8 @@ from replication.plan.experiment import (
     SPLITS,
     STEP_SIZES,
 )
-from replication.plan.protocols import FIGURE3_LATENT_DIM, FIGURE3_N_TRAIN, figure3_experiment
-from replication.plan.step_sizes import PILOT_UPDATES, pilot_samples, pilots
+from replication.plan.protocols import FIGURE3_N_TRAIN, figure3_experiment
+from replication.plan.step_sizes import PILOT_UPDATES, pilot_samples
 
 STYLE = Style(
     quantity=r"marginal log-likelihood $\log p(x)$",
@@ -104,31 +97,18 @@ the larger one. A step size that diverges by then is never chosen.
 
 @lock.one_writer("figure3")
 def build(results):
-    """Writes the tables and the picture to `results/figure3` from the runs in `results/runs`.
+    """Writes the tables and the picture to `results/figure3` from the runs in `results/runs`."""
+    return write_figure(3, results, STYLE, _sections, _numbers, CHOICE, "training log p(x)")
 
-    Args:
-        results: folder of the results.
 
-    Returns:
-        Paths of `table.md`, `figure3.png`, `table.csv` and `step_sizes.csv`.
-
-    Raises:
-        ReplicationError: if there is no run of figure 3.
-    """
-    table = figure_table(3, results)
-    choice = pilots(table)
-    means = averaged(with_roles(curves(table), choice))
-    ends = means.samples == means.curve_end
-    shown = _is_shown(means)
+def _sections(means):
     sections = [INTRODUCTION]
-    for (_, dataset, _, n_train), rows in means[shown].groupby(PANEL, observed=True):
+    for (_, dataset, _, n_train), rows in means[_is_shown(means)].groupby(PANEL, observed=True):
         title = f"## {NAMES[dataset]}, N_train = {n_train}\n"
         sections += [title, _comparison(rows) + "\n"]
     if len(means):
-        sections += [AGREEMENT, _agreement(means[ends]) + "\n"]
-    sections += step_size_sections(CHOICE, "training log p(x)", choice, table)
-    picture = means[means.evaluated], _panels(table), STYLE
-    return write(3, results, "\n".join(sections), _numbers(means[shown | ends]), choice, picture)
+        sections += [AGREEMENT, _agreement(means[means.samples == means.curve_end]) + "\n"]
+    return sections
 
 
 def _is_shown(means):
@@ -142,7 +122,8 @@ def _is_shown(means):
 
 
 def _numbers(means):
-    """One row per curve and count."""
+    """One row per curve at 1 and 3 times the powers of ten and at the curve's end."""
+    means = means[_is_shown(means) | (means.samples == means.curve_end)]
     train, test = (means[means.split == split].reset_index(drop=True) for split in SPLITS)
     place = test[["dataset", "n_train", "algorithm", "step_size", "role", "seeds", "samples"]]
     parts = [
@@ -185,14 +166,3 @@ def _agreement(ends):
     rows["ELBO"] = [number(value, digits=2) for value in ends.elbo]
     rows["gap"] = [number(value, "+", digits=2) for value in second - ends.elbo]
     return markdown(rows, left=6)
-
-
-def _panels(table):
-    """The panels of each data set's row: the paper's N_train, and any that were run besides."""
-    rows = {}
-    for dataset, own in table.groupby("dataset", observed=True):
-        place = (3, dataset, "aevb", FIGURE3_LATENT_DIM, "test")
-        drawn = {n for n in FIGURE3_N_TRAIN[dataset] if paper_curve(*place, n) is not None}
-        sizes = sorted({*own.n_train} | drawn)
-        rows[dataset] = [(3, dataset, FIGURE3_LATENT_DIM, n) for n in sizes]
-    return rows

@@ -1,13 +1,12 @@
 """The table of gradient variance: estimators A and B, and the score function (section 2.2)."""
 
 import math
-from pathlib import Path
 
 import pandas as pd
 
 from replication.errors import ReplicationError
-from replication.figures.text import NAMES, SUPERSCRIPTS, count, csv_text, markdown
-from replication.measurements import files, lock
+from replication.figures.text import NAMES, SUPERSCRIPTS, count, markdown, write_tables
+from replication.measurements import lock
 from replication.measurements.records import runs_folder
 from replication.measurements.variances import COMMAND, FILE, MODEL, PARAMETERS, variances
 from replication.plan.experiment import BATCH_SIZE
@@ -37,17 +36,7 @@ depends on z. Then B's gradient in φ has almost no variance, and the ratios to 
 
 @lock.one_writer("gradient_variance")
 def build(results):
-    """Writes the tables to `results/gradient_variance` from the measurements in the run folders.
-
-    Args:
-        results: folder of the results.
-
-    Returns:
-        Paths of `table.md` and `table.csv`.
-
-    Raises:
-        ReplicationError: if nothing was measured.
-    """
+    """Writes the tables to `results/gradient_variance` from the measurements in the run folders."""
     table = variances(results)
     if table.empty:
         raise ReplicationError(
@@ -58,11 +47,8 @@ def build(results):
     for name, digits in COLUMNS.items():
         if digits:
             numbers[name] = numbers[name].map(digits.format)
-    folder = Path(results) / "gradient_variance"
-    page, csv = paths = [folder / "table.md", folder / "table.csv"]
-    files.write(page, f"{INTRODUCTION}\n{_page_table(table)}\n")
-    files.write(csv, csv_text(numbers))
-    return paths
+    page = f"{INTRODUCTION}\n{_page_table(table)}\n"
+    return write_tables("gradient_variance", results, page, numbers)
 
 
 def _page_table(table):

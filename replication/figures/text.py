@@ -1,6 +1,9 @@
 """Tables and numbers as text: CSV for programs, aligned Markdown for readers."""
 
 import math
+from pathlib import Path
+
+from replication.measurements import files
 
 NAMES = {
     "mnist": "MNIST",
@@ -16,6 +19,15 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 def csv_text(table, missing=""):
     """CSV of a table, whose floats have four decimals; `missing` stands for NaN."""
     return table.to_csv(index=False, float_format="%.4f", na_rep=missing, lineterminator="\n")
+
+
+def write_tables(name, results, page, table):
+    """Writes a page and a table to a folder of the results; returns their paths."""
+    folder = Path(results) / name
+    paths = [folder / "table.md", folder / "table.csv"]
+    for path, text in zip(paths, (page, csv_text(table))):
+        files.write(path, text)
+    return paths
 
 
 def markdown(table, left=0):

@@ -6,7 +6,6 @@
 import csv
 import dataclasses
 import io
-import math
 import os
 from pathlib import Path
 
@@ -69,12 +68,6 @@ class Run:
     experiment: Experiment
     rows: list[dict]
     info: dict
-
-    @property
-    def diverged(self):
-        """Whether training ended with a score that is not finite or below the untrained one."""
-        first, last = (row[self.experiment.score] for row in (self.rows[0], self.rows[-1]))
-        return not math.isfinite(last) or last < first
 
     def at(self, samples):
         """The row at exactly this number of samples, or `None`."""

@@ -95,17 +95,15 @@ def curves(table, counts=()):
         curve's longest seed.
     """
     trained = table[~table.diverged & (table.samples > 0)]
+    if trained.empty:
+        return trained.assign(evaluated=False, paper=0.0, curve_end=0, apart=0.0)
     decades = 10 ** np.arange(len(str(trained.end.max())))
     counts = {*trained.samples, *trained.end // 2, *np.outer(decades, (1, 3)).flat, *counts}
-    counts = np.array(sorted(int(count) for count in counts))
+    counts = np.array(sorted(counts))
     groups = trained.groupby([*CURVE, "seed", "split"], observed=True)
-    found = [_interpolated(trained.iloc[places], counts) for places in groups.indices.values()]
-    first, evaluated, paper, at, values = (
-        np.concatenate(parts) for parts in zip(*found, _NOTHING_INTERPOLATED)
-    )
-    found = trained.loc[first.astype(int)].reset_index(drop=True)
-    found = found.assign(samples=at.astype(int), evaluated=evaluated.astype(bool), paper=paper)
-    found[MEASUREMENTS] = values
+    found = pd.concat({rows.index[0]: _interpolated(rows, counts) for _, rows in groups})
+    settings = trained.loc[found.index.get_level_values(0)].reset_index(drop=True)
+    found = settings.assign(**found.reset_index(drop=True))
     ends = found.groupby(CURVE, observed=True).end.transform("max")
     second = found.importance.fillna(found.annealed)
     return found.assign(curve_end=ends, apart=found.value - second)
@@ -188,17 +186,13 @@ def _first(values):
     return values.iloc[0]
 
 
-_NOTHING_INTERPOLATED = (*[np.empty(0)] * 4, np.empty((0, len(MEASUREMENTS))))
-
-
 def _interpolated(rows, counts):
-    """One run on one split, at those counts which it reaches, as arrays of that length."""
+    """One run on one split, at those counts which it reaches."""
     samples = rows.samples.to_numpy()
     at = counts[(samples[0] <= counts) & (counts <= samples[-1])]
-    values = [np.interp(np.log(at), np.log(samples), rows[name]) for name in MEASUREMENTS]
-    place = [rows[name].iloc[0] for name in PAPER_CURVE]
-    first = np.full(len(at), rows.index[0])
-    return first, np.isin(at, samples), paper_value(*place, at=at), at, np.transpose(values)
+    values = {c: np.interp(np.log(at), np.log(samples), rows[c]) for c in MEASUREMENTS}
+    paper = paper_value(*(rows[name].iloc[0] for name in PAPER_CURVE), at=at)
+    return pd.DataFrame({"samples": at, "evaluated": np.isin(at, samples), "paper": paper} | values)
 
 
 def _closest(rows, chosen_end):

@@ -52,6 +52,13 @@ def paper_value(figure, dataset, algorithm, latent_dim, split, n_train=0, *, at)
     return np.where(inside, np.interp(np.log(at), np.log(samples), curve), np.nan)
 
 
+def paper_panels(figure, dataset):
+    """The panels of a figure and data set: tuples of figure, data set, N_z and N_train."""
+    places = [dict(zip(CURVE, key)) for key in _curves()]
+    panels = {(p["figure"], p["dataset"], p["latent_dim"], p["n_train"]) for p in places}
+    return {panel for panel in panels if panel[:2] == (figure, dataset)}
+
+
 @functools.cache
 def _curves():
     file = importlib.resources.files(__name__) / "curves.csv"

@@ -2,11 +2,16 @@
 
 from pathlib import Path
 
-from replication.claims.evidence import Evidence
+from replication.claims import Evidence
 from replication.figures.text import csv_text
 from replication.measurements import files, lock
-from replication.report.figures import drawn_figures, figures_section
-from replication.report.sections import HEADING, before_figures, behind_figures
+from replication.report.sections import (
+    HEADING,
+    before_figures,
+    behind_figures,
+    drawn_figures,
+    figures_section,
+)
 from replication.report.web_page import web_page
 
 

@@ -2,6 +2,8 @@
 
 import importlib.resources
 import textwrap
+from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -9,6 +11,16 @@ from replication.claims import judge
 from replication.claims.rules import Verdict
 from replication.figures.text import NAMES, count, markdown, number
 from replication.measurements.table import is_decade
+
+# Folder below the results, title, and the command that makes it.
+FIGURES = (
+    ("figure2", "Figure 2: the lower bound during training", "figure2"),
+    ("figure3", "Figure 3: the marginal likelihood during training", "figure3"),
+    ("figure4", "Figure 4: the manifold of two latent variables", "figure4"),
+    ("figure5", "Figure 5: random samples", "figure5"),
+    ("gradient_variance", "Variance of the gradient", "gradient-variance"),
+    ("cost", "Cost of training", "all"),
+)
 
 HEADING = """\
 # Results
@@ -47,6 +59,42 @@ those at the ends of curves too, are in [distances.csv](distances.csv). The pape
 `replication/paper/curves.csv`, read off the vector drawings of its PDF, with a reading error of
 about 0.02 nats for MNIST and 0.5 nats for Frey Face in figure 2 and 0.05 nats in figure 3.
 """
+
+
+class Figure(NamedTuple):
+    """A figure's title and files: paths of Markdown pages, none if it was not run, and pictures."""
+
+    title: str
+    command: str
+    pages: list[Path]
+    pictures: list[Path]
+
+    @property
+    def not_run(self):
+        """The sentence where a figure would be."""
+        return f"Not run yet: `python -m replication {self.command}` makes it.\n"
+
+
+def drawn_figures(results):
+    """All figures, a list of `Figure` in the paper's order."""
+    return [
+        Figure(title, command, *(sorted((Path(results) / name).glob(p)) for p in ("*.md", "*.png")))
+        for name, title, command in FIGURES
+    ]
+
+
+def figures_section(figures):
+    """The Markdown section that shows them."""
+    lines = ["## Figures\n"]
+    for figure in figures:
+        pages, pictures = (
+            [f"{path.parent.name}/{path.name}" for path in paths]
+            for paths in (figure.pages, figure.pictures)
+        )
+        links = ", ".join(f"[{page}]({page})" for page in pages)
+        lines += [f"### {figure.title}\n", f"{links}\n" if links else figure.not_run]
+        lines += [f"![{figure.title}]({picture})\n" for picture in pictures if links]
+    return "\n".join(lines)
 
 
 def before_figures(evidence, distances):

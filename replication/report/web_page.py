@@ -10,7 +10,6 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 
 from replication.measurements.files import read_text, reading
-from replication.report.figures import not_run
 
 QUALITY = 85  # of WebP
 WAY_OUT = "Bring it back, or make it again by the command for {}"
@@ -49,7 +48,7 @@ def web_page(results, before, figures, behind):
     parts = [renderer.render("\n".join(before), results)]
     for figure in figures:
         if not figure.pages:
-            parts.append(renderer.render(f"## {figure.title}\n\n{not_run(figure)}", results))
+            parts.append(renderer.render(f"## {figure.title}\n\n{figure.not_run}", results))
         for page in figure.pages:
             text = read_text(page, WAY_OUT.format(page.parent.name))
             parts.append(renderer.render(text, page.parent, page.resolve()))

@@ -1,13 +1,18 @@
-"""What is measured of a model in training: on fixed examples, with fixed noise.
+"""What is measured of a model: on fixed examples, with fixed noise.
 
 Symbols: N examples; all values are nats per example.
 """
 
+import json
 import warnings
 
 import numpy as np
 
 import keras_aevb as kv
+from replication.measurements import files, lock, provenance
+from replication.measurements.records import read_run, runs_folder
+from replication.measurements.variances import FILE, read_variances
+from replication.train.model import build, trained
 
 SEED = 0
 BOUND_EXAMPLES = 10_000
@@ -22,6 +27,13 @@ DENSITY = kv.PosteriorDensity(
 )
 IMPORTANCE = kv.ImportanceSampling(num_samples=500)
 ANNEALED = kv.AnnealedImportanceSampling(num_samples=10, num_steps=300)
+
+# With their numbers of repeats: A and B are so close that their ratio takes many.
+GRADIENT_ESTIMATORS = {
+    "A": (kv.ELBO(kl="sampled"), 500),
+    "B": (kv.ELBO(kl="analytic"), 500),
+    "score function": (kv.ScoreFunctionELBO(), 100),
+}
 
 
 def measure(model, experiment, dataset, at_start=False, at_end=False):
@@ -67,6 +79,31 @@ def examples(experiment, dataset):
     return {"train": dataset.train[:n], "test": dataset.test[:n]}
 
 
+def measure_gradients(experiment, dataset, results):
+    """Writes the variances of the gradient in φ and in θ to the run's folder.
+
+    On the first images of the training set, as many as in a minibatch, with L = 1: for the
+    untrained model and for the trained one. Nothing is measured again if the file is there for as
+    many training samples as the run has.
+
+    Args:
+        experiment: `Experiment` of AEVB, trained.
+        dataset: `Dataset`.
+        results: folder of the results.
+
+    Returns:
+        Path of the file.
+
+    Raises:
+        MissingCheckpointError: if the run's weights are not there.
+        DamagedFileError: if an earlier measurement or the run cannot be read.
+        BusyError: if another command trains or measures the run.
+    """
+    folder = runs_folder(results) / experiment.id
+    with lock.runs([folder]):
+        return _gradients(experiment, dataset, results, folder)
+
+
 def _bound(model, split, x):
     values = model.elbo(x, num_samples=1, seed=SEED).astype("float64")
     sem = values.std(ddof=1) / np.sqrt(len(values))
@@ -106,3 +143,42 @@ def _mean(name, values, errors):
     # Examples have noise of their own, so that their errors add in squares.
     error = np.sqrt(np.square(errors).sum()) / len(errors)
     return {name: float(values.mean()), f"{name}_error": float(error)}
+
+
+def _gradients(experiment, dataset, results, folder):
+    path = folder / FILE
+    if path.exists() and read_variances(path)["samples"] == read_run(folder).info["samples"]:
+        return path
+    model, samples = trained(experiment, dataset, results)
+    used = dataset.first(experiment.n_train)
+    x = used.train[: experiment.batch_size]
+    untrained = build(experiment, used)
+    variances = _variances(untrained, x, samples=0) + _variances(model, x, samples)
+    info = {
+        "samples": samples,
+        "examples": len(x),
+        "variances": variances,
+        "session": provenance.session(),
+    }
+    files.write(path, json.dumps(info, indent=1) + "\n")
+    return path
+
+
+def _variances(model, x, samples):
+    """A dict for each estimator and each of φ and θ."""
+    rows = []
+    # Each estimator has noise of its own: the errors of two are independent.
+    for seed, (name, (bound, num_repeats)) in enumerate(GRADIENT_ESTIMATORS.items()):
+        measured = kv.gradient_variance(model, x, bound, num_repeats, seed)
+        for parameters, variance in measured._asdict().items():
+            rows.append(
+                {
+                    "samples": samples,
+                    "estimator": name,
+                    "parameters": parameters,
+                    "variance": variance.total,
+                    "standard_error": variance.standard_error,
+                    "num_repeats": num_repeats,
+                }
+            )
+    return rows

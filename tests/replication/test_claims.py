@@ -12,8 +12,8 @@ from made_up_results import (
 )
 
 from replication import claims
+from replication.claims import Evidence
 from replication.claims.bounds import PANELS, overfitting_shows
-from replication.claims.evidence import Evidence
 from replication.claims.rules import Estimate, Verdict, ahead, at, combined, gain, not_below, within
 from replication.paper import paper_value
 from replication.plan.protocols import figure2_experiment

@@ -3,7 +3,7 @@
 import pytest
 from made_up_results import write_bounds, write_figure3
 
-from replication.claims.evidence import Evidence
+from replication.claims import Evidence
 from replication.plan.protocols import figure2_experiment
 
 

@@ -20,8 +20,7 @@ from replication.claims.rules import Estimate, Finding, Number, Verdict
 from replication.errors import ReplicationError
 from replication.plan.protocols import figure2_experiment
 from replication.report import write_report
-from replication.report.figures import FIGURES
-from replication.report.sections import headline
+from replication.report.sections import FIGURES, headline
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = next(
