@@ -94,7 +94,8 @@ def figure4(datasets, samples, **places):
     from replication.train.jobs import Jobs
 
     with Jobs(datasets, **places) as jobs:
-        _echo(_draw_figure4(jobs, datasets, samples))
+        paths = [*_draw_figure4(jobs, datasets, samples)]
+    _echo(paths)
 
 
 @main.command()
@@ -110,7 +111,8 @@ def figure5(datasets, latent_dims, samples, **places):
     from replication.train.jobs import Jobs
 
     with Jobs(datasets, **places) as jobs:
-        _echo(_draw_figure5(jobs, datasets, latent_dims, samples))
+        paths = [*_draw_figure5(jobs, datasets, latent_dims, samples)]
+    _echo(paths)
 
 
 @main.command()
@@ -127,7 +129,8 @@ def gradient_variance(datasets, latent_dims, samples, **places):
     from replication.train.jobs import Jobs
 
     with Jobs(datasets, **places) as jobs:
-        _echo(_measure_gradients(jobs, datasets, latent_dims, samples))
+        paths = [*_measure_gradients(jobs, datasets, latent_dims, samples)]
+    _echo(paths)
 
 
 @main.command("all")

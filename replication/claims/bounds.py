@@ -3,6 +3,7 @@
 import numpy as np
 
 from replication.claims.rules import (
+    DATASETS,
     DOUBLING,
     MARGIN,
     SIGMAS,
@@ -24,7 +25,7 @@ from replication.measurements.table import FIRST_COMPARABLE
 from replication.paper import paper_curve, paper_value
 from replication.plan.experiment import LATENT_DIMS
 
-PANELS = [(dataset, n) for dataset in ("mnist", "frey") for n in LATENT_DIMS[dataset]]
+PANELS = [(dataset, n) for dataset in DATASETS for n in LATENT_DIMS[dataset]]
 ENOUGH, TOO_MANY = 20, 200  # N_z
 GAP = 0.5  # nats between the paper's training and test curve, from which overfitting can show
 

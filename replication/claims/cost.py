@@ -1,10 +1,9 @@
 """The claim about the cost of training, from the seconds that the runs took."""
 
-from replication.claims.rules import SIGMAS, Claim, Finding, Number, Verdict, mean_over
+from replication.claims.rules import DATASETS, SIGMAS, Claim, Finding, Number, Verdict, mean_over
 from replication.figures.cost import PAPER_MINUTES
 
 LEAST_SAMPLES = 100_000  # compilation is a large part of anything shorter
-DATASETS = ("mnist", "frey")
 
 
 def _judge(evidence):

@@ -3,7 +3,16 @@
 import dataclasses
 import math
 
-from replication.claims.rules import SIGMAS, Claim, Estimate, Finding, Number, Verdict, ahead
+from replication.claims.rules import (
+    DATASETS,
+    SIGMAS,
+    Claim,
+    Estimate,
+    Finding,
+    Number,
+    Verdict,
+    ahead,
+)
 from replication.figures.text import NAMES, count
 from replication.measurements.variances import MODEL, variances
 
@@ -12,7 +21,7 @@ FAR = 10.0
 
 def _judge(evidence):
     table = variances(evidence.results)
-    table = table[(table.parameters == "phi") & table.dataset.isin(["mnist", "frey"])]
+    table = table[(table.parameters == "phi") & table.dataset.isin(DATASETS)]
     if table.empty:
         return [Finding("gradient variance", Verdict.TOO_SMALL, note="not run")]
     return [

@@ -9,6 +9,7 @@ import numpy as np
 
 from replication.figures.text import number
 
+DATASETS = ("mnist", "frey")  # of the paper
 SIGMAS = 3  # standard errors; chance alone goes beyond them once in 370 cases
 MARGIN = 1.0  # nats; about what two seeds differ by after 10⁶ samples
 # What an evaluation's own standard error is over, by figure.

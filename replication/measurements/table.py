@@ -11,8 +11,7 @@ import pandas as pd
 
 from replication.errors import ReplicationError
 from replication.measurements.records import read_runs, runs_folder
-from replication.paper import CURVE as PAPER_CURVE
-from replication.paper import paper_value
+from replication.paper import PAPER_CURVE, paper_value
 from replication.plan.experiment import ALGORITHMS, LATENT_DIMS, MEASURED, SPLITS
 from replication.plan.protocols import figure_of, is_pilot
 from replication.plan.step_sizes import chosen, pilot_samples
@@ -57,7 +56,7 @@ def table(runs):
     long["untrained"] = long.groupby(["run", "split"], observed=True).value.transform(_first)
     long["end"] = long.groupby("run").samples.transform("max")
     last = long[(long.split == SPLITS[0]) & (long.samples == long.end)].set_index("run")
-    stable = np.isfinite(last.value) & (last.value >= last.untrained)
+    stable = np.isfinite(last.value) & ~(last.value < last.untrained)
     return long.assign(diverged=~long.run.map(stable))
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 # A curve's last reading misses the panel's right edge by up to 9 % and stands for it.
 END_TOLERANCE = 1.1
-CURVE = ["figure", "dataset", "algorithm", "latent_dim", "split", "n_train"]
+PAPER_CURVE = ["figure", "dataset", "algorithm", "latent_dim", "split", "n_train"]
 
 
 def paper_curve(figure, dataset, algorithm, latent_dim, split, n_train=0):
@@ -54,7 +54,7 @@ def paper_value(figure, dataset, algorithm, latent_dim, split, n_train=0, *, at)
 
 def paper_panels(figure, dataset):
     """The panels of a figure and data set: tuples of figure, data set, N_z and N_train."""
-    places = [dict(zip(CURVE, key)) for key in _curves()]
+    places = [dict(zip(PAPER_CURVE, key)) for key in _curves()]
     panels = {(p["figure"], p["dataset"], p["latent_dim"], p["n_train"]) for p in places}
     return {panel for panel in panels if panel[:2] == (figure, dataset)}
 
@@ -67,4 +67,4 @@ def _curves():
     readings = (
         readings.fillna({"n_train": 0}).sort_values(["samples", "value"]).set_index("samples")
     )
-    return {key: curve.value for key, curve in readings.groupby(CURVE)}
+    return {key: curve.value for key, curve in readings.groupby(PAPER_CURVE)}

@@ -11,6 +11,7 @@ from replication.claims import judge
 from replication.claims.rules import Verdict
 from replication.figures.text import NAMES, count, markdown, number
 from replication.measurements.table import is_decade
+from replication.plan.experiment import SPLITS
 
 # Folder below the results, title, and the command that makes it.
 FIGURES = (
@@ -190,11 +191,11 @@ def _closeness(distances):
     for key, found in at_decades.groupby(groups, observed=True, sort=False):
         figure, dataset, algorithm, samples = key
         row = [str(figure), NAMES[dataset], NAMES[algorithm], count(samples)]
-        for split in ("test", "train"):
+        for split in SPLITS[::-1]:
             row += _cells(found[found.split == split])
         rows.append(row)
     header = ["figure", "data set", "algorithm", "after"]
-    header += [f"{split}: {n}" for split in ("test", "train") for n in ("mean", "largest", "≤ 1")]
+    header += [f"{split}: {n}" for split in SPLITS[::-1] for n in ("mean", "largest", "≤ 1")]
     return f"{CLOSENESS}\n{markdown(pd.DataFrame(rows, columns=header), left=3)}\n"
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import keras_aevb as kv
 from replication.errors import MissingCheckpointError, ReplicationError
-from replication.figures.gradient_variance import build as build_tables
+from replication.figures import gradient_variance
 from replication.measurements import records
 from replication.measurements.variances import variances
 from replication.plan.experiment import Experiment
@@ -150,7 +150,7 @@ def test_ratios_by_hand(tmp_path):
 def test_the_page_and_the_table(tmp_path):
     write_run(tmp_path, figure2_experiment("mnist", "aevb", 2, 0.02), variances_of())
     write_run(tmp_path, SHOWN, variances_of())
-    page, path = build_tables(tmp_path)
+    page, path = gradient_variance.build(tmp_path)
     lines = [line for line in page.read_text().splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     assert [row[0] for row in cells[2:]] == ["MNIST"] * 4 + ["Digits"] * 4
@@ -180,4 +180,4 @@ def test_models_of_other_settings_are_left_out(tmp_path):
 
 def test_nothing_measured(tmp_path):
     with pytest.raises(ReplicationError, match="python -m replication gradient-variance"):
-        build_tables(tmp_path)
+        gradient_variance.build(tmp_path)

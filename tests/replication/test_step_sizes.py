@@ -7,10 +7,10 @@ import pytest
 
 from replication.measurements.records import Run
 from replication.measurements.table import table
+from replication.plan import step_sizes
 from replication.plan.experiment import Experiment
 from replication.plan.protocols import figure2_experiment, figure3_experiment
 from replication.plan.step_sizes import chosen, pilot_samples
-from replication.plan.step_sizes import pilots as pilots_of
 
 UNTRAINED = -543.0
 
@@ -33,7 +33,7 @@ def run_of(experiment, pilot, at=None, later=None):
 def pilots(runs, figure=2):
     """The rows of step_sizes.pilots for the runs of a figure."""
     measured = table(runs)
-    return pilots_of(measured[measured.figure == figure])
+    return step_sizes.pilots(measured[measured.figure == figure])
 
 
 def listed(rows):
