@@ -86,12 +86,14 @@ def server(monkeypatch):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
         thread = threading.Thread(target=httpd.serve_forever)
         thread.start()
-        for name, url in datasets.URLS.items():
-            address = f"http://127.0.0.1:{httpd.server_port}/{url.rsplit('/', 1)[-1]}"
-            monkeypatch.setitem(datasets.URLS, name, address)
-        yield Handler
-        httpd.shutdown()
-        thread.join()
+        try:
+            for name, (url, _) in datasets.DOWNLOADS.items():
+                address = f"http://127.0.0.1:{httpd.server_port}/{url.rsplit('/', 1)[-1]}"
+                monkeypatch.setitem(datasets.DOWNLOADS, name, (address, None))
+            yield Handler
+        finally:
+            httpd.shutdown()
+            thread.join()
 
 
 class Bomb:
@@ -307,7 +309,7 @@ def test_no_network(monkeypatch, cache):
     with socket.socket() as closed:  # bound, but not listening
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/frey_rawface.mat"
-        monkeypatch.setitem(datasets.URLS, "frey", url)
+        monkeypatch.setitem(datasets.DOWNLOADS, "frey", (url, None))
         with pytest.raises(DatasetError, match=f"download {url}.*refused.*frey_rawface.mat into"):
             datasets.load("frey")
     assert list(cache.iterdir()) == []
@@ -321,7 +323,20 @@ def test_no_such_page(server, cache):
 
 def test_interrupted_download_leaves_no_file(server, cache):
     server.pages["/mnist.npz"] = (b"PK", 1000)
-    with pytest.raises(DatasetError, match="got only 2 out of 1000 bytes"):
+    with pytest.raises(DatasetError, match="2 bytes read, 998 more expected"):
+        datasets.load("mnist")
+    assert list(cache.iterdir()) == []
+
+
+def test_another_file_than_the_published_one_is_not_kept(
+    small, cache, server, tmp_path, monkeypatch
+):
+    np.savez(tmp_path / "source.npz", **small)
+    body = (tmp_path / "source.npz").read_bytes()
+    server.pages["/mnist.npz"] = (body, len(body))
+    url, _ = datasets.DOWNLOADS["mnist"]
+    monkeypatch.setitem(datasets.DOWNLOADS, "mnist", (url, "0" * 64))
+    with pytest.raises(DatasetError, match=r"Expected to download .* Received: SHA256 hash"):
         datasets.load("mnist")
     assert list(cache.iterdir()) == []
 
