@@ -43,15 +43,15 @@ def run(results, echo, update=False):
     places = [tuple(d[name] or 0 for name in PLACE) for d in stored["distances"]]
     now = reference.of(evidence, places)
     statuses = collections.Counter()
-    for status, line in _compare(now, stored):
+    for status, line in compare(now, stored):
         statuses[status] += 1
         echo(f"{status:9} {line}")
     echo(", ".join(f"{statuses[s]} {s}" for s in ("ok", "new", *FAILURES)))
     return not any(statuses[status] for status in FAILURES)
 
 
-def _compare(now, stored):
-    """Pairs of a status and a line."""
+def compare(now, stored):
+    """Pairs of a status and a line, for all that one of two references has."""
     numbers = list(_pairs(now["numbers"], stored["numbers"], "claim", "part", "number"))
     longer = {new["claim"] for new, old in numbers if new and _is_longer(new, old)}
     for new, old in _pairs(now["verdicts"], stored["verdicts"], "claim", "part"):

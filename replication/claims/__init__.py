@@ -75,7 +75,8 @@ class Evidence:
             A row for each place where both have a value: `PLACE`, and our value minus the paper's
             as `estimate`, in nats per example.
         """
-        rows = self._main_curves([place[-1] for place in places]) if places else self.curves
+        unknown = {place[-1] for place in places} - {*self.curves.samples}
+        rows = self._main_curves(unknown) if unknown else self.curves
         rows = rows[rows.paper.notna()]
         main = rows.samples.map(is_decade) | (rows.samples == rows.curve_end)
         asked = pd.MultiIndex.from_frame(rows[PLACE].astype(object)).isin(places)
