@@ -4,10 +4,10 @@ import bisect
 
 # The paper's axes begin at 10⁵ samples; runs of the digits are short.
 FIRST_SAMPLES = {"mnist": 100_000, "frey": 100_000, "digits": 10_000}
-# The hundredths of each decade from there on, by what is measured: so many that evaluation is a
+# Evaluations in each decade from there on, as percentages of its start: so few that evaluation is a
 # small part of a run. A bound has ten (Renard's preferred numbers R10, with 1, 2 and 5 among them),
 # a likelihood two.
-HUNDREDTHS = {
+PERCENTAGES = {
     "bound": (100, 125, 160, 200, 250, 320, 400, 500, 630, 800),
     "likelihood": (100, 300),
 }
@@ -21,12 +21,12 @@ def evaluations(samples, step=1, measure="bound", first=100_000):
     Args:
         samples: training samples in all.
         step: samples of one training step; counts are rounded up to whole steps.
-        measure: what is evaluated, a key of `HUNDREDTHS`.
+        measure: what is evaluated, a key of `PERCENTAGES`.
         first: the power of ten at which evaluations begin.
     """
     counts = {0, samples}
     while first <= samples:
-        decade = {hundredth * first // 100 for hundredth in HUNDREDTHS[measure]}
+        decade = {percentage * first // 100 for percentage in PERCENTAGES[measure]}
         counts.update(count for count in decade if count <= samples)
         first *= 10
     return sorted({whole(count, step) for count in counts})

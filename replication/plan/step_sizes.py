@@ -23,10 +23,10 @@ def pilot_samples(experiment):
 def pilots(table):
     """The paper's step sizes that have a pilot, compared for each data set, algorithm and N_z.
 
-    The step sizes that have the lowest seed are compared, by their mean over the seeds that all of
-    them have: after so few updates one seed may lie ten nats from another. A step size is diverged,
-    and never chosen, if the score of any of its pilots is not finite or lies below the untrained
-    one. Nothing is chosen from less than two.
+    Only step sizes that were tried with the lowest seed are compared, by their mean over the seeds
+    that all of them share: after so few updates one seed may lie ten nats from another. A step size
+    is diverged, and never chosen, if the score of any of its pilots is not finite or lies below the
+    untrained one. Nothing is chosen from less than two.
 
     Args:
         table: rows of `measurements.table`, of one figure.
