@@ -28,7 +28,7 @@ types: $(VENV)/installed-all
 test-jax test-tensorflow: test-%: $(VENV)/installed-all
 	KERAS_BACKEND=$* $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
-$(VENV)/installed-all: EXTRAS = tensorflow,jax,replication,test
+$(VENV)/installed-all: EXTRAS = tensorflow,jax,plots,replication,test
 $(VENV)/installed-%: EXTRAS = $*,replication
 
 # uv installs in seconds what takes pip minutes; either will do.

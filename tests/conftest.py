@@ -33,6 +33,8 @@ SLOW_ON = {
         "models/test_semi_supervised.py",
         "test_examples.py",
         "test_gradients.py",
+        "test_pictures.py",
+        "test_plots.py",
         "test_properties.py",
         "test_readme.py",
         "test_regression.py",
