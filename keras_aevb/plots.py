@@ -364,3 +364,14 @@ def _name(j, shape, letter="z"):
     """The name of an element of z, by its number in a flattened z."""
     numbers = ", ".join(str(int(i)) for i in np.unravel_index(j, shape))
     return f"{letter}[{numbers}]" if letter else numbers
+
+
+__all__ = [
+    "encoded",
+    "kl_by_dimension",
+    "manifold",
+    "mosaic",
+    "reconstructions",
+    "samples",
+    "traversals",
+]

@@ -31,6 +31,7 @@ SLOW_ON = {
         "models/test_parts.py",
         "models/test_point_estimates.py",
         "models/test_semi_supervised.py",
+        "test_docs.py",
         "test_examples.py",
         "test_gradients.py",
         "test_pictures.py",

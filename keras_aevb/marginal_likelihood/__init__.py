@@ -1,7 +1,7 @@
 """Estimators of the marginal log-likelihood log p(x)."""
 
 from keras_aevb.marginal_likelihood.annealed_importance_sampling import AnnealedImportanceSampling
-from keras_aevb.marginal_likelihood.base import Estimator
+from keras_aevb.marginal_likelihood.base import Estimator, log_mean_exp
 from keras_aevb.marginal_likelihood.importance_sampling import ImportanceSampling
 from keras_aevb.marginal_likelihood.posterior_density import PosteriorDensity
 
@@ -44,4 +44,5 @@ __all__ = [
     "ImportanceSampling",
     "PosteriorDensity",
     "get",
+    "log_mean_exp",
 ]
