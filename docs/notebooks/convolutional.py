@@ -99,7 +99,7 @@ plt.show()
 
 # %% [markdown]
 # Position, size and the colour's two degrees of freedom are five numbers. The divergence of each
-# dimension says how many are used:
+# dimension says how much of them it carries:
 
 # %%
 _, ax = plt.subplots(figsize=(5, 3), layout="constrained")

@@ -89,4 +89,4 @@ plt.show()
 # The bound, its two terms, and a tighter estimate of log p(x):
 
 # %%
-report = model.report(x_test[:200], num_samples=200, seed=0)
+print(model.report(x_test[:200], num_samples=200, seed=0, verbose=False))

@@ -118,7 +118,7 @@ axes[1].legend()
 plt.show()
 
 # %% [markdown]
-# A divergence that grows lets latent dimensions in one after the other:
+# A row for each latent dimension, through the quantiles of the prior:
 
 # %%
 kv.plots.traversals(model, num_values=10)

@@ -46,5 +46,5 @@ def _in(folder):
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
     main(*sys.argv[1:])
