@@ -10,6 +10,7 @@ PACKAGE = Path(__file__).parents[2] / "keras_aevb"
 TITLES = {
     "models": "Models",
     "condition": "Conditions",
+    "encoding": "q(z|x) as a layer",
     "distributions": "Distributions",
     "bounds": "Bounds",
     "marginal_likelihood": "Estimators of log p(x)",

@@ -1,8 +1,9 @@
 """Estimators of the marginal log-likelihood log p(x)."""
 
 from keras_aevb.marginal_likelihood.annealed_importance_sampling import AnnealedImportanceSampling
-from keras_aevb.marginal_likelihood.base import Estimator, log_mean_exp
+from keras_aevb.marginal_likelihood.base import Estimator
 from keras_aevb.marginal_likelihood.importance_sampling import ImportanceSampling
+from keras_aevb.marginal_likelihood.log_mean import log_mean_exp
 from keras_aevb.marginal_likelihood.posterior_density import PosteriorDensity
 
 METHODS = {

@@ -1,9 +1,7 @@
 """What points z decode to."""
 
-import numpy as np
 from keras import ops
 
-from keras_aevb import arguments
 from keras_aevb.models import LatentVariableModel
 from keras_aevb.models.parts import check_type
 from keras_aevb.models.point_estimates import kind_of_estimate, point_estimate
@@ -28,28 +26,19 @@ def decoded(model, z, batch_size=100, seed=0, condition=None):
             or the condition is missing or does not fit.
 
     Example:
-        >>> import keras_aevb as kv
+        >>> import numpy as np, keras_aevb as kv
         >>> model = kv.AEVB(**kv.networks.bernoulli_mlp(16, latent_dim=2, hidden_units=8))
         >>> kv.pictures.decoded(model, np.zeros((3, 2))).shape
         (3, 16)
     """
     check_type("model", model, LatentVariableModel)
-    batch_size, seed = arguments.integer("batch_size", batch_size), arguments.seed(seed)
     z = inputs.as_array(z, "z")
     model._check_shape("z", z.shape[1:], model.prior.event_shape)
-    arrays = [z, *model._conditions(condition, len(z))]
+    parts = [[z, *model._conditions(condition, len(z))]]
     kind = kind_of_estimate(model.likelihood)
 
-    def batch_decoded(seed, z, *y):
-        with model.given(*y or [None]):
-            p = model.decode(ops.cast(z, model.prior.density_dtype))
+    def batch_decoded(z, seed):
+        p = model.decode(ops.cast(z, model.prior.density_dtype))
         return point_estimate(p, kind, lambda: seed)
 
-    program = model._program(("decoded", min(batch_size, len(z))), batch_decoded)
-    batches = enumerate(inputs.padded_batches(arrays, batch_size))
-    return np.concatenate(
-        [
-            np.asarray(program(model._seed(seed, i), *batch))[:length]
-            for i, (batch, length) in batches
-        ]
-    )
+    return model._in_batches(("decoded",), batch_decoded, parts, len(z), batch_size, seed, 0)
