@@ -8,7 +8,7 @@ import griffe
 # other names, or not at all.
 SECTIONS = {
     "Example:": "Examples:",
-    "Call arguments:": "Call arguments (`call`):",
+    "Call arguments:": "Other Parameters: Call arguments:",
 }
 REFERENCE = re.compile(r"^Reference: (.+?)(?=\n\n|\Z)", re.DOTALL | re.MULTILINE)
 

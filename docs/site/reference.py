@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[2] / "keras_aevb"
 TITLES = {
     "models": "Models",
     "condition": "Conditions",
-    "encoding": "q(z|x) as a layer",
+    "encoding": "Encodings as a layer",
     "distributions": "Distributions",
     "bounds": "Bounds",
     "marginal_likelihood": "Estimators of log p(x)",
@@ -39,7 +39,7 @@ def pages():
     written = {"index": _index(names)}
     for page, paths in names.items():
         introduction = _docstring(page)
-        blocks = "\n".join(f"::: {path}\n" for path in paths)
+        blocks = "\n".join(f"::: {_defined(path)}\n" for path in paths)
         written[page] = f"# {TITLES[page]}\n\n{introduction}\n\n{blocks}"
     return written
 
@@ -73,6 +73,13 @@ def _public(module):
     return listed or [name for name in defined if not name.startswith("_")]
 
 
+def _defined(path):
+    """The path of a name that its module has, too: `a.b.name` is read as the module otherwise."""
+    package, _, name = path.rpartition(".")
+    folder = PACKAGE.joinpath(*package.split(".")[1:])
+    return f"{path}.{name}" if (folder / f"{name}.py").exists() else path
+
+
 def _path(module):
     package = PACKAGE / module / "__init__.py"
     return package if package.exists() else PACKAGE / f"{module}.py"
@@ -87,13 +94,14 @@ def _strings(source, name):
 
 
 def _docstring(module):
-    return ast.get_docstring(ast.parse(_path(module).read_text("utf-8")))
+    source = ast.parse(_path(module).read_text("utf-8"))
+    return ast.get_docstring(source, clean=False)  # with the indentation of its code
 
 
 def _index(names):
     rows = [
         f"| [{TITLES[page]}]({page}.md) | "
-        + ", ".join(f"[`{path.rpartition('.')[2]}`]({page}.md#{path})" for path in paths)
+        + ", ".join(f"[`{path.rpartition('.')[2]}`]({page}.md#{_defined(path)})" for path in paths)
         + " |"
         for page, paths in names.items()
     ]
