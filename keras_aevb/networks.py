@@ -1,7 +1,9 @@
 """The paper's multilayer perceptrons (App. C), each as the parts of a whole model.
 
-    model = AEVB(**bernoulli_mlp(784, latent_dim=20, hidden_units=500, n_train=50_000))
-    model = MonteCarloEM(**bernoulli_mlp(784, latent_dim=3, hidden_units=100, recognition=False))
+```python
+model = AEVB(**bernoulli_mlp(784, latent_dim=20, hidden_units=500, n_train=50_000))
+model = MonteCarloEM(**bernoulli_mlp(784, latent_dim=3, hidden_units=100, recognition=False))
+```
 """
 
 import keras
