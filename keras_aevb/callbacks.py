@@ -183,7 +183,10 @@ class Pictures(keras.callbacks.Callback):
         """The conditions of n pictures, the rows in turn; or `None`."""
         if self.condition is None:
             return None
-        condition = inputs.as_array(self.condition, "the condition")
+        condition = self.condition
+        if self.model.condition is not None:
+            condition = self.model.condition.packed(condition)
+        condition = inputs.as_array(condition, "the condition")
         return condition[np.arange(n) % len(condition)]
 
     def _png(self, kind, epochs_done):

@@ -115,17 +115,28 @@ def test_the_same_model_gives_the_same_picture(tmp_path):
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
-def test_labels_take_the_conditions_in_turn(tmp_path):
+CONDITIONS = {
+    "one": (lambda: kv.Condition(num_classes=3), lambda y: y),
+    "several": (
+        lambda: kv.Conditions({"label": kv.Condition(num_classes=3), "age": kv.Condition()}),
+        lambda y: {"label": y, "age": y / 7},
+    ),
+}
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_pictures_take_the_conditions_in_turn(condition, tmp_path):
+    make, of_labels = CONDITIONS[condition]
     join = kv.networks.Joined
     model = aevb(
         encoder=join(keras.Sequential([keras.layers.Dense(3)])),
         decoder=join(keras.Sequential([keras.layers.Dense(3)])),
-        condition=kv.Condition(num_classes=3),
+        condition=make(),
     )
     model.compile("adam")
     y = np.arange(30) % 3
-    pictures = Pictures(tmp_path, x=X[:7], condition=y[:7])
-    model.fit(X, y, epochs=1, verbose=0, callbacks=[pictures])
+    pictures = Pictures(tmp_path, x=X[:7], condition=of_labels(y[:7]))
+    model.fit(X, of_labels(y), epochs=1, verbose=0, callbacks=[pictures])
     assert len(list(tmp_path.glob("*/epoch-0001.png"))) == 6
 
 

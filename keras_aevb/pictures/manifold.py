@@ -46,11 +46,12 @@ def manifold(model, n=20, batch_size=100, seed=0, condition=None):
             "Expected a model with two latent variables, z of shape (2,). "
             f"Received: z of shape {model.prior.event_shape}"
         )
-    with model.given(*model._conditions(condition, 1) or [None]):
+    y = model._conditions(condition, 1)
+    with model.given(*y or [None]):
         checked_marginals(model.prior_distribution())
     first, second = prior_quantiles(model, (np.arange(n) + 0.5) / n, condition=condition).T
     z = np.stack(np.meshgrid(first, second[::-1]), axis=-1).reshape(-1, 2)
-    conditions = None if condition is None else np.repeat(condition, len(z), axis=0)
+    conditions = np.repeat(y[0], len(z), axis=0) if y else None
     return decoded(model, z, batch_size, seed, conditions).reshape(
         n, n, *model.likelihood.event_shape
     )

@@ -87,8 +87,7 @@ def prior_probabilities(model, z, condition=None):
     check_type("model", model, LatentVariableModel)
     z = inputs.as_array(z, "z")
     model._check_shape("z", z.shape[1:], model.prior.event_shape)
-    one_y = condition is not None and len(np.atleast_1d(condition)) == 1
-    with model.given(*model._conditions(condition, 1 if one_y else len(z)) or [None]):
+    with model.given(condition):
         inner = checked_marginals(model.prior_distribution())
         try:
             return np.asarray(inner.cdf(ops.cast(z, inner.dtype)))

@@ -59,6 +59,7 @@ def traversals(
     points = np.tile(z.reshape(-1), (len(dimensions), k, 1))  # [D, K, size]
     for row, j in zip(points, dimensions):
         row[:, j] = values.reshape(k, size)[:, j]
-    conditions = None if condition is None else np.repeat(condition, len(dimensions) * k, axis=0)
+    y = model._conditions(condition, 1)
+    conditions = np.repeat(y[0], len(dimensions) * k, axis=0) if y else None
     x = decoded(model, points.reshape(-1, *shape), batch_size, seed, conditions)
     return x.reshape(len(dimensions), k, *model.likelihood.event_shape)
