@@ -139,12 +139,14 @@ def over_examples(function, seed, *arrays):
     if all(isinstance(array.shape[0], int) for array in arrays):
         return function(seed, *arrays)
 
-    def of_one(i, *rows):
-        own_seed = None if seed is None else fold_in(seed, i)
-        results = function(own_seed, *(row[None] for row in rows))
+    def of_one(seed, *rows):
+        results = function(seed, *(row[None] for row in rows))
         return jax.tree.map(lambda result: result[0], results)
 
-    return jax.vmap(of_one)(jax.numpy.arange(arrays[0].shape[0]), *arrays)
+    if seed is None:
+        return jax.vmap(lambda *rows: of_one(None, *rows))(*arrays)
+    seeds = jax.vmap(lambda i: fold_in(seed, i))(jax.numpy.arange(arrays[0].shape[0]))
+    return jax.vmap(of_one)(seeds, *arrays)
 
 
 def _gradients(function, variables, others):
