@@ -78,6 +78,11 @@ class EncodingTransformer(TransformerMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
     def fit(self, X, y=None):  # noqa: N803  scikit-learn's name
         """Builds a model and trains it on the rows of X; y is ignored."""
         arguments.choice("output", self.output, ("mean", "parameters"))

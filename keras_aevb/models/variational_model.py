@@ -110,6 +110,11 @@ class VariationalModel(LatentVariableModel):
     def maximize(self):
         return (self.bound.objective, "elbo", "reconstruction")
 
+    @property
+    def minimize(self):
+        names = (*self.bound.terms, *self.extra_terms)
+        return tuple(n for n in names if n in ("kl", "weight_kl") or n.startswith("kl_"))
+
     def _bound_terms(self, x, q, training):
         """What is maximised for each example, and the terms of the bound."""
         terms = self.bound(x, q, self.prior_distribution(), self.decoder_of(training), self._seed())
