@@ -97,7 +97,7 @@ class Family:
             for name, value in self.fixed.items()
         }
         for name, raw in zip(self.parameters, raw_values, strict=True):
-            bijector = self._bijector(name)
+            bijector = self._bijector(name, dtype)
             constraint = CONSTRAINTS.get(name)
             values[name] = bijector.forward(raw) if bijector else constraint(raw, values)
         # Draws that a decoder takes; TFP has class numbers as integers alone.
@@ -121,10 +121,12 @@ class Family:
             f"name. Received: {self.cls}"
         )
 
-    def _properties(self):
-        classes = {} if self.num_classes is None else {"num_classes": self.num_classes}
+    def _properties(self, dtype="float32"):
+        how = {"dtype": ops.zeros((), dtype).dtype}
+        if self.num_classes is not None:
+            how["num_classes"] = self.num_classes
         try:
-            properties = self.cls.parameter_properties(**classes)
+            properties = self.cls.parameter_properties(**how)
         except (NotImplementedError, TypeError) as error:
             raise ValueError(
                 f"TFP does not know the parameters of {self.name}. Expected a family with "
@@ -138,10 +140,10 @@ class Family:
             )
         return properties
 
-    def _bijector(self, name):
+    def _bijector(self, name, dtype="float32"):
         """A new bijector onto the values of a parameter, since bijectors remember; or `None`."""
         try:
-            bijector = self._properties()[name].default_constraining_bijector_fn()
+            bijector = self._properties(dtype)[name].default_constraining_bijector_fn()
             bijector.forward_event_ndims  # noqa: B018  raises for TFP's marks of what it lacks
         except (AttributeError, NotImplementedError, TypeError):
             return None

@@ -172,7 +172,7 @@ class Normal(ConditionalDistribution):
         return diagonal_normal(mean, scale, self.event_shape)
 
     def check_support(self, x):
-        low, high, limit = x.min(), x.max(), self.largest_value
+        low, high, limit = float(x.min()), float(x.max()), self.largest_value
         if max(-low, high) >= limit:
             raise ValueError(
                 f"Expected values below {limit:.0e} in size for a Normal distribution, whose "
