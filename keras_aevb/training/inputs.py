@@ -6,6 +6,8 @@ from keras import ops
 
 # Kinds of NumPy types that are numbers: booleans, integers and floating-point numbers.
 REAL = "biuf"
+# Of a large array, what is converted and checked together.
+PART_BYTES = 2**26
 
 
 def is_array(x):
@@ -44,6 +46,25 @@ def as_array(x, name="x"):
         )
     with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such
         return array.astype(keras.config.floatx(), copy=False)
+
+
+def parts(x):
+    """An array in Keras' float type, part by part where it is large: it may lie on disk."""
+    if not isinstance(x, np.ndarray) or not x.ndim or x.nbytes <= PART_BYTES:
+        yield as_array(x)
+        return
+    rows = max(1, PART_BYTES * len(x) // x.nbytes)
+    for start in range(0, len(x), rows):
+        yield as_array(x[start : start + rows])
+
+
+def check_in_parts(x, check):
+    """Checks an array with a function that raises a `ValueError`; returns its length."""
+    n = 0
+    for part in parts(x):
+        check(part)
+        n += len(part)
+    return n
 
 
 def check_stream(x, name="x"):

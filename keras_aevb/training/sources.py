@@ -38,12 +38,11 @@ def checked(model, x, y=None, sample_weight=None, name="x"):
                     f"sample_weight) and no `{argument}`. Received: {argument}={type(value)}"
                 )
         return x, None, None
-    array = inputs.as_array(x)
-    model.likelihood.check(array)
-    inputs.check_sample_weight(sample_weight, len(array))
+    n = inputs.check_in_parts(x, model.likelihood.check)
+    inputs.check_sample_weight(sample_weight, n)
     return (
         inputs.as_resident(x),
-        model.labels(y, len(array)),
+        model.labels(y, n),
         None if sample_weight is None else inputs.as_array(sample_weight, "sample_weight"),
     )
 
@@ -68,10 +67,10 @@ def examples(model, x, condition=None, conditional=True):
     x, condition, _ = model.unpacked((x, condition))
     needs_y = conditional and model.condition is not None
     if not inputs.is_stream(x):
-        array = inputs.as_array(x)
-        model.likelihood.check(array)
-        y = model._conditions(condition, len(array)) if needs_y or condition is not None else []
-        return [[array, *y]], len(array)
+        n = inputs.check_in_parts(x, model.likelihood.check)
+        y = model._conditions(condition, n) if needs_y or condition is not None else []
+        rows = _row_slices(inputs.parts(x))
+        return ([part, *(values[slice_] for values in y)] for slice_, part in rows), n
     if condition is not None:
         raise ValueError(
             "A stream brings its own condition. Expected batches (x, y) and no `condition`. "
@@ -91,6 +90,14 @@ def examples(model, x, condition=None, conditional=True):
         for _, batches in epoch
         for batch in batches
     ), None
+
+
+def _row_slices(parts):
+    """Pairs of parts of an array and the slices of their rows."""
+    start = 0
+    for part in parts:
+        yield slice(start, start + len(part)), part
+        start += len(part)
 
 
 def row_batches(model, data, batch_size=None, shuffle=False):
