@@ -1,8 +1,8 @@
 """Epochs of batches, in groups for programs that make several steps in one call."""
 
+import collections.abc
 import contextlib
 import itertools
-import types
 
 import keras
 import numpy as np
@@ -70,7 +70,7 @@ class StreamEpochs:
     """Epochs of whatever else Keras takes, with a check of every batch.
 
     Args:
-        stream: a generator, `PyDataset`, `tf.data.Dataset` or `DataLoader`.
+        stream: a generator or another iterator, `PyDataset`, `tf.data.Dataset` or `DataLoader`.
         steps_per_execution: steps in a group.
         unpack: function from a batch to its x, y and sample weights.
         check: function of these that raises a `ValueError`.
@@ -83,7 +83,7 @@ class StreamEpochs:
         self.stream = stream
         self.unpack = unpack
         self.check = check
-        if isinstance(stream, types.GeneratorType):
+        if isinstance(stream, collections.abc.Iterator):
             stream = _not_empty(stream)
         self.iterator = EpochIterator(stream, steps_per_execution=steps_per_execution, **settings)
         self.iterator.reset()

@@ -412,7 +412,8 @@ def save_and_load(data, folder):
     model.save("model.keras")
     loaded = keras.saving.load_model("model.keras")
     expected = model.predict(X, verbose=0)
-    np.testing.assert_array_equal(loaded.predict(data.once(), verbose=0), expected)
+    # Products of matrices of another number of rows are rounded in another order.
+    np.testing.assert_allclose(loaded.predict(data.once(), verbose=0), expected, rtol=1e-5)
     data.fit(loaded)
 
 
@@ -440,9 +441,8 @@ def clone_model(data, folder):
     model = make()
     other = keras.models.clone_model(model)
     other.set_weights(model.get_weights())
-    np.testing.assert_array_equal(
-        other.predict(data.once(), verbose=0), model.predict(X, verbose=0)
-    )
+    expected = model.predict(X, verbose=0)
+    np.testing.assert_allclose(other.predict(data.once(), verbose=0), expected, rtol=1e-5)
 
 
 @client
