@@ -178,7 +178,7 @@ class Normal(ConditionalDistribution):
         low, high, limit = x.min(), x.max(), self.largest_value
         if max(-low, high) >= limit:
             raise ValueError(
-                f"Expected absolute values below {limit:.0e} for a Normal distribution, whose "
+                f"Expected values below {limit:.0e} in magnitude for a Normal distribution, whose "
                 f"density overflows {self.density_dtype} otherwise; standardise the data, for "
                 f"example `(x - x.mean()) / x.std()`. Received: values from {low} to {high}"
             )

@@ -145,7 +145,7 @@ class VampPrior(Prior):
         if self.recognition is None:
             raise ValueError(
                 "Expected a VampPrior that is part of a model with an encoder. Received: one "
-                "without a model"
+                "that no model uses"
             )
         q = self.recognition(ops.cast(self.pseudo_inputs, self.density_dtype))
         weights = tfd.Categorical(ops.zeros(self.num_components, self.density_dtype))

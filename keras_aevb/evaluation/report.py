@@ -1,4 +1,4 @@
-"""One table of what a trained model is worth."""
+"""A table of a trained model's metrics."""
 
 import math
 from typing import NamedTuple
@@ -27,19 +27,19 @@ class Estimate(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What `report` measures. Its text is a table.
+    """The metrics of a model, from `report`. `str` formats them as a table.
 
     Attributes:
         num_examples: N.
         elbo: `Estimate` of the evidence lower bound, reconstruction - kl.
-        reconstruction: of E_q[log p(x|z)].
-        kl: of KL(q(z|x) ‖ p(z)).
-        log_likelihood: of log p(x), by importance sampling.
-        inference_gap: of log p(x) - ELBO.
-        mutual_information: of I(x; z) under q, which is at most log N.
+        reconstruction: `Estimate` of E_q[log p(x|z)].
+        kl: `Estimate` of KL(q(z|x) ‖ p(z)).
+        log_likelihood: `Estimate` of log p(x), by importance sampling.
+        inference_gap: `Estimate` of log p(x) - ELBO.
+        mutual_information: `Estimate` of I(x; z) under q, which is at most log N.
         active_units: boolean array of shape `z_shape`.
-        kl_by_dimension: array of shape `z_shape`, means over the examples, in nats; `None` where
-            the dimensions of q(z|x) or p(z) are not independent.
+        kl_by_dimension: array of shape `z_shape`, means over the examples, in nats; `None` if the
+            dimensions of q(z|x) or p(z) are not independent.
         pareto_k: array of shape `[N]`.
     """
 
@@ -73,7 +73,7 @@ class Report(NamedTuple):
             f"Pareto k̂ above {pareto.UNRELIABLE_ABOVE}",
             f"{above.sum()} of {above.size}",
         )
-        lines.append(f"{name:<41}{unreliable:>12}")  # the hat has no width of its own
+        lines.append(f"{name:<41}{unreliable:>12}")  # the combining hat has no width
         if self.kl_by_dimension is not None:
             lines += ["-" * WIDTH, *_kl_lines(self.kl_by_dimension)]
         return "\n".join(lines)
@@ -89,23 +89,23 @@ def _kl_lines(kl):
 
 
 def report(model, x, num_samples=1000, batch_size=100, seed=None, condition=None, verbose=True):
-    """Measures what a trained model is worth, and prints it as a table.
+    """Computes the metrics of a trained model and prints them as a table.
 
     Args:
         model: a `VariationalModel`.
         x: data of shape `[N, *event_shape]`, N ≥ 2.
         num_samples: samples of z for each example, for log p(x) and Pareto k̂.
-        batch_size: examples that are evaluated together.
+        batch_size: examples evaluated at once.
         seed: integer that fixes the noise. Default: the model's own stream.
         condition: y, of shape `[N, *condition.shape]`.
         verbose: whether to print the progress and the table.
 
     Returns:
-        A `Report`. For `FullVB`, ELBO and log p(x) average over q(θ), and all else is at its mean.
+        A `Report`. For `FullVB`, ELBO and log p(x) average over q(θ); all else uses its mean.
 
     Raises:
-        ValueError: if the model has no q(z|x), there is a single example, or an argument is one
-            that `model.log_likelihood` refuses.
+        ValueError: if the model has no q(z|x), there is a single example, or
+            `model.log_likelihood` rejects an argument.
 
     Example:
         >>> import keras_aevb as kv

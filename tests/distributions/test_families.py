@@ -258,7 +258,7 @@ def test_errors():
 
     for part in (kv.Conditional, kv.Unconditional):
         wrong("may have.*Received: .'scale': -1.0.", "Normal", 3, part=part, scale=-1.0)
-        wrong("may have, of shapes", "Normal", 3, part=part, loc=[1.0, 2.0])
+        wrong("of shapes that fit", "Normal", 3, part=part, loc=[1.0, 2.0])
     wrong("may have", "Uniform", 3, part=kv.Unconditional, low=2.0, high=1.0)
     wrong("may have", "Normal", 3, part=kv.MixturePrior, num_components=2, scale=-1.0)
 
