@@ -83,8 +83,8 @@ class HamiltonianMonteCarlo(tfp.mcmc.TransitionKernel):
         momentum_seed, uniform_seed = tfp.random.split_seed(seed, 2)
         step_size = state.step_size
 
-        def kick(momentum, gradient, share=1.0):
-            return momentum + share * step_size * gradient
+        def kick(momentum, gradient, fraction=1.0):
+            return momentum + fraction * step_size * gradient
 
         def leap(_, phase):
             z, momentum = phase

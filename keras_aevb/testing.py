@@ -60,9 +60,9 @@ def assert_elbo_unchanged(
     """
     check_type("model", model, VariationalModel)
     num_repeats = arguments.integer("num_repeats", num_repeats, at_least=2)
-    how = {} if num_samples is None else {"num_samples": num_samples}
-    how |= {"batch_size": batch_size, "condition": condition}
-    bounds = [model.elbo(x, seed=s, **how) for s in arguments.seeds(seed, num_repeats)]
+    options = {} if num_samples is None else {"num_samples": num_samples}
+    options |= {"batch_size": batch_size, "condition": condition}
+    bounds = [model.elbo(x, seed=s, **options) for s in arguments.seeds(seed, num_repeats)]
     means = np.mean(bounds, axis=1, dtype="float64")
     assert_unchanged(means, path, name, max_standard_errors, update)
 

@@ -64,7 +64,7 @@ class _ProgramOfOneModel:
         return self.metrics_result()
 
     def _one_step(self, arrays, batch):
-        self.strategy.run(lambda: self.step(_rows_of(arrays, _share(batch))))
+        self.strategy.run(lambda: self.step(_rows_of(arrays, _replica_rows(batch))))
 
 
 def _rows_of(arrays, batch):
@@ -73,7 +73,7 @@ def _rows_of(arrays, batch):
     return tuple(tf.gather(array, batch[0]) for array in arrays)
 
 
-def _share(batch):
+def _replica_rows(batch):
     """This replica's part of a batch."""
     context = tf.distribute.get_replica_context()
     i, num_replicas = context.replica_id_in_sync_group, context.num_replicas_in_sync
@@ -105,7 +105,7 @@ class PredictProgram:
             self._run = tf.function(self._run, jit_compile=model.jit_compile, reduce_retracing=True)
 
     def _on_replicas(self, batch):
-        outputs = self.strategy.run(lambda: self.step(_share(batch)))
+        outputs = self.strategy.run(lambda: self.step(_replica_rows(batch)))
         parts = self.strategy.experimental_local_results(outputs)
         return tf.nest.map_structure(lambda *leaves: tf.concat(leaves, 0), *parts)
 

@@ -9,7 +9,7 @@ from keras_aevb.bounds.base import Bound, InForce
 from keras_aevb.bounds.gradient import log_prob_by_path
 
 # The values for which training maximises the bound itself.
-PLAIN = {"beta": 1, "free_bits": 0}
+DEFAULTS = {"beta": 1, "free_bits": 0}
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
@@ -89,16 +89,16 @@ class ELBO(Bound):
             )
         self.beta = self.scheduled("beta", beta)
         self.free_bits = self.scheduled("free_bits", free_bits)
-        self.in_force = [InForce(n) for n, plain in PLAIN.items() if getattr(self, n) != plain]
+        self.in_force = [InForce(n) for n, v in DEFAULTS.items() if getattr(self, n) != v]
         self.kl_estimator = None
 
     @property
-    def _is_plain(self):
-        return all(getattr(self, name) == value for name, value in PLAIN.items())
+    def _is_default(self):
+        return all(getattr(self, name) == value for name, value in DEFAULTS.items())
 
     @property
     def surrogate(self):
-        return None if self._is_plain else "objective"
+        return None if self._is_default else "objective"
 
     def __call__(self, x, q, prior, decode, seed):
         z = q.sample(self.num_samples, seed=seed)  # [L, B, ...]
@@ -109,9 +109,9 @@ class ELBO(Bound):
         divergences = self._divergences(q, prior, z)
         kl = divergences["kl"]
         terms = {"elbo": reconstruction - kl, "reconstruction": reconstruction, **divergences}
-        if self._is_plain:
+        if self._is_default:
             return terms
-        beta, free_bits = (ops.cast(self.now(getattr(self, name)), kl.dtype) for name in PLAIN)
+        beta, free_bits = (ops.cast(self.now(getattr(self, name)), kl.dtype) for name in DEFAULTS)
         if self.free_bits != 0:
             by_group = self._by_group(q, prior, z, divergences)
             axes = tuple(range(1, len(by_group.shape)))
@@ -156,7 +156,7 @@ class ELBO(Bound):
         self.kl_estimator = "analytic" if self._is_analytic(q, prior) else "sampled"
 
     def get_config(self):
-        scheduled = {n: keras.saving.serialize_keras_object(getattr(self, n)) for n in PLAIN}
+        scheduled = {n: keras.saving.serialize_keras_object(getattr(self, n)) for n in DEFAULTS}
         return {**super().get_config(), "kl": self.kl, **scheduled, "gradient": self.gradient}
 
     def __repr__(self):

@@ -185,7 +185,7 @@ def _built(steps, event_shape):
     return steps
 
 
-def _through(base, steps):
+def _transformed(base, steps):
     """`base`, transformed by the steps in order."""
     return tfd.TransformedDistribution(base, tfb.Chain([s.bijector() for s in reversed(steps)]))
 
@@ -215,7 +215,7 @@ class FlowPosterior(Wrapper):
         self.steps = _built(steps, base.event_shape)
 
     def distribution(self, *parameters):
-        return _through(self.base.distribution(*parameters), self.steps)
+        return _transformed(self.base.distribution(*parameters), self.steps)
 
     def get_config(self):
         return {**super().get_config(), "steps": _serialized(self.steps)}
@@ -249,7 +249,7 @@ class FlowPrior(Prior):
         self.steps = _built(steps, base.event_shape)
 
     def distribution(self):
-        return _through(self.base.distribution(), self.steps)
+        return _transformed(self.base.distribution(), self.steps)
 
     def get_config(self):
         base = keras.saving.serialize_keras_object(self.base)

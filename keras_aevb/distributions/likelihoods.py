@@ -48,7 +48,7 @@ class BernoulliFromLogits(_backend.Bernoulli):
 
 
 def log_prob_of_pairs(likelihoods, x):
-    """log p(x|z) of every image for every z, a matrix product for Bernoulli pixels.
+    """log p(x|z) of every pair of z and image; for Bernoulli pixels a matrix product.
 
     Args:
         likelihoods: TFP distribution p(x|z) of batch shape `[S]`.

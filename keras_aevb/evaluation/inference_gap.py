@@ -39,8 +39,8 @@ def inference_gap(
     $$\log p(x) - E_{q(z|x)}\left[\log \frac{p(x, z)}{q(z|x)}\right] = KL(q(z|x) \,\|\, p(z|x))$$
 
     Where q(z|x) is poor, importance sampling underestimates log p(x), and so the gap; `pareto_k`
-    finds these examples. For `FullVB`, log p(x) is that of the posterior predictive, so the gap
-    includes the gap of Jensen's inequality over q(θ).
+    finds these examples. For `FullVB`, log p(x) is the log posterior predictive, so the gap
+    includes the Jensen gap over q(θ).
 
     Args:
         model: a `VariationalModel`.
@@ -79,10 +79,10 @@ def inference_gap(
         return_standard_error=True,
         condition=condition,
     )
-    each = max(1, num_samples // NUM_REPEATS)
+    samples_per_repeat = max(1, num_samples // NUM_REPEATS)
     elbos = np.stack(
         [
-            elbo_terms(model, x, each, batch_size, repeat_seed, condition)["elbo"]
+            elbo_terms(model, x, samples_per_repeat, batch_size, repeat_seed, condition)["elbo"]
             for repeat_seed in arguments.seeds(seed, NUM_REPEATS)
         ]
     )

@@ -83,9 +83,9 @@ def _kl_lines(kl):
     """A line for each latent dimension, the largest KL first."""
     yield f"{'KL by latent dimension':<40}{'nats':>12}"
     for i in np.argsort(-kl, axis=None):
-        at = ", ".join(str(int(n)) for n in np.unravel_index(i, kl.shape))
+        index = ", ".join(str(int(n)) for n in np.unravel_index(i, kl.shape))
         bar = "█" * round(BAR_WIDTH * kl.flat[i] / max(kl.max(), 1e-9))
-        yield f"{f'  z[{at}]':<12}{bar:<{BAR_WIDTH}}{kl.flat[i]:>12.3f}"
+        yield f"{f'  z[{index}]':<12}{bar:<{BAR_WIDTH}}{kl.flat[i]:>12.3f}"
 
 
 def report(model, x, num_samples=1000, batch_size=100, seed=None, condition=None, verbose=True):
@@ -118,18 +118,18 @@ def report(model, x, num_samples=1000, batch_size=100, seed=None, condition=None
     check_type("model", model, VariationalModel)
     arguments.boolean("verbose", verbose)
     num_samples = arguments.integer("num_samples", num_samples)
-    how = {"batch_size": batch_size, "seed": seed, "condition": condition}
+    options = {"batch_size": batch_size, "seed": seed, "condition": condition}
     progress = keras.utils.Progbar(5, verbose=int(verbose), unit_name="measure")
-    terms = elbo_terms(model, x, NUM_ELBO_SAMPLES, **how)
+    terms = elbo_terms(model, x, NUM_ELBO_SAMPLES, **options)
     progress.add(1)
-    estimates = model.estimates(model.estimator("importance", num_samples), x, **how)
+    estimates = model.estimates(model.estimator("importance", num_samples), x, **options)
     log_p = estimates["log_likelihood"]
     progress.add(1)
-    information = mutual_information(model, x, **how)
+    information = mutual_information(model, x, **options)
     progress.add(1)
-    active = active_units(model, x, **how)
+    active = active_units(model, x, **options)
     progress.add(1)
-    kl = _kl_by_dimension(model, x, how)
+    kl = _kl_by_dimension(model, x, options)
     progress.add(1)
     result = Report(
         num_examples=len(log_p),
@@ -146,9 +146,9 @@ def report(model, x, num_samples=1000, batch_size=100, seed=None, condition=None
     return result
 
 
-def _kl_by_dimension(model, x, how):
+def _kl_by_dimension(model, x, options):
     try:
-        return kl_by_dimension(model, x, **how).mean(axis=0, dtype="float64")
+        return kl_by_dimension(model, x, **options).mean(axis=0, dtype="float64")
     except ValueError:  # all arguments were accepted before: the dimensions are not independent
         return None
 

@@ -70,8 +70,8 @@ class AnnealedImportanceSampling(Estimator):
             counts = i * num_chains + ops.arange(num_chains) < self.num_samples
             return tuple(RunningMean(*mean).updated(log_weights(seeds[i]), counts))
 
-        none_yet = tuple(RunningMean.of_none(ops.shape(x)[0], x.dtype))
-        mean = RunningMean(*ops.fori_loop(0, num_blocks, add_block, none_yet))
+        initial = tuple(RunningMean.of_none(ops.shape(x)[0], x.dtype))
+        mean = RunningMean(*ops.fori_loop(0, num_blocks, add_block, initial))
         return {"log_likelihood": mean.log_mean, "standard_error": mean.standard_error}
 
     def _log_weights(self, x, prior, decode, num_chains, seed):

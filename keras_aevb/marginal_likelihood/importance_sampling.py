@@ -63,9 +63,9 @@ class ImportanceSampling(Estimator):
             return tuple(mean), ops.top_k(candidates, num_largest)[0]
 
         batch_size, dtype = ops.shape(x)[0], q.dtype
-        none_yet = RunningMean.of_none(batch_size, dtype)
+        initial = RunningMean.of_none(batch_size, dtype)
         largest = ops.full((batch_size, num_largest), -math.inf, dtype)
-        mean, largest = ops.fori_loop(0, num_chunks, add_chunk, (tuple(none_yet), largest))
+        mean, largest = ops.fori_loop(0, num_chunks, add_chunk, (tuple(initial), largest))
         mean = RunningMean(*mean)
         return {
             "log_likelihood": mean.log_mean,

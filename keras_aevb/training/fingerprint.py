@@ -13,7 +13,7 @@ import numpy as np
 from keras_aevb._backend.keras_private import all_layers
 
 # Attributes that `compile`, `fit` and loading change, and that steps do not read.
-OF_TRAINING = {
+TRAINING_ONLY = {
     "_compile_config",
     "_compiled_trainable_state",
     "_programs",
@@ -27,8 +27,8 @@ OF_TRAINING = {
     "stop_training",
 }
 # Attributes that every Keras layer or model has; `_of_layer` reads those that matter.
-IGNORED = OF_TRAINING.union(*(vars(layer) for layer in (keras.layers.Layer(), keras.Model())))
-# Packages whose objects are compared by identity alone.
+IGNORED = TRAINING_ONLY.union(*(vars(layer) for layer in (keras.layers.Layer(), keras.Model())))
+# Packages whose objects are compared only by identity.
 OPAQUE = {"builtins", "jax", "jaxlib", "keras", "numpy", "tensorflow", "tensorflow_probability"}
 # Levels of nested attributes to compare in a user's objects.
 DEPTH = 4

@@ -84,7 +84,7 @@ def kernel(a, b, h):
 
 
 def test_mmd_by_hand(q, noise):
-    """From the draws themselves, which a prior without noise shows."""
+    """MMD of the samples themselves; a prior without noise fixes those of p(z)."""
     z = np.float64(q.sample(1, seed=noise(0)))[0]
     prior = tfd.Independent(tfd.Deterministic(np.float32([0.3, -0.2])), 1)
     draws = np.tile(np.float64([[0.3, -0.2]]), (5, 1))

@@ -233,7 +233,7 @@ def binary_model(make_model):
 
 
 def test_aevb_trains_binary_latents(binary_model):
-    """Two clusters, one bit: the bound rises well above that of pixels without a latent."""
+    """Two clusters, one latent bit: the bound rises well above that of independent pixels."""
     bit = np.random.default_rng(0).integers(0, 2, (200, 1))
     x = np.repeat(bit, 6, axis=1).astype("float32")
     history = binary_model.fit(x, batch_size=20, epochs=20, verbose=0).history

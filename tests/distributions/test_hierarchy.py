@@ -157,7 +157,7 @@ def test_a_gradient_against_finite_differences(data, gradients, noise):
             bias.assign(start + sign * step * np.eye(2)[i])
             values.append(float(elbo()))
         bias.assign(start)
-        # The bound is quadratic in this bias: what is left is float32.
+        # The bound is quadratic in this bias, so only float32's rounding remains.
         assert actual[i] == pytest.approx((values[1] - values[0]) / (2 * step), 1e-2, 1e-2)
 
 

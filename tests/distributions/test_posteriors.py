@@ -127,7 +127,7 @@ def test_noise_has_the_precision_of_the_parameters(dtype, noise):
     assert values.shape == (2, 3)
 
 
-@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX has keys alone")
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX has only explicit keys")
 def test_any_seed_of_tfp_is_taken():
     p = kv.StandardNormal(4).distribution()
     expected = p.sample(2, seed=ops.convert_to_tensor([5, 7], "int32"))
