@@ -257,7 +257,7 @@ def test_errors():
     wrong("fixed numbers", "Normal", 3, part=kv.Unconditional, loc=keras.layers.Dense(3))
 
     for part in (kv.Conditional, kv.Unconditional):
-        wrong("valid parameter values.*Received: .'scale': -1.0.", "Normal", 3, part=part, scale=-1.0)
+        wrong("valid parameter.*Received: .'scale': -1.0.", "Normal", 3, part=part, scale=-1.0)
         wrong("of shapes that fit", "Normal", 3, part=part, loc=[1.0, 2.0])
     wrong("valid parameter values", "Uniform", 3, part=kv.Unconditional, low=2.0, high=1.0)
     wrong("valid parameter values", "Normal", 3, part=kv.MixturePrior, num_components=2, scale=-1.0)
