@@ -14,11 +14,11 @@ METHODS = {
 
 
 def get(method, num_samples=None):
-    """The estimator that a name stands for, or an estimator itself.
+    """Returns an estimator by name, or with another number of samples.
 
     Args:
         method: one of the names in `METHODS`, or an `Estimator`.
-        num_samples: what to use in place of the estimator's own `num_samples`.
+        num_samples: replaces the estimator's own `num_samples`.
 
     Returns:
         An `Estimator`.
