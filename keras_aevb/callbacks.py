@@ -151,7 +151,7 @@ class Pictures(keras.callbacks.Callback):
     def _possible(self):
         """The kinds of pictures that the model and the data allow."""
         model = self.model
-        rows = self._conditions(1)
+        rows = self.checked_conditions(1)
         with model.given(rows):
             independent = independent_marginals(model.prior_distribution()) is not None
         has_examples = self.x is not None and isinstance(model, VariationalModel)
@@ -165,7 +165,7 @@ class Pictures(keras.callbacks.Callback):
         return [k for k in KINDS if wanted.get(k, True) and (images or k not in OF_IMAGES)]
 
     def _independent_posterior(self):
-        with self.model.given(self._conditions(1)):
+        with self.model.given(self.checked_conditions(1)):
             return independent_marginals(self.model.encode(self.x[:1])) is not None
 
     def _has_images(self):
@@ -179,7 +179,7 @@ class Pictures(keras.callbacks.Callback):
             return False
         return True
 
-    def _conditions(self, n):
+    def checked_conditions(self, n):
         """The conditions of n pictures, the rows in turn; or `None`."""
         if self.condition is None:
             return None
@@ -208,13 +208,13 @@ class Pictures(keras.callbacks.Callback):
         }
 
     def _draw_samples(self, ax):
-        condition = self._conditions(self.num_samples)
+        condition = self.checked_conditions(self.num_samples)
         plots.samples(self.model, self.num_samples, condition=condition, **self._of_images(ax))
 
     def _draw_reconstructions(self, ax):
         x = self.x[: self.num_reconstructions]
         plots.reconstructions(
-            self.model, x, condition=self._conditions(len(x)), **self._of_images(ax)
+            self.model, x, condition=self.checked_conditions(len(x)), **self._of_images(ax)
         )
 
     def _draw_traversals(self, ax):
@@ -222,19 +222,19 @@ class Pictures(keras.callbacks.Callback):
         plots.traversals(
             self.model,
             dimensions=range(n),
-            condition=self._conditions(1),
+            condition=self.checked_conditions(1),
             **self._of_images(ax),
         )
 
     def _draw_manifold(self, ax):
-        plots.manifold(self.model, condition=self._conditions(1), **self._of_images(ax))
+        plots.manifold(self.model, condition=self.checked_conditions(1), **self._of_images(ax))
 
     def _draw_encoded(self, ax):
-        how = {"seed": self.seed, "condition": self._conditions(len(self.x)), "ax": ax}
+        how = {"seed": self.seed, "condition": self.checked_conditions(len(self.x)), "ax": ax}
         plots.encoded(self.model, self.x, self.labels, **how)
 
     def _draw_kl_by_dimension(self, ax):
-        how = {"seed": self.seed, "condition": self._conditions(len(self.x)), "ax": ax}
+        how = {"seed": self.seed, "condition": self.checked_conditions(len(self.x)), "ax": ax}
         plots.kl_by_dimension(self.model, self.x, **how)
 
 

@@ -85,7 +85,7 @@ def gradient_variance(model, x, bound=None, num_repeats=100, seed=None, conditio
     bound = model.bound if bound is None else bound
     check_type("bound", bound, Bound)
     bound.build_for(model.likelihood)
-    y = model._conditions(condition, len(x))
+    y = model.checked_conditions(condition, len(x))
     with model.given(*y or [None]):
         q, prior = model.encode(x), model.prior_distribution()
         bound.check(q, prior)
@@ -93,7 +93,7 @@ def gradient_variance(model, x, bound=None, num_repeats=100, seed=None, conditio
 
     phi, theta = model.phi, model.theta
     program = _gradient_program(model, bound, phi + theta)
-    terms = _welford_terms(program(x, model._seed(seed, r), *y) for r in range(num_repeats))
+    terms = _welford_terms(program(x, model.next_seed(seed, r), *y) for r in range(num_repeats))
     return GradientVariance(
         phi=_variance(phi, terms[:, : len(phi)]), theta=_variance(theta, terms[:, len(phi) :])
     )

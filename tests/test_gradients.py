@@ -129,7 +129,7 @@ def test_variance_of_given_repeats(estimator, model, gradients, x):
 
         return gradients(mean_bound, variables.values())
 
-    repeats = [gradient(model._seed(5, r)) for r in range(6)]
+    repeats = [gradient(model.next_seed(5, r)) for r in range(6)]
     received = {**phi.by_variable, **theta.by_variable}
     assert received.keys() == variables.keys()
     for path, draws in zip(variables, zip(*repeats)):

@@ -85,7 +85,7 @@ def posterior_mean_variances(model, x, num_samples=100, batch_size=1000, seed=No
         return ops.mean(z, axis=0), ops.var(z, axis=0) / (num_samples - 1)
 
     key = ("posterior_means", num_samples)
-    means, noise = model._over_batches(key, batch_means, x, batch_size, seed, condition)
+    means, noise = model.over_batches(key, batch_means, x, batch_size, seed, condition)
     if len(means) < 2:
         raise ValueError(
             f"A variance over examples needs two. Expected x with N ≥ 2. Received: N={len(means)}"

@@ -49,8 +49,8 @@ def sample_aggregate_posterior(model, x, n, batch_size=1000, seed=None, conditio
     n, seed = arguments.integer("n", n), arguments.seed(seed)
     x = inputs.as_array(x)
     model.likelihood.check(x)
-    y = model._conditions(condition, len(x))
-    entropy = np.asarray(model._seed(seed)).astype("uint32")
+    y = model.checked_conditions(condition, len(x))
+    entropy = np.asarray(model.next_seed(seed)).astype("uint32")
     rows = np.random.default_rng(entropy).integers(len(x), size=n)
 
     def draws(x, seed):
@@ -58,7 +58,7 @@ def sample_aggregate_posterior(model, x, n, batch_size=1000, seed=None, conditio
 
     conditions = y[0][rows] if y else None
     key = ("sample_aggregate_posterior",)
-    return model._over_batches(key, draws, x[rows], batch_size, seed, conditions)
+    return model.over_batches(key, draws, x[rows], batch_size, seed, conditions)
 
 
 def log_aggregate_posterior(model, x, z, batch_size=100, condition=None):
@@ -95,8 +95,8 @@ def log_aggregate_posterior(model, x, z, batch_size=100, condition=None):
     batch_size = arguments.integer("batch_size", batch_size)
     x, z = inputs.as_array(x), inputs.as_array(z, "z")
     model.likelihood.check(x)
-    model._check_shape("z", z.shape[1:], model.prior.event_shape)
-    arrays = [x, *model._conditions(condition, len(x))]
+    inputs.check_event_shape("z", z.shape[1:], model.prior.event_shape)
+    arrays = [x, *model.checked_conditions(condition, len(x))]
 
     def log_densities(z, x, *y):  # [B, M]
         with model.given(*y or [None]):
@@ -108,7 +108,7 @@ def log_aggregate_posterior(model, x, z, batch_size=100, condition=None):
     log_sums = []
     for (block,), num_points in inputs.padded_batches([z], BLOCK_SIZE):
         key = ("log_aggregate_posterior", len(block), min(batch_size, len(x)))
-        program = model._program(key, log_densities)
+        program = model.program(key, log_densities)
         log_sum = np.full(num_points, -np.inf)
         for batch, length in inputs.padded_batches(arrays, batch_size):
             log_q = np.asarray(program(block, *batch), "float64")[:length, :num_points]

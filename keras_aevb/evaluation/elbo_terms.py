@@ -56,4 +56,4 @@ def elbo_terms(model, x, num_samples=1, batch_size=100, seed=None, condition=Non
         return map_structure(lambda values: ops.mean(values, axis=0), draws)
 
     key = ("elbo_terms", num_samples)
-    return model._over_batches(key, batch_terms, x, batch_size, seed, condition)
+    return model.over_batches(key, batch_terms, x, batch_size, seed, condition)

@@ -52,4 +52,4 @@ def kl_by_dimension(model, x, num_samples=100, batch_size=1000, seed=None, condi
             return ops.mean(q_j.log_prob(z) - prior_j.log_prob(z), axis=0)
 
     key = ("kl_by_dimension", num_samples)
-    return model._over_batches(key, batch_kl, x, batch_size, seed, condition)
+    return model.over_batches(key, batch_kl, x, batch_size, seed, condition)

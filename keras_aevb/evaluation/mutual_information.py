@@ -55,7 +55,7 @@ def mutual_information(model, x, num_samples=1, batch_size=100, seed=None, condi
         return ops.swapaxes(z, 0, 1), ops.transpose(q.log_prob(z))
 
     key = ("mutual_information", num_samples)
-    z, log_q = model._over_batches(key, draws, x, batch_size, seed, condition)  # [N, L, ...]
+    z, log_q = model.over_batches(key, draws, x, batch_size, seed, condition)  # [N, L, ...]
     flat = z.reshape(-1, *model.prior.event_shape)
     log_aggregate = log_aggregate_posterior(model, x, flat, batch_size, condition)
     return (log_q - log_aggregate.reshape(log_q.shape)).mean(axis=1)

@@ -149,7 +149,7 @@ class FullVB(PosteriorPredictive, AEVB):
 
     def objective(self, x, training):
         q, p = self.weight_posterior.distribution(), self.weight_posterior.prior()
-        weights = q.sample(seed=self._seed())
+        weights = q.sample(seed=self.next_seed())
         with self.at_weights(weights) as scope:
             losses, terms = super().objective(x, training)
         if self.weight_kl == "analytic":

@@ -106,7 +106,7 @@ class MonteCarloEM(LatentVariableModel):
         self.chains = self._state(
             "chains",
             (self.n_train, *self.prior.event_shape),
-            lambda: self.prior.distribution().sample(self.n_train, seed=self._seed()),
+            lambda: self.prior.distribution().sample(self.n_train, seed=self.next_seed()),
         )
 
     def _state(self, name, shape, value):
@@ -196,7 +196,7 @@ class MonteCarloEM(LatentVariableModel):
 
     def objective(self, x, training):
         """-log p(x, z) for each example, with z at the end of a new chain."""
-        z = self.sample_prior(ops.shape(x)[0], self._seed())
+        z = self.sample_prior(ops.shape(x)[0], self.next_seed())
         z, statistics = self._run_chains(x, z, EVALUATION_TRANSITIONS)
         return self._complete_data(x, z, statistics, training)
 
@@ -207,9 +207,14 @@ class MonteCarloEM(LatentVariableModel):
         step_size = ops.copy(self.hmc_step_size)
         used = step_size
         if not prior.is_identity:
-            used = hmc.varied(step_size, ops.shape(x)[0], len(prior.event_shape), self._seed())
+            used = hmc.varied(step_size, ops.shape(x)[0], len(prior.event_shape), self.next_seed())
         u, acceptance = hmc.transitions(
-            log_density, prior.to_u(z), used, self.num_leapfrog_steps, self._seed(), num_transitions
+            log_density,
+            prior.to_u(z),
+            used,
+            self.num_leapfrog_steps,
+            self.next_seed(),
+            num_transitions,
         )
         statistics = {
             "acceptance_rate": acceptance,

@@ -83,7 +83,7 @@ class PosteriorPredictive(VariationalModel):
                 f"Received: {num_weight_samples}"
             )
         share = math.ceil(n / draws)  # samples of each θ
-        y = self._conditions(condition, n)
+        y = self.checked_conditions(condition, n)
 
         def samples(rows, seed):
             def at_draw(seed, *y):
@@ -92,7 +92,7 @@ class PosteriorPredictive(VariationalModel):
 
             return self.at_weight_samples(at_draw, rows.shape[0], seed, *([rows] if y else []))
 
-        x = self._in_batches(
+        x = self.in_batches(
             ("sample", share),
             samples,
             [y or [np.arange(draws)]],

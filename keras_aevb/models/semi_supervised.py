@@ -134,7 +134,7 @@ class SemiSupervisedAEVB(AEVB):
         def probabilities(x, seed):
             return ops.softmax(self._logits(x, training=False))
 
-        return self._over_batches(
+        return self.over_batches(
             ("classify",), probabilities, x, batch_size, None, verbose=verbose, conditional=False
         )
 

@@ -117,7 +117,9 @@ class VariationalModel(LatentVariableModel):
 
     def _bound_terms(self, x, q, training):
         """What is maximised for each example, and the terms of the bound."""
-        terms = self.bound(x, q, self.prior_distribution(), self.decoder_of(training), self._seed())
+        terms = self.bound(
+            x, q, self.prior_distribution(), self.decoder_of(training), self.next_seed()
+        )
         if not training:
             return terms[self.bound.objective], terms
         self.bound.count_step()
@@ -142,9 +144,9 @@ class VariationalModel(LatentVariableModel):
         if isinstance(x, dict):
             x, condition, _ = self.unpacked((x, condition))
         if ops.is_tensor(x) and batch_size is None:
-            self._check_shape("x", tuple(x.shape[1:]), self.likelihood.event_shape)
+            inputs.check_event_shape("x", tuple(x.shape[1:]), self.likelihood.event_shape)
         elif inputs.is_stream(x) or batch_size is not None:
-            parameters = self._over_batches(
+            parameters = self.over_batches(
                 ("encode", training),
                 lambda x, seed: self._encoder_parameters(x, training),
                 x,
@@ -156,7 +158,7 @@ class VariationalModel(LatentVariableModel):
             return self.posterior.distribution(*map(ops.convert_to_tensor, parameters))
         else:
             array = inputs.as_array(x)
-            self._check_shape("x", array.shape[1:], self.likelihood.event_shape)
+            inputs.check_event_shape("x", array.shape[1:], self.likelihood.event_shape)
             self.likelihood.check(array)
             x = x if isinstance(x, np.ndarray) else array
         with self.given(condition, training):
@@ -189,7 +191,7 @@ class VariationalModel(LatentVariableModel):
         def parameters(x, seed):
             return described(self.posterior, self._encoder_parameters(x, training=False))
 
-        found = self._over_batches(
+        found = self.over_batches(
             ("posterior_parameters",), parameters, x, batch_size, None, condition, verbose
         )
         ones = [ops.ones((1, *s)) for s in self.posterior.parameter_shapes]
@@ -216,7 +218,7 @@ class VariationalModel(LatentVariableModel):
         def reconstruction(seed, x):
             return self._reconstruction(seed, x, training)
 
-        return self._over_examples(reconstruction, self._estimate_seed(), x, condition, training)
+        return self.over_examples(reconstruction, self._estimate_seed(), x, condition, training)
 
     def _reconstruction(self, seed, x, training=False):
         seeds = [None] * 2 if seed is None else list(tfp.random.split_seed(seed, 2))
@@ -256,7 +258,7 @@ class VariationalModel(LatentVariableModel):
             reconstruction = self._reconstruction(seed, x)
             return ops.where(ops.isnan(x), ops.cast(reconstruction, x.dtype), x)
 
-        return self._over_batches(("impute",), imputed, x, 1000, None, condition, verbose)
+        return self.over_batches(("impute",), imputed, x, 1000, None, condition, verbose)
 
     def elbo(self, x, num_samples=None, batch_size=1000, seed=None, condition=None, verbose="auto"):
         """The model's bound on log p(x), estimated for each example.
@@ -280,7 +282,7 @@ class VariationalModel(LatentVariableModel):
             return self._bound_values(x, seed, num_samples)
 
         key = ("elbo", num_samples)
-        return self._over_batches(key, batch_elbo, x, batch_size, seed, condition, verbose)
+        return self.over_batches(key, batch_elbo, x, batch_size, seed, condition, verbose)
 
     def _bound_values(self, x, seed, num_samples=None):
         """The bound for each example, of shape `[B]`."""
@@ -306,13 +308,13 @@ class VariationalModel(LatentVariableModel):
         def encoded(seed, x):
             return described(self.posterior, self._encoder_parameters(x, training=False))
 
-        return self._over_examples(encoded, None, x, condition)
+        return self.over_examples(encoded, None, x, condition)
 
     def _bounded(self, x, seed, condition=None):
         def bounds(seed, x):
             return self._bound_values(x, seed)
 
-        return self._over_examples(bounds, _backend.seed_of(seed), x, condition)
+        return self.over_examples(bounds, _backend.seed_of(seed), x, condition)
 
     def report(self, x, num_samples=1000, batch_size=100, seed=None, condition=None, verbose=True):
         """Prints what the model is worth, as a table: `keras_aevb.evaluation.report`.

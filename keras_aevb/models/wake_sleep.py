@@ -57,6 +57,6 @@ class WakeSleep(VariationalModel):
     def _sleep(self, n, training):
         """log q(z|x) of n pairs (x, z) ~ p(x, z), of shape `[n]`."""
         x, z = map_structure(
-            ops.stop_gradient, self.sample_joint(n, self._seed(), self._seed(), training)
+            ops.stop_gradient, self.sample_joint(n, self.next_seed(), self.next_seed(), training)
         )
         return self.encode(x, training).log_prob(z)

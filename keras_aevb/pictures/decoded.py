@@ -33,12 +33,12 @@ def decoded(model, z, batch_size=100, seed=0, condition=None):
     """
     check_type("model", model, LatentVariableModel)
     z = inputs.as_array(z, "z")
-    model._check_shape("z", z.shape[1:], model.prior.event_shape)
-    parts = [[z, *model._conditions(condition, len(z))]]
+    inputs.check_event_shape("z", z.shape[1:], model.prior.event_shape)
+    parts = [[z, *model.checked_conditions(condition, len(z))]]
     kind = kind_of_estimate(model.likelihood)
 
     def batch_decoded(z, seed):
         p = model.decode(ops.cast(z, model.prior.density_dtype))
         return point_estimate(p, kind, lambda: seed)
 
-    return model._in_batches(("decoded",), batch_decoded, parts, len(z), batch_size, seed, 0)
+    return model.in_batches(("decoded",), batch_decoded, parts, len(z), batch_size, seed, 0)

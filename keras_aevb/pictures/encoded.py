@@ -35,7 +35,7 @@ def encoded(model, x, batch_size=100, seed=0, condition=None):
     def batch_encoded(x, seed):
         return point_estimate(model.encode(x), kind, lambda: seed)
 
-    return model._over_batches(("encoded",), batch_encoded, x, batch_size, seed, condition)
+    return model.over_batches(("encoded",), batch_encoded, x, batch_size, seed, condition)
 
 
 def reconstructions(model, x, batch_size=100, seed=0, condition=None):

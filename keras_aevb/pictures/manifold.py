@@ -46,7 +46,7 @@ def manifold(model, n=20, batch_size=100, seed=0, condition=None):
             "Expected a model with two latent variables, z of shape (2,). "
             f"Received: z of shape {model.prior.event_shape}"
         )
-    y = model._conditions(condition, 1)
+    y = model.checked_conditions(condition, 1)
     with model.given(*y or [None]):
         checked_marginals(model.prior_distribution())
     first, second = prior_quantiles(model, (np.arange(n) + 0.5) / n, condition=condition).T

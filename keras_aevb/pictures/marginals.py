@@ -44,7 +44,7 @@ def prior_quantiles(model, probabilities, num_samples=10_000, seed=0, condition=
     u = inputs.as_array(probabilities, "probabilities")
     if u.ndim != 1 or not ((u > 0) & (u < 1)).all():
         raise ValueError(f"Expected `probabilities` to be numbers in (0, 1). Received: {u}")
-    y = model._conditions(condition, 1)
+    y = model.checked_conditions(condition, 1)
     column = u.reshape(-1, *[1] * len(model.prior.event_shape))
     with model.given(*y or [None]), contextlib.suppress(NotImplementedError):
         inner = independent_marginals(model.prior_distribution())
@@ -86,7 +86,7 @@ def prior_probabilities(model, z, condition=None):
     """
     check_type("model", model, LatentVariableModel)
     z = inputs.as_array(z, "z")
-    model._check_shape("z", z.shape[1:], model.prior.event_shape)
+    inputs.check_event_shape("z", z.shape[1:], model.prior.event_shape)
     with model.given(condition):
         inner = checked_marginals(model.prior_distribution())
         try:

@@ -46,5 +46,5 @@ def prior_draws(model, n, seed, condition):
         with model.given(*y or [None]):
             return model.sample_prior(n, seed)
 
-    program = model._program(("prior draws", n), draws)
-    return np.asarray(program(model._seed(seed), *model._conditions(condition, n)))
+    program = model.program(("prior draws", n), draws)
+    return np.asarray(program(model.next_seed(seed), *model.checked_conditions(condition, n)))

@@ -54,12 +54,12 @@ def traversals(
     if z is None:
         z = prior_quantiles(model, [0.5], seed=seed, condition=condition)[0]
     z = inputs.as_array(z, "z")
-    model._check_shape("z", z.shape, shape)
+    inputs.check_event_shape("z", z.shape, shape)
     values = prior_quantiles(model, (np.arange(k) + 0.5) / k, seed=seed, condition=condition)
     points = np.tile(z.reshape(-1), (len(dimensions), k, 1))  # [D, K, size]
     for row, j in zip(points, dimensions):
         row[:, j] = values.reshape(k, size)[:, j]
-    y = model._conditions(condition, 1)
+    y = model.checked_conditions(condition, 1)
     conditions = np.repeat(y[0], len(dimensions) * k, axis=0) if y else None
     x = decoded(model, points.reshape(-1, *shape), batch_size, seed, conditions)
     return x.reshape(len(dimensions), k, *model.likelihood.event_shape)

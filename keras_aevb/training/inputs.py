@@ -198,3 +198,11 @@ def _joined(parts):
     if len(parts) == 1:
         return parts[0]
     return [np.concatenate(arrays) for arrays in zip(*parts)]
+
+
+def check_event_shape(name, received, expected):
+    """Raises a `ValueError` unless an array has events of this shape."""
+    if tuple(received) != tuple(expected):
+        raise ValueError(
+            f"Expected {name} with event shape {expected}. Received: event shape {received}"
+        )

@@ -68,7 +68,7 @@ def examples(model, x, condition=None, conditional=True):
     needs_y = conditional and model.condition is not None
     if not inputs.is_stream(x):
         n = inputs.check_in_parts(x, model.likelihood.check)
-        y = model._conditions(condition, n) if needs_y or condition is not None else []
+        y = model.checked_conditions(condition, n) if needs_y or condition is not None else []
         rows = _row_slices(inputs.parts(x))
         return ([part, *(values[slice_] for values in y)] for slice_, part in rows), n
     if condition is not None:

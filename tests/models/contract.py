@@ -49,7 +49,9 @@ class Own(kv.VariationalModel):
 
     def objective(self, x, training):
         q = self.encode(x, training)
-        terms = self.bound(x, q, self.prior.distribution(), self.decoder_of(training), self._seed())
+        terms = self.bound(
+            x, q, self.prior.distribution(), self.decoder_of(training), self.next_seed()
+        )
         spread = ops.sum(ops.square(q.mean()), axis=1)
         return self.weight * spread - terms["elbo"], {**terms, "spread": spread}
 

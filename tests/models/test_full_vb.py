@@ -178,7 +178,7 @@ def test_is_the_bound_of_aevb_at_the_weights_drawn(parts, training, make_model, 
     model = randomised(make_model(kv.FullVB, n_train=50, **parts()))
     aevb = make_model(kv.AEVB, **parts())
     q = model.weight_posterior.distribution()
-    draw = q.sample(seed=aevb._seed())  # the first of both models' seeds
+    draw = q.sample(seed=aevb.next_seed())  # the first of both models' seeds
     for part in ("encoder", "posterior"):
         getattr(aevb, part).set_weights(getattr(model, part).get_weights())
     parts = (aevb.decoder, aevb.likelihood, aevb.prior)
@@ -213,7 +213,7 @@ def test_weights_are_drawn_without_touching_them(make_model, x):
 def test_narrow_weights_give_the_bound_of_aevb(make_model, x):
     model = make_model(kv.FullVB, initial_scale=4.6e-5, n_train=50)
     aevb = make_model(kv.AEVB)
-    aevb._seed()  # that of θ
+    aevb.next_seed()  # that of θ
     (_, terms), (_, expected) = model.objective(x, True), aevb.objective(x, True)
     for name, value in expected.items():
         # 50 weights that are 5e-5 away

@@ -37,7 +37,7 @@ def test_the_objective_is_that_of_the_paper(x):
     q = twin.encode(every_x, condition=every_y)
     prior = twin.prior_distribution()
     bound = twin.bound(
-        every_x, q, prior, lambda z: twin.decode(z, condition=every_y), twin._seed()
+        every_x, q, prior, lambda z: twin.decode(z, condition=every_y), twin.next_seed()
     )["elbo"]
     bound = np.asarray(bound, "float64").reshape(-1, K) - np.log(K)
     log_q = special.log_softmax(np.asarray(twin.classifier(x), "float64"), axis=1)

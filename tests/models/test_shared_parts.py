@@ -92,7 +92,7 @@ def test_gradient_variance_counts_the_encoder_once(build, x, gradients, noise):
                     model.encode(ops.convert_to_tensor(x)),
                     model.prior.distribution(),
                     model.decode,
-                    model._seed(0, r),
+                    model.next_seed(0, r),
                 )["elbo"]
             ),
             model.phi,

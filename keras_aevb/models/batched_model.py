@@ -1,0 +1,85 @@
+"""Functions of a model, compiled and run over data of any size."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_aevb import _backend, arguments
+from keras_aevb.models.conditional_model import ConditionalModel
+from keras_aevb.training import inputs, sources
+from keras_aevb.training.progress import Progress
+
+
+class BatchedModel(ConditionalModel):
+    """A model that computes functions of examples batch by batch."""
+
+    def over_batches(
+        self, key, function, x, batch_size, seed, condition=None, verbose=0, conditional=True
+    ):
+        """`function(batch, seed)`, which returns tensors of shape `[B, ...]`, over all of `x`.
+
+        Args:
+            key: of the function among the model's programs.
+            function: of a batch of x as densities need it, and a seed.
+            x: as `predict` takes it. The batches of a stream are regrouped, so that the results are
+                those of the same examples in an array.
+            batch_size: of the batches that the function gets.
+            seed, condition, verbose: as for `log_likelihood`.
+            conditional: whether the function depends on the model's condition.
+
+        Returns:
+            NumPy array of shape `[N, ...]`, or a structure of them, in the order of x.
+        """
+        parts, n = sources.examples(self, x, condition, conditional)
+
+        def on_densities(x, seed):
+            return function(ops.cast(x, self.likelihood.density_dtype), seed)
+
+        return self.in_batches(key, on_densities, parts, n, batch_size, seed, verbose)
+
+    def in_batches(self, key, function, parts, n, batch_size, seed, verbose, num_seeds=1):
+        """As `over_batches`, of lists [rows, y] or [rows] of n rows in all.
+
+        Args:
+            num_seeds: seeds for each batch, which the function gets as a list if there are more.
+        """
+        seed = arguments.seed(seed)
+        batch_size = arguments.integer("batch_size", batch_size)
+        progress = Progress(verbose, n and -(-n // batch_size))
+        results = []
+
+        def run(seeds, rows, *y):
+            with self.given(*y or [None]):
+                return function(rows, seeds if num_seeds > 1 else seeds[0])
+
+        for i, (batch, length) in enumerate(inputs.regrouped(parts, batch_size)):
+            # One program for one batch size: on TensorFlow, TFP's loops need to know it.
+            program = self.program((*key, len(batch[0])), run)
+            seeds = [self.next_seed(seed, num_seeds * i + j) for j in range(num_seeds)]
+            values = program(seeds, *batch)
+            results.append(
+                keras.tree.map_structure(lambda v, end=length: np.asarray(v)[:end], values)
+            )
+            progress.update(i + 1)
+        progress.end()
+        return keras.tree.map_structure(lambda *parts: np.concatenate(parts), *results)
+
+    def next_seed(self, seed=None, index=0):
+        """Number `index` of the seeds that an integer determines; by default the model's next."""
+        if seed is None:
+            return _backend.next_seed(self.seed_generator)
+        return _backend.fixed_seed(seed, index)
+
+    def program(self, key, function):
+        """`function` compiled as `compile` says, once for each key."""
+        return self._programs.get(key, lambda: _backend.compiled(self, function))
+
+    def over_examples(self, function, seed, x, condition=None, training=False):
+        """`function(seed, x)` given the conditions, where the size of the batch may be a symbol."""
+
+        def given_condition(seed, x, *y):
+            with self.given(*y or [None], training=training):
+                return function(seed, x)
+
+        y = [] if condition is None else [condition]
+        return _backend.over_examples(given_condition, seed, x, *y)

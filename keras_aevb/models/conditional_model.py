@@ -1,0 +1,101 @@
+"""Models whose networks and prior may see a condition y."""
+
+import contextlib
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_aevb.condition import conditioned_on, features_in_force
+from keras_aevb.models.training_loop import TrainingLoop
+
+
+class ConditionalModel(TrainingLoop):
+    """A model with a `condition`, which is `None` or a `Condition`."""
+
+    def given(self, condition, training=False):
+        """A context in which the model computes p(x, z|y) and q(z|x, y).
+
+        Args:
+            condition: y, of shape `[B, *condition.shape]`, or `None` to leave things as they are.
+            training: whether the condition's network runs in training mode.
+
+        Raises:
+            ValueError: if the model has no condition, or an array y is not one for each example.
+        """
+        if condition is None:
+            return contextlib.nullcontext()
+        if self.condition is None:
+            raise ValueError(
+                f"Expected no condition: the model was made without `condition=`. "
+                f"Received: {type(condition)}"
+            )
+        condition = self.condition.packed(condition)
+        if not ops.is_tensor(condition):
+            condition = self.condition.checked(condition, len(np.atleast_1d(condition)))
+        return conditioned_on(self.condition(condition, training=training))
+
+    def with_features(self, value, batch_shape=None):
+        """What a network is called with: a value, or a pair with the features of y.
+
+        Args:
+            value: tensor of shape `[B, ...]`, z or x.
+            batch_shape: the shape that B is the product of. Default: `[B]`.
+        """
+        if self.condition is None:
+            return value
+        features = self._features()
+        batch_shape = ops.shape(value)[:1] if batch_shape is None else batch_shape
+        if batch_shape:
+            if isinstance(batch_shape[-1], int) and features.shape[0] not in (1, batch_shape[-1]):
+                raise ValueError(
+                    f"Expected one condition, or one for each of {batch_shape[-1]} examples. "
+                    f"Received: {features.shape[0]}"
+                )
+            features = ops.broadcast_to(features, (*batch_shape, features.shape[-1]))
+            features = ops.reshape(features, (-1, features.shape[-1]))
+        return [value, features]
+
+    def _features(self):
+        features = features_in_force()
+        if features is None:
+            raise ValueError(
+                "Expected a condition y for each example, as `fit(x, y)` and `evaluate(x, y)` take "
+                "it, and other methods as `condition=`. Received: none"
+            )
+        return features
+
+    def unpacked(self, data):
+        if self.condition is None:
+            return super().unpacked(data)
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        if isinstance(x, dict):
+            x, y = self.condition.of_names(x, y)
+        return x, self.condition.packed(y), sample_weight
+
+    def predict_step(self, *state_and_data):
+        *state, data = state_and_data
+        if self.condition is not None:
+            x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
+            data = ({"x": x, "condition": y},)
+        return super().predict_step(*state, data)
+
+    def labels(self, y, n):
+        return super().labels(y, n) if self.condition is None else self.condition.checked(y, n)
+
+    def check_batch(self, x, y, sample_weight, training=True):
+        super().check_batch(x, y, sample_weight, training)
+        if self.condition is not None:
+            self.condition.checked(y, len(x))
+
+    def _loss(self, data, training):
+        _, y, _ = keras.utils.unpack_x_y_sample_weight(data)
+        with self.given(None if self.condition is None else y, training):
+            return super()._loss(data, training)
+
+    def checked_conditions(self, condition, n):
+        """A list with the checked condition of n examples, or an empty list."""
+        if self.condition is None:
+            self.given(condition)  # raises if there is one
+            return []
+        return [self.condition.checked(condition, n)]

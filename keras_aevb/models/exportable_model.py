@@ -1,0 +1,80 @@
+"""Models that can be written as files which run without Keras."""
+
+import keras
+from keras import ops
+
+from keras_aevb import _backend, arguments
+from keras_aevb._backend import tfp
+from keras_aevb.models import serving
+from keras_aevb.models.batched_model import BatchedModel
+
+
+class ExportableModel(BatchedModel):
+    """A model that `export` writes; a subclass has `decode` and `sample_joint`."""
+
+    def endpoints(self):
+        """What `export` offers: a dict from names to `Endpoint`s, the first of them the default."""
+        z = serving.batch_of(self.prior.event_shape, self.prior.density_dtype)
+        n = {"n": serving.scalar()} if self.condition is None else {}
+        return {
+            "decode": serving.Endpoint(self._decoded, {"z": z, **self._condition_spec()}),
+            "sample": serving.Endpoint(
+                self._sampled, {**n, "seed": serving.scalar(), **self._condition_spec()}
+            ),
+        }
+
+    def _condition_spec(self):
+        if self.condition is None:
+            return {}
+        return {"condition": serving.batch_of(self.condition.shape, keras.config.floatx())}
+
+    def _decoded(self, z, condition=None):
+        def decoded(seed, z):
+            return self._point_estimate("likelihood", self.decode(z), seed)
+
+        return self.over_examples(decoded, self._estimate_seed(), z, condition)
+
+    def _sampled(self, seed, n=None, condition=None):
+        """x ~ p(x), one for each element of n; or p(x|y), one for each condition."""
+        rows = n if condition is None else condition
+        return self.over_examples(self._draws, _backend.seed_of(seed), rows, condition)
+
+    def _draws(self, seed, rows):
+        return self.sample_joint(ops.shape(rows)[0], *tfp.random.split_seed(seed))[0]
+
+    def export(
+        self, filepath, format="tf_saved_model", verbose=None, input_signature=None, **kwargs
+    ):
+        """`keras.Model.export`: a file that runs without Keras, for batches of any size.
+
+        A SavedModel has every endpoint of `endpoints()`: `serve(x)`, the reconstruction;
+        `encode(x)`, a dict with the mean, the standard deviation and the parameters of q(z|x);
+        `decode(z)`, the mean of p(x|z); `sample(n, seed)`, draws of p(x); `elbo(x, seed)`. With a
+        condition each takes `condition` as the last argument, and `sample` no n. Where a
+        distribution has no mean, `point_estimates` says what stands for it.
+
+        The other formats hold one endpoint. Their runtimes have no random numbers: those of
+        `sample` and `elbo` are in a SavedModel alone.
+
+        Args:
+            filepath: where to write.
+            format: `"tf_saved_model"`, which needs TensorFlow, on JAX too; `"onnx"`, `"litert"`,
+                or what else Keras has.
+            verbose: whether to print what was written.
+            input_signature: as for Keras, which then exports the call alone.
+            **kwargs: `endpoint`, the name of the one that the other formats hold; and arguments of
+                `keras.Model.export`.
+
+        Raises:
+            ValueError: if there is no such endpoint, or Keras has no such format on the backend.
+        """
+        if input_signature is not None:
+            super().export(filepath, format, verbose, input_signature, **kwargs)
+            return
+        endpoints = self.endpoints()
+        if format == "tf_saved_model" and not kwargs:
+            serving.export_saved_model(self, filepath, endpoints, verbose is not False)
+            return
+        without_noise = [name for name, e in endpoints.items() if "seed" not in e.inputs]
+        name = arguments.choice("endpoint", kwargs.pop("endpoint", without_noise[0]), without_noise)
+        serving.export_endpoint(self, endpoints[name], filepath, format, verbose, **kwargs)
