@@ -6,7 +6,7 @@ from keras import ops
 
 # Kinds of NumPy types that are numbers: booleans, integers and floating-point numbers.
 REAL = "biuf"
-# Of a large array, what is converted and checked together.
+# Bytes of a large array to convert and check at once.
 PART_BYTES = 2**26
 
 
@@ -49,7 +49,7 @@ def as_array(x, name="x"):
 
 
 def parts(x):
-    """An array in Keras' float type, part by part where it is large: it may lie on disk."""
+    """Yields an array in Keras' float type; a large one, which may be on disk, in parts."""
     if not isinstance(x, np.ndarray) or not x.ndim or x.nbytes <= PART_BYTES:
         yield as_array(x)
         return
