@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import keras_aevb as kv
-from replication import datasets
+from replication.train import datasets
 
 REFERENCES = Path(__file__).parent / "references"
 NUM_RUNS = 5

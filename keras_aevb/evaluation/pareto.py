@@ -1,5 +1,6 @@
 """Pareto k̂, the reliability of importance sampling from q(z|x)."""
 
+from keras_aevb import arguments
 from keras_aevb.marginal_likelihood import pareto
 from keras_aevb.models import VariationalModel
 from keras_aevb.models.parts import check_type
@@ -37,6 +38,7 @@ def pareto_k(model, x, num_samples=1000, batch_size=100, seed=None, condition=No
         np.True_
     """
     check_type("model", model, VariationalModel)
+    num_samples = arguments.integer("num_samples", num_samples)
     estimator = model.estimator("importance", num_samples)
     estimates = model.estimates(estimator, x, batch_size, seed, condition)
     return pareto.worst_pareto_k(estimates["largest_log_weights"])

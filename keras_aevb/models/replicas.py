@@ -168,7 +168,7 @@ class Replicas:
         steps = self.models[0].steps_per_execution
         if not all(map(epochs_of.are_rows, x)):
             return [
-                epochs_of.StreamEpochs(stream, steps, model.check_batch)
+                epochs_of.StreamEpochs(stream, steps, model.unpacked, model.check_batch)
                 for model, stream in zip(self.models, x)
             ]
         shared = _share_arrays(x) and epochs_of.fit_the_device(x[0])

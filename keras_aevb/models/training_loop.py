@@ -287,7 +287,7 @@ class TrainingLoop(keras.Model):
 
     def predict_on_batch(self, x):
         """`keras.Model.predict_on_batch`, with the checks of `fit`."""
-        x, y, _ = self.unpacked(x)
+        x, y, _ = self.unpacked((x,))
         self.check_batch(x, y, None, training=False)
         batch = with_given_parts(np.asarray(x), y)
         outputs = self._predict_program([self])(batch)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_aevb import _backend
+from keras_aevb import _backend, arguments
 from keras_aevb._backend import tfp
 from keras_aevb.bounds import ELBO, Bound
 from keras_aevb.distributions import ConditionalDistribution, StandardNormal, VampPrior
@@ -277,6 +277,9 @@ class VariationalModel(LatentVariableModel):
         Raises:
             ValueError: if x has the wrong shape, or values of probability zero.
         """
+
+        if num_samples is not None:
+            num_samples = arguments.integer("num_samples", num_samples)
 
         def batch_elbo(x, seed):
             return self._bound_values(x, seed, num_samples)
