@@ -67,7 +67,7 @@ class AnnealedImportanceSampling(Estimator):
         seeds = ops.stack(tfp.random.split_seed(seed, num_blocks))
 
         def add_block(i, mean):
-            counts = i * num_chains + ops.arange(num_chains) < self.num_samples
+            counts = i * num_chains + ops.arange(num_chains, dtype="int32") < self.num_samples
             return tuple(RunningMean(*mean).updated(log_weights(seeds[i]), counts))
 
         initial = tuple(RunningMean.of_none(ops.shape(x)[0], x.dtype))

@@ -56,7 +56,7 @@ class ImportanceSampling(Estimator):
             # z rounded to the boundary of the support, where densities may be infinite
             log_weights = ops.where(log_q == math.inf, -math.inf, log_weights)
             # The last chunk may exceed the number of samples left.
-            counts = i * chunk_size + ops.arange(chunk_size) < self.num_samples
+            counts = i * chunk_size + ops.arange(chunk_size, dtype="int32") < self.num_samples
             mean = RunningMean(*mean).updated(log_weights, counts)
             log_weights = ops.where(counts[:, None], log_weights, -math.inf)
             candidates = ops.concatenate([largest, ops.transpose(log_weights)], axis=1)

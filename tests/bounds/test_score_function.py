@@ -254,11 +254,9 @@ def test_elbo_is_refused_where_its_gradient_would_be_wrong(make_model):
 
 def test_a_saved_model_keeps_its_bound(binary_model, x, tmp_path):
     binary_model.fit(x, batch_size=5, verbose=0)
-    binary_model.save(tmp_path / "model.keras")
-    copy = keras.saving.load_model(
-        tmp_path / "model.keras",
-        custom_objects={"BinaryPosterior": BinaryPosterior, "BinaryPrior": BinaryPrior},
-    )
+    with keras.saving.custom_object_scope({c.__name__: c for c in (BinaryPosterior, BinaryPrior)}):
+        binary_model.save(tmp_path / "model.keras")
+        copy = keras.saving.load_model(tmp_path / "model.keras")
     assert isinstance(copy.bound, kv.ScoreFunctionELBO)
     assert copy.bound.num_samples == 4
     np.testing.assert_array_equal(copy.elbo(x, seed=0), binary_model.elbo(x, seed=0))
