@@ -1,5 +1,7 @@
 # make replicate   environment, install, Figure 2's protocol on embedded data
+# make check       lint, types, and the exact tests on one backend: what to run between edits
 # make test        lint, types, and all tests on both backends
+# make docs        the site, in build/site
 
 VENV ?= .venv
 PYTHON ?= python3
@@ -8,12 +10,20 @@ KERAS_BACKEND ?= jax
 BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: replicate test lint types test-jax test-tensorflow clean
+.PHONY: replicate check docs test lint types test-jax test-tensorflow clean
 
 # Only what one backend needs; `make test` adds the rest to the same environment.
 replicate: $(VENV)/installed-$(KERAS_BACKEND)
 	KERAS_BACKEND=$(KERAS_BACKEND) $(BIN)/python -m replication figure2 \
 		--dataset digits --samples 1e5 --results $(RESULTS)
+
+# Values that are known exactly, of the parts that most changes touch.
+EXACT := $(addprefix tests/,bounds/test_elbo.py distributions/test_likelihoods.py \
+	distributions/test_posteriors.py distributions/test_priors.py test_batches.py test_checks.py \
+	test_release.py test_weight_prior.py)
+
+check: lint types
+	KERAS_BACKEND=$(KERAS_BACKEND) $(BIN)/python -m pytest -q -n 2 --dist loadfile $(EXACT)
 
 test: lint types test-jax test-tensorflow
 
@@ -28,7 +38,17 @@ types: $(VENV)/installed-all
 test-jax test-tensorflow: test-%: $(VENV)/installed-all
 	KERAS_BACKEND=$* $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
-$(VENV)/installed-all: EXTRAS = tensorflow,jax,replication,test
+# Each notebook runs, and is shown as it ran; a second `make docs` runs those that have changed.
+NOTEBOOKS := $(patsubst docs/notebooks/%.py,build/notebooks/%.md,$(wildcard docs/notebooks/*.py))
+
+docs: $(NOTEBOOKS)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
+build/notebooks/%.md: docs/notebooks/%.py docs/site/notebooks.py | $(VENV)/installed-docs
+	KERAS_BACKEND=$(KERAS_BACKEND) $(BIN)/python docs/site/notebooks.py $< build/notebooks
+
+$(VENV)/installed-docs: EXTRAS = $(KERAS_BACKEND),plots,docs
+$(VENV)/installed-all: EXTRAS = tensorflow,jax,plots,replication,test
 $(VENV)/installed-%: EXTRAS = $*,replication
 
 # uv installs in seconds what takes pip minutes; either will do.

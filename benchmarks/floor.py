@@ -1,4 +1,4 @@
-"""What a training step of the work is made of, each part by itself, in milliseconds."""
+"""The parts of a training step, each measured by itself, in milliseconds."""
 
 from statistics import median
 
@@ -21,9 +21,9 @@ def rows(rounds, examples, environments, chosen):
 
     Args:
         rounds: times that each part is measured.
-        examples: whose steps are made each time.
+        examples: number of examples to train on in each measurement.
         environments: folder of the peers' Python environments.
-        chosen: function that says of a peer whether it takes part.
+        chosen: function from a peer to whether to measure it.
     """
     peers = {
         (name, version): Peer(f"{version}: {name}", module, options=options, environment=folder)

@@ -1,4 +1,4 @@
-"""Peers as processes that take turns, so that the machine's other load falls on all alike."""
+"""Runs peers in processes that take turns, so that other load on the machine affects all alike."""
 
 import contextlib
 import dataclasses
@@ -12,7 +12,7 @@ import click
 
 FOLDER = Path(__file__).resolve().parent
 
-# The peers hold a GPU's memory side by side.
+# Lets the peers share a GPU's memory.
 SHARED_MEMORY = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 
 PROGRAM = """
@@ -31,12 +31,12 @@ class Peer:
     """A program that trains on some work.
 
     Attributes:
-        name: for people.
-        module: below `peers/`.
-        backend: of Keras.
-        function: in the module, a generator that makes one step and then an epoch at each turn.
-        options: of the function.
-        environment: name of the Python environment that has the peer's packages, "" for this one.
+        name: label in tables and figures.
+        module: module in `peers/`.
+        backend: Keras backend.
+        function: generator in the module, which runs one step, then an epoch at each turn.
+        options: arguments of the function.
+        environment: name of the Python environment with the peer's packages, "" for this one.
     """
 
     name: str
@@ -49,12 +49,12 @@ class Peer:
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What was measured of a peer.
+    """The measurements of a peer.
 
     Attributes:
-        seconds: of each epoch.
-        first_step_seconds: from the start of the process to the end of the first step.
-        peak_mib: the most memory that the process held.
+        seconds: seconds of each epoch.
+        first_step_seconds: seconds from the start of the process to the end of the first step.
+        peak_mib: peak memory of the process.
     """
 
     seconds: list[float]
@@ -63,7 +63,7 @@ class Result:
 
 
 class Process:
-    """A peer at work: trains an epoch each time it is asked to."""
+    """A running peer, which trains one epoch on request."""
 
     def __init__(self, peer, work, environments):
         program = PROGRAM.format(
@@ -91,9 +91,9 @@ class Process:
         self.first_step_seconds = time.perf_counter() - start
 
     def epoch(self):
-        """Seconds of one epoch."""
+        """Trains one epoch and returns its seconds."""
         start = time.perf_counter()
-        with contextlib.suppress(BrokenPipeError):  # of one that ended, which the next line tells
+        with contextlib.suppress(BrokenPipeError):  # the process ended; `_wait` raises
             self.process.stdin.write("\n")
             self.process.stdin.flush()
         self._wait()
@@ -119,11 +119,11 @@ def python_of(peer, environments):
 
 
 def measure(works, rounds, environments):
-    """Lets peers take turns, epoch by epoch.
+    """Measures peers that take turns, epoch by epoch.
 
     Args:
         works: dict from `Peer` to its `Work`.
-        rounds: epochs of each that count; one goes before them.
+        rounds: measured epochs of each peer, after one that is not measured.
         environments: folder of the peers' Python environments.
 
     Returns:
@@ -139,7 +139,7 @@ def measure(works, rounds, environments):
         for _ in range(rounds):
             for peer in order:
                 seconds[peer].append(processes[peer].epoch())
-            order.reverse()  # so that nobody always comes first, when the machine gets slower
+            order.reverse()  # no peer always comes first while the machine gets slower
         return {
             peer: Result(seconds[peer], process.first_step_seconds, process.peak_mib)
             for peer, process in processes.items()
@@ -150,11 +150,11 @@ def measure(works, rounds, environments):
 
 
 def ratios(result, baseline, samples=1.0):
-    """How many times as fast as the baseline a program was in each round.
+    """The speed of a program in each round, as a multiple of the baseline's.
 
     Args:
         result: `Result`.
         baseline: `Result` of a peer that took turns with it.
-        samples: samples of an epoch as a multiple of the baseline's.
+        samples: samples of an epoch, as a multiple of the baseline's.
     """
     return [samples * b / a for a, b in zip(result.seconds, baseline.seconds)]

@@ -1,4 +1,4 @@
-"""How long imports take, and the command's help."""
+"""The time of imports and of the command's help."""
 
 import os
 import subprocess

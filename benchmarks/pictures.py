@@ -1,4 +1,4 @@
-"""The measurements as pictures."""
+"""Plots of the measurements."""
 
 import math
 
@@ -13,7 +13,7 @@ TITLES = {
 
 
 def draw(part, rows, machine, path):
-    """Draws what a picture helps with; a table of imports needs none."""
+    """Plots the training and scaling parts; the other parts have only tables."""
     figure = {"training": _training, "scaling": _scaling}.get(part)
     if figure is not None:
         drawn = figure(rows)
@@ -22,7 +22,7 @@ def draw(part, rows, machine, path):
 
 
 def _training(rows):
-    """A bar for each program: its samples per second."""
+    """A bar for each program: its speed relative to the JAX scan by hand."""
     figure = Figure(figsize=(8, 0.4 * len(rows) + 1.2), layout="constrained")
     axes = figure.subplots()
     programs = [row for row in rows if not row["peer"].startswith("matrix products")]
@@ -39,7 +39,7 @@ def _training(rows):
 
 
 def _scaling(rows):
-    """For each axis: time for a sample, and its arithmetic, in the paper's setting = 1."""
+    """Time and FLOP of a sample along each axis, relative to the paper's setting."""
     axes_names = list(dict.fromkeys(row["axis"] for row in rows))
     figure = Figure(figsize=(10, 3), layout="constrained")
     for axes, axis in zip(figure.subplots(1, len(axes_names)), axes_names):

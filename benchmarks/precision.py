@@ -1,8 +1,8 @@
-"""What matrix products of fewer digits do to the bound, in training and in evaluation.
+"""The effect of TF32 and bfloat16 matrix products on the bound, in training and in evaluation.
 
-Accelerators may round the factors of a product of float32 numbers, to 10 bits of the mantissa
-(TF32) or 7 (bfloat16), and add in float32. The same is done here on any device: each factor is
-rounded, in the backward pass too. That tells the digits, not the speed.
+Accelerators may round the factors of a float32 product to 10 bits of the mantissa (TF32) or 7
+(bfloat16), and add in float32. This program rounds each factor on any device, in the backward pass
+too. It shows the accuracy, not the speed.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ SAMPLES = 1_000_000
 
 
 def rows():
-    """A row for each precision, from a process of its own that runs on JAX."""
+    """A row for each precision, measured in a new process on JAX."""
     program = [sys.executable, Path(__file__).resolve()]
     environment = {**os.environ, "KERAS_BACKEND": "jax"}
     output = subprocess.run(program, env=environment, check=True, stdout=subprocess.PIPE, text=True)
@@ -26,7 +26,7 @@ def rows():
 
 
 def measured():
-    """Trains MNIST, N_z = 20, in each precision, and evaluates the model of float32 in each."""
+    """Trains MNIST, N_z = 20, in each precision, and evaluates the float32 model in each."""
     from replication.plan.experiment import Experiment
     from replication.train.datasets import load
 
@@ -65,7 +65,7 @@ def trained(experiment, dataset, bits):
 
 
 def bound(experiment, dataset, model, bits=MANTISSA_BITS["float32"]):
-    """The bound of each test image, by a new model with the same weights: programs are kept."""
+    """The bound of each test image; a new model with the same weights avoids cached programs."""
     from replication.train.model import build
 
     twin = build(experiment, dataset)
@@ -76,7 +76,7 @@ def bound(experiment, dataset, model, bits=MANTISSA_BITS["float32"]):
 
 @contextlib.contextmanager
 def products(bits):
-    """Within the context Keras' matrix products round their factors to `bits` of the mantissa."""
+    """A context in which Keras' matrix products round their factors to `bits` mantissa bits."""
     import jax
     from keras.src import backend
 

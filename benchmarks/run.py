@@ -1,10 +1,10 @@
-"""Measures the speed of training beside other programs, how its cost grows, digits and imports.
+"""Measures training speed against other programs, scaling, precision and import times.
 
     python benchmarks/run.py
 
-Every program runs in a process of its own; the processes take turns epoch by epoch, so that the
-machine's other load falls on all alike. Compare ratios, not single numbers: each is the median over
-rounds of the ratio in one round. Programs with packages of their own need environments, made once:
+Every program runs in its own process. The processes take turns epoch by epoch, so that other load
+on the machine affects all alike. Compare ratios, not single numbers: each is the median over rounds
+of the ratio in one round. Programs that need other packages have environments, to install once:
 
     python benchmarks/run.py --install
 """
@@ -91,7 +91,7 @@ def measure(part, rounds, examples, only, environments):
 
 
 def takes_part(peer, only, environments):
-    """Whether a peer was asked for and can run; says so where it cannot."""
+    """Whether a peer is selected and can run; prints a message if it cannot."""
     from harness import python_of
 
     if only not in peer.name:
@@ -110,7 +110,7 @@ def installed(backend):
 
 
 def make_environments(environments):
-    """With uv, where there is one: it installs in seconds what takes pip minutes."""
+    """Makes the other programs' environments, with uv if available: seconds, not pip's minutes."""
     for requirements in sorted((FOLDER / "requirements").glob("*.txt")):
         folder = environments / requirements.stem
         click.echo(f"installing {folder.name}", err=True)
@@ -138,7 +138,7 @@ def write(part, rows):
 
 
 def machine():
-    """The processor, how many of its cores there are to use, and NVIDIA's GPUs."""
+    """The processor, the number of usable cores, and NVIDIA GPUs."""
     from replication.measurements.provenance import gpus, processor
 
     return ", ".join([processor(), f"{len(os.sched_getaffinity(0))} cores", *gpus()])

@@ -17,9 +17,9 @@ AXES = {
 
 
 def rows(rounds, examples, environments):
-    """A row for each value: time for a sample, as a multiple of that in the paper's setting.
+    """A row for each value, with the time of a sample relative to the paper's setting.
 
-    The values of one axis take turns with each other; each model is trained on as many samples.
+    The values of one axis take turns. Every model trains on the same number of samples.
     """
     table = []
     for axis, values in AXES.items():

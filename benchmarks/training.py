@@ -1,4 +1,4 @@
-"""The same training, by ours and by others."""
+"""The speed of the same training in this library and in others."""
 
 from statistics import median, quantiles
 
@@ -54,7 +54,7 @@ MATMULS = (
     Peer("matrix products, 2048 × 2048", "matmul"),
     Peer("matrix products, the model's shapes", "matmul", options={"shape": "model"}),
 )
-# What the programs' rates are given as multiples of.
+# The baselines of the relative rates.
 BASELINES = {
     "of_square_products": MATMULS[0],
     "of_products": MATMULS[1],
@@ -67,13 +67,13 @@ WITH_QUARTILES = ("of_scan", "of_latest_scan", "of_pytorch", "of_fused_pytorch")
 
 
 def rows(rounds, examples, environments, chosen):
-    """A row for each peer; the matrix products are the machine's rate at the same time.
+    """A row for each peer; the matrix products show the machine's rate at the same time.
 
     Args:
         rounds: epochs measured.
-        examples: in an epoch.
+        examples: examples in an epoch.
         environments: folder of the peers' Python environments.
-        chosen: function that says of a peer whether it takes part.
+        chosen: function from a peer to whether to measure it.
     """
     works = {
         peer: Work(examples=examples, replicas=3 if peer.function == "replica_epochs" else 1)

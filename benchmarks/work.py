@@ -1,4 +1,4 @@
-"""The work that all peers do: the paper's MNIST model on numbers that look like MNIST."""
+"""The task of all peers: train the paper's MNIST model on random data of MNIST's shape."""
 
 import dataclasses
 
@@ -12,11 +12,11 @@ class Work:
     Attributes:
         examples: float32 examples in an epoch.
         x_dim: pixels.
-        hidden_units: of encoder and of decoder.
+        hidden_units: hidden units of the encoder, and of the decoder.
         latent_dim: N_z.
         batch_size: M.
         num_samples: L, samples of z for each example.
-        replicas: models that are trained, of different seeds.
+        replicas: number of models to train, with different seeds.
     """
 
     examples: int = 20_000
@@ -49,16 +49,16 @@ class Work:
 
     @property
     def multiplications(self):
-        """Of weights, for one example's forward pass."""
+        """Multiplications by weights in one example's forward pass."""
         encoder = self.hidden_units * (self.x_dim + 2 * self.latent_dim)
         decoder = self.hidden_units * (self.latent_dim + self.x_dim)
         return encoder + self.num_samples * decoder
 
     @property
     def flop_per_sample(self):
-        """Floating-point operations of the matrix products that a training sample takes.
+        """Floating-point operations of a training sample's matrix products.
 
-        2 for each multiplication and addition; once forward and twice backward, for weights and
-        inputs, but for the first layer, whose inputs need no gradient.
+        2 for each multiplication and addition: once in the forward pass, and twice in the backward
+        pass, for weights and inputs. The first layer's inputs need no gradient.
         """
         return 2 * (3 * self.multiplications - self.hidden_units * self.x_dim)

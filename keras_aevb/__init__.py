@@ -1,6 +1,6 @@
 """Auto-Encoding Variational Bayes (Kingma & Welling, arXiv:1312.6114) for Keras 3."""
 
-from keras_aevb import evaluation, networks, testing
+from keras_aevb import callbacks, evaluation, networks, pictures, plots, testing
 from keras_aevb._version import __version__
 from keras_aevb.batches import EpochMinibatches, RandomMinibatches, RowBatches
 from keras_aevb.bounds import (
@@ -107,8 +107,11 @@ __all__ = [
     "WakeSleep",
     "WeightPrior",
     "__version__",
+    "callbacks",
     "evaluation",
     "gradient_variance",
     "networks",
+    "pictures",
+    "plots",
     "testing",
 ]

@@ -1,4 +1,4 @@
-"""Checks of arguments, with one form of error: what was expected, and what was received."""
+"""Argument validation. Every error says what was expected and what was received."""
 
 import math
 import numbers
@@ -8,7 +8,7 @@ import numpy as np
 
 FLOAT32_TINY = 1.1754944e-38
 FLOAT32_MAX = 3.4028235e38
-# Sizes of arrays and numbers of samples: what an index of int32 can count.
+# Largest size of an array and number of samples: int32 indices cannot count further.
 LARGEST_SIZE = 2**31 - 1
 
 
@@ -17,13 +17,13 @@ def integer(name, value, at_least=1, at_most=None):
 
     Args:
         name: the argument's name.
-        value: what was received.
-        at_least: the smallest value.
-        at_most: the largest one. Default: `LARGEST_SIZE` for a positive integer, which is a size;
-            else there is none.
+        value: the argument's value.
+        at_least: the smallest valid value.
+        at_most: the largest valid value. Default: `LARGEST_SIZE` if `at_least` is positive, since
+            the value is then a size; otherwise none.
 
     Raises:
-        ValueError: if it is not an integer, a boolean, too small or too large.
+        ValueError: if it is not an integer, is a boolean, or is out of range.
     """
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < at_least:
         kind = {0: "a non-negative integer", 1: "a positive integer"}.get(
@@ -44,16 +44,16 @@ def number(name, value, low=0.0, high=math.inf, inclusive=False):
 
     Args:
         name: the argument's name.
-        value: what was received.
+        value: the argument's value.
         low, high: the bounds.
         inclusive: whether the value may be `low` itself, or a finite `high`.
 
     Raises:
         ValueError: if it is not such a number, or is one that float32 rounds to 0 or infinity.
     """
-    # A boolean is an integer to Python.
+    # Python counts booleans as integers.
     real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    # NumPy would round the bounds to the type of a number in half precision.
+    # NumPy would round the bounds to half precision for a number in half precision.
     size = value.item() if isinstance(value, np.generic) else value
     if real and inclusive and size == low:
         return value
@@ -111,7 +111,7 @@ def number_or_schedule(name, value):
         return number(name, value, inclusive=True)
     except ValueError as error:
         raise ValueError(
-            f"{error}. A `keras.optimizers.schedules.LearningRateSchedule` makes it change during "
+            f"{error}. Use a `keras.optimizers.schedules.LearningRateSchedule` to change it during "
             "training"
         ) from None
 
@@ -131,7 +131,7 @@ def seed(value):
 
 
 def seeds(value, n):
-    """n seeds that an integer determines, or `None` n times.
+    """n seeds derived from an integer, or n times `None`.
 
     Raises:
         ValueError: if `value` is not a seed.
@@ -142,7 +142,7 @@ def seeds(value, n):
 
 
 def check_fit(**settings):
-    """Raises a `ValueError` if an argument of Keras' methods is not a number that makes sense.
+    """Raises a `ValueError` if an argument of Keras' methods is invalid.
 
     Args:
         **settings: arguments of `fit`, `evaluate` or `predict`, by name.

@@ -1,6 +1,6 @@
-"""Data sets whose batches are rows of fixed arrays, known by the rows' numbers.
+"""Data sets whose batches are indices into the rows of fixed arrays.
 
-The arrays can then stay on the device, and only the numbers need to go there.
+The arrays can stay on the device; only the indices are sent there.
 """
 
 import functools
@@ -14,12 +14,12 @@ from keras_aevb import arguments
 class RowBatches(keras.utils.PyDataset):
     """Batches of rows of fixed arrays, for `fit`.
 
-    `fit` keeps the arrays on the device, if they fit, and picks the rows there. A subclass has a
-    length and `rows`; one that changes the rows, in a `__getitem__` of its own, is a stream like
-    any other. `fit` takes the batches in their own order, whatever its `shuffle`.
+    `fit` keeps the arrays on the device, if they fit, and gathers the rows there. A subclass
+    implements `__len__` and `rows`. If it overrides `__getitem__` to change the rows, `fit` treats
+    it as any other stream. `fit` keeps the order of the batches and ignores its `shuffle`.
 
     Attributes:
-        epoch: number of the pass that `on_epoch_begin` begins; `fit` sets it.
+        epoch: number of the pass; `fit` sets it before it calls `on_epoch_begin`.
 
     Args:
         arrays: tuple (x,), (x, y) or (x, y, sample_weight) of arrays of one length N. Tensors of
@@ -46,29 +46,29 @@ class RowBatches(keras.utils.PyDataset):
         self.epoch = 0
 
     def rows(self, i):
-        """Numbers of the rows of batch i, from 0 to N - 1: an integer array of shape `[B]`."""
+        """Row indices of batch i, from 0 to N - 1: an integer array of shape `[B]`."""
         raise NotImplementedError
 
     def __getitem__(self, i):
         return self.take(self.rows(i))
 
     def take(self, rows):
-        """The rows of these numbers of every array, as a tuple of NumPy arrays."""
+        """These rows of every array, as a tuple of NumPy arrays."""
         if self._on_host is None:
             self._on_host = [np.asarray(array) for array in self.arrays]
         return tuple(array[rows] for array in self._on_host)
 
 
 class EpochMinibatches(RowBatches):
-    """Epochs: every row once, in batches, as Keras takes them from arrays.
+    """Minibatches that cover every row once per epoch, as those that Keras makes from arrays.
 
     Args:
         arrays: as for `RowBatches`.
-        batch_size: M, examples in a batch; the last one has what is left.
-        shuffle: whether each epoch has an order of its own: epoch e takes the order
+        batch_size: M, examples in a batch; the last batch may be smaller.
+        shuffle: whether to reorder the rows in each epoch: epoch e uses
             `numpy.random.default_rng([seed, e]).permutation(N)`.
-        seed: integer that fixes the orders, or a `keras.random.SeedGenerator`, whose seed it is at
-            the beginning of an epoch. Default: a random one.
+        seed: integer that fixes the orders, or a `keras.random.SeedGenerator`, which provides the
+            seed at the beginning of each epoch. Default: a random integer.
 
     Raises:
         ValueError: if `batch_size` is not a positive integer, or `seed` not a valid seed.
@@ -108,16 +108,16 @@ class EpochMinibatches(RowBatches):
 class RandomMinibatches(RowBatches):
     """The paper's minibatches: drawn at random, with replacement.
 
-    Batches number `first`, `first + 1`, … of an endless stream that `seed` determines. What a batch
-    holds depends on its own number alone, so that a stream can be taken up anywhere. Beside x it
-    holds the rows' numbers, in the place of labels, as Monte Carlo EM wants them.
+    `seed` determines an endless stream of batches; this data set contains batches `first`,
+    `first + 1`, … of it. A batch depends only on its number, so training can resume anywhere in the
+    stream. Each batch is (x, row indices): Monte Carlo EM needs the indices, in place of labels.
 
     Args:
         x: array of shape `[N, *event_shape]`.
         batch_size: M, examples per batch.
         seed: integer.
         first: number of the first batch.
-        length: how many batches.
+        length: number of batches.
 
     Raises:
         ValueError: if one of the numbers is not an integer, or too small.
@@ -133,7 +133,7 @@ class RandomMinibatches(RowBatches):
         True
     """
 
-    # Batches whose rows are drawn in one go.
+    # Batches whose rows are drawn at once.
     BLOCK = 100
 
     def __init__(self, x, batch_size, seed, first, length, **kwargs):
@@ -158,7 +158,7 @@ class RandomMinibatches(RowBatches):
 
 @functools.lru_cache(maxsize=16)
 def row_numbers(n):
-    """The array 0 … n - 1, the same object every time, by which `Replicas` sees shared arrays."""
+    """The array 0 … n - 1, cached: `Replicas` detects shared arrays by their identity."""
     numbers = np.arange(n)
     numbers.flags.writeable = False
     return numbers

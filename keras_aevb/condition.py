@@ -1,4 +1,4 @@
-"""What a model is conditioned on, y in p(x, z|y): labels, covariates, another array, or several."""
+"""The condition y of a model p(x, z|y): labels, covariates, another array, or several of them."""
 
 import contextlib
 import contextvars
@@ -12,14 +12,14 @@ from keras_aevb import arguments
 from keras_aevb.distributions.base import as_event_shape
 from keras_aevb.training import inputs
 
-# The features of the y that a model computes with, of shape `[B, F]`. Not an attribute of a model:
-# replicas of one model are traced in several threads.
+# The features of the current y, of shape `[B, F]`. A context variable, because several threads may
+# trace replicas of one model.
 _features = contextvars.ContextVar("features of the condition", default=None)
 
 
 @contextlib.contextmanager
 def conditioned_on(features):
-    """A context in which encoder, decoder and prior get these features."""
+    """A context in which encoder, decoder and prior receive these features."""
     token = _features.set(features)
     try:
         yield
@@ -28,7 +28,7 @@ def conditioned_on(features):
 
 
 def features_in_force():
-    """The features of `conditioned_on`, or `None`."""
+    """The features that `conditioned_on` has set, or `None`."""
     return _features.get()
 
 
@@ -36,15 +36,16 @@ def features_in_force():
 class Condition(keras.layers.Layer):
     """The condition y of a model p(x, z|y) = p(z|y) p(x|z, y), with q(z|x, y).
 
-    The encoder is called with `[x, features of y]`, and the decoder with `[z, features of y]`;
-    `keras_aevb.networks.Joined` makes a network of vectors take such a pair. The prior gets the
+    The encoder receives `[x, features of y]`, and the decoder `[z, features of y]`;
+    `keras_aevb.networks.Joined` adapts a network of vectors to such a pair. The prior receives the
     features of y if it is a `ConditionalDistribution`.
 
     Args:
         shape: shape of one y, an integer or a tuple. Default: y is a number, or a class label.
-        num_classes: number of classes, of which y is one, from 0; its features are one-hot.
-        network: Keras layer from y, of shape `[B, *shape]`, or from its one-hot form, to features.
-            Default: none; the features are y.
+        num_classes: number of classes; y is a class from 0 to `num_classes` - 1, and is one-hot
+            encoded.
+        network: Keras layer from y, of shape `[B, *shape]` or one-hot encoded, to features.
+            Default: none; y itself is the features.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -94,15 +95,15 @@ class Condition(keras.layers.Layer):
         return ops.reshape(y, (-1, int(np.prod(y.shape[1:]))))
 
     def checked(self, y, n):
-        """y as an array.
+        """Validates y and returns it as an array.
 
         Raises:
             ValueError: if it is not one finite y, or class, for each of n examples.
         """
         if y is None:
             raise ValueError(
-                "Expected a condition y for each example. Received: none; `fit(x, y)` and "
-                "`evaluate(x, y)` take it in the place of labels, other methods as `condition`"
+                "Expected a condition y for each example, in place of labels in `fit(x, y)` and "
+                "`evaluate(x, y)`, and as `condition` in other methods. Received: none"
             )
         y = inputs.as_array(y, "the condition")
         if y.shape not in {(n, *self.shape), (n, *(self.shape or (1,)))}:
@@ -126,7 +127,7 @@ class Condition(keras.layers.Layer):
         """x and y from a dict of named inputs, `x` and `condition`.
 
         Raises:
-            ValueError: if these are not the names, or y is given beside.
+            ValueError: if the names differ, or y is given too.
         """
         names = self._names(values)
         if set(values) != {"x", *names} or y is not None:
@@ -143,11 +144,11 @@ class Condition(keras.layers.Layer):
         return values["condition"]
 
     def packed(self, y):
-        """y as one array, which models compute with."""
+        """y as one array, the form in which models use it."""
         return y
 
     def example(self):
-        """A y for one example, whose value is valid."""
+        """A valid y for one example."""
         return np.zeros((1, *self.shape), keras.config.floatx())
 
     def get_config(self):
@@ -167,16 +168,16 @@ class Condition(keras.layers.Layer):
 class Conditions(Condition):
     """Several conditions, each with a name: y is a dict of arrays.
 
-    The features of all of them are joined, in the order of `conditions`. The model's methods take
-    the dict in the place of y, as in `fit(x, {"label": labels, "age": ages})`, or together with x,
-    as in `fit({"x": x, "label": labels, "age": ages})`; a stream yields `(x, y)` or `(dict,)`.
+    Their features are concatenated in the order of `conditions`. The model's methods take the dict
+    in place of y, as in `fit(x, {"label": labels, "age": ages})`, or together with x, as in
+    `fit({"x": x, "label": labels, "age": ages})`; a stream yields `(x, y)` or `(dict,)`.
 
     Args:
         conditions: dict from names, other than `x` and `condition`, to `Condition`s.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:
-        y: dict of arrays, or their columns side by side, as the model packs them, `[B, columns]`.
+        y: dict of arrays, or their concatenated columns, `[B, columns]`, as the model packs them.
 
     Returns:
         Features of shape `[B, F]`.
@@ -211,7 +212,7 @@ class Conditions(Condition):
         return ops.concatenate([c(part, training=training) for c, part in parts], axis=1)
 
     def _parts(self, y):
-        """Pairs of a condition and its y, from columns side by side."""
+        """Pairs of a condition and its y, from concatenated columns."""
         start = 0
         for condition in self.conditions.values():
             end = start + math.prod(condition.shape)

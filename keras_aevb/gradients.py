@@ -1,4 +1,4 @@
-"""How noisy the stochastic gradient of a bound is.
+"""The variance of the stochastic gradient of a bound.
 
 Symbols: B examples in the batch, R repeats of the gradient.
 """
@@ -21,7 +21,7 @@ class Variance(NamedTuple):
 
     Attributes:
         total: the sum over all elements of the gradient.
-        standard_error: of `total`.
+        standard_error: standard error of `total`.
         by_variable: dict from the path of each Keras variable to its part of `total`.
     """
 
@@ -31,21 +31,21 @@ class Variance(NamedTuple):
 
 
 class GradientVariance(NamedTuple):
-    """The variance of a gradient in the parameters of q(z|x), φ, and of p(x, z), θ."""
+    """The variances of the gradient in φ, the parameters of q(z|x), and θ, those of p(x, z)."""
 
     phi: Variance
     theta: Variance
 
 
 def gradient_variance(model, x, bound=None, num_repeats=100, seed=None, condition=None):
-    r"""Measures the variance of the stochastic gradient of a bound, by drawing it again and again.
+    r"""Estimates the variance of the stochastic gradient of a bound from repeated draws.
 
     $$\sum_j Var\left[\frac{∂}{∂φ_j} \frac1B \sum_i \tilde{L}(θ, φ; x_i)\right]
     = E\left[(1 - \tfrac1r) \, |g_r - \bar{g}_{r-1}|^2\right]$$
 
-    and likewise for θ, where $g_r$ is the gradient in repeat r, which has fresh noise in z, and
-    $\bar{g}_{r-1}$ the mean of those before it (Welford's sum, term by term). All repeats see the
-    same x; the layers run in inference mode, and `FullVB`'s weights stay at the mean of q(θ).
+    and likewise for θ. $g_r$ is the gradient in repeat r, with fresh noise in z, and
+    $\bar{g}_{r-1}$ the mean of the gradients before it (Welford's sum, term by term). All repeats
+    use the same x. Layers run in inference mode, and `FullVB` uses the mean of q(θ).
 
     Args:
         model: a `VariationalModel`.
@@ -100,7 +100,7 @@ def gradient_variance(model, x, bound=None, num_repeats=100, seed=None, conditio
 
 
 def _gradient_program(model, bound, variables):
-    """The gradient of the batch's mean bound as a compiled function of x and a seed."""
+    """The compiled gradient of a batch's mean bound, a function of x and a seed."""
 
     def gradient(x, seed, *y):
         x = ops.cast(x, model.likelihood.density_dtype)

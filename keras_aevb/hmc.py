@@ -1,8 +1,8 @@
-"""Hamiltonian Monte Carlo on p(z|x), which is known up to p(x): log p(x, z) is all it takes.
+"""Hamiltonian Monte Carlo on p(z|x). It needs only log p(x, z).
 
 Reference: Duane, Kennedy, Pendleton & Roweth (1987); Kingma & Welling (2013), App. D and E.
 
-Symbols: B examples, each with chains of its own; C chains for each example.
+Symbols: B examples, C chains for each of them.
 """
 
 import math
@@ -32,12 +32,12 @@ def joint_log_density(x, prior, decode):
 
 
 class State(typing.NamedTuple):
-    """What a transition leaves for the next one, beside z.
+    """The state that a transition passes to the next one, besides z.
 
     Attributes:
         log_density: log p(x, z) of shape `[..., B]`.
         gradient: its gradient, shaped like z.
-        log_accept_ratio: logarithm of the last ratio of acceptance, of shape `[..., B]`.
+        log_accept_ratio: logarithm of the last acceptance ratio, of shape `[..., B]`.
         step_size: ε.
     """
 
@@ -53,9 +53,9 @@ class HamiltonianMonteCarlo(tfp.mcmc.TransitionKernel):
     $$p \leftarrow p + \tfrac{ε}{2} \nabla \log p(x, z), \qquad z \leftarrow z + ε p, \qquad
     p \leftarrow p + \tfrac{ε}{2} \nabla \log p(x, z)$$
 
-    from a momentum p ~ N(0, I). TFP's own kernel computes log p(x, z) in each leapfrog step; here
-    all but the last take its gradient alone: for the paper's Bernoulli decoder three quarters of
-    the time of both.
+    from a momentum p ~ N(0, I). TFP's own kernel computes log p(x, z) in each leapfrog step. Here
+    all steps but the last compute only its gradient, which takes three quarters of the time for the
+    paper's Bernoulli decoder.
 
     Args:
         log_density: function from z of shape `[..., B, *z_shape]` to nats of shape `[..., B]`.
@@ -83,8 +83,8 @@ class HamiltonianMonteCarlo(tfp.mcmc.TransitionKernel):
         momentum_seed, uniform_seed = tfp.random.split_seed(seed, 2)
         step_size = state.step_size
 
-        def kick(momentum, gradient, share=1.0):
-            return momentum + share * step_size * gradient
+        def kick(momentum, gradient, fraction=1.0):
+            return momentum + fraction * step_size * gradient
 
         def leap(_, phase):
             z, momentum = phase
@@ -102,7 +102,7 @@ class HamiltonianMonteCarlo(tfp.mcmc.TransitionKernel):
         axes = tuple(range(chain_axes, len(z.shape)))
         kinetic_energy_lost = 0.5 * ops.sum(ops.square(start) - ops.square(end), axis=axes)
         ratio = log_density - state.log_density + kinetic_energy_lost
-        # Where the steps were far too long, it is not a number.
+        # NaN if the steps were far too long.
         ratio = ops.where(ops.isnan(ratio), -math.inf, ratio)
         uniform = tfp.distributions.Uniform(ops.zeros_like(ratio), 1.0)
         accepted = ops.log(uniform.sample(seed=uniform_seed)) < ratio  # [..., B]
@@ -115,7 +115,7 @@ class HamiltonianMonteCarlo(tfp.mcmc.TransitionKernel):
         )
 
     def _value_and_gradient(self, z):
-        # XLA removes the output that is not used.
+        # XLA removes an unused output.
         return tfp.math.value_and_gradient(self.log_density, z)
 
 
@@ -124,11 +124,11 @@ def transition(log_density, z, step_size, num_leapfrog_steps, seed):
 
     Args:
         log_density, step_size, num_leapfrog_steps: as for `HamiltonianMonteCarlo`.
-        z: where the chains are.
+        z: current states of the chains.
         seed: TFP seed.
 
     Returns:
-        Where the chains go, shaped like z, and the acceptance probability, of shape `[..., B]`.
+        The new states, shaped like z, and the acceptance probability, of shape `[..., B]`.
     """
     z = ops.convert_to_tensor(z)
     kernel = HamiltonianMonteCarlo(log_density, step_size, num_leapfrog_steps)
@@ -137,11 +137,10 @@ def transition(log_density, z, step_size, num_leapfrog_steps, seed):
 
 
 def transitions(log_density, z, step_size, num_leapfrog_steps, seed, num_transitions):
-    """`num_transitions` ≥ 1 of them, one after another.
+    """`num_transitions` ≥ 1 transitions of every chain, one after another.
 
     Returns:
-        Where the chains end, shaped like z, and the last acceptance probability, of shape
-        `[..., B]`.
+        The last states, shaped like z, and the last acceptance probability, of shape `[..., B]`.
     """
     seeds = ops.stack(tfp.random.split_seed(seed, num_transitions))
 
@@ -168,8 +167,8 @@ def adapted(step_size, acceptance):
 def varied(step_size, batch_size, rank, seed):
     r"""Random step sizes below ε, one for each example: ε min(1, 2v)² with v ~ U(0, 1).
 
-    Where the density's curvature varies, an ε that suits most chains is too long for some, which
-    would reject for ever.
+    Where the curvature of the density varies, an ε that suits most chains is too long for others.
+    With a fixed ε these would reject every proposal.
 
     Args:
         step_size: ε, a scalar.

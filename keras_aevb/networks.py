@@ -1,7 +1,9 @@
-"""The paper's multilayer perceptrons (App. C), each as the parts of a whole model.
+"""The paper's multilayer perceptrons (App. C), as the parts of a model.
 
+```python
 model = AEVB(**bernoulli_mlp(784, latent_dim=20, hidden_units=500, n_train=50_000))
 model = MonteCarloEM(**bernoulli_mlp(784, latent_dim=3, hidden_units=100, recognition=False))
+```
 """
 
 import keras
@@ -14,9 +16,9 @@ from keras_aevb.weight_prior import WeightPrior
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
 class Joined(keras.layers.Layer):
-    """A network of vectors as one of several inputs, which are flattened and put side by side.
+    """Flattens and concatenates several inputs for a network that takes vectors.
 
-    The encoder and the decoder of a model with a `Condition` are called with such a pair.
+    A model with a `Condition` calls its encoder and its decoder with a pair of inputs.
 
     Args:
         network: Keras layer of vectors.
@@ -54,7 +56,7 @@ class Joined(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
 class Elements(keras.layers.Layer):
-    """The first n elements of vectors: in front of a decoder, z₁ of a hierarchy.
+    """Selects the first n elements of vectors, for example z₁ of a hierarchy for a decoder.
 
     Args:
         n: number of elements.
@@ -100,24 +102,24 @@ def bernoulli_mlp(
     Args:
         x_dim: number of pixels.
         latent_dim: number of latent variables N_z.
-        hidden_units: tanh units of the encoder, and as many of the decoder.
+        hidden_units: number of tanh units of the encoder, and of the decoder.
         n_train: number of training examples N. If given, the kernels have the prior N(0, I): a
             penalty of |W|²/2N on the mean loss.
         stddev: the kernels start from N(0, stddev²).
-        seed: integer for the start.
-        recognition: whether there is a recognition model q(z|x). Without it, the decoder starts
-            from the same weights.
-        log_variance_gain: c, 1 in the paper. The model can represent the same functions with any
-            c; it changes how fast Adagrad and Adam move σ. The authors' code of wake-sleep has
-            0.1. With 1, superfluous latent variables cost that algorithm tens of nats.
-        bias_stddev: the biases start from N(0, bias_stddev²); with 0, from zero.
+        seed: integer that fixes the initial weights.
+        recognition: whether to make a recognition model q(z|x). The decoder's initial weights are
+            the same without it.
+        log_variance_gain: c, 1 in the paper. The model represents the same functions for every c,
+            but Adagrad and Adam change σ at another rate. The authors' wake-sleep code uses 0.1.
+            With 1, superfluous latent variables cost wake-sleep tens of nats.
+        bias_stddev: the biases start from N(0, bias_stddev²), or from zero if it is 0.
 
     Returns:
         Dict with `encoder`, `decoder`, `posterior`, `likelihood` and `prior`, the arguments of a
         model; `encoder` and `posterior` only with a recognition model.
 
     Raises:
-        ValueError: if a size is not a positive integer, or a number not one that makes sense.
+        ValueError: if a size is not a positive integer, or another number is out of range.
 
     Reference: Kingma & Welling (2013), App. C.1, eq. 11, and sec. 5.
 
@@ -159,14 +161,14 @@ def gaussian_mlp(
 
     Args:
         x_dim, latent_dim, hidden_units, n_train, stddev, seed, recognition, log_variance_gain,
-            bias_stddev: as for `bernoulli_mlp`; the gain is the encoder's alone.
+            bias_stddev: as for `bernoulli_mlp`; the gain applies only to the encoder.
         mean_activation: activation of the decoder's mean.
 
     Returns:
-        What `bernoulli_mlp` returns.
+        Dict, as from `bernoulli_mlp`.
 
     Raises:
-        ValueError: if a size is not a positive integer, or a number not one that makes sense.
+        ValueError: if a size is not a positive integer, or another number is out of range.
 
     Reference: Kingma & Welling (2013), App. C.2, eq. 12, and sec. 5.
 
@@ -223,7 +225,7 @@ def _gaussian_encoder(dense, latent_dim, hidden_units, log_variance_gain):
 
 
 def _dense_layers(n_train, stddev, bias_stddev, seed):
-    """A constructor of dense layers that start from normal noise, each from seeds of its own."""
+    """A function that makes dense layers with normal initial weights, each from new seeds."""
     for name, value in {"stddev": stddev, "bias_stddev": bias_stddev}.items():
         arguments.number(name, value, inclusive=True)
     if n_train is not None:

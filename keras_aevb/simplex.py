@@ -1,4 +1,4 @@
-"""Coordinates of the probability simplex."""
+"""Unconstrained coordinates of the probability simplex."""
 
 from keras import ops
 
@@ -11,8 +11,8 @@ class Simplex(tfp.bijectors.Bijector):
     $$u_i = \log z_i - \log z_{n+1}, \qquad
     \log \left|\det \frac{∂(z_1, …, z_n)}{∂u}\right| = \sum_{i=1}^{n+1} \log z_i$$
 
-    It is TFP's `SoftmaxCentered`, whose padding TFP 0.25 computes with an argument of `np.reshape`
-    that NumPy 2.4 removed: https://github.com/numpy/numpy/pull/29994.
+    It replaces TFP's `SoftmaxCentered`: in TFP 0.25 that class uses an argument of `np.reshape`
+    which NumPy 2.4 removed, https://github.com/numpy/numpy/pull/29994.
 
     Example:
         >>> ops.convert_to_numpy(Simplex().forward(ops.zeros(3))).tolist()

@@ -1,7 +1,7 @@
-"""Tests that a number with Monte Carlo noise, as a model's bound, is as it was.
+"""Regression tests for numbers with Monte Carlo noise, such as a model's bound.
 
-The expected numbers are stored in a JSON file. They are stored anew in a run of the tests with the
-environment variable KERAS_AEVB_UPDATE=1:
+A JSON file stores the expected numbers. To update them, run the tests with the environment variable
+KERAS_AEVB_UPDATE=1:
 
     KERAS_AEVB_UPDATE=1 python -m pytest tests/test_bound.py
 """
@@ -18,7 +18,7 @@ from keras_aevb.models import VariationalModel
 from keras_aevb.models.parts import check_type
 
 UPDATE = "KERAS_AEVB_UPDATE"
-# Of a number without Monte Carlo noise: what float32 and another order of sums change.
+# The relative change of a number from float32 and another order of summation.
 ROUNDING = 1e-5
 
 
@@ -35,7 +35,7 @@ def assert_elbo_unchanged(
     condition=None,
     update=None,
 ):
-    r"""Asserts that the model's mean bound on some examples is as stored.
+    r"""Asserts that the model's mean bound on some examples equals a stored one.
 
     Args:
         model: a `VariationalModel`.
@@ -48,7 +48,7 @@ def assert_elbo_unchanged(
     Raises:
         AssertionError: as `assert_unchanged`.
         ValueError: if the model has no q(z|x), `num_repeats` is not an integer of at least 2, or
-            an argument is one that `model.elbo` or `assert_unchanged` refuses.
+            `model.elbo` or `assert_unchanged` rejects an argument.
 
     Example:
         >>> import tempfile, numpy as np, keras_aevb as kv
@@ -60,34 +60,34 @@ def assert_elbo_unchanged(
     """
     check_type("model", model, VariationalModel)
     num_repeats = arguments.integer("num_repeats", num_repeats, at_least=2)
-    how = {} if num_samples is None else {"num_samples": num_samples}
-    how |= {"batch_size": batch_size, "condition": condition}
-    bounds = [model.elbo(x, seed=s, **how) for s in arguments.seeds(seed, num_repeats)]
+    options = {} if num_samples is None else {"num_samples": num_samples}
+    options |= {"batch_size": batch_size, "condition": condition}
+    bounds = [model.elbo(x, seed=s, **options) for s in arguments.seeds(seed, num_repeats)]
     means = np.mean(bounds, axis=1, dtype="float64")
     assert_unchanged(means, path, name, max_standard_errors, update)
 
 
 def assert_unchanged(values, path, name, max_standard_errors=5.0, update=None):
-    r"""Asserts that the mean of independent values is as stored, within Monte Carlo error.
+    r"""Asserts that the mean of independent values equals a stored one, within Monte Carlo error.
 
     $$|m - m_0| \le c \sqrt{s^2 + s_0^2}$$
 
-    with the mean m of R values and its standard error s, and m₀ and s₀ as stored. With 10 values
-    each and normal noise, c = 5 is exceeded by chance with odds of 1e-4, with 5 each of 1e-3; where
-    integers fix all noise, not at all on the machine that stored them.
+    with the mean m of R values, its standard error s, and the stored m₀ and s₀. For normal noise
+    and c = 5, an unchanged mean fails with odds of 1e-4 for 10 values each, and 1e-3 for 5 each. If
+    integers fix all noise, it never fails on the machine that stored the reference.
 
     Args:
         values: R ≥ 2 independent estimates of one number, as from models with different seeds.
-        path: JSON file of references, which may hold many.
-        name: of this one.
+        path: JSON file of references; one file can store many.
+        name: name of this reference.
         max_standard_errors: c.
-        update: whether to store the values in place of the comparison. Default: whether the
+        update: whether to store the values instead of comparing them. Default: whether the
             environment variable KERAS_AEVB_UPDATE is 1.
 
     Raises:
-        AssertionError: if the mean is not as stored, or there is none stored.
+        AssertionError: if the mean differs from the stored one, or none is stored.
         ValueError: if the values are not at least two finite numbers, `max_standard_errors` is not
-            positive, or the file is not one of references.
+            positive, or the file does not contain references.
 
     Example:
         >>> import tempfile

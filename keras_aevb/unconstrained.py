@@ -1,12 +1,12 @@
-r"""A prior in coordinates without edges, where Hamiltonian Monte Carlo works.
+r"""Priors in unconstrained coordinates, for Hamiltonian Monte Carlo.
 
-A gradient does not show where the support of p(z) ends: a leapfrog step crosses the edge of a half
-line, and leaves a simplex or a sphere at once. So HMC moves u in ℝⁿ, with z = b(u) for a bijector b
-from ℝⁿ onto the support:
+HMC follows gradients, which do not show where the support of p(z) ends: a leapfrog step can make a
+positive z negative, and leaves a simplex or a sphere at once. So HMC moves u in ℝⁿ, with z = b(u)
+for a bijector b from ℝⁿ onto the support:
 
 $$\log p(u) = \log p(z) + \log \left|\det \frac{∂z}{∂u}\right|, \qquad p(x|u) = p(x|z)$$
 
-p(x) is the same in both coordinates. Where the support is ℝⁿ, as a normal prior's, u is z.
+p(x) is the same in both coordinates. If the support is ℝⁿ, as for a normal prior, u is z.
 
 Reference: Stan Development Team, Stan Reference Manual, "Constraint Transforms".
 """
@@ -23,9 +23,9 @@ from keras_aevb.simplex import Simplex
 tfb, tfd = tfp.bijectors, tfp.distributions
 
 ON_SIMPLEX = (tfd.Dirichlet, tfd.RelaxedOneHotCategorical)
-# What TFP has for these is of no use: on spheres it reaches only points with every zᵢ > 0, for
-# Wishart matrices not all of them, for LKJ its Jacobian is that of another map, and a joint
-# distribution's u is not one tensor.
+# TFP's bijectors fail for these. On spheres they reach only points with every zᵢ > 0, and not all
+# Wishart matrices. For LKJ the Jacobian is that of another map. A joint distribution's u is not one
+# tensor.
 UNUSABLE = (
     tfd.JointDistribution,
     tfd.LKJ,
@@ -43,7 +43,7 @@ class UnconstrainedPrior:
         prior: TFP distribution p(z) of batch shape `[]`, or p(z|y) of batch shape `[B]`.
 
     Raises:
-        ValueError: if p(z) is discrete, or no such coordinates are known.
+        ValueError: if p(z) is discrete, or no bijector from ℝⁿ onto its support is known.
 
     Example:
         >>> UnconstrainedPrior(tfd.Dirichlet([2.0, 2.0, 2.0])).event_shape
@@ -69,11 +69,11 @@ class UnconstrainedPrior:
         return self.bijector.forward(u)
 
     def to_u(self, z):
-        """b⁻¹(z), or a finite point near it where z is on the edge of the support or beyond."""
+        """b⁻¹(z), or a finite point near it if z is on or beyond the boundary of the support."""
         u = self.bijector.inverse(z)
         if self.is_identity:
             return u
-        # Of u itself TFP remembers z, and would not tell what b(u) is rounded to.
+        # TFP caches z for this u. A copy of u makes it compute b(u), with rounding.
         log_density = self.log_prob(ops.copy(u))
         axes = tuple(range(len(log_density.shape), len(u.shape)))
         inside = ops.expand_dims(ops.isfinite(log_density), axes)
@@ -85,7 +85,7 @@ class UnconstrainedPrior:
         return self.to_u(self.prior.sample(shape, seed=seed))
 
     def log_prob(self, u):
-        """log p(u) in nats; -∞ where z is rounded to an edge at which p(z) is infinite."""
+        """log p(u) in nats; -∞ where z is rounded to a boundary at which p(z) is infinite."""
         log_density = self.prior.log_prob(self.to_z(u))
         if self.is_identity:
             return log_density
@@ -95,7 +95,7 @@ class UnconstrainedPrior:
 
 
 def unconstrained(prior, decode):
-    """p(u) and p(x|u), to take the places of p(z) and p(x|z).
+    """p(u) and p(x|u), which replace p(z) and p(x|z).
 
     Args:
         prior: TFP distribution p(z) of batch shape `[]`, or p(z|y) of batch shape `[B]`.
@@ -116,7 +116,7 @@ def onto_support(prior):
     bijector = _onto_support(prior)
     if bijector is None or not bijector.is_constant_jacobian:
         return bijector
-    # The image of ℝⁿ under an affine map has no edges.
+    # The image of ℝⁿ under an affine map has no boundary.
     same_shape = bijector.inverse_event_shape(prior.event_shape) == prior.event_shape
     return tfb.Identity() if same_shape else bijector
 
@@ -131,7 +131,7 @@ def _onto_support(prior):
     if _is(prior, tfd.MixtureSameFamily):
         bijector = onto_support(prior.components_distribution)
         rank = len(prior.event_shape)
-        # One map for all components: its parameters do not have their axis.
+        # All components must share the map: its parameters have no batch axis.
         is_shared = bijector is not None and not bijector.experimental_batch_shape(rank).rank
         return bijector if is_shared else None
     if _is(prior, tfd.Mixture):
@@ -141,14 +141,14 @@ def _onto_support(prior):
         bijector = prior.experimental_default_event_space_bijector()
         if bijector is None and _is(prior, tfd.TransformedDistribution):
             bijector = prior.bijector(onto_support(prior.distribution))
-        tfb.Invert(bijector)  # raises unless it is a bijector, and one to one
-    except (AttributeError, NotImplementedError, TypeError):  # the last for what `Simplex` mends
+        tfb.Invert(bijector)  # raises unless it is an invertible bijector
+    except (AttributeError, NotImplementedError, TypeError):  # the last where `Simplex` is needed
         return None
     return bijector
 
 
 def _is(prior, kind):
-    """Whether p(z) is a `kind`, or of the private class that TFP may make in its place."""
+    """Whether p(z) is a `kind`, or of the private base class that TFP may make instead."""
     return isinstance(prior, kind) or issubclass(kind, type(prior))
 
 

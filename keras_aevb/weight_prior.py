@@ -13,8 +13,9 @@ class WeightPrior(keras.regularizers.Regularizer):
 
     $$-\frac1N \log p(W) = \frac{1}{2N} \sum_{ij} W_{ij}^2 + \mathrm{const}$$
 
-    in nats for each training example. A minibatch of M examples bears M/N of the prior, and its
-    mean loss 1/N. The value is that of `keras.regularizers.L2(0.5 / n_train)`, at less cost.
+    in nats for each training example. A minibatch of M examples takes the share M/N of the prior,
+    so its mean loss takes 1/N. The value equals `keras.regularizers.L2(0.5 / n_train)`, at lower
+    cost.
 
     Args:
         n_train: number of training examples N.
@@ -23,7 +24,7 @@ class WeightPrior(keras.regularizers.Regularizer):
         weights: tensor of any shape with at least one axis.
 
     Returns:
-        The penalty, a scalar in float32, or in the weights' own precision where that is higher.
+        The penalty, a scalar in the weights' precision, but at least float32.
 
     Raises:
         ValueError: if `n_train` is not a positive number that float32 can hold.
@@ -43,8 +44,8 @@ class WeightPrior(keras.regularizers.Regularizer):
         weights = ops.convert_to_tensor(weights)
         dtype = keras.backend.standardize_dtype(weights.dtype)
         weights = ops.cast(weights, at_least_float32(dtype))
-        # On a processor XLA vectorises a sum over columns, but none over all elements. The factor
-        # between the two sums keeps it from fusing them.
+        # On a CPU, XLA vectorises a sum over columns, but not a sum over all elements. The factor
+        # between the two sums keeps XLA from fusing them.
         return ops.sum(0.5 / self.n_train * ops.sum(ops.square(weights), axis=0))
 
     def get_config(self):

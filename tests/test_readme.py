@@ -11,7 +11,7 @@ README = pathlib.Path(__file__).parent.parent / "README.md"
 def test_examples_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
-    assert len(blocks) == 8
+    assert len(blocks) == 7
     images = np.random.default_rng(0).random((200, 784), dtype="float32")
     names = {"x_train": images, "x_test": images[:50]}
     for block in blocks:

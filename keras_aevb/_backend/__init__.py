@@ -1,29 +1,29 @@
-"""The one place that asks which Keras backend runs.
+"""The only module that selects code by the Keras backend.
 
-Both flavours export the same names:
+Both backends export the same names:
 
 - `tfp`: TensorFlow Probability for the arrays of this backend.
 - `linalg`: TFP's linear operators.
-- `Bernoulli`, `Normal`: TFP's distributions, with the noise that is fastest on this backend.
-- `next_seed(generator)`: the next seed of a `keras.random.SeedGenerator`, as TFP wants it.
-- `fixed_seed(seed, index)`: number `index` of the stream of seeds that an integer determines.
+- `Bernoulli`, `Normal`: TFP's distributions, with the fastest sampling on this backend.
+- `next_seed(generator)`: the next seed of a `keras.random.SeedGenerator`, in TFP's format.
+- `fixed_seed(seed, index)`: seed number `index` of the stream derived from an integer.
 - `step(method)`: turns a stateful `method(self, data)` into the `train_step` or `test_step` that
   this backend's trainer calls.
 - `minimize(model, loss)`: one optimizer step on the scalar that `loss()` returns.
 - `gradients(function, variables, others=())`: derivatives of the scalar `function()`, zero where
   it does not depend on a variable. In a compiled program, `others` are all variables it reads.
 - `compiled(model, function)`: `function`, which may read the model's variables, as one program.
-- `full_precision()`: a context in which matrix products of float32 keep its digits on accelerators
-  too, which else may round the factors to ten bits (TF32). `compiled` programs are made in it.
+- `full_precision()`: a context in which accelerators multiply float32 matrices in full precision.
+  By default they may round the factors to ten bits (TF32). `compiled` programs use it.
 - `Program(models, kind)`: many training or test steps, of one model or several, in one program.
 - `PredictProgram(model)`: a model's outputs for a batch.
-- `device_bytes()`: memory of the accelerator, `None` for a processor or where it is not known.
-- `has_replicas(model)`: whether a TensorFlow strategy runs the model's steps on several devices,
-  which is left to Keras' own loops.
-- `seed_of(tensor)`, `fold_in(seed, i)`: the seeds that integer tensors determine.
-- `over_examples(function, seed, *arrays)`: `function(seed, *arrays)` of a batch whose size may be a
-  symbol, for which JAX's TFP has no place.
-- `num_replicas()`, `sum_over_replicas(value)`: inside a step under such a strategy; 1 and the value
+- `device_bytes()`: memory of the accelerator, `None` for a CPU or if unknown.
+- `has_replicas(model)`: whether a TensorFlow strategy runs the model's steps on several devices.
+  Keras' own loops handle this case.
+- `seed_of(tensor)`, `fold_in(seed, i)`: seeds derived from integer tensors.
+- `over_examples(function, seed, *arrays)`: `function(seed, *arrays)` for a batch whose size may be
+  symbolic, which TFP does not support on JAX.
+- `num_replicas()`, `sum_over_replicas(value)`: for a step under such a strategy; 1 and the value
   elsewhere.
 """
 

@@ -1,4 +1,4 @@
-"""Groups of batches that one call of a program takes."""
+"""Groups of batches for one call of a program."""
 
 import itertools
 
@@ -16,5 +16,5 @@ def of_one_shape(steps):
 
 
 def filled(group, length):
-    """A group with its last step repeated, so that a shorter group needs no program of its own."""
+    """Pads a group with its last step, so that a shorter group uses the same program."""
     return group + group[-1:] * (length - len(group))

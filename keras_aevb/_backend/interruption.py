@@ -1,4 +1,4 @@
-"""Ctrl-C waits while a step changes the model."""
+"""Delays Ctrl-C while a step changes the model."""
 
 import contextlib
 import signal
@@ -7,7 +7,7 @@ import threading
 
 @contextlib.contextmanager
 def delayed_interrupt():
-    """Delays Ctrl-C to the end of the block, so that a step is made whole or not at all."""
+    """Delays Ctrl-C to the end of the block, so that no step is interrupted halfway."""
     handler = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or handler is None:
         yield  # Ctrl-C does not interrupt this thread, or Python does not handle it

@@ -1,7 +1,7 @@
 """JAX: pure functions of the variables' values, gradients by `jax.grad`, compilation by `jax.jit`.
 
 Code that reads and assigns Keras variables becomes pure inside a `keras.StatelessScope`: the scope
-holds the values, and the variables are left alone.
+holds the values, and the variables do not change.
 """
 
 import contextlib
@@ -14,10 +14,10 @@ import keras
 
 @contextlib.contextmanager
 def without_tensorflow():
-    """Imports that only try to import TensorFlow go on without it, if it was not imported before.
+    """Hides TensorFlow from imports that can do without it, unless it is already imported.
 
-    TFP's JAX flavour has no use for TensorFlow but to copy its docstrings, for which it imports all
-    of it: seconds, and half a gigabyte.
+    TFP on JAX imports TensorFlow only to copy its docstrings, which takes seconds and half a
+    gigabyte.
     """
     absent = "tensorflow" not in sys.modules
     if absent:
@@ -33,7 +33,7 @@ try:
     with without_tensorflow():
         from tensorflow_probability.substrates import jax as tfp
 
-        tfp.distributions  # noqa: B018  TFP loads lazily: this is where it does
+        tfp.distributions  # noqa: B018  TFP loads lazily, here
 except (ImportError, AttributeError) as error:
     raise ImportError(
         "TensorFlow Probability could not be loaded for the jax backend: tensorflow-probability "
@@ -49,7 +49,7 @@ Bernoulli, Normal = tfp.distributions.Bernoulli, tfp.distributions.Normal
 
 
 def next_seed(generator):
-    """Keras keeps `uint32[2]`, which is a raw JAX key."""
+    """Keras' seed is a raw JAX key, `uint32[2]`."""
     return generator.next()
 
 
@@ -118,7 +118,7 @@ def device_bytes():
 
 
 def has_replicas(model):
-    """A step sees the whole batch, however Keras' distribution lays it out."""
+    """Always false: a step sees the whole batch, also if Keras distributes it over devices."""
     return False
 
 
@@ -131,28 +131,30 @@ def sum_over_replicas(value):
 
 
 def over_examples(function, seed, *arrays):
-    """`function(seed, *arrays)`; where the batch's size is a symbol, one example at a time.
+    """`function(seed, *arrays)`; if the batch size is symbolic, one example at a time.
 
-    TFP wants sizes that are integers: it gets batches of one example, and `jax.vmap` the symbol.
-    Each example then has a seed of its own.
+    TFP needs integer sizes. It receives batches of one example, and `jax.vmap` handles the symbolic
+    size. Each example then has its own seed.
     """
     if all(isinstance(array.shape[0], int) for array in arrays):
         return function(seed, *arrays)
 
-    def of_one(i, *rows):
-        own_seed = None if seed is None else fold_in(seed, i)
-        results = function(own_seed, *(row[None] for row in rows))
+    def of_one(seed, *rows):
+        results = function(seed, *(row[None] for row in rows))
         return jax.tree.map(lambda result: result[0], results)
 
-    return jax.vmap(of_one)(jax.numpy.arange(arrays[0].shape[0]), *arrays)
+    if seed is None:
+        return jax.vmap(lambda *rows: of_one(None, *rows))(*arrays)
+    seeds = jax.vmap(lambda i: fold_in(seed, i))(jax.numpy.arange(arrays[0].shape[0]))
+    return jax.vmap(of_one)(seeds, *arrays)
 
 
 def _gradients(function, variables, others):
-    """Derivatives of `function()` in `variables`, and what it assigned to the others."""
+    """Derivatives of `function()` in `variables`, and the new values of `others`."""
     other_values = [v.value for v in others]
 
     def pure(values):
-        # A scope hides the one around it: the others' values are passed on.
+        # A scope hides the one around it, so pass on the others' values.
         with _scope([others, variables], [other_values, values]) as scope:
             result = function()
         return result, _values(scope, others)

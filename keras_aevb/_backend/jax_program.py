@@ -1,7 +1,7 @@
 """JAX: many steps, of one model or of several, in one program.
 
-The program takes the values of all variables and a stack of batches, makes one step after another,
-and returns the new values. The variables hold them whenever a call has returned or raised.
+The program takes the values of all variables and a stack of batches, runs the steps one after
+another, and returns the new values. The variables are valid after each call, also after an error.
 """
 
 import jax
@@ -16,7 +16,7 @@ from keras_aevb._backend.keras_private import set_values, values
 
 
 def variable_groups(model, optimizer=False, metrics=False):
-    """The lists of variables whose values are the state of a step, in the order of Keras."""
+    """The lists of variables that form the state of a step, in Keras' order."""
     return (
         model.trainable_variables,
         model.non_trainable_variables,
@@ -26,7 +26,7 @@ def variable_groups(model, optimizer=False, metrics=False):
 
 
 class Program:
-    """Steps of one or more models that are alike but for the values of their variables.
+    """Steps of one or more models that differ only in the values of their variables.
 
     Args:
         models: list of R models.
@@ -39,17 +39,17 @@ class Program:
         self.steps_per_execution = models[0].steps_per_execution
         self.eager = models[0].run_eagerly or not models[0].jit_compile
         self.step = models[0].train_step if self.training else models[0].test_step
-        # On a processor several steps side by side keep its cores busier than one step on stacked
-        # values; a GPU has too many for that.
+        # On a CPU, a step per model, side by side, keeps the cores busier than one step on stacked
+        # values. A GPU has too many cores for that.
         self.side_by_side = jax.default_backend() == "cpu"
         self._run = self._compiled()
 
     def __call__(self, arrays, steps):
-        """Makes the steps.
+        """Runs the steps.
 
         Args:
-            arrays: what the batches are rows of, or `None` where the batches are whole.
-            steps: for each of at most `steps_per_execution` steps a list of R batches.
+            arrays: arrays that the batches index, or `None` for whole batches.
+            steps: list of at most `steps_per_execution` steps, each a list of R batches.
 
         Returns:
             List of R dicts of logs after the last step.
@@ -124,7 +124,7 @@ class Program:
     def _one_step(self, changing, fixed, arrays, batch):
         if arrays is not None:
             (rows,) = batch
-            # Rows were checked where they were drawn.
+            # `RowEpochs` has validated the row indices.
             batch = tuple(jnp.take(array, rows, axis=0, mode="clip") for array in arrays)
         logs, state = self.step((*fixed, *changing), batch)
         return logs, tuple(state[len(fixed) :])
@@ -154,7 +154,7 @@ class PredictProgram:
 
 
 def _distributed(batch, leading_axes=2):
-    """A batch on the devices of Keras' distribution, or whole on each where it does not divide."""
+    """Shards a batch over Keras' distribution; replicates it if its size does not divide."""
     layout = keras.distribution.distribution().get_data_layout(batch.shape[leading_axes:])
     sharding = layout.backend_layout
     free = PartitionSpec(*[None] * leading_axes, *sharding.spec)
@@ -169,7 +169,7 @@ def _distributed(batch, leading_axes=2):
 
 
 def _stacked(trees):
-    """A tree whose leaves are stacks of the leaves of the trees."""
+    """Stacks the leaves of several trees."""
 
     def stack(*leaves):
         on_device = any(isinstance(leaf, jax.Array) for leaf in leaves)
@@ -179,5 +179,5 @@ def _stacked(trees):
 
 
 def _unstacked(tree, n):
-    """The list of n trees of which `tree` is the stack."""
+    """Splits a stacked tree into the list of its n trees."""
     return [jax.tree.map(lambda leaf, i=i: leaf[i], tree) for i in range(n)]

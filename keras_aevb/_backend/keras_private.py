@@ -1,6 +1,6 @@
-"""Every private name of Keras that this library uses.
+"""All private names of Keras that this library uses.
 
-`tests/test_keras_private.py` fails by the name of the one that Keras has changed.
+If Keras changes one, a test in `tests/test_keras_private.py` fails with its name.
 """
 
 import json
@@ -12,7 +12,7 @@ from keras.src.trainers import epoch_iterator
 
 
 class EpochIterator(epoch_iterator.EpochIterator):
-    """Keras' iterator, which does not warn where a pass over data of unknown length ends."""
+    """Keras' iterator, without the warning at the end of data of unknown length."""
 
     def _interrupted_warning(self):
         if self.steps_per_epoch:
@@ -20,7 +20,7 @@ class EpochIterator(epoch_iterator.EpochIterator):
 
 
 def values(variables):
-    """What Keras variables hold; in a fiftieth of the time of `variable.value`."""
+    """The values of Keras variables, in a fiftieth of the time of `variable.value`."""
     return [variable._value for variable in variables]
 
 
@@ -31,19 +31,19 @@ def set_values(variables, values):
 
 
 def restored_epoch(model):
-    """The epoch that `BackupAndRestore` goes on with, or `None`."""
+    """The epoch from which `BackupAndRestore` resumes, or `None`."""
     return model._initial_epoch
 
 
 def forget_restored_epoch(model):
-    """Keras keeps the epoch for ever, and would skip epochs of the next `fit`."""
+    """Resets the restored epoch; otherwise Keras would skip epochs in the next `fit` too."""
     model._initial_epoch = None
 
 
 def discard_damaged_metadata(callback):
-    """Removes what a kill left of `BackupAndRestore`'s second file.
+    """Removes `BackupAndRestore`'s metadata file if a killed process left it incomplete.
 
-    Keras would end in an error of its JSON parser. The weights' file says the same.
+    Keras would fail to parse it as JSON. The weights' file contains the same information.
     """
     path = pathlib.Path(callback._training_metadata_path)
     try:
@@ -55,9 +55,9 @@ def discard_damaged_metadata(callback):
 
 
 def clear_losses(model):
-    """Forgets the penalties of the step before.
+    """Clears the penalties of the last step.
 
-    Keras knows them by addresses, which those of the next step may get again.
+    Keras identifies penalties by id, and those of the next step may reuse an id.
     """
     model._clear_losses()
 
@@ -73,7 +73,7 @@ def endpoint_function(archive, name, function, signature):
 
 
 def is_sharing_objects():
-    """Whether configs that are made now note which objects they share."""
+    """Whether Keras is recording the objects that configs share."""
     return get_global_attribute("shared_objects/id_to_config_map") is not None
 
 

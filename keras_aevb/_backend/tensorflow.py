@@ -6,7 +6,7 @@ try:
     import tensorflow as tf
     import tensorflow_probability as tfp
 
-    tfp.distributions  # noqa: B018  TFP loads lazily: this is where a missing tf-keras shows
+    tfp.distributions  # noqa: B018  TFP loads lazily; raises here without tf-keras
 except (ImportError, AttributeError) as error:
     raise ImportError(
         "TensorFlow Probability could not be loaded for the tensorflow backend, which needs "
@@ -19,7 +19,7 @@ linalg = tf.linalg
 
 
 def next_seed(generator):
-    """TFP wants int32 where Keras keeps int64."""
+    """Keras' seed is int64; TFP needs int32."""
     seed = tf.cast(generator.next(), tf.int32)
     if num_replicas() == 1:
         return seed
@@ -40,7 +40,7 @@ def fold_in(seed, i):
 
 
 def step(method):
-    """TensorFlow's trainer calls `step(self, data)` on live variables: nothing to do."""
+    """Returns the method unchanged: TensorFlow's trainer calls `step(self, data)`."""
     return method
 
 
@@ -49,8 +49,8 @@ def minimize(model, loss):
         scaled_loss = model.optimizer.scale_loss(loss())
     variables = model.trainable_variables
     gradients = tape.gradient(scaled_loss, variables)
-    # What the loss does not differentiate, such as a detached encoder, must be read before it is
-    # updated too; TensorFlow's graph optimizer does not keep that order by itself.
+    # Read every variable before its update, also those that the loss does not differentiate, such
+    # as a detached encoder's. TensorFlow's graph optimizer does not ensure this order.
     with tf.control_dependencies([scaled_loss]):
         model.optimizer.apply(gradients, variables)
 
@@ -62,7 +62,7 @@ def gradients(function, variables, others=()):
 
 
 def full_precision():
-    """TensorFlow has one setting for the whole process, which is the user's.
+    """Does nothing: TensorFlow has one setting for the whole process, and leaves it to the user.
 
     It is `tf.config.experimental.enable_tensor_float_32_execution`.
     """
@@ -70,7 +70,7 @@ def full_precision():
 
 
 def device_bytes():
-    return None  # TensorFlow does not tell
+    return None  # TensorFlow does not report it
 
 
 def has_replicas(model):
@@ -88,7 +88,7 @@ def sum_over_replicas(value):
 
 
 def over_examples(function, seed, *arrays):
-    """`function(seed, *arrays)`: TensorFlow's TFP takes batches of unknown size."""
+    """`function(seed, *arrays)`: TFP on TensorFlow supports batches of unknown size."""
     return function(seed, *arrays)
 
 

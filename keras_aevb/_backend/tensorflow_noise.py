@@ -1,8 +1,8 @@
-"""TensorFlow: TFP's distributions, with noise that costs a small part of TFP's within XLA.
+"""TensorFlow: TFP's distributions, with faster sampling within XLA.
 
-TFP hashes the seed with the generator itself, and on a processor XLA evaluates that hash again for
-every element. Here the seed's 64 bits are the key: Philox is made for keys that differ in one bit.
-As with TFP, a seed gives other numbers within XLA than outside.
+TFP hashes the seed with the generator itself, and on a CPU XLA evaluates that hash again for every
+element. Here the seed's 64 bits are the key: Philox is designed for keys that differ in one bit. As
+in TFP, a seed gives different numbers inside and outside XLA.
 """
 
 import tensorflow as tf
@@ -28,7 +28,7 @@ class Bernoulli(tfd.Bernoulli):  # type: ignore[name-defined]
 
 
 def _generator(distribution, n, seed):
-    """Arguments of a random operation that draws n times; any seed that TFP takes."""
+    """Arguments of a random operation for n draws; accepts any TFP seed."""
     return {
         "shape": tf.concat([[n], distribution.batch_shape_tensor()], 0),
         "key": tf.reshape(tf.bitcast(tfp.random.sanitize_seed(seed), tf.uint64), [1]),

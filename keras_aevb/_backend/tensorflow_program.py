@@ -7,7 +7,7 @@ from keras_aevb._backend.interruption import delayed_interrupt
 
 
 class Program:
-    """Steps of one or more models, each with a program of its own.
+    """Steps of one or more models, each with its own program.
 
     Args:
         models: list of R models.
@@ -18,11 +18,11 @@ class Program:
         self._programs = [_ProgramOfOneModel(model, kind) for model in models]
 
     def __call__(self, arrays, steps):
-        """Makes the steps.
+        """Runs the steps.
 
         Args:
-            arrays: what the batches are rows of, or `None` where the batches are whole.
-            steps: for each of at most `steps_per_execution` steps a list of R batches.
+            arrays: arrays that the batches index, or `None` for whole batches.
+            steps: list of at most `steps_per_execution` steps, each a list of R batches.
 
         Returns:
             List of R dicts of logs after the last step.
@@ -38,7 +38,7 @@ class _ProgramOfOneModel:
         self.metrics_result = model.get_metrics_result
         self.eager = model.run_eagerly
         self.steps_per_execution = model.steps_per_execution
-        # Without AutoGraph, as Keras calls steps.
+        # Like Keras, without AutoGraph.
         self._run = tf.function(self._steps, jit_compile=model.jit_compile, autograph=False)
 
     def __call__(self, arrays, batches):
@@ -64,7 +64,7 @@ class _ProgramOfOneModel:
         return self.metrics_result()
 
     def _one_step(self, arrays, batch):
-        self.strategy.run(lambda: self.step(_rows_of(arrays, _share(batch))))
+        self.strategy.run(lambda: self.step(_rows_of(arrays, _replica_rows(batch))))
 
 
 def _rows_of(arrays, batch):
@@ -73,8 +73,8 @@ def _rows_of(arrays, batch):
     return tuple(tf.gather(array, batch[0]) for array in arrays)
 
 
-def _share(batch):
-    """The part of a batch that is this replica's: all of it, where there is one."""
+def _replica_rows(batch):
+    """This replica's part of a batch."""
     context = tf.distribute.get_replica_context()
     i, num_replicas = context.replica_id_in_sync_group, context.num_replicas_in_sync
     if num_replicas == 1:
@@ -97,7 +97,7 @@ class PredictProgram:
     def __init__(self, model):
         self.step = model.predict_step
         self.strategy = model.distribute_strategy
-        # With replicas in other processes too, each process makes all outputs by itself.
+        # If other processes have replicas too, each process computes all outputs by itself.
         is_alone = self.strategy.cluster_resolver is None
         several = self.strategy.num_replicas_in_sync > 1
         self._run = self._on_replicas if several and is_alone else self.step
@@ -105,7 +105,7 @@ class PredictProgram:
             self._run = tf.function(self._run, jit_compile=model.jit_compile, reduce_retracing=True)
 
     def _on_replicas(self, batch):
-        outputs = self.strategy.run(lambda: self.step(_share(batch)))
+        outputs = self.strategy.run(lambda: self.step(_replica_rows(batch)))
         parts = self.strategy.experimental_local_results(outputs)
         return tf.nest.map_structure(lambda *leaves: tf.concat(leaves, 0), *parts)
 

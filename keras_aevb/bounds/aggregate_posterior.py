@@ -17,8 +17,8 @@ from keras_aevb.bounds.elbo import ELBO, by_dimension
 class PenalizedELBO(ELBO):
     """The evidence lower bound; training subtracts a weighted penalty for each example.
 
-    A subclass names the penalty's term, and implements `_penalty`. Beside each other are the
-    examples of a batch, on each replica of a tf.distribute strategy those of its own.
+    A subclass sets `penalty`, the name of its term, and implements `_penalty`. The penalty compares
+    the examples of a batch; under a tf.distribute strategy, those on one replica.
     """
 
     penalty: str
@@ -51,17 +51,17 @@ class PenalizedELBO(ELBO):
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
 class TotalCorrelationELBO(PenalizedELBO):
-    r"""The evidence lower bound; training penalises dependence of the latent dimensions (β-TC-VAE).
+    r"""The evidence lower bound; training penalises dependent latent dimensions (β-TC-VAE).
 
     $$\tilde{L} - w \, TC, \qquad
     TC = \frac1L \sum_l \log q(z_l) - \sum_d \log q(z_{l,d})$$
 
-    whose mean over examples is $KL(q(z) \,\|\, \prod_d q(z_d))$. For example i of a minibatch the
-    aggregate posterior is estimated by
+    The mean of TC over examples is $KL(q(z) \,\|\, \prod_d q(z_d))$. Example i estimates the
+    aggregate posterior from its minibatch by
 
     $$q(z) \approx \frac1N q(z|x_i) + \frac{N - 1}{N (M - 1)} \sum_{j \ne i} q(z|x_j)$$
 
-    which is exact for M = N. β-TC-VAE's β is 1 + w. The terms are those of `ELBO`, and
+    This is exact for M = N. In β-TC-VAE's notation, β = 1 + w. Terms: those of `ELBO` and
     `total_correlation`.
 
     Args:
@@ -110,17 +110,17 @@ class TotalCorrelationELBO(PenalizedELBO):
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
 class MaximumMeanDiscrepancyELBO(PenalizedELBO):
-    r"""The evidence lower bound; training draws the aggregate posterior towards p(z) (InfoVAE).
+    r"""The evidence lower bound; training moves the aggregate posterior towards p(z) (InfoVAE).
 
     $$\frac1L \sum_l \log p(x|z_l) - β KL(q(z|x) \,\|\, p(z)) - w \, MMD(q(z), p(z))$$
 
-    with the squared maximum mean discrepancy of the z of a minibatch from as many draws z' of p(z),
-    without bias: the mean over examples i of
+    MMD is an unbiased estimate of the squared maximum mean discrepancy between the z of a minibatch
+    and as many samples z' of p(z). It is the mean over examples i of
 
     $$\frac{1}{M-1} \sum_{j \ne i} k(z_i, z_j) + k(z'_i, z'_j)
     - \frac1M \sum_j k(z_i, z'_j) + k(z'_i, z_j), \qquad k(z, z') = e^{-|z - z'|^2 / 2 h^2}$$
 
-    InfoVAE's α is 1 - β and its λ is w + β. The terms are those of `ELBO`, and `mmd`.
+    In InfoVAE's notation, α = 1 - β and λ = w + β. Terms: those of `ELBO` and `mmd`.
 
     Args:
         weight: w ≥ 0, a number or a schedule of the training step.

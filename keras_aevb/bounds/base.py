@@ -1,4 +1,4 @@
-"""What the estimators of a bound share."""
+"""The base class of all bounds."""
 
 import keras
 from keras import ops
@@ -11,24 +11,24 @@ from keras_aevb.distributions.precision import check_precision
 class Bound(keras.layers.Layer):
     """An estimator of a lower bound on log p(x) from L samples of z.
 
-    A subclass implements `__call__`, and `get_config` if its constructor has further arguments. It
-    is a Keras layer: its variables are the model's, read by compiled steps, trained if they are
-    trainable, and saved. Another attribute is a constant of the compiled step; a changed one makes
-    `fit` compile again.
+    A subclass implements `__call__`, and `get_config` if its constructor takes more arguments. A
+    bound is a Keras layer whose variables belong to the model: compiled steps read them, training
+    updates the trainable ones, and saving stores them. Any other attribute is a constant of the
+    compiled step; `fit` compiles again when it changes.
 
-    The model reports the term that `objective` names and trains on the term that `surrogate` names,
-    which has another value or another gradient. By default they are one.
+    The model reports the term named by `objective` and maximises the term named by `surrogate`,
+    which may have another value or gradient. By default both are the same term.
 
-    A number that changes during training is a schedule of the training step, as below, or a
-    variable that a callback assigns: `self.add_weight((), initializer="ones", trainable=False)`.
+    To change a number during training, use a schedule of the training step, as below, or a variable
+    that a callback assigns: `self.add_weight((), initializer="ones", trainable=False)`.
 
     Args:
         num_samples: L ≥ 1, the number of samples of z for each example.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Raises:
-        ValueError: if `num_samples` is not a positive integer, or the layer's precision is not one
-            for densities.
+        ValueError: if `num_samples` is not a positive integer, or densities cannot be computed in
+            the layer's precision.
 
     Example:
         >>> import keras_aevb as kv
@@ -56,7 +56,7 @@ class Bound(keras.layers.Layer):
         >>> model = kv.AEVB(**parts, bound=Tempered(beta=warmup))
     """
 
-    # The name of the term that is the bound, and of the one that training maximises in its place.
+    # The term that is the bound, and the term that training maximises (`None`: the same).
     objective = "elbo"
     surrogate: str | None = None
     # The names of the terms in the logs.
@@ -92,7 +92,7 @@ class Bound(keras.layers.Layer):
             self.build((None, *likelihood.event_shape))
 
     def scheduled(self, name, value):
-        """A number, or a schedule of the training step, for `now`.
+        """Registers a number, or a schedule of the training step, whose current value `now` gives.
 
         Args:
             name: the argument's name.
@@ -117,16 +117,16 @@ class Bound(keras.layers.Layer):
         return value
 
     def now(self, value):
-        """What `scheduled` returned, as a number: that of this training step."""
+        """The value of a number or a schedule in this training step."""
         return value(ops.convert_to_tensor(self.step)) if callable(value) else value
 
     def count_step(self):
-        """The model calls this method once in each training step, after `__call__`."""
+        """Counts a training step; the model calls it once per step, after `__call__`."""
         if self.step is not None:
             self.step.assign_add(1)
 
     def with_num_samples(self, num_samples):
-        """This bound with another L: the same variables and attributes."""
+        """A copy with another L, which shares the variables and attributes."""
         other = object.__new__(type(self))
         vars(other).update(vars(self), num_samples=arguments.integer("num_samples", num_samples))
         return other
@@ -142,8 +142,8 @@ class Bound(keras.layers.Layer):
                 f"{self.__class__.__name__} needs a reparameterisable posterior. Expected "
                 f"z = g(ε, x) with a gradient through g. Received: {q}. `WakeSleep`, or AEVB with "
                 "`bound=ScoreFunctionELBO()` or `ImportanceWeightedBound(..., gradient='vimco')`, "
-                "trains any posterior; a bound of your own whose gradient does not pass through z "
-                "says so with `reparameterized = False`"
+                "trains any posterior; set `reparameterized = False` in your own bound if its "
+                "gradient does not pass through z"
             )
 
     def get_config(self):
@@ -155,7 +155,7 @@ class Bound(keras.layers.Layer):
 
 
 class InForce(keras.metrics.Mean):
-    """A number that changes during training, as it is in the last batch."""
+    """The value of a scheduled number in the last batch."""
 
     def update_state(self, values, sample_weight=None):
         self.reset_state()

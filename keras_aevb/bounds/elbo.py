@@ -8,50 +8,49 @@ from keras_aevb._backend import tfp
 from keras_aevb.bounds.base import Bound, InForce
 from keras_aevb.bounds.gradient import log_prob_by_path
 
-# The values with which the objective is the bound.
-PLAIN = {"beta": 1, "free_bits": 0}
+# The values for which training maximises the bound itself.
+DEFAULTS = {"beta": 1, "free_bits": 0}
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
 class ELBO(Bound):
     r"""The evidence lower bound, estimated by stochastic gradient variational Bayes (SGVB).
 
-    Estimator B, `kl="analytic"` (eq. 7), where the divergence is known in closed form:
+    Estimator B, `kl="analytic"` (eq. 7), needs the divergence in closed form:
 
     $$\tilde{L}^B = -KL(q(z|x) \,\|\, p(z)) + \frac1L \sum_l \log p(x|z_l)$$
 
-    Estimator A, `kl="sampled"` (eq. 6), for any pair of distributions:
+    Estimator A, `kl="sampled"` (eq. 6), works for any pair of distributions:
 
     $$\tilde{L}^A = \frac1L \sum_l \log p(x, z_l) - \log q(z_l|x)$$
 
-    with $z_l \sim q(z|x)$. Both have the same mean; B typically has the lower variance. The terms
-    are `elbo`, `reconstruction`, which is the mean of log p(x|z), and `kl`, their difference.
+    with $z_l \sim q(z|x)$. Both have the same mean; B typically has the lower variance. Terms:
+    `elbo`; `reconstruction`, the mean of log p(x|z); and `kl`, `reconstruction` minus `elbo`.
 
-    Training maximises the bound, or with `beta` or `free_bits`
+    Training maximises the bound. With `beta` or `free_bits` it maximises instead
 
     $$\frac1L \sum_l \log p(x|z_l) - β \sum_j \max(λ, KL_j)$$
 
-    where KL_j is the divergence of latent dimension j for this x, and λ the free bits. The terms in
-    the logs, and all that is evaluated, stay those of the bound; the logs of a β or λ that is not
-    the default have its value in the last batch.
+    where KL_j is the divergence of latent dimension j for this x, and λ the free bits. Logs and
+    evaluation still report the terms of the bound. The logs also report β or λ in the last batch,
+    if it is not the default.
 
-    Sticking the landing, `gradient="stl"`, leaves the score of q out of estimator A's gradient in
-    φ: its mean is zero, and without it the gradient has no variance where q(z|x) = p(z|x).
+    Sticking the landing, `gradient="stl"`, drops the score of q from estimator A's gradient in φ.
+    The score has mean zero. Without it, the gradient has no variance where q(z|x) = p(z|x).
 
     Args:
         num_samples: L ≥ 1, the number of samples of z for each example.
         kl: `"analytic"`, `"sampled"`, or `"auto"`: the closed form where TFP knows one and
-            `gradient` is not `"stl"`, else samples. `kl_estimator` says which.
+            `gradient` is not `"stl"`, else samples. `kl_estimator` reports the choice.
         beta: weight β ≥ 0 of the divergence in training, a number or a schedule of the training
-            step, as those in `keras.optimizers.schedules`. A linear warm-up over n steps is
+            step, such as one of `keras.optimizers.schedules`. A linear warm-up over n steps is
             `PolynomialDecay(0.0, n, 1.0)`; `Cyclical` repeats it.
         free_bits: λ ≥ 0 for each latent dimension and example, in nats, a number or a schedule.
         gradient: `"reparameterized"` or `"stl"`.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Attributes:
-        kl_estimator: `"analytic"` or `"sampled"`, as chosen for the model that has this bound;
-            `None` before there is one.
+        kl_estimator: `"analytic"` or `"sampled"`; `None` until a model uses this bound.
 
     Raises:
         ValueError: if `num_samples` is not a positive integer, `kl` or `gradient` is unknown, both
@@ -90,16 +89,16 @@ class ELBO(Bound):
             )
         self.beta = self.scheduled("beta", beta)
         self.free_bits = self.scheduled("free_bits", free_bits)
-        self.in_force = [InForce(n) for n, plain in PLAIN.items() if getattr(self, n) != plain]
+        self.in_force = [InForce(n) for n, v in DEFAULTS.items() if getattr(self, n) != v]
         self.kl_estimator = None
 
     @property
-    def _is_plain(self):
-        return all(getattr(self, name) == value for name, value in PLAIN.items())
+    def _is_default(self):
+        return all(getattr(self, name) == value for name, value in DEFAULTS.items())
 
     @property
     def surrogate(self):
-        return None if self._is_plain else "objective"
+        return None if self._is_default else "objective"
 
     def __call__(self, x, q, prior, decode, seed):
         z = q.sample(self.num_samples, seed=seed)  # [L, B, ...]
@@ -110,9 +109,9 @@ class ELBO(Bound):
         divergences = self._divergences(q, prior, z)
         kl = divergences["kl"]
         terms = {"elbo": reconstruction - kl, "reconstruction": reconstruction, **divergences}
-        if self._is_plain:
+        if self._is_default:
             return terms
-        beta, free_bits = (ops.cast(self.now(getattr(self, name)), kl.dtype) for name in PLAIN)
+        beta, free_bits = (ops.cast(self.now(getattr(self, name)), kl.dtype) for name in DEFAULTS)
         if self.free_bits != 0:
             by_group = self._by_group(q, prior, z, divergences)
             axes = tuple(range(1, len(by_group.shape)))
@@ -121,11 +120,11 @@ class ELBO(Bound):
         return {**terms, "objective": objective, "beta": beta, "free_bits": free_bits}
 
     def _divergences(self, q, prior, z):
-        """Dict from the names of terms to tensors `[B]`: `kl`, and what a subclass adds."""
+        """Dict from term names to tensors `[B]`: `kl`, and any that a subclass adds."""
         return {"kl": self._kl(q, prior, z)}
 
     def _by_group(self, q, prior, z, divergences):
-        """What free bits are for, each latent dimension: a tensor `[B, ...]`."""
+        """The divergences that free bits bound, one per latent dimension: a tensor `[B, ...]`."""
         return self._kl(by_dimension(q), by_dimension(prior), z)
 
     def _check_groups(self, q, prior):
@@ -157,7 +156,7 @@ class ELBO(Bound):
         self.kl_estimator = "analytic" if self._is_analytic(q, prior) else "sampled"
 
     def get_config(self):
-        scheduled = {n: keras.saving.serialize_keras_object(getattr(self, n)) for n in PLAIN}
+        scheduled = {n: keras.saving.serialize_keras_object(getattr(self, n)) for n in DEFAULTS}
         return {**super().get_config(), "kl": self.kl, **scheduled, "gradient": self.gradient}
 
     def __repr__(self):
@@ -176,7 +175,7 @@ def has_closed_form(q, prior):
 
 
 def by_dimension(distribution):
-    """The independent distributions of single latents, whose divergences sum to that of z.
+    """The distributions of the single latent dimensions, whose divergences sum to that of z.
 
     Raises:
         ValueError: if the latents are not independent.
@@ -187,7 +186,7 @@ def by_dimension(distribution):
         if not len(inner.event_shape):
             return inner
     raise ValueError(
-        "Expected latent dimensions that are independent given x, a `tfd.Independent` of scalar "
-        "distributions, as free bits, the total correlation and the divergence of each dimension "
-        f"need them. Received: {distribution}"
+        "Free bits, the total correlation and the divergence of each dimension need latent "
+        "dimensions that are independent given x. Expected a `tfd.Independent` of scalar "
+        f"distributions. Received: {distribution}"
     )

@@ -9,9 +9,9 @@ def zero_with_gradient(value):
 
 
 def log_prob_by_path(q, z):
-    """log q(z|x), whose gradient in q's parameters passes through the samples z alone.
+    """log q(z|x), with a gradient in q's parameters only through the samples z.
 
-    That is the total derivative without the score, the derivative at a fixed z.
+    The gradient is the total derivative minus the score, which is the derivative at fixed z.
 
     Args:
         q: TFP distribution of batch shape `[B]`.
@@ -24,7 +24,7 @@ def log_prob_by_path(q, z):
 
 
 def with_scaled_gradient(z, scale):
-    """z, through which `scale` times the gradient passes.
+    """z, with its gradient multiplied by `scale`.
 
     Args:
         z: tensor of shape `[L, B, ...]`.

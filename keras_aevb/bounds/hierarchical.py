@@ -18,10 +18,10 @@ class HierarchicalELBO(ELBO):
 
     $$\log q(z_i|\cdot) - \log p(z_i|z_{i+1})$$
 
-    or, from the top down and where it is known, the closed form of
-    $KL(q(z_i|z_{i+1}, x) \,\|\, p(z_i|z_{i+1}))$. The terms are those of `ELBO`, and `kl_1`,
-    `kl_2`, …, whose sum is `kl`. From the bottom up q and p are given other levels: a level's
-    term may then be negative, their sum is the divergence all the same.
+    or, for a top-down q, the closed form of $KL(q(z_i|z_{i+1}, x) \,\|\, p(z_i|z_{i+1}))$ if it is
+    known. Terms: those of `ELBO` and `kl_1`, `kl_2`, …, which sum to `kl`. In a bottom-up q, level
+    i is conditioned on another level than in p. A single `kl_i` may then be negative, but the sum
+    is the divergence.
 
     Args:
         num_levels: number of levels of `HierarchicalPosterior` and `HierarchicalPrior`.
@@ -57,23 +57,23 @@ class HierarchicalELBO(ELBO):
         return ops.stack([divergences[name] for name in self.terms[-self.num_levels :]], axis=-1)
 
     def _by_level(self, q, prior, z):
-        """For each level a tensor of shape `[L, B]`."""
+        """List with a tensor of shape `[L, B]` for each level."""
         if self._is_analytic(q, prior):
-            of_each_sample = ops.zeros_like(z[..., 0])
+            zeros = ops.zeros_like(z[..., 0])  # the top level has one divergence for all samples
             pairs = zip(q.levels(z), prior.levels(z))
-            return [of_each_sample + ours.kl_divergence(theirs) for ours, theirs in pairs]
+            return [zeros + q_i.kl_divergence(p_i) for q_i, p_i in pairs]
         log_q = q.log_probs(z)
         if self.gradient == "stl":
             scores = q.log_probs(ops.stop_gradient(z))
-            log_q = [ours - zero_with_gradient(score) for ours, score in zip(log_q, scores)]
-        return [ours - theirs for ours, theirs in zip(log_q, prior.log_probs(z))]
+            log_q = [log_q_i - zero_with_gradient(s) for log_q_i, s in zip(log_q, scores)]
+        return [log_q_i - log_p_i for log_q_i, log_p_i in zip(log_q, prior.log_probs(z))]
 
     def _has_closed_form(self, q, prior):
         pairs = zip(q.example_levels(), prior.example_levels())
         return q.top_down and all(has_closed_form(*pair) for pair in pairs)
 
     def _check_groups(self, q, prior):
-        """Levels are what free bits are for."""
+        """Free bits bound levels here, which may have dependent dimensions."""
 
     def check(self, q, prior):
         for name, distribution in {"posterior": q, "prior": prior}.items():

@@ -1,4 +1,4 @@
-"""Bounds that weight samples by their importance."""
+"""Bounds from importance weights."""
 
 import math
 
@@ -19,21 +19,21 @@ class ImportanceWeightedBound(Bound):
     $$\tilde{L}_K = \log \frac1K \sum_k w_k, \qquad w_k = \frac{p(x, z_k)}{q(z_k|x)}, \quad
     z_k \sim q(z|x)$$
 
-    Its mean is the ELBO for K = 1, rises with K, and tends to log p(x). The terms are `iw_elbo`,
-    and for the same samples `elbo`, the mean of log w, `reconstruction`, that of log p(x|z), and
-    `kl`, their difference.
+    Its mean is the ELBO for K = 1, rises with K, and tends to log p(x). Terms, from the same
+    samples: `iw_elbo`; `elbo`, the mean of log w; `reconstruction`, the mean of log p(x|z); and
+    `kl`, `reconstruction` minus `elbo`.
 
     The gradient in θ is $\sum_k \tilde{w}_k \nabla_θ \log w_k$ with $\tilde{w}_k = w_k / \sum w$.
-    That in φ is one of four:
+    The gradient in φ is one of four:
 
     - `"reparameterized"`: the total derivative.
-    - `"stl"`, sticking the landing: without the score of q,
+    - `"stl"`, sticking the landing, drops the score of q:
       $\sum_k \tilde{w}_k \nabla_z \log w_k \nabla_φ z_k$. It is biased for K > 1.
-    - `"dreg"`, doubly reparameterised: $\sum_k \tilde{w}_k^2 \nabla_z \log w_k \nabla_φ z_k$,
-      unbiased. The decoder runs twice, so that dropout in it would bias the gradient.
-    - `"vimco"`, for any posterior: the score function with each sample's own baseline,
+    - `"dreg"`, doubly reparameterised: $\sum_k \tilde{w}_k^2 \nabla_z \log w_k \nabla_φ z_k$. It is
+      unbiased. The decoder runs twice, so dropout in it would bias the gradient.
+    - `"vimco"`, for any posterior: the score function with a baseline for each sample,
       $\sum_k (\tilde{L}_K - \tilde{L}_{-k}) \nabla_φ \log q(z_k|x) + \tilde{w}_k \nabla_φ \log w_k$
-      at fixed z. $\tilde{L}_{-k}$ has the geometric mean of the other weights in place of w_k.
+      at fixed z. $\tilde{L}_{-k}$ replaces w_k by the geometric mean of the other weights.
 
     Args:
         num_samples: K ≥ 1, the number of samples of z for each example; for `"vimco"` K ≥ 2.
@@ -55,7 +55,7 @@ class ImportanceWeightedBound(Bound):
 
     objective = "iw_elbo"
     terms = ("iw_elbo", "elbo", "reconstruction", "kl")
-    alpha = 0.0  # of the Rényi bound that this one is
+    alpha = 0.0  # this is the Rényi bound with α = 0
 
     def __init__(self, num_samples, gradient="reparameterized", **kwargs):
         super().__init__(num_samples, **kwargs)
@@ -89,13 +89,13 @@ class ImportanceWeightedBound(Bound):
         }
 
     def _log_mean(self, log_weights, axis=0):
-        """The bound from log w, whose axis `axis` is that of the samples."""
+        """The bound from log w, with the samples along `axis`."""
         power = 1 - self.alpha
         log_sum = ops.logsumexp(power * log_weights, axis=axis)
         return (log_sum - math.log(self.num_samples)) / power
 
     def _without_each(self, log_weights):
-        """The bound with the geometric mean of the other weights in place of each: `[K, B]`."""
+        """The bound with weight k replaced by the geometric mean of the others: `[K, B]`."""
         n = self.num_samples
         others = (ops.sum(log_weights, axis=0) - log_weights) / max(n - 1, 1)  # [K, B]
         same = ops.expand_dims(ops.eye(n, dtype="bool"), -1)  # [K, K, 1]
@@ -112,10 +112,10 @@ class RenyiBound(ImportanceWeightedBound):
     $$\tilde{L}_α = \frac{1}{1 - α} \log \frac1K \sum_k w_k^{1 - α}, \qquad
     w_k = \frac{p(x, z_k)}{q(z_k|x)}, \quad z_k \sim q(z|x)$$
 
-    α = 0 is the importance-weighted bound; as α tends to 1 it becomes the ELBO. The terms are
-    `renyi`, and those of `ImportanceWeightedBound`. So are the gradients, with
-    $\tilde{w}_k = w_k^{1-α} / \sum w^{1-α}$; that of `"dreg"` has
-    $α \tilde{w}_k + (1 - α) \tilde{w}_k^2$ in place of $\tilde{w}_k^2$.
+    α = 0 is the importance-weighted bound; as α tends to 1 it becomes the ELBO. Terms: `renyi`, and
+    `elbo`, `reconstruction` and `kl` as in `ImportanceWeightedBound`. The gradients are the same
+    with $\tilde{w}_k = w_k^{1-α} / \sum w^{1-α}$; `"dreg"` replaces $\tilde{w}_k^2$ by
+    $α \tilde{w}_k + (1 - α) \tilde{w}_k^2$.
 
     Args:
         alpha: α ≥ 0, other than 1.

@@ -1,4 +1,4 @@
-"""The naive gradient that reparameterisation replaces."""
+"""The ELBO with the score-function gradient, without reparameterisation."""
 
 import math
 
@@ -16,30 +16,29 @@ LEAVE_ONE_OUT = "leave-one-out"
 class ScoreFunctionELBO(Bound):
     r"""The evidence lower bound with the score-function gradient, also known as REINFORCE.
 
-    The value is that of estimator A (eq. 6), and so is the gradient in θ. The gradient in φ does
-    not pass through z, which it takes as given:
+    The value and the gradient in θ are those of estimator A (eq. 6). The gradient in φ treats z as
+    fixed:
 
     $$\tilde{L} = \frac1L \sum_l f(z_l), \qquad f(z) = \log p(x, z) - \log q(z|x)$$
     $$\tilde\nabla_φ L = \frac1L \sum_l (f(z_l) - b_l) \, \nabla_φ \log q(z_l|x)$$
 
-    with $z_l \sim q(z|x)$. Its mean is the gradient of the bound for every posterior, also one that
-    cannot be reparameterised, such as discrete ones. Its variance is very high without a baseline
-    $b_l$, which may depend on x and on the other samples. The terms are those of `ELBO`; only
-    `elbo` has this gradient.
+    with $z_l \sim q(z|x)$. It is unbiased for every posterior, also for discrete ones and others
+    without a reparameterisation. Its variance is very high without a baseline $b_l$. The baseline
+    may depend on x and on the other samples. Terms: those of `ELBO`; only `elbo` has this gradient.
 
     Args:
         num_samples: L ≥ 1, the number of samples of z for each example.
         baseline: `None` for $b_l = 0$; `"leave-one-out"` for the mean of f over the other samples,
-            which needs L ≥ 2; or a Keras layer from x to one number, which is trained together with
-            the model on its squared distance from f. `loss` is without that distance.
+            which needs L ≥ 2; or a Keras layer from x to one number. `fit` trains the layer to
+            minimise its squared distance from f, which `loss` does not include.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Raises:
         ValueError: if `num_samples` is not a positive integer, or 1 with `"leave-one-out"`, or
             `baseline` is none of the three.
 
-    Reference: Kingma & Welling (2013), sec. 2.2; Kool, van Hoof & Welling (2019), for the other
-        samples; Mnih & Gregor (2014), sec. 2.3, for the layer.
+    Reference: Kingma & Welling (2013), sec. 2.2; Kool, van Hoof & Welling (2019), for
+        `"leave-one-out"`; Mnih & Gregor (2014), sec. 2.3, for the layer.
 
     Example:
         >>> import keras_aevb as kv
@@ -90,7 +89,7 @@ class ScoreFunctionELBO(Bound):
         return {**terms, "objective": terms["elbo"] - error}
 
     def _baseline(self, x, reward):
-        """b of a shape that broadcasts to that of the rewards, `[L, B]`."""
+        """The baseline b, which broadcasts against the rewards, `[L, B]`."""
         if self.baseline is None:
             return 0.0
         if self.baseline == LEAVE_ONE_OUT:

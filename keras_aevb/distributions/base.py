@@ -12,7 +12,7 @@ from keras_aevb.distributions.precision import at_least_float32, check_precision
 
 tfd = tfp.distributions
 
-# Examples whose support is checked together.
+# Examples per check of the support.
 CHUNK_SIZE = 1000
 
 
@@ -20,8 +20,8 @@ def as_event_shape(shape):
     """An integer or a sequence of integers as a tuple.
 
     Raises:
-        ValueError: if a dimension is not a positive integer, or an event has more elements than an
-            index of int32 can count.
+        ValueError: if a dimension is not a positive integer, or an event has more elements than
+            int32 can index.
     """
     sizes = shape if isinstance(shape, list | tuple | np.ndarray) else (shape,)
     try:
@@ -36,7 +36,7 @@ def as_event_shape(shape):
 
 
 def check_head(name, head):
-    """Raises a `ValueError` if what computes a parameter is neither a Keras layer nor `None`."""
+    """Raises a `ValueError` if the head of a parameter is neither a Keras layer nor `None`."""
     if head is not None and not isinstance(head, keras.layers.Layer):
         raise ValueError(f"Expected `{name}` to be a Keras layer or None. Received: {head!r}")
 
@@ -54,8 +54,8 @@ class Trainable(keras.layers.Layer):
     """A head that ignores the features: trainable values, the same for every example.
 
     Args:
-        shape: of the values: `()` for one number. Default: the shape of the parameter.
-        initializer: of the values, before the parameter's constraint.
+        shape: shape of the values, `()` for one number. Default: the shape of the parameter.
+        initializer: initializer of the values, before the parameter's constraint.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Example:
@@ -93,10 +93,10 @@ class ConditionalDistribution(keras.layers.Layer):
     """A distribution over events y whose parameters are computed from features.
 
     The layer's `call` returns parameter tensors, each of shape `[B, *parameter_shape(name)]`;
-    `distribution(*parameters)` makes the TFP distribution of batch shape `[B]` where it is used.
-    A subclass hands in one head, a layer from features to values, for each parameter, and
-    implements `distribution`; if a parameter does not have the shape of an event,
-    `parameter_shape` too.
+    `distribution(*parameters)` makes a TFP distribution of batch shape `[B]` from them. A subclass
+    passes a head for each parameter, a layer from features to values, and implements
+    `distribution`. It also implements `parameter_shape` if a parameter does not have the shape of
+    an event.
 
     Args:
         event_shape: shape of one event y, an integer or a tuple.
@@ -108,8 +108,8 @@ class ConditionalDistribution(keras.layers.Layer):
 
     Raises:
         ValueError: if `event_shape` has a dimension that is not a positive integer, a head is not
-            a Keras layer or its output does not have the size of an event, or the layer's precision
-            is not one for densities.
+            a Keras layer or its output does not have the size of an event, or densities cannot be
+            computed in the layer's precision.
     """
 
     def __init__(self, event_shape, heads, **kwargs):
@@ -122,7 +122,7 @@ class ConditionalDistribution(keras.layers.Layer):
             )
         for name, head in heads.items():
             check_head(name, head)
-        self.parameter_shapes = None  # without the batch's axis; known when a model is made
+        self.parameter_shapes = None  # without the batch axis; set by the model
         self.heads = {
             name: self._default_head(name) if h is None else h for name, h in heads.items()
         }
@@ -131,7 +131,7 @@ class ConditionalDistribution(keras.layers.Layer):
                 head.parameter_shape = self.parameter_shape(name)
 
     def parameter_shape(self, name):
-        """The shape of one example's values that the layer for this parameter returns."""
+        """The shape of the head's output for one example."""
         return self.event_shape
 
     def _default_head(self, name):
@@ -164,19 +164,20 @@ class ConditionalDistribution(keras.layers.Layer):
 
     @property
     def density_dtype(self):
-        """float32, or the layer's own precision where that is higher: densities need it."""
+        """The layer's precision, but at least float32, as densities need it."""
         return at_least_float32(self.compute_dtype)
 
     def distribution(self, *parameters):
         """The TFP distribution of batch shape `[B]` and event shape `event_shape`.
 
         Args:
-            *parameters: what `call` returned, possibly with further batch dimensions in front.
+            *parameters: the tensors that `call` returns, possibly with more leading batch
+                dimensions.
         """
         raise NotImplementedError
 
     def filled(self, x):
-        """x for an encoder: without missing values, where a subclass knows of any."""
+        """x for the encoder; a subclass may fill in missing values."""
         return x
 
     def check(self, x):
@@ -197,8 +198,8 @@ class ConditionalDistribution(keras.layers.Layer):
     def check_support(self, x):
         """Raises a `ValueError` if a finite value of the NumPy array `x` has probability zero.
 
-        TFP's own validation finds them, which costs an evaluation of the density: a subclass that
-        knows its support overrides this method with a comparison.
+        TFP's validation finds these values by evaluating the density. A subclass that knows its
+        support should override this method with a comparison, which is cheaper.
         """
         if self.parameter_shapes is None:
             return  # not part of a model yet
@@ -214,9 +215,9 @@ class ConditionalDistribution(keras.layers.Layer):
                 cause = f"the error {str(error).strip().splitlines()[0]!r}"
             if not possible.all():
                 raise ValueError(
-                    f"Expected examples inside the support of {distribution.name}, others have "
-                    f"probability zero. Received: values from {chunk.min()} to {chunk.max()}, with "
-                    f"{cause}"
+                    f"Expected examples inside the support of {distribution.name}; values outside "
+                    f"have probability zero. Received: values from {chunk.min()} to "
+                    f"{chunk.max()}, with {cause}"
                 )
 
     def get_config(self):

@@ -1,7 +1,7 @@
-"""Families that TFP has the parts of, but no class for.
+"""Families that TFP has no class for, composed from its distributions and bijectors.
 
-Others are special cases of a class of TFP's: Rayleigh is `"Weibull"` with `concentration=2`, Erlang
-`"Gamma"` with an integer `concentration`, and χ² `"Chi2"`.
+Other families are special cases of a TFP class: Rayleigh is `"Weibull"` with `concentration=2`,
+Erlang `"Gamma"` with an integer `concentration`, and χ² `"Chi2"`.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ tfd: Any = tfp.distributions
 
 
 def parameter(event_ndims=0, shape_fn=lambda shape: shape, bijector=tfb.Softplus):
-    """TFP's description of a parameter, by default positive and of the event's shape."""
+    """TFP's `ParameterProperties`, by default of a positive parameter of the event's shape."""
     return tfp.util.ParameterProperties(
         event_ndims=event_ndims, shape_fn=shape_fn, default_constraining_bijector_fn=bijector
     )

@@ -12,8 +12,8 @@ from keras_aevb.distributions.priors import Prior
 class Conditional(ConditionalDistribution):
     r"""A distribution of any TFP family, whose parameters are computed from features.
 
-    Each parameter is a head's output, mapped by TFP's bijector onto the values that it may have: a
-    scale is the softplus of it, a Cholesky factor a triangular matrix with a positive diagonal.
+    A head computes each parameter. TFP's bijector maps the head's output to valid values: softplus
+    makes a scale, and a Cholesky factor becomes a triangular matrix with a positive diagonal.
 
     Args:
         family: name of a class of `tfp.distributions`, such as `"Gamma"`, or the class; or one of
@@ -21,17 +21,16 @@ class Conditional(ConditionalDistribution):
         event_shape: shape of an event, an integer or a tuple. A family over numbers gives
             independent elements; one over vectors, such as `"MultivariateNormalTriL"` and
             `"Dirichlet"`, takes the last dimension.
-        num_classes: number of classes, for `"Categorical"` and its like.
-        **parameters: for each parameter by TFP's name a fixed number or array, or a Keras layer
-            from features to the values before the constraint; `Trainable()` for values that are
-            the same for every example. Default: a dense layer. Also arguments of
-            `keras.layers.Layer`.
+        num_classes: number of classes, for families such as `"Categorical"`.
+        **parameters: TFP's parameters by name, each a fixed number or array, or a Keras layer from
+            features to the values before the constraint. `Trainable()` trains values that are the
+            same for every example. Default: a dense layer. Also arguments of `keras.layers.Layer`.
 
     Call arguments:
         features: tensor of shape `[B, ...]`.
 
     Returns:
-        For each parameter that is not fixed its values before the constraint, of shape
+        The values before the constraint of each parameter that is not fixed, of shape
         `[B, *parameter_shape(name)]`.
 
     Raises:
@@ -86,13 +85,13 @@ class Conditional(ConditionalDistribution):
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
 class Unconditional(Prior):
-    """A distribution of any TFP family without inputs, with fixed or trained parameters.
+    """A prior of any TFP family, with fixed or trained parameters.
 
     Args:
         family: as for `Conditional`.
         event_shape: as for `Conditional`.
         num_classes: as for `Conditional`.
-        **parameters: a fixed number or array for a parameter by TFP's name. Default: trainable
+        **parameters: TFP's parameters by name, each a fixed number or array. Default: trainable
             values, which start at 0 before the constraint. Also arguments of
             `keras.layers.Layer`.
 

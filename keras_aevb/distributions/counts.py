@@ -1,6 +1,7 @@
-"""Families of counts whose TFP classes do not serve as likelihoods.
+"""Count distributions that replace TFP classes which fail as likelihoods.
 
-Each says what it does otherwise. `Family` takes these for the names that they share with TFP's.
+Each docstring says how the class differs from TFP's. `Family` prefers it to the TFP class of the
+same name.
 """
 
 import math
@@ -14,17 +15,17 @@ from keras_aevb.distributions.compositions import parameter
 tfb = tfp.bijectors
 tfd: Any = tfp.distributions
 
-# exp of it, and that times a count, are finite in float32.
+# The exponential of this, times a count, is finite in float32.
 LARGEST_LOG_RATE = 40.0
-# Counts from which on Stirling's series is exact in float32.
+# Stirling's series is exact in float32 from this count on.
 LARGE_COUNT = 10.0
 
 
 class Poisson(tfd.Poisson):
-    r"""TFP's Poisson distribution, with a density that keeps its digits for large counts.
+    r"""TFP's Poisson distribution, with a density that stays accurate for large counts.
 
-    TFP subtracts $x \log λ$, λ and $\log x!$, at a million numbers of size 10⁷ whose difference
-    may be 10. With $r = \log λ - \log x$ and Stirling's series for $\log x!$,
+    TFP computes $x \log λ - λ - \log x!$. For counts of a million the terms have size 10⁷, but
+    their difference may be 10. With $r = \log λ - \log x$ and Stirling's series for $\log x!$,
 
     $$\log p(x) = -x (e^r - 1 - r) - ½ \log(2 π x) - \frac{1}{12 x} + \frac{1}{360 x^3}$$
 
@@ -60,7 +61,8 @@ class Poisson(tfd.Poisson):
 class NegativeBinomial(tfd.NegativeBinomial):
     """TFP's negative binomial distribution, with a `total_count` that may be any positive number.
 
-    TFP's validation of arguments, which finds impossible counts, else refuses real ones.
+    By default, TFP's argument validation, which finds impossible counts, rejects a `total_count`
+    that is not an integer.
 
     Example:
         >>> float(NegativeBinomial(0.5, 0.0, validate_args=True).prob(0.0))  # ½ to the ½
@@ -77,11 +79,11 @@ class NegativeBinomial(tfd.NegativeBinomial):
 
 
 class ZeroInflatedNegativeBinomial(tfd.Inflated):
-    r"""Negative binomial counts, of which some are zero for another reason.
+    r"""Zero-inflated negative binomial counts: with probability π a count is zero regardless of NB.
 
     $$p(x) = π [x = 0] + (1 - π) NB(x; r, l), \qquad \log\frac{π}{1 - π} = l_0$$
 
-    TFP's class of this name takes half of $l_0$, and cannot be copied.
+    TFP's class of the same name expects $l_0 / 2$, and its `copy` fails.
 
     Args:
         total_count: r > 0, a real number. The mean of NB is $r e^l$.

@@ -12,7 +12,7 @@ from keras_aevb.distributions.base import ConditionalDistribution
 
 tfd: Any = tfp.distributions
 
-# In halves of the range from low to high: from a thousandth of it to a thousand times as wide.
+# log s, with s in units of half the range from low to high: from about 1/1000 to 1000.
 LOG_SCALE_BOUNDS = (-7.0, 7.0)
 
 
@@ -23,12 +23,12 @@ class DiscretizedLogisticMixture(ConditionalDistribution):
     $$p(x) = \sum_k π_k \left[σ\left(\frac{x + ½ - μ_k}{s_k}\right)
     - σ\left(\frac{x - ½ - μ_k}{s_k}\right)\right]$$
 
-    with the first term 1 where x is `high`, and the second 0 where x is `low`: the tails belong to
-    the edges. π, μ and s differ between elements and examples. The heads compute logits of π, and μ
-    and log s on a scale where `low` is -1 and `high` is 1; log s is clipped to [-7, 7].
+    The first term is 1 where x is `high`, and the second 0 where x is `low`, so the end values take
+    the tails. π, μ and s differ between elements and examples. The heads compute the logits of π,
+    and μ and log s on a scale where `low` is -1 and `high` is 1. log s is clipped to [-7, 7].
 
-    x are the whole numbers themselves: an encoder scales them, as
-    `keras.layers.Rescaling(1 / 255)` does.
+    Pass the whole numbers themselves as x. Scale them inside the encoder, for example with
+    `keras.layers.Rescaling(1 / 255)`.
 
     Args:
         event_shape: shape of x, an integer or a tuple such as `(28, 28, 1)`.
@@ -45,11 +45,11 @@ class DiscretizedLogisticMixture(ConditionalDistribution):
         The logits of π, μ and log s, each of shape `[B, *event_shape, K]`.
 
     Raises:
-        ValueError: if K is not a positive integer, `low` and `high` are no integers with
+        ValueError: if K is not a positive integer, `low` and `high` are not integers with
             `low < high`, or a layer's output does not have K values for each element.
 
-    Reference: Salimans et al. (2017), arXiv:1701.05517, eqs. 1 and 2, without the dependence of
-    pixels on each other (eq. 3).
+    Reference: Salimans et al. (2017), arXiv:1701.05517, eqs. 1 and 2, without the dependence
+    between pixels (eq. 3).
 
     Example:
         >>> features = np.zeros((1, 5), "float32")
@@ -89,7 +89,7 @@ class DiscretizedLogisticMixture(ConditionalDistribution):
         if x.min() < self.low or x.max() > self.high or (x != np.round(x)).any():
             raise ValueError(
                 f"Expected whole numbers from {self.low} to {self.high} for a "
-                "DiscretizedLogisticMixture; pixels that were scaled are no longer such. "
+                "DiscretizedLogisticMixture, such as pixels before any scaling. "
                 f"Received: values from {x.min()} to {x.max()}, of which "
                 f"{np.sum(x != np.round(x))} are not whole"
             )
@@ -103,7 +103,7 @@ class DiscretizedLogistic(tfd.Distribution):
     """A logistic variable, rounded to a whole number and clipped to [low, high].
 
     Args:
-        loc, scale: of the logistic variable, where `low` is -1 and `high` is 1.
+        loc, scale: parameters of the logistic variable, on a scale where `low` is -1 and `high` 1.
         low, high: integers.
     """
 
@@ -131,14 +131,14 @@ class DiscretizedLogistic(tfd.Distribution):
         return np.array([], "int32")
 
     def _standardized(self, x):
-        """(x - μ) / s, for x in whole numbers."""
+        """(x - μ) / s for whole numbers x."""
         centre, half = (self.low + self.high) / 2, (self.high - self.low) / 2
         return ((x - centre) / half - self.loc) / self.scale
 
     def _log_prob(self, x):
         r"""log of σ(b) - σ(a) = σ(b) σ(-a) (1 - exp(a - b)), with b - a the width of a bin.
 
-        No term is a difference of numbers that may be equal.
+        This form does not subtract nearly equal numbers.
         """
         x = ops.cast(x, self.dtype)
         below_upper = ops.log_sigmoid(self._standardized(x + 0.5))
@@ -153,7 +153,7 @@ class DiscretizedLogistic(tfd.Distribution):
         return ops.clip(ops.round(centre + half * logistic), self.low, self.high)
 
     def _mean(self):
-        """low + Σ P(x ≥ i) over the whole numbers i above `low`, one after the other."""
+        """low + Σ P(x ≥ i) over the whole numbers i above `low`, summed in a loop."""
         return ops.fori_loop(
             self.low + 1,
             self.high + 1,

@@ -1,4 +1,4 @@
-"""A TFP family by its name: its parameters, their shapes and constraints."""
+"""TFP families by name, with the shapes and constraints of their parameters."""
 
 import inspect
 
@@ -11,11 +11,11 @@ from keras_aevb.distributions import compositions, counts
 
 tfd = tfp.distributions
 
-# Parameters that stand for each other: one of a pair is given, in place of TFP's preferred one.
+# Alternative parameters: one of a pair is used, by default the one that TFP prefers.
 ALTERNATIVES = ({"logits", "probs"}, {"rate", "log_rate"}, {"probits", "probs"})
 
 
-# How raw values and the parameters before them make a parameter that TFP has no bijector for.
+# Constraints that TFP has no bijector for: functions of raw values and the parameters before them.
 CONSTRAINTS = {
     "high": lambda raw, values: values["low"] + ops.softplus(raw),
     "peak": lambda raw, values: values["low"] + (values["high"] - values["low"]) * ops.sigmoid(raw),
@@ -30,20 +30,20 @@ def _length(vector):
 class Family:
     """A family of distributions over events of one shape.
 
-    Parameters are numbers that are fixed, or tensors of raw values in ℝⁿ, which TFP's bijectors map
-    onto the values that a parameter may have, such as the positive numbers.
+    A parameter is a fixed number, or a tensor of raw values in ℝⁿ. TFP's bijectors map raw values
+    to valid ones, such as positive numbers.
 
     Args:
         family: a class of `tfp.distributions` or its name, or another TFP distribution class.
-        event_shape: shape of an event, a tuple. What the family's own events leave of it, from the
-            left, are independent dimensions.
+        event_shape: shape of an event, a tuple. Leading dimensions that the family's own events do
+            not have are independent.
         fixed: dict from the names of fixed parameters to numbers or arrays.
-        given: names of parameters that are not fixed, in place of TFP's preferred ones.
+        given: names of parameters to compute instead of TFP's preferred ones.
         num_classes: for families over classes, such as `"Categorical"`.
 
     Raises:
-        ValueError: if there is no such family or parameter, TFP does not know the family's
-            parameters, or does not know what values one may have.
+        ValueError: if there is no such family or parameter, or TFP does not know the family's
+            parameters or the valid values of one.
     """
 
     def __init__(self, family, event_shape, fixed, given=(), num_classes=None):
@@ -79,9 +79,9 @@ class Family:
             self.distribution(raw_values, "float32", validate_args=True)
         except Exception as error:  # TFP's errors differ between backends and distributions
             raise ValueError(
-                f"Expected values that parameters of {self.name} may have, of shapes that "
-                f"broadcast to those for event_shape={self.event_shape}. Received: {self.fixed}, "
-                f"with the error {str(error).strip().splitlines()[0]!r}"
+                f"Expected valid parameter values of {self.name}, of shapes that fit "
+                f"event_shape={self.event_shape}. Received: {self.fixed}, with the error "
+                f"{str(error).strip().splitlines()[0]!r}"
             ) from None
 
     def distribution(self, raw_values, dtype, validate_args=False):
@@ -97,10 +97,10 @@ class Family:
             for name, value in self.fixed.items()
         }
         for name, raw in zip(self.parameters, raw_values, strict=True):
-            bijector = self._bijector(name)
+            bijector = self._bijector(name, dtype)
             constraint = CONSTRAINTS.get(name)
             values[name] = bijector.forward(raw) if bijector else constraint(raw, values)
-        # Draws that a decoder takes; TFP has class numbers as integers alone.
+        # Floating-point samples, for decoders; TFP's class numbers are always integers.
         if "dtype" in inspect.signature(self.cls).parameters and self.cls is not tfd.Categorical:
             values["dtype"] = dtype
         distribution = self.cls(**values, validate_args=validate_args)
@@ -108,23 +108,25 @@ class Family:
         return tfd.Independent(distribution, independent) if independent else distribution
 
     def get_config(self):
-        """The name under which `Family` finds the class again, on the other backend too.
+        """The name by which `Family` finds the class, on either backend.
 
         Raises:
-            ValueError: if there is none.
+            ValueError: if no name finds the class.
         """
         for name in (self.name, keras.saving.get_registered_name(self.cls)):
             if _class(name) is self.cls:
                 return name
         raise ValueError(
-            f"Expected a class of TFP, or one that is registered with Keras, to save it by its "
-            f"name. Received: {self.cls}"
+            "Expected a class of TFP or one registered with Keras, which can be saved by name. "
+            f"Received: {self.cls}"
         )
 
-    def _properties(self):
-        classes = {} if self.num_classes is None else {"num_classes": self.num_classes}
+    def _properties(self, dtype="float32"):
+        how = {"dtype": ops.zeros((), dtype).dtype}
+        if self.num_classes is not None:
+            how["num_classes"] = self.num_classes
         try:
-            properties = self.cls.parameter_properties(**classes)
+            properties = self.cls.parameter_properties(**how)
         except (NotImplementedError, TypeError) as error:
             raise ValueError(
                 f"TFP does not know the parameters of {self.name}. Expected a family with "
@@ -138,11 +140,11 @@ class Family:
             )
         return properties
 
-    def _bijector(self, name):
-        """A new bijector onto the values of a parameter, since bijectors remember; or `None`."""
+    def _bijector(self, name, dtype="float32"):
+        """The bijector to a parameter's values, or `None`; a new one, since bijectors cache."""
         try:
-            bijector = self._properties()[name].default_constraining_bijector_fn()
-            bijector.forward_event_ndims  # noqa: B018  raises for TFP's marks of what it lacks
+            bijector = self._properties(dtype)[name].default_constraining_bijector_fn()
+            bijector.forward_event_ndims  # noqa: B018  raises for TFP's placeholders
         except (AttributeError, NotImplementedError, TypeError):
             return None
         return bijector
@@ -154,8 +156,8 @@ class Family:
             return tuple(int(size) for size in shape)
         except (TypeError, ValueError):
             raise ValueError(
-                f"The shape of `{name}` of {self.name} does not follow from the event's. Expected "
-                f"`num_classes`. Received: num_classes={self.num_classes}"
+                f"The event shape does not determine the shape of `{name}` of {self.name}. "
+                f"Expected `num_classes`. Received: num_classes={self.num_classes}"
             ) from None
 
     def _raw_shape(self, name):
@@ -172,7 +174,7 @@ class Family:
 
 
 def as_fixed(name, value):
-    """A number or an array as a config can hold it.
+    """A number or an array as Python numbers, for a config.
 
     Raises:
         ValueError: if it is neither, or not finite.
@@ -191,7 +193,7 @@ def as_fixed(name, value):
 
 def _family_class(family):
     if isinstance(family, type) and family is getattr(tfd, family.__name__, None):
-        family = family.__name__  # our own class may take its place
+        family = family.__name__  # this library may replace the class
     found = _class(family) if isinstance(family, str) else family
     if not isinstance(found, type) or not issubclass(found, tfd.Distribution):
         raise ValueError(
@@ -202,7 +204,7 @@ def _family_class(family):
 
 
 def _class(name):
-    """Our own class, TFP's, or one that is registered with Keras, by its name; or `None`."""
+    """The class of this name in this library, in TFP or registered with Keras; or `None`."""
     for module in (compositions, counts, tfd):
         if hasattr(module, name):
             return getattr(module, name)

@@ -1,4 +1,4 @@
-r"""Normalising flows: distributions whose draws go through invertible networks.
+r"""Normalising flows: distributions transformed by invertible networks.
 
 $$z = f_n(\dots f_1(ε)), \qquad
 \log p(z) = \log p(ε) - \sum_i \log \left|\det \frac{∂f_i(z_{i-1})}{∂z_{i-1}}\right|$$
@@ -17,7 +17,7 @@ from keras_aevb.distributions.wrapper import Wrapper
 
 tfb, tfd = tfp.bijectors, tfp.distributions
 
-# Log scales of one step lie between plus and minus this number, so that no density overflows.
+# Bound on the absolute log scales of one step, so that no density overflows.
 LARGEST_LOG_SCALE = 5.0
 
 
@@ -28,13 +28,13 @@ class FlowStep(keras.layers.Layer):
     """
 
     def bijector(self):
-        """A new TFP bijector: bijectors remember what they computed."""
+        """A new TFP bijector on each call, since bijectors cache their results."""
         raise NotImplementedError
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
 class Reverse(FlowStep):
-    """Reverses the order of a vector's elements, between steps that treat them differently.
+    """Reverses the order of a vector's elements; use it between steps that depend on the order.
 
     Example:
         >>> step = Reverse()
@@ -59,7 +59,7 @@ class _Network(FlowStep):
         self.activation = keras.activations.get(activation)
 
     def _add_weights(self, num_inputs, num_outputs):
-        """The last layer starts at zero: the step starts as the identity."""
+        """Adds the weights; the last layer starts at zero, so the step starts as the identity."""
         self.hidden_kernel = self.add_weight((num_inputs, self.hidden_units), name="hidden_kernel")
         self.hidden_bias = self.add_weight((self.hidden_units,), "zeros", name="hidden_bias")
         shape = (self.hidden_units, 2 * num_outputs)
@@ -88,11 +88,11 @@ class Coupling(_Network):
 
     $$y_1 = z_1, \qquad y_2 = z_2 \, e^{s(z_1)} + t(z_1)$$
 
-    Draws and densities cost the same.
+    Sampling and density cost the same.
 
     Args:
-        hidden_units: of the network for s and t.
-        activation: of its hidden layer.
+        hidden_units: hidden units of the network for s and t.
+        activation: activation of its hidden layer.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Reference: Dinh et al. (2017), arXiv:1605.08803, eqs. 4 and 5.
@@ -121,13 +121,13 @@ class Autoregressive(_Network):
 
     $$y_i = z_i \, e^{s_i(y_{<i})} + t_i(y_{<i})$$
 
-    Densities of given y take one pass through the network, draws one pass for each element. With
-    `inverse=True` it is the inverse autoregressive step, whose s and t are functions of z: draws,
-    and their densities, take one pass. That suits a posterior.
+    The density of a given y takes one pass through the network; sampling takes one pass for each
+    element. `inverse=True` makes the inverse autoregressive step, with s and t functions of z:
+    sampling, including the density of the samples, takes one pass. Use it for posteriors.
 
     Args:
-        hidden_units: of the masked network for s and t.
-        activation: of its hidden layer.
+        hidden_units: hidden units of the masked network for s and t.
+        activation: activation of its hidden layer.
         inverse: whether s and t are functions of the step's input.
         **kwargs: arguments of `keras.layers.Layer`.
 
@@ -155,7 +155,7 @@ class Autoregressive(_Network):
     def bijector(self):
         flow = tfb.MaskedAutoregressiveFlow(
             lambda y: self.shift_and_log_scale(y, self.hidden_mask, self.mask),
-            # JAX does not differentiate a loop of unknown length.
+            # JAX cannot differentiate a loop of unknown length.
             unroll_loop=True,
         )
         return tfb.Invert(flow) if self.inverse else flow
@@ -165,10 +165,10 @@ class Autoregressive(_Network):
 
 
 def _built(steps, event_shape):
-    """Steps for vectors of one size.
+    """Checks flow steps and builds them for vectors of one size.
 
     Raises:
-        ValueError: if there are none, one is not a `FlowStep`, or events are no vectors.
+        ValueError: if there are none, one is not a `FlowStep`, or events are not vectors.
     """
     steps = list(steps) if isinstance(steps, list | tuple) else []
     if not steps or not all(isinstance(step, FlowStep) for step in steps):
@@ -185,22 +185,22 @@ def _built(steps, event_shape):
     return steps
 
 
-def _through(base, steps):
-    """The distribution of draws of `base` that go through the steps in their order."""
+def _transformed(base, steps):
+    """`base`, transformed by the steps in order."""
     return tfd.TransformedDistribution(base, tfb.Chain([s.bijector() for s in reversed(steps)]))
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
 class FlowPosterior(Wrapper):
-    """A conditional distribution whose draws go through a flow.
+    """A conditional distribution, transformed by a flow.
 
     Args:
         base: `ConditionalDistribution` over vectors.
-        steps: list of flow steps, the first of which takes the draws of `base`.
+        steps: list of flow steps, applied in order to samples of `base`.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Raises:
-        ValueError: if `base` or a step is not of its type, or events are no vectors.
+        ValueError: if `base` or a step has the wrong type, or events are not vectors.
 
     Reference: Rezende & Mohamed (2015), arXiv:1505.05770, eqs. 5 to 7.
 
@@ -215,7 +215,7 @@ class FlowPosterior(Wrapper):
         self.steps = _built(steps, base.event_shape)
 
     def distribution(self, *parameters):
-        return _through(self.base.distribution(*parameters), self.steps)
+        return _transformed(self.base.distribution(*parameters), self.steps)
 
     def get_config(self):
         return {**super().get_config(), "steps": _serialized(self.steps)}
@@ -223,15 +223,15 @@ class FlowPosterior(Wrapper):
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
 class FlowPrior(Prior):
-    """A prior whose draws go through a flow.
+    """A prior, transformed by a flow.
 
     Args:
         base: `Prior` over vectors.
-        steps: list of flow steps, the first of which takes the draws of `base`.
+        steps: list of flow steps, applied in order to samples of `base`.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Raises:
-        ValueError: if `base` or a step is not of its type, or events are no vectors.
+        ValueError: if `base` or a step has the wrong type, or events are not vectors.
 
     Reference: Papamakarios et al. (2017), arXiv:1705.07057.
 
@@ -249,7 +249,7 @@ class FlowPrior(Prior):
         self.steps = _built(steps, base.event_shape)
 
     def distribution(self):
-        return _through(self.base.distribution(), self.steps)
+        return _transformed(self.base.distribution(), self.steps)
 
     def get_config(self):
         base = keras.saving.serialize_keras_object(self.base)

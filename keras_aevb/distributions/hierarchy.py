@@ -17,14 +17,14 @@ tfd: Any = tfp.distributions
 
 
 class Hierarchy(tfd.Distribution):
-    """Levels that are drawn one after the other, each given the one before it.
+    """A Markov chain of levels: each is sampled given the level before it.
 
     Args:
-        first: TFP distribution of the level that is drawn first.
-        conditional: function from a level's index and the draws of the level before it, of shape
+        first: TFP distribution of the level to sample first.
+        conditional: function from a level's index and samples of the level before it, of shape
             `[..., n]`, to the TFP distribution of the level, of batch shape `[...]`.
         sizes: numbers of elements of z₁, …, z_L.
-        top_down: whether z_L is drawn first, else z₁.
+        top_down: whether to sample from z_L to z₁; otherwise from z₁ to z_L.
     """
 
     def __init__(self, first, conditional, sizes, top_down, name="Hierarchy"):
@@ -49,7 +49,7 @@ class Hierarchy(tfd.Distribution):
         return ops.split(z, np.cumsum(self.sizes[:-1]).tolist(), axis=-1)
 
     def levels(self, z):
-        """The distributions of z₁, …, z_L, each given the level that is drawn before it."""
+        """The distributions of z₁, …, z_L, each given the level sampled before it."""
         values = self.split(z)
         levels = {self._order[0]: self.first}
         for before, i in itertools.pairwise(self._order):
@@ -57,11 +57,11 @@ class Hierarchy(tfd.Distribution):
         return [levels[i] for i in range(len(levels))]
 
     def log_probs(self, z):
-        """The log densities of z₁, …, z_L, whose sum is that of z."""
+        """The log densities of z₁, …, z_L, which sum to the log density of z."""
         return [level.log_prob(value) for level, value in zip(self.levels(z), self.split(z))]
 
     def example_levels(self):
-        """The distributions of z₁, …, z_L where z is zero."""
+        """The distributions of z₁, …, z_L at z = 0."""
         return self.levels(ops.zeros((*self.first.batch_shape, sum(self.sizes)), self.dtype))
 
     @property
@@ -95,7 +95,7 @@ class Hierarchy(tfd.Distribution):
     def _default_event_space_bijector(self):
         for level in self.example_levels():
             if not isinstance(level.experimental_default_event_space_bijector(), tfb.Identity):
-                raise NotImplementedError("Levels with edges may depend on each other.")
+                raise NotImplementedError("The support of a level may depend on another level.")
         return tfb.Identity()
 
 
@@ -105,16 +105,17 @@ class HierarchicalPrior(Prior):
 
     $$p(z) = p(z_L) \prod_{i<L} p(z_i|z_{i+1}), \qquad z = [z_1, …, z_L]$$
 
-    The decoder gets all of z. `keras_aevb.networks.Elements(n)` in front of it leaves $z_1$, of n
-    elements: then p(x|z) is $p(x|z_1)$.
+    The decoder receives all of z. For $p(x|z_1)$, put `keras_aevb.networks.Elements(n)` in front of
+    the decoder, with n the size of $z_1$.
 
     Args:
-        levels: list from $z_1$ to $z_L$: `ConditionalDistribution`s, whose heads get $z_{i+1}$,
-            and a `Prior` as the last. Their layers run in inference mode.
+        levels: list from $z_1$ to $z_L$: `ConditionalDistribution`s, whose heads receive
+            $z_{i+1}$, and a `Prior` as the last. Their layers run in inference mode.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Raises:
-        ValueError: if there are less than two levels, one is not of its type, or not over vectors.
+        ValueError: if there are fewer than two levels, or one has the wrong type or is not over
+            vectors.
 
     Reference: Sønderby et al. (2016), arXiv:1602.02282, eqs. 1 and 2; Rezende, Mohamed & Wierstra
     (2014), arXiv:1401.4082, sec. 3.
@@ -158,36 +159,35 @@ class HierarchicalPrior(Prior):
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
 class HierarchicalPosterior(ConditionalDistribution):
-    r"""A conditional distribution with L levels, drawn from the bottom up or from the top down.
+    r"""A conditional distribution with L levels, sampled bottom-up or top-down.
 
-    From the bottom up, with features h of x,
+    Bottom-up, with features h of x,
 
     $$q(z|x) = q(z_1|h) \prod_{i>1} q(z_i|z_{i-1})$$
 
-    and from the top down, in the order of a `HierarchicalPrior`,
+    and top-down, in the order of a `HierarchicalPrior`,
 
     $$q(z|x) = q(z_L|h) \prod_{i<L} q(z_i|z_{i+1}, h)$$
 
     Args:
-        levels: list of `ConditionalDistribution`s from $z_1$ to $z_L$. Their heads get what they
-            are given, as one vector. Layers of those that are not drawn first run in inference
-            mode.
-        top_down: the order of drawing.
+        levels: list of `ConditionalDistribution`s from $z_1$ to $z_L$. Their heads receive the
+            variables they depend on as one vector. The layers of all levels but the first one
+            sampled run in inference mode.
+        top_down: whether to sample from $z_L$ to $z_1$; otherwise from $z_1$ to $z_L$.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:
         features: tensor of shape `[B, ...]`.
 
     Returns:
-        The parameters of the level that is drawn first, and from the top down the features.
+        The parameters of the level that is sampled first; if top-down, also the features.
 
     Raises:
-        ValueError: if there are less than two levels, or one is not a `ConditionalDistribution`
+        ValueError: if there are fewer than two levels, or one is not a `ConditionalDistribution`
             over vectors.
 
-    Reference: Burda, Grosse & Salakhutdinov (2016), arXiv:1509.00519, eq. 3, from the bottom up;
-    Sønderby et al. (2016), arXiv:1602.02282, eq. 10, from the top down, without the sharing of
-    parameters with the prior.
+    Reference: Burda, Grosse & Salakhutdinov (2016), arXiv:1509.00519, eq. 3, bottom-up; Sønderby et
+    al. (2016), arXiv:1602.02282, eq. 10, top-down, without sharing parameters with the prior.
 
     Example:
         >>> import numpy as np, keras_aevb as kv

@@ -14,27 +14,30 @@ from keras_aevb.distributions.normals import LOG_VARIANCE_BOUNDS, bounded_scale,
 tfd = tfp.distributions
 
 LARGEST_LOGIT = 1e30
-# A sum of x s and a sum of log(1 + exp(s)), taken apart, must leave digits of their difference.
+# Σ x s and Σ log(1 + exp(s)) are summed separately; the bound keeps their difference accurate.
 LARGEST_LOGIT_OF_PAIRS = 1e4
 
 
 class BernoulliFromLogits(_backend.Bernoulli):
-    """TFP's Bernoulli distribution, with a density that costs a quarter of TFP's with its gradient.
+    """TFP's Bernoulli distribution, with a faster density: with gradient, a quarter of TFP's time.
 
-    x log y + (1 - x) log(1 - y) with y = sigmoid(s) is x s - (s + |s|) / 2 - log(1 + exp(-|s|)):
-    one exponential, nothing lost where y rounds to 0 or 1, and a gradient at s = 0. TFP takes a
-    softplus for each of the two terms.
+    With y = sigmoid(s),
+
+        x log y + (1 - x) log(1 - y) = x s - (s + |s|) / 2 - log(1 + exp(-|s|))
+
+    This form takes one exponential, stays accurate where y rounds to 0 or 1, and has a gradient at
+    s = 0. TFP computes a softplus for each of the two terms.
     """
 
     def _log_prob(self, x):
-        # An infinite logit, as of a layer in float16 that overflows, is as good as a large one.
+        # Replace infinite logits, for example from overflow in a float16 layer, by large ones.
         logits = ops.clip(self.logits_parameter(), -LARGEST_LOGIT, LARGEST_LOGIT)
         x = ops.cast(x, logits.dtype)
         distance = ops.abs(logits)
         return x * logits - 0.5 * (logits + distance) - ops.log1p(ops.exp(-distance))
 
     def log_prob_of_pairs(self, x):
-        """As the function of this name, for images of any rank."""
+        """Implements the function `log_prob_of_pairs`, for images of any rank."""
         bound = LARGEST_LOGIT_OF_PAIRS
         logits = ops.clip(self.logits_parameter(), -bound, bound)  # [S, *event_shape]
         size = math.prod(logits.shape[1:])
@@ -45,7 +48,7 @@ class BernoulliFromLogits(_backend.Bernoulli):
 
 
 def log_prob_of_pairs(likelihoods, x):
-    """log p(x|z) of every image for every z, a matrix product for Bernoulli pixels.
+    """log p(x|z) of every pair of z and image; for Bernoulli pixels a matrix product.
 
     Args:
         likelihoods: TFP distribution p(x|z) of batch shape `[S]`.
@@ -58,7 +61,7 @@ def log_prob_of_pairs(likelihoods, x):
     # A subclass of `Independent` may have another density.
     if type(likelihoods) is tfd.Independent and isinstance(pixels, BernoulliFromLogits):
         return pixels.log_prob_of_pairs(x)
-    # One image after the other: all pairs would take the memory of S · B images.
+    # One image at a time: all pairs would take the memory of S · B images.
     return ops.transpose(ops.map(likelihoods.log_prob, x))
 
 
@@ -68,8 +71,8 @@ class Bernoulli(ConditionalDistribution):
 
     $$\log p(x|z) = \sum_i x_i \log y_i + (1 - x_i) \log(1 - y_i)$$
 
-    in nats, computed from the logits, so that saturated pixels lose nothing. Pixels x may be any
-    numbers in [0, 1], as in the paper, which does not binarise MNIST.
+    in nats. The logits are used directly, so saturated pixels lose no precision. Pixels x may be
+    any numbers in [0, 1], as in the paper, which does not binarise MNIST.
 
     Args:
         event_shape: shape of x, an integer or a tuple such as `(28, 28, 1)`.
@@ -119,8 +122,8 @@ class Normal(ConditionalDistribution):
 
     $$\mu = W_4 h + b_4, \qquad \log σ² = W_5 h + b_5$$
 
-    with features h; or, with a `scale` of the user's, p(x|z) = N(x; μ, scale² I). The log-variance
-    is clipped to [-20, 20], so that no density overflows.
+    with features h. A given `scale` makes it p(x|z) = N(x; μ, scale² I). The log-variance is
+    clipped to [-20, 20], so that no density overflows.
 
     Args:
         event_shape: shape of x, an integer or a tuple.
@@ -172,17 +175,17 @@ class Normal(ConditionalDistribution):
         return diagonal_normal(mean, scale, self.event_shape)
 
     def check_support(self, x):
-        low, high, limit = x.min(), x.max(), self.largest_value
+        low, high, limit = float(x.min()), float(x.max()), self.largest_value
         if max(-low, high) >= limit:
             raise ValueError(
-                f"Expected values below {limit:.0e} in size for a Normal distribution, whose "
-                f"density overflows {self.density_dtype} beyond; standardise the data, for example "
-                f"`(x - x.mean()) / x.std()`. Received: values from {low} to {high}"
+                f"Expected values below {limit:.0e} in magnitude for a Normal distribution, whose "
+                f"density overflows {self.density_dtype} otherwise; standardise the data, for "
+                f"example `(x - x.mean()) / x.std()`. Received: values from {low} to {high}"
             )
 
     @property
     def largest_value(self):
-        """The |x| at which Σ x²/σ² may overflow, with μ = 0 and σ as small as it can be."""
+        """The |x| from which Σ x²/σ² may overflow, with μ = 0 and the smallest σ."""
         scale = math.exp(LOG_VARIANCE_BOUNDS[0] / 2) if self.scale is None else self.scale
         largest = float(np.finfo(self.density_dtype).max)
         return scale * math.sqrt(largest / math.prod(self.event_shape))

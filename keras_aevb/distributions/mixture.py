@@ -1,4 +1,4 @@
-"""Priors that are mixtures."""
+"""Mixture priors."""
 
 import keras
 from keras import ops
@@ -23,10 +23,10 @@ class MixturePrior(Prior):
         event_shape: as for `Conditional`.
         num_components: K ≥ 1.
         num_classes: as for `Conditional`.
-        initializer: of the components' parameters before their constraint. Default: standard
-            normal, so that components differ.
-        **parameters: fixed numbers or arrays for all components, by TFP's name. Also arguments of
-            `keras.layers.Layer`.
+        initializer: initializer of the components' parameters before their constraint. Default:
+            standard normal, so that components differ.
+        **parameters: TFP's parameters by name, as fixed numbers or arrays for all components. Also
+            arguments of `keras.layers.Layer`.
 
     Raises:
         ValueError: as for `Conditional`, or if K is not a positive integer.
@@ -85,12 +85,13 @@ class VampPrior(Prior):
 
     $$p(z) = \frac1K \sum_k q(z|u_k)$$
 
-    The model gives it its own encoder and posterior, whose variables stay those of q(z|x).
+    The prior uses the encoder and posterior of its model; their variables remain part of q(z|x).
 
     Args:
         num_components: K ≥ 1.
-        initializer: of the pseudo-inputs u, of shape `[K, *event_shape of x]`. Default: uniform
-            between 0 and 1. `keras.initializers.Constant(x[:K])` starts from examples.
+        initializer: initializer of the pseudo-inputs u, of shape `[K, *event_shape of x]`.
+            Default: uniform between 0 and 1. `keras.initializers.Constant(x[:K])` starts from
+            examples.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Raises:
@@ -123,19 +124,18 @@ class VampPrior(Prior):
             x_shape: shape of an example.
 
         Raises:
-            ValueError: if another encoder or posterior was taken before.
+            ValueError: if it is already bound to another encoder or posterior.
         """
         if self.recognition is not None:
             if self._bound_to != (id(encoder), id(posterior)):
                 raise ValueError(
-                    "Expected a VampPrior of this model's own: its pseudo-inputs go through the "
-                    "encoder of the model that it was made a part of. Received: the VampPrior of "
-                    f"another model, {self.name!r}"
+                    "Expected a VampPrior that no other model uses: it depends on its model's "
+                    f"encoder. Received: the VampPrior of another model, {self.name!r}"
                 )
             return
-        self._bound_to = id(encoder), id(posterior)  # which `recognition` keeps alive
+        self._bound_to = id(encoder), id(posterior)  # `recognition` keeps both alive
         self.event_shape = posterior.event_shape
-        # In a function, so that the layers are not this layer's.
+        # A function hides the layers from Keras, which would otherwise track them as sublayers.
         self.recognition = lambda x: posterior.distribution(*posterior(encoder(x)))
         self.pseudo_inputs = self.add_weight(
             (self.num_components, *x_shape), self.initializer, name="pseudo_inputs"
@@ -144,8 +144,8 @@ class VampPrior(Prior):
     def distribution(self):
         if self.recognition is None:
             raise ValueError(
-                "Expected a VampPrior that is part of a model with an encoder. Received: one that "
-                "no model has been made with"
+                "Expected a VampPrior that is part of a model with an encoder. Received: one "
+                "that no model uses"
             )
         q = self.recognition(ops.cast(self.pseudo_inputs, self.density_dtype))
         weights = tfd.Categorical(ops.zeros(self.num_components, self.density_dtype))

@@ -1,4 +1,4 @@
-"""The diagonal normal distribution that posterior, likelihood and prior share."""
+"""The diagonal normal distribution of posteriors, likelihoods and priors."""
 
 import math
 
@@ -14,9 +14,9 @@ LOG_VARIANCE_BOUNDS = (-20.0, 20.0)
 
 
 class Normal(_backend.Normal):
-    """TFP's normal distribution, with a density that keeps its digits where σ is small.
+    """TFP's normal distribution, with a density that stays accurate for small σ.
 
-    TFP subtracts x/σ and μ/σ, two large numbers that are almost equal; (x - μ)/σ is exact.
+    TFP computes x/σ - μ/σ, a difference of large numbers; this class computes (x - μ)/σ.
     """
 
     def _log_prob(self, x):

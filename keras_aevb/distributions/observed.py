@@ -15,16 +15,16 @@ tfd: Any = tfp.distributions
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
 class Observed(Wrapper):
-    r"""A likelihood of the values that are observed: NaN in x means that a value is missing.
+    r"""A likelihood of the observed values only; NaN in x marks a missing value.
 
     $$\log p(x_{obs}|z) = \sum_{i \in obs} \log p(x_i|z)$$
 
-    The bound is one on log p(x_obs). The encoder gets `fill` in place of what is missing;
-    `model.impute(x)` returns x with estimates there.
+    The model's bound is a bound on log p(x_obs). The encoder receives `fill` in place of missing
+    values; `model.impute(x)` replaces them by estimates.
 
     Args:
         base: likelihood with independent elements, such as `Bernoulli`.
-        fill: number inside of the support, for the encoder.
+        fill: number inside the support, which replaces missing values for the encoder.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Raises:
@@ -52,7 +52,7 @@ class Observed(Wrapper):
         return _Observed(self.base.distribution(*parameters), self.fill)
 
     def filled(self, x):
-        """x with `fill` in place of what is missing."""
+        """x with `fill` in place of missing values."""
         if isinstance(x, np.ndarray):
             return np.where(np.isnan(x), np.asarray(self.fill, x.dtype), x)
         return ops.where(ops.isnan(x), ops.cast(self.fill, x.dtype), x)
@@ -73,7 +73,7 @@ class Observed(Wrapper):
 
 
 class _Observed(tfd.Independent):
-    """Independent elements, of which those that are NaN do not count."""
+    """Independent elements; the density ignores NaN."""
 
     def __init__(self, base, fill):
         elements = getattr(base, "distribution", base)

@@ -1,4 +1,4 @@
-"""The precision of densities: that of the layer, but no less than float32."""
+"""The precision of densities: the layer's, but at least float32."""
 
 import warnings
 
@@ -9,12 +9,12 @@ PRECISIONS = ("float16", "bfloat16", "float32", "float64")
 
 
 def at_least_float32(dtype):
-    """The precision that a density needs in a layer of this precision."""
+    """The precision of densities in a layer of this precision."""
     return "float32" if dtype in ("float16", "bfloat16") else dtype
 
 
 def check_precision(layer):
-    """Raises a `ValueError` if a layer's precision is not one that densities can be computed in.
+    """Raises a `ValueError` if densities cannot be computed in a layer's precision.
 
     Args:
         layer: Keras layer.
@@ -27,15 +27,15 @@ def check_precision(layer):
             )
     if "float64" in (layer.compute_dtype, layer.variable_dtype) and not _has_float64():
         raise ValueError(
-            f"Expected `dtype` of {layer.__class__.__name__} to be a precision that is switched on "
-            "in JAX, which rounds float64 to float32 by default. Set "
+            f"Expected `dtype` of {layer.__class__.__name__} to be a precision enabled in JAX, "
+            "which rounds float64 to float32 by default. Set "
             "`jax.config.update('jax_enable_x64', True)`, or JAX_ENABLE_X64=1 in the environment, "
             f"before any array is made. Received: {layer.dtype_policy.name!r}"
         )
 
 
 def _has_float64():
-    """Whether the backend makes arrays of float64 when it is asked to."""
+    """Whether the backend supports float64 arrays."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # JAX says that it rounds to float32, and goes on
+        warnings.simplefilter("ignore")  # JAX warns that it rounds to float32
         return keras.backend.standardize_dtype(ops.zeros((), "float64").dtype) == "float64"

@@ -9,14 +9,14 @@ from keras_aevb.distributions.precision import at_least_float32, check_precision
 
 
 class Prior(keras.layers.Layer):
-    """A distribution over z without inputs; a layer, so that it can hold trainable weights.
+    """A distribution over z without inputs, as a layer that can have trainable weights.
 
     Args:
         event_shape: shape of z, an integer or a tuple.
 
     Raises:
-        ValueError: if `event_shape` has a dimension that is not a positive integer, or the layer's
-            precision is not one for densities.
+        ValueError: if `event_shape` has a dimension that is not a positive integer, or densities
+            cannot be computed in the layer's precision.
     """
 
     def __init__(self, event_shape, **kwargs):
@@ -27,7 +27,7 @@ class Prior(keras.layers.Layer):
 
     @property
     def density_dtype(self):
-        """float32, or the layer's own precision where that is higher: densities need it."""
+        """The layer's precision, but at least float32, as densities need it."""
         return at_least_float32(self.variable_dtype)
 
     def distribution(self):

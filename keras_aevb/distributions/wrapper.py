@@ -1,4 +1,4 @@
-"""Conditional distributions that change what another one returns."""
+"""The base class of distributions that wrap another conditional distribution."""
 
 import keras
 

@@ -1,7 +1,7 @@
-"""What a trained model is worth: functions that return NumPy arrays.
+"""Metrics of a trained model, as NumPy arrays.
 
-They compute with the layers in inference mode; for `FullVB` at the mean of q(θ), but for the ELBO
-and log p(x), which average over q(θ).
+Layers run in inference mode. `FullVB` uses the mean of q(θ), except for the ELBO and log p(x),
+which average over q(θ).
 
 Symbols: N examples, L Monte Carlo samples for each of them.
 """

@@ -1,4 +1,4 @@
-"""Latent dimensions that the model uses."""
+"""Active units: the latent dimensions that a model uses."""
 
 from keras import ops
 
@@ -11,14 +11,14 @@ from keras_aevb.models.point_estimates import kind_of_estimate
 def active_units(
     model, x, threshold=0.01, num_samples=100, batch_size=1000, seed=None, condition=None
 ):
-    r"""Which latent dimensions depend on x: those whose posterior mean varies over the examples.
+    r"""Finds the latent dimensions that depend on x: their posterior means vary over the examples.
 
     $$Var_x\left(E_{q(z|x)}[z_j]\right) > 0.01$$
 
     Args:
         model: a `VariationalModel`.
         x: data of shape `[N, *event_shape]`, N ≥ 2.
-        threshold: of the variance.
+        threshold: smallest variance of an active unit.
         num_samples, batch_size, seed, condition: as for `posterior_mean_variances`.
 
     Returns:
@@ -45,14 +45,15 @@ def posterior_mean_variances(model, x, num_samples=100, batch_size=1000, seed=No
 
     $$Var_x\left(E_{q(z|x)}[z_j]\right)$$
 
-    without bias. Where TFP does not know the mean of q(z|x), that of L samples is taken, and the
-    variance of its noise is subtracted; the result may then be slightly negative.
+    The estimate is unbiased. If TFP does not know the mean of q(z|x), the mean of L samples
+    replaces it, and the variance of its noise is subtracted. The result may then be slightly
+    negative.
 
     Args:
         model: a `VariationalModel`.
         x: data of shape `[N, *event_shape]`, N ≥ 2.
-        num_samples: L ≥ 2, where the mean of q(z|x) is not known.
-        batch_size: examples that are evaluated together.
+        num_samples: L ≥ 2, used if the mean of q(z|x) is unknown.
+        batch_size: examples evaluated at once.
         seed: integer that fixes the noise. Default: the model's own stream.
         condition: y, of shape `[N, *condition.shape]`.
 
@@ -61,7 +62,7 @@ def posterior_mean_variances(model, x, num_samples=100, batch_size=1000, seed=No
 
     Raises:
         ValueError: if the model has no q(z|x), there is a single example, `num_samples` is not an
-            integer of at least 2, or an argument is one that `model.elbo` refuses.
+            integer of at least 2, or `model.elbo` rejects an argument.
 
     Reference: Burda, Grosse & Salakhutdinov (2016), sec. 5.2.
 

@@ -1,4 +1,4 @@
-"""The aggregate posterior q(z), the mean of q(z|x) over examples, which a good prior p(z) equals.
+"""The aggregate posterior q(z), the mean of q(z|x) over examples; a good prior p(z) matches it.
 
 Symbols: N examples, M points z.
 """
@@ -11,29 +11,29 @@ from keras_aevb.models import VariationalModel
 from keras_aevb.models.parts import check_type
 from keras_aevb.training import inputs
 
-# Points z whose densities under all q(z|x) of a batch are computed together.
+# Points z evaluated at once, each under q(z|x) of every x in a batch.
 BLOCK_SIZE = 1000
 
 
 def sample_aggregate_posterior(model, x, n, batch_size=1000, seed=None, condition=None):
-    r"""Draws z from the aggregate posterior: an example at random, then z ~ q(z|x).
+    r"""Samples the aggregate posterior: picks an example at random, then z ~ q(z|x).
 
     $$q(z) = \frac1N \sum_i q(z|x_i)$$
 
     Args:
         model: a `VariationalModel`.
         x: data of shape `[N, *event_shape]`.
-        n: number of draws.
-        batch_size: draws that are made together.
-        seed: integer that fixes the draws. Default: the model's own stream.
+        n: number of samples.
+        batch_size: samples drawn at once.
+        seed: integer that fixes the samples. Default: the model's own stream.
         condition: y, of shape `[N, *condition.shape]`.
 
     Returns:
         NumPy array of shape `[n, *z_shape]`.
 
     Raises:
-        ValueError: if the model has no q(z|x), `n` is not a positive integer, or an argument is one
-            that `model.elbo` refuses.
+        ValueError: if the model has no q(z|x), `n` is not a positive integer, or
+            `model.elbo` rejects an argument.
 
     Reference: Hoffman & Johnson (2016), ELBO surgery; Makhzani et al. (2016).
 
@@ -70,15 +70,15 @@ def log_aggregate_posterior(model, x, z, batch_size=100, condition=None):
         model: a `VariationalModel`.
         x: data of shape `[N, *event_shape]`.
         z: array of shape `[M, *z_shape]`.
-        batch_size: examples that are evaluated together, each at up to 1000 z.
+        batch_size: examples evaluated at once, each at up to 1000 z.
         condition: y, of shape `[N, *condition.shape]`.
 
     Returns:
         NumPy array of shape `[M]`, in nats.
 
     Raises:
-        ValueError: if the model has no q(z|x), z does not have the prior's event shape, or an
-            argument is one that `model.elbo` refuses.
+        ValueError: if the model has no q(z|x), z does not have the prior's event shape, or
+            `model.elbo` rejects an argument.
 
     Reference: Hoffman & Johnson (2016), ELBO surgery.
 

@@ -1,4 +1,4 @@
-"""The ELBO and its terms, whatever bound a model was trained on."""
+"""The ELBO and its terms, for a model trained on any bound."""
 
 from keras import ops
 from keras.tree import map_structure
@@ -14,15 +14,14 @@ def elbo_terms(model, x, num_samples=1, batch_size=100, seed=None, condition=Non
 
     $$E_{q(z|x)}[\log p(x|z)] - KL(q(z|x) \,\|\, p(z))$$
 
-    with the divergence in closed form where TFP knows one. For `FullVB` they are means over
-    draws of θ ~ q(θ).
+    The divergence is in closed form if TFP knows one. For `FullVB` the estimates are means over
+    samples θ ~ q(θ).
 
     Args:
         model: a `VariationalModel`.
         x: data of shape `[N, *event_shape]`.
-        num_samples: L samples of z for each example; for `FullVB` as many draws of θ, with one z
-            for each.
-        batch_size: examples that are evaluated together.
+        num_samples: L samples of z for each example; for `FullVB`, L samples of θ with one z each.
+        batch_size: examples evaluated at once.
         seed: integer that fixes the noise. Default: the model's own stream.
         condition: y, of shape `[N, *condition.shape]`.
 
@@ -30,7 +29,7 @@ def elbo_terms(model, x, num_samples=1, batch_size=100, seed=None, condition=Non
         Dict from `"elbo"`, `"reconstruction"` and `"kl"` to NumPy arrays of shape `[N]`, in nats.
 
     Raises:
-        ValueError: if the model has no q(z|x), or an argument is one that `model.elbo` refuses.
+        ValueError: if the model has no q(z|x), or `model.elbo` rejects an argument.
 
     Reference: Kingma & Welling (2013), eqs. 3, 6 and 7.
 

@@ -1,4 +1,4 @@
-"""How far the ELBO lies below log p(x)."""
+"""The inference gap, log p(x) - ELBO."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from keras_aevb.evaluation.elbo_terms import elbo_terms
 from keras_aevb.models import VariationalModel
 from keras_aevb.models.parts import check_type
 
-# Independent estimates of the ELBO, from whose spread its standard error comes.
+# Independent estimates of the ELBO; their spread gives its standard error.
 NUM_REPEATS = 10
 
 
@@ -18,7 +18,7 @@ class InferenceGap(NamedTuple):
 
     Attributes:
         gap: array of shape `[N]`, in nats.
-        standard_error: of each gap, an array of shape `[N]`.
+        standard_error: standard error of each gap, an array of shape `[N]`.
     """
 
     gap: np.ndarray
@@ -38,17 +38,17 @@ def inference_gap(
 
     $$\log p(x) - E_{q(z|x)}\left[\log \frac{p(x, z)}{q(z|x)}\right] = KL(q(z|x) \,\|\, p(z|x))$$
 
-    Importance sampling falls short of log p(x) where q(z|x) is poor, and the gap with it:
-    `pareto_k` says where. For `FullVB`, whose log p(x) is that of the posterior predictive, the gap
-    includes that of Jensen's inequality over q(θ).
+    Where q(z|x) is poor, importance sampling underestimates log p(x), and so the gap; `pareto_k`
+    finds these examples. For `FullVB`, log p(x) is the log posterior predictive, so the gap
+    includes the Jensen gap over q(θ).
 
     Args:
         model: a `VariationalModel`.
         x: data of shape `[N, *event_shape]`.
         num_samples: samples of z for each example, for log p(x) by importance sampling and for the
             ELBO, which takes at least 10.
-        method: as for `log_likelihood`; all but `"importance"` have their own number of samples.
-        batch_size: examples that are evaluated together.
+        method: as for `log_likelihood`; all but `"importance"` use their own number of samples.
+        batch_size: examples evaluated at once.
         seed: integer that fixes the noise. Default: the model's own stream.
         condition: y, of shape `[N, *condition.shape]`.
 
@@ -56,8 +56,7 @@ def inference_gap(
         `InferenceGap`, with a `gap` and a `standard_error` for each example.
 
     Raises:
-        ValueError: if the model has no q(z|x), or an argument is one that `model.log_likelihood`
-            refuses.
+        ValueError: if the model has no q(z|x), or `model.log_likelihood` rejects an argument.
 
     Reference: Cremer, Li & Duvenaud (2018), sec. 3.
 
@@ -80,10 +79,10 @@ def inference_gap(
         return_standard_error=True,
         condition=condition,
     )
-    each = max(1, num_samples // NUM_REPEATS)
+    samples_per_repeat = max(1, num_samples // NUM_REPEATS)
     elbos = np.stack(
         [
-            elbo_terms(model, x, each, batch_size, repeat_seed, condition)["elbo"]
+            elbo_terms(model, x, samples_per_repeat, batch_size, repeat_seed, condition)["elbo"]
             for repeat_seed in arguments.seeds(seed, NUM_REPEATS)
         ]
     )

@@ -9,17 +9,17 @@ from keras_aevb.models.parts import check_type
 
 
 def kl_by_dimension(model, x, num_samples=100, batch_size=1000, seed=None, condition=None):
-    r"""The divergence of each latent dimension, for each example.
+    r"""The KL divergence of each latent dimension, for each example.
 
     $$KL(q(z_j|x) \,\|\, p(z_j)), \qquad \sum_j KL_j = KL(q(z|x) \,\|\, p(z))$$
 
-    in closed form where TFP knows one, else the mean of log q(z_j|x) - log p(z_j) over L samples.
+    in closed form if TFP knows one, else as the mean of log q(z_j|x) - log p(z_j) over L samples.
 
     Args:
         model: a `VariationalModel` whose q(z|x) and p(z) have independent dimensions.
         x: data of shape `[N, *event_shape]`.
-        num_samples: L, where there is no closed form.
-        batch_size: examples that are evaluated together.
+        num_samples: L, used if there is no closed form.
+        batch_size: examples evaluated at once.
         seed: integer that fixes the noise. Default: the model's own stream.
         condition: y, of shape `[N, *condition.shape]`.
 
@@ -28,7 +28,7 @@ def kl_by_dimension(model, x, num_samples=100, batch_size=1000, seed=None, condi
 
     Raises:
         ValueError: if the model has no q(z|x), q(z|x) or p(z) is not a `tfd.Independent` of scalar
-            distributions, or an argument is one that `model.elbo` refuses.
+            distributions, or `model.elbo` rejects an argument.
 
     Reference: Kingma & Welling (2013), App. B.
 

@@ -1,4 +1,4 @@
-"""How much q(z|x) says about which example it is that of."""
+"""The mutual information of x and z under q(z|x)."""
 
 from keras import ops
 
@@ -14,27 +14,27 @@ def mutual_information(model, x, num_samples=1, batch_size=100, seed=None, condi
     $$I(x; z) = E_x E_{q(z|x)}\left[\log \frac{q(z|x)}{q(z)}\right], \qquad
     q(z) = \frac1N \sum_i q(z|x_i)$$
 
-    Their mean is an unbiased estimate of the information that z has of the index i of these N
-    examples, which is at most log N. As an estimate for all x that the examples are drawn from it
-    is too small, by more the closer it comes to log N: then take more examples.
+    Their mean is an unbiased estimate of the information between z and the index i of these N
+    examples, which is at most log N. It underestimates the information over the distribution of x,
+    more so close to log N; use more examples then.
 
-    The mean divergence is KL(q(z|x) ‖ p(z)) = I(x; z) + KL(q(z) ‖ p(z)).
+    The mean of KL(q(z|x) ‖ p(z)) over the examples is I(x; z) + KL(q(z) ‖ p(z)).
 
-    It costs N² L densities of z.
+    The cost is N² L densities of z.
 
     Args:
         model: a `VariationalModel`.
         x: data of shape `[N, *event_shape]`.
         num_samples: L samples of z for each example.
-        batch_size: examples that are evaluated together.
+        batch_size: examples evaluated at once.
         seed: integer that fixes the noise. Default: the model's own stream.
-        condition: y, of shape `[N, *condition.shape]`; the information is that of x and y.
+        condition: y, of shape `[N, *condition.shape]`; the result is then I((x, y); z).
 
     Returns:
         NumPy array of shape `[N]`, in nats, each at most log N.
 
     Raises:
-        ValueError: if the model has no q(z|x), or an argument is one that `model.elbo` refuses.
+        ValueError: if the model has no q(z|x), or `model.elbo` rejects an argument.
 
     Reference: Hoffman & Johnson (2016), ELBO surgery, eq. 7; Poole et al. (2019), sec. 2.3, for
         the bias.

@@ -1,4 +1,4 @@
-"""How far the weights of importance sampling from q(z|x) can be trusted."""
+"""Pareto k̂, the reliability of importance sampling from q(z|x)."""
 
 from keras_aevb.marginal_likelihood import pareto
 from keras_aevb.models import VariationalModel
@@ -8,16 +8,16 @@ from keras_aevb.models.parts import check_type
 def pareto_k(model, x, num_samples=1000, batch_size=100, seed=None, condition=None):
     r"""The Pareto k̂ of the weights p(x, z) / q(z|x) of each example.
 
-    It is the shape of a generalised Pareto distribution, fitted to the largest weights. Below 0.7,
-    importance sampling is reliable; above, log p(x) is typically too small, by more than its
-    standard error. There `log_likelihood(method="annealed")` is the better estimate.
+    k̂ is the shape of a generalised Pareto distribution, fitted to the largest weights. Below 0.7,
+    importance sampling is reliable. Above, log p(x) is typically too small, by more than its
+    standard error; use `log_likelihood(method="annealed")` instead.
 
     Args:
         model: a `VariationalModel`.
         x: data of shape `[N, *event_shape]`.
         num_samples: L samples of z for each example. The largest min(L / 5, 3√L) weights are
-            fitted; with less than 5 of them, L ≤ 20, k̂ is NaN.
-        batch_size: examples that are evaluated together.
+            fitted; with fewer than 5 of them, L ≤ 20, k̂ is NaN.
+        batch_size: examples evaluated at once.
         seed: integer that fixes the noise. Default: the model's own stream.
         condition: y, of shape `[N, *condition.shape]`.
 
@@ -25,8 +25,7 @@ def pareto_k(model, x, num_samples=1000, batch_size=100, seed=None, condition=No
         NumPy array of shape `[N]`; for `FullVB` the largest k̂ of the draws of θ.
 
     Raises:
-        ValueError: if the model has no q(z|x), or an argument is one that `model.log_likelihood`
-            refuses.
+        ValueError: if the model has no q(z|x), or `model.log_likelihood` rejects an argument.
 
     Reference: Vehtari, Simpson, Gelman, Yao & Gabry (2024), Pareto smoothed importance sampling.
 

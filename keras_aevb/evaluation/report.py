@@ -1,4 +1,4 @@
-"""One table of what a trained model is worth."""
+"""A table of a trained model's metrics."""
 
 import math
 from typing import NamedTuple
@@ -27,19 +27,19 @@ class Estimate(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What `report` measures. Its text is a table.
+    """The metrics of a model, from `report`. `str` formats them as a table.
 
     Attributes:
         num_examples: N.
         elbo: `Estimate` of the evidence lower bound, reconstruction - kl.
-        reconstruction: of E_q[log p(x|z)].
-        kl: of KL(q(z|x) ‖ p(z)).
-        log_likelihood: of log p(x), by importance sampling.
-        inference_gap: of log p(x) - ELBO.
-        mutual_information: of I(x; z) under q, which is at most log N.
+        reconstruction: `Estimate` of E_q[log p(x|z)].
+        kl: `Estimate` of KL(q(z|x) ‖ p(z)).
+        log_likelihood: `Estimate` of log p(x), by importance sampling.
+        inference_gap: `Estimate` of log p(x) - ELBO.
+        mutual_information: `Estimate` of I(x; z) under q, which is at most log N.
         active_units: boolean array of shape `z_shape`.
-        kl_by_dimension: array of shape `z_shape`, means over the examples, in nats; `None` where
-            the dimensions of q(z|x) or p(z) are not independent.
+        kl_by_dimension: array of shape `z_shape`, means over the examples, in nats; `None` if the
+            dimensions of q(z|x) or p(z) are not independent.
         pareto_k: array of shape `[N]`.
     """
 
@@ -73,7 +73,7 @@ class Report(NamedTuple):
             f"Pareto k̂ above {pareto.UNRELIABLE_ABOVE}",
             f"{above.sum()} of {above.size}",
         )
-        lines.append(f"{name:<41}{unreliable:>12}")  # the hat has no width of its own
+        lines.append(f"{name:<41}{unreliable:>12}")  # the combining hat has no width
         if self.kl_by_dimension is not None:
             lines += ["-" * WIDTH, *_kl_lines(self.kl_by_dimension)]
         return "\n".join(lines)
@@ -83,29 +83,29 @@ def _kl_lines(kl):
     """A line for each latent dimension, the largest KL first."""
     yield f"{'KL by latent dimension':<40}{'nats':>12}"
     for i in np.argsort(-kl, axis=None):
-        at = ", ".join(str(int(n)) for n in np.unravel_index(i, kl.shape))
+        index = ", ".join(str(int(n)) for n in np.unravel_index(i, kl.shape))
         bar = "█" * round(BAR_WIDTH * kl.flat[i] / max(kl.max(), 1e-9))
-        yield f"{f'  z[{at}]':<12}{bar:<{BAR_WIDTH}}{kl.flat[i]:>12.3f}"
+        yield f"{f'  z[{index}]':<12}{bar:<{BAR_WIDTH}}{kl.flat[i]:>12.3f}"
 
 
 def report(model, x, num_samples=1000, batch_size=100, seed=None, condition=None, verbose=True):
-    """Measures what a trained model is worth, and prints it as a table.
+    """Computes the metrics of a trained model and prints them as a table.
 
     Args:
         model: a `VariationalModel`.
         x: data of shape `[N, *event_shape]`, N ≥ 2.
         num_samples: samples of z for each example, for log p(x) and Pareto k̂.
-        batch_size: examples that are evaluated together.
+        batch_size: examples evaluated at once.
         seed: integer that fixes the noise. Default: the model's own stream.
         condition: y, of shape `[N, *condition.shape]`.
         verbose: whether to print the progress and the table.
 
     Returns:
-        A `Report`. For `FullVB`, ELBO and log p(x) average over q(θ), and all else is at its mean.
+        A `Report`. For `FullVB`, ELBO and log p(x) average over q(θ); all else uses its mean.
 
     Raises:
-        ValueError: if the model has no q(z|x), there is a single example, or an argument is one
-            that `model.log_likelihood` refuses.
+        ValueError: if the model has no q(z|x), there is a single example, or
+            `model.log_likelihood` rejects an argument.
 
     Example:
         >>> import keras_aevb as kv
@@ -118,18 +118,18 @@ def report(model, x, num_samples=1000, batch_size=100, seed=None, condition=None
     check_type("model", model, VariationalModel)
     arguments.boolean("verbose", verbose)
     num_samples = arguments.integer("num_samples", num_samples)
-    how = {"batch_size": batch_size, "seed": seed, "condition": condition}
+    options = {"batch_size": batch_size, "seed": seed, "condition": condition}
     progress = keras.utils.Progbar(5, verbose=int(verbose), unit_name="measure")
-    terms = elbo_terms(model, x, NUM_ELBO_SAMPLES, **how)
+    terms = elbo_terms(model, x, NUM_ELBO_SAMPLES, **options)
     progress.add(1)
-    estimates = model.estimates(model.estimator("importance", num_samples), x, **how)
+    estimates = model.estimates(model.estimator("importance", num_samples), x, **options)
     log_p = estimates["log_likelihood"]
     progress.add(1)
-    information = mutual_information(model, x, **how)
+    information = mutual_information(model, x, **options)
     progress.add(1)
-    active = active_units(model, x, **how)
+    active = active_units(model, x, **options)
     progress.add(1)
-    kl = _kl_by_dimension(model, x, how)
+    kl = _kl_by_dimension(model, x, options)
     progress.add(1)
     result = Report(
         num_examples=len(log_p),
@@ -146,9 +146,9 @@ def report(model, x, num_samples=1000, batch_size=100, seed=None, condition=None
     return result
 
 
-def _kl_by_dimension(model, x, how):
+def _kl_by_dimension(model, x, options):
     try:
-        return kl_by_dimension(model, x, **how).mean(axis=0, dtype="float64")
+        return kl_by_dimension(model, x, **options).mean(axis=0, dtype="float64")
     except ValueError:  # all arguments were accepted before: the dimensions are not independent
         return None
 

@@ -3,6 +3,7 @@
 from keras_aevb.marginal_likelihood.annealed_importance_sampling import AnnealedImportanceSampling
 from keras_aevb.marginal_likelihood.base import Estimator
 from keras_aevb.marginal_likelihood.importance_sampling import ImportanceSampling
+from keras_aevb.marginal_likelihood.log_mean import log_mean_exp
 from keras_aevb.marginal_likelihood.posterior_density import PosteriorDensity
 
 METHODS = {
@@ -13,11 +14,11 @@ METHODS = {
 
 
 def get(method, num_samples=None):
-    """The estimator that a name stands for, or an estimator itself.
+    """Returns an estimator by name, or with another number of samples.
 
     Args:
         method: one of the names in `METHODS`, or an `Estimator`.
-        num_samples: what to use in place of the estimator's own `num_samples`.
+        num_samples: replaces the estimator's own `num_samples`.
 
     Returns:
         An `Estimator`.
@@ -44,4 +45,5 @@ __all__ = [
     "ImportanceSampling",
     "PosteriorDensity",
     "get",
+    "log_mean_exp",
 ]

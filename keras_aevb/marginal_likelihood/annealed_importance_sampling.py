@@ -11,16 +11,16 @@ from keras_aevb.marginal_likelihood.base import CHUNK_SIZE, Estimator
 from keras_aevb.marginal_likelihood.log_mean import RunningMean, log_mean_exp
 from keras_aevb.unconstrained import UnconstrainedPrior, unconstrained
 
-# Powers (k/K)^5 of the likelihood lie close together near 0: Friel & Pettitt (2008), sec. 3.
+# The powers (k/K)^5 of the likelihood are dense near 0: Friel & Pettitt (2008), sec. 3.
 SCHEDULE_POWER = 5
 FIRST_STEP_SIZE = 0.5
-# Chains that adapt the step size and are left out of the estimate, which stays unbiased.
+# Chains that only adapt the step size; leaving them out keeps the estimate unbiased.
 NUM_PILOTS = 4
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
 class AnnealedImportanceSampling(Estimator):
-    r"""Chains that are led from the prior p(z) to the posterior p(z|x) in K steps.
+    r"""Annealed importance sampling: chains from the prior p(z) to the posterior p(z|x) in K steps.
 
     $$\log p(x) \approx \log \frac1L \sum_l \prod_{k=1}^K p(x|z_{l,k-1})^{β_k - β_{k-1}},
     \qquad β_k = (k/K)^5$$
@@ -29,10 +29,9 @@ class AnnealedImportanceSampling(Estimator):
     invariant. It needs no recognition model. The mean of the estimate is a lower bound on
     log p(x). The standard error comes from the spread of the L chains' weights.
 
-    Each example has a step size of its own, which follows the acceptance of pilot chains beside
-    those that count, so that the mean weight is exactly p(x). More than 50 chains run in blocks,
-    one after another. The transitions are made in
-    coordinates in which the support of p(z) has no edges.
+    Pilot chains adapt a step size for each example. The estimate leaves them out, so the mean
+    weight is exactly p(x). More than 50 chains run in blocks, one after another. HMC moves in
+    unconstrained coordinates of z (`keras_aevb.unconstrained`).
 
     Args:
         num_samples: L ≥ 1, the number of independent chains for each example.
@@ -40,8 +39,8 @@ class AnnealedImportanceSampling(Estimator):
         num_leapfrog_steps: leapfrog steps in a transition.
 
     Raises:
-        ValueError: if an argument is not a positive integer; when called, if HMC has no
-            coordinates for p(z), as where it is discrete.
+        ValueError: if an argument is not a positive integer; when called, if HMC cannot sample
+            p(z), for example because it is discrete.
 
     Reference: Neal (2001), Annealed importance sampling; Friel & Pettitt (2008), sec. 3.
 
@@ -71,12 +70,12 @@ class AnnealedImportanceSampling(Estimator):
             counts = i * num_chains + ops.arange(num_chains) < self.num_samples
             return tuple(RunningMean(*mean).updated(log_weights(seeds[i]), counts))
 
-        none_yet = tuple(RunningMean.of_none(ops.shape(x)[0], x.dtype))
-        mean = RunningMean(*ops.fori_loop(0, num_blocks, add_block, none_yet))
+        initial = tuple(RunningMean.of_none(ops.shape(x)[0], x.dtype))
+        mean = RunningMean(*ops.fori_loop(0, num_blocks, add_block, initial))
         return {"log_likelihood": mean.log_mean, "standard_error": mean.standard_error}
 
     def _log_weights(self, x, prior, decode, num_chains, seed):
-        """Of chains with a step size of their own, a tensor of shape `[num_chains, B]`."""
+        """log w of chains that adapt their own step sizes, of shape `[num_chains, B]`."""
         batch_size = ops.shape(x)[0]
         seeds = ops.stack(tfp.random.split_seed(seed, self.num_steps + 1))
         shape = [NUM_PILOTS + num_chains] + [batch_size] * (not len(prior.batch_shape))

@@ -5,7 +5,7 @@ Symbols: B examples in the batch, L Monte Carlo samples or C chains for each of 
 
 from keras_aevb import arguments
 
-# Samples or chains for each example that are decoded together, so that memory stays bounded.
+# Samples or chains decoded at once for each example; limits the memory.
 CHUNK_SIZE = 50
 
 
@@ -37,7 +37,7 @@ class Estimator:
 
         Returns:
             Dict with `"log_likelihood"` and `"standard_error"`, each of shape `[B]`, in nats, and
-            what else `check_estimates` needs, of shape `[B, ...]`.
+            any other tensors that `check_estimates` needs, of shape `[B, ...]`.
         """
         raise NotImplementedError
 
@@ -45,10 +45,10 @@ class Estimator:
         """Raises a `ValueError` or warns if log p(x) cannot be estimated well from q and p(z)."""
 
     def check_estimates(self, estimates):
-        """Warns if estimates cannot be trusted.
+        """Warns if estimates are unreliable.
 
         Args:
-            estimates: what `__call__` returns, as NumPy arrays of all examples.
+            estimates: the dict that `__call__` returns, as NumPy arrays over all examples.
         """
 
     def get_config(self):

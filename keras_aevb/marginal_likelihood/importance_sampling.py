@@ -20,9 +20,9 @@ class ImportanceSampling(Estimator):
     $$\log p(x) \approx \log \frac1L \sum_l \frac{p(x, z_l)}{q(z_l|x)}, \qquad z_l \sim q(z|x)$$
 
     The mean of the estimate is a lower bound on log p(x), no smaller than the ELBO, and rises with
-    L. The standard error comes from the spread of the weights; where q(z|x) misses what p(z|x)
-    covers, both are too small. A warning says for how many examples, those whose largest weights
-    have a Pareto k̂ above 0.7.
+    L. The standard error comes from the spread of the weights. Where q(z|x) misses mass of p(z|x),
+    both are too small. A warning counts the examples with a Pareto k̂ above 0.7, which are
+    unreliable.
 
     Args:
         num_samples: L ≥ 1, the number of samples of z for each example.
@@ -53,9 +53,9 @@ class ImportanceSampling(Estimator):
             z = q.sample(chunk_size, seed=seeds[i])  # [chunk_size, B, ...]
             log_q = q.log_prob(z)
             log_weights = prior.log_prob(z) + decode(z).log_prob(x) - log_q
-            # z that is rounded to an edge of the support, where densities may be infinite
+            # z rounded to the boundary of the support, where densities may be infinite
             log_weights = ops.where(log_q == math.inf, -math.inf, log_weights)
-            # The last chunk may be longer than what is left.
+            # The last chunk may exceed the number of samples left.
             counts = i * chunk_size + ops.arange(chunk_size) < self.num_samples
             mean = RunningMean(*mean).updated(log_weights, counts)
             log_weights = ops.where(counts[:, None], log_weights, -math.inf)
@@ -63,9 +63,9 @@ class ImportanceSampling(Estimator):
             return tuple(mean), ops.top_k(candidates, num_largest)[0]
 
         batch_size, dtype = ops.shape(x)[0], q.dtype
-        none_yet = RunningMean.of_none(batch_size, dtype)
+        initial = RunningMean.of_none(batch_size, dtype)
         largest = ops.full((batch_size, num_largest), -math.inf, dtype)
-        mean, largest = ops.fori_loop(0, num_chunks, add_chunk, (tuple(none_yet), largest))
+        mean, largest = ops.fori_loop(0, num_chunks, add_chunk, (tuple(initial), largest))
         mean = RunningMean(*mean)
         return {
             "log_likelihood": mean.log_mean,
@@ -78,17 +78,17 @@ class ImportanceSampling(Estimator):
         if q is None:
             raise ValueError(
                 "Importance sampling needs a recognition model q(z|x). Expected a model with an "
-                "encoder, or one of the methods 'annealed' and 'density', which work without. "
+                "encoder, or one of the methods 'annealed' and 'density', which do not need it. "
                 "Received: q=None"
             )
 
     def check_estimates(self, estimates):
-        """Warns where the largest weights say that log p(x) cannot be trusted."""
+        """Warns if log p(x) of some examples is unreliable, by their Pareto k̂."""
         k = pareto.worst_pareto_k(estimates["largest_log_weights"])
         unreliable = int((k > pareto.UNRELIABLE_ABOVE).sum())
         if unreliable:
             warnings.warn(
-                f"The importance weights of {unreliable} of {len(k)} examples cannot be trusted. "
+                f"The importance weights of {unreliable} of {len(k)} examples are unreliable. "
                 f"Expected a Pareto k̂ of at most {pareto.UNRELIABLE_ABOVE}. Received: up to "
                 f"{k[~np.isnan(k)].max():.2f}. Their log p(x) is probably too small, by more than "
                 'the standard error. Use `method="annealed"` for them; '

@@ -7,13 +7,12 @@ import math
 
 from keras import ops
 
-# Bandwidths h that are tried, in standard deviations of the samples: 0.01, for modes that lie far
-# from each other, to 1.
+# Candidate bandwidths h in standard deviations of the samples: from 0.01, for distant modes, to 1.
 BANDWIDTHS = tuple(10 ** (-2 + i / 6) for i in range(13))
-# How much narrower than the samples the whole density is: thinner tails than those of p(z|x) keep
+# The width of the density relative to the samples: thinner tails than those of p(z|x) keep
 # q(z) / p(z|x) bounded.
 NARROWING = 0.9
-# Pairs of a point and a kernel, for each example, that are evaluated together.
+# Pairs of a point and a kernel evaluated at once for each example.
 NUM_PAIRS = 100_000
 # The variance of samples that float32 cannot tell apart.
 SMALLEST_VARIANCE = 1e-12
@@ -25,18 +24,18 @@ class KernelDensity:
     $$q(z) = \frac1L \sum_l N(z; \bar z + c \sqrt{1 - h²} (z_l - \bar z), c² h² Σ),
     \qquad c = 0.9$$
 
-    The kernels' centres are drawn in towards the mean $\bar z$, so that q(z) has the covariance
-    c² Σ whatever the bandwidth h ≤ 1. Kernels at the samples themselves would make it (1 + h²) Σ,
-    wider than p(z|x), and the mean of q(z) / p(x, z) over samples of p(z|x), to which the
-    density is put in App. D, would rest on rare large values.
+    The kernels' centres are shrunk towards the mean $\bar z$, so q(z) has covariance c² Σ for every
+    bandwidth h ≤ 1. Kernels centred at the samples would have covariance (1 + h²) Σ, wider than
+    p(z|x). App. D averages q(z) / p(x, z) over samples of p(z|x), and rare large values would
+    dominate this mean.
 
-    The bandwidth is chosen for each example on held-out samples: the one of `BANDWIDTHS` that
-    makes the samples of each chain likeliest under kernels at the samples of the other chains. Σ
-    is shrunk towards its diagonal with weight D / (L + D), so that few samples give a density too.
+    Each example selects the bandwidth in `BANDWIDTHS` with the highest held-out likelihood: that of
+    each chain's samples under kernels at the samples of the other chains. Σ is shrunk towards its
+    diagonal with weight D / (L + D), so that it is invertible for few samples.
 
     Args:
         samples: tensor of shape `[B, L, D]`.
-        chains: number of the chain that each sample comes from, of shape `[L]`.
+        chains: chain number of each sample, of shape `[L]`.
 
     Reference: Kingma & Welling (2013), App. D, step 2; West (1993), Mixture models, Monte Carlo,
     Bayesian updating and dynamic models, for the centres.
@@ -80,8 +79,8 @@ def log_sum_of_kernels(points, means, scale, chains=None):
         points: tensor of shape `[B, P, D]`.
         means: tensor of shape `[B, L, D]`.
         scale: h.
-        chains: numbers of the chains of both, of shape `[P]` = `[L]`: the sum is over the means of
-            other chains. Default: over all.
+        chains: chain numbers of both points and means, of shape `[P]` = `[L]`; the sum leaves out
+            means of the point's own chain. Default: sum over all means.
     """
     n = points.shape[1]
     chunk_size = min(n, max(1, NUM_PAIRS // means.shape[1]))

@@ -31,7 +31,7 @@ def log_mean_exp(log_weights):
 
 
 class RunningMean(typing.NamedTuple):
-    r"""The same of weights that come in chunks, without a copy of them.
+    r"""The same for weights that arrive in chunks, without storing them.
 
     Attributes:
         count: L, the number of weights so far.
@@ -49,11 +49,11 @@ class RunningMean(typing.NamedTuple):
         return cls(ops.zeros((), dtype), zeros - math.inf, zeros)
 
     def updated(self, log_weights, counts):
-        """With one more chunk.
+        """The running mean with one more chunk.
 
         Args:
             log_weights: log w of shape `[C, B]`.
-            counts: which of them count, booleans of shape `[C]`.
+            counts: which weights to include, booleans of shape `[C]`.
         """
         new_count = self.count + ops.sum(ops.cast(counts, log_weights.dtype))
         counts = counts[:, None]

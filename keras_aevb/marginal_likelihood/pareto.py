@@ -1,4 +1,4 @@
-"""Whether importance weights can be trusted: the shape of their distribution's upper tail.
+"""The Pareto k̂ diagnostic of importance weights: the shape of their distribution's upper tail.
 
 Symbols: L importance weights, of which the M largest are the tail.
 """
@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-# Above it, the means of feasible numbers of weights are unreliable, and their standard errors too.
+# Above this k̂, means of any feasible number of weights and their standard errors are unreliable.
 UNRELIABLE_ABOVE = 0.7
 SMALLEST_TAIL = 5
 
@@ -18,12 +18,12 @@ def tail_size(num_samples):
 
 
 def pareto_k(largest_log_weights):
-    r"""The shape k̂ of a generalised Pareto distribution of the largest weights.
+    r"""The shape k̂ of a generalised Pareto distribution, fitted to the largest weights.
 
     $$p(w) = \frac1σ \left(1 + k \frac{w - u}{σ}\right)^{-1 - 1/k}, \quad w > u$$
 
-    where u is the largest weight below the tail. Weights have a finite mean if k < 1, a finite
-    variance if k < 1/2; k̂ ≤ 0 is the tail of bounded weights.
+    where u is the largest weight below the tail. Weights have a finite mean if k < 1 and a finite
+    variance if k < 1/2. Bounded weights have k ≤ 0.
 
     Args:
         largest_log_weights: array of shape `[..., M + 1]`, the largest log w of each example.
@@ -53,16 +53,16 @@ def _shape_of(log_weights):
     if len(log_weights) <= SMALLEST_TAIL or np.isnan(log_weights).any():
         return np.nan
     weights = np.exp(log_weights - log_weights[-1])
-    # Equal weights, as those of a discrete z, are below the tail together.
+    # Weights equal to the threshold, as for a discrete z, are not in the tail.
     excess = weights[weights > weights[0]] - weights[0]
     if len(excess) >= SMALLEST_TAIL:
         return _fit(excess)
-    # Weights that are 0 beside the largest one, or nearly all of them equal to it.
+    # Too few excesses: the other weights are 0 relative to the largest, or nearly all are equal.
     return np.inf if weights[0] < np.finfo("float64").tiny else -np.inf
 
 
 def _fit(excess):
-    """The posterior mean of k given ascending excesses, of which there are n."""
+    """The posterior mean of k given n ascending excesses."""
     n = len(excess)
     grid = 30 + math.isqrt(n)
     quartile = excess[int(n / 4 + 0.5) - 1]

@@ -17,37 +17,37 @@ from keras_aevb.unconstrained import UnconstrainedPrior, unconstrained
 
 RELIABLE_BELOW = 5
 FIRST_STEP_SIZE = 0.1
-# Points of the prior among which the chains' starts are chosen: enough of them to find every mode
-# of a narrow posterior in three dimensions, for a chain in a wrong one never leaves it.
+# Samples of the prior to choose the chains' starting points from: enough to find every mode of a
+# narrow posterior in three dimensions, since a chain never leaves a wrong mode.
 NUM_CANDIDATES = 10_000
-# Of these, evaluated together: so many that products of their matrices are fast.
+# Candidates evaluated at once: enough for fast matrix products.
 CANDIDATE_CHUNK_SIZE = 250
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
 class PosteriorDensity(Estimator):
-    r"""The paper's estimator, from a density q(z) that is fitted to samples of the posterior.
+    r"""The paper's estimator, from a density q(z) fitted to samples of the posterior.
 
-    1. Samples of p(z|x), by HMC.
-    2. A kernel density q(z), fitted to them.
-    3. New samples $z_l$ of p(z|x), by HMC, and
+    1. Sample p(z|x) by HMC.
+    2. Fit a kernel density q(z) to the samples.
+    3. Draw new samples $z_l$ of p(z|x) by HMC, and compute
 
     $$\log p(x) \approx -\log \frac1L \sum_l \frac{q(z_l)}{p(z_l) p(x|z_l)},
     \qquad z_l \sim p(z|x)$$
 
-    Also known as reciprocal importance sampling. It needs no recognition model and uses none
-    where there is one, and is reliable below 5 latent dimensions.
+    Also known as reciprocal importance sampling. It never uses a recognition model. It is reliable
+    below 5 latent dimensions.
 
-    Chains and density are in coordinates u in which the support of p(z) has no edges: for z on the
-    positive half line, u ranges over ℝ. For a normal prior u is z.
+    Chains and density use unconstrained coordinates u (`keras_aevb.unconstrained`): for z > 0, u
+    ranges over ℝ. For a normal prior u is z.
 
-    The chains of steps 1 and 3 are independent of each other and run side by side. They start at
-    points of the prior, chosen with probabilities proportional to p(x|z). During the burn-in each
-    example's step size is adapted to an acceptance of 90 %, then it is fixed. The standard error
-    comes from the spread between the C chains of step 3, and has C - 1 degrees of freedom.
+    The chains of steps 1 and 3 are independent and run side by side. They start at samples of the
+    prior, chosen with probabilities proportional to p(x|z). The burn-in adapts each example's step
+    size to an acceptance of 90 %; afterwards it is fixed. The standard error comes from the spread
+    between the C chains of step 3, and has C - 1 degrees of freedom.
 
-    Where the posterior has modes far from each other, chains do not pass between them: with ten
-    chains errors of more than a nat occur, beyond what the standard error says.
+    Chains do not move between distant modes of the posterior. With ten chains, errors can then
+    exceed a nat, and the standard error does not show it.
 
     Args:
         num_samples: L, the number of samples for each example, in step 1 and again in step 3;
@@ -58,7 +58,7 @@ class PosteriorDensity(Estimator):
 
     Raises:
         ValueError: if an argument is not a positive integer, or there is only one chain; when
-            called, if HMC has no coordinates for p(z), as where it is discrete.
+            called, if HMC cannot sample p(z), for example because it is discrete.
 
     Reference: Kingma & Welling (2013), App. D; Gelfand & Dey (1994), eq. 24.
 
@@ -133,10 +133,9 @@ class PosteriorDensity(Estimator):
 
 
 def likely_points(x, prior, decode, n, seed):
-    """n points of the prior for each example, likely to be found where p(x|z) is large.
+    """Chooses n samples of the prior for each example, with probabilities proportional to p(x|z).
 
-    The candidates are chosen with probabilities proportional to p(x|z). They are drawn once for all
-    examples; only p(z|y) has others for each.
+    All examples share the candidates, unless the prior is p(z|y).
 
     Returns:
         Tensor of shape `[n, B, *z_shape]`.
@@ -146,13 +145,13 @@ def likely_points(x, prior, decode, n, seed):
     z = prior.sample(chunks, seed=prior_seed)
     if features_in_force() is None:
         log_likelihoods = ops.map(lambda z: log_prob_of_pairs(decode(z), x), z)
-    else:  # p(x|z, y) is another one for each example
+    else:  # p(x|z, y) differs between examples
         if not len(prior.batch_shape):
             z = ops.expand_dims(z, 2)
         z = ops.broadcast_to(z, (*chunks, ops.shape(x)[0], *prior.event_shape))
         log_likelihoods = ops.map(lambda z: decode(z).log_prob(x), z)
     logits = ops.reshape(log_likelihoods, (NUM_CANDIDATES, -1))  # [candidates, B]
-    # The inverse of the cumulative distribution function: a draw costs no noise for each candidate.
+    # Inverting the cumulative distribution function takes one random number per draw.
     cumulative = ops.cumsum(ops.softmax(logits, axis=0), axis=0)
     uniform = tfp.distributions.Uniform(high=cumulative[-1])
     below = cumulative[:, None] < uniform.sample(n, seed=choice_seed)  # [candidates, n, B]

@@ -74,7 +74,10 @@ class SerializableModel(keras.Model):
                 name: keras.saving.serialize_keras_object(getattr(self, name))
                 for name in self._given_parts()
             }
-        if not is_sharing_objects():
+        if is_sharing_objects():  # for a file
+            name = keras.saving.get_registered_name(type(self))
+            _check_registered({"model": {"class_name": name, "registered_name": name}, **objects})
+        else:
             objects = _with_small_numbers(objects)
         return {**super().get_config(), **objects, "seed": self.seed}
 
@@ -104,6 +107,53 @@ def _sharing_objects():
 
 # What holds no weights: it does not matter whether two layers share it.
 STATELESS = {"keras.initializers", "keras.regularizers", "keras.constraints"}
+
+
+def _check_registered(objects):
+    """Raises a `ValueError` if Keras will not find the class or function of an object again.
+
+    Args:
+        objects: dict from names to configs of objects.
+    """
+    unknown = sorted(set(_unregistered(objects)))
+    if unknown:
+        raise ValueError(
+            "Expected every part of a saved model to be one of Keras', or registered: with the "
+            "decorator `keras.saving.register_keras_serializable(package=…)`, or by a "
+            "`keras.saving.custom_object_scope` around `save`, for `load_model` with the same "
+            f"`custom_objects`. Received: {', '.join(unknown)}"
+        )
+
+
+def _unregistered(config, path=""):
+    """Places and names of classes and functions in a config that are not registered."""
+    if isinstance(config, dict):
+        if _is_unregistered(config):
+            yield f"{path}: {_object_name(config)}"
+        for name, value in config.items():
+            steps = "config", "build_config", "module"
+            yield from _unregistered(value, path if name in steps else f"{path}.{name}".lstrip("."))
+    elif isinstance(config, list | tuple):
+        for i, value in enumerate(config):
+            yield from _unregistered(value, f"{path}[{i}]")
+
+
+def _is_unregistered(config):
+    name, module = _object_name(config), str(config.get("module", ""))
+    if name is None or keras.saving.get_registered_object(name) is not None:
+        return False
+    if config["class_name"] == "function":
+        modules = keras.activations, keras.constraints, keras.initializers, keras.regularizers
+        return not any(hasattr(module, name) for module in modules)
+    return module.partition(".")[0] not in ("keras", "keras_hub")
+
+
+def _object_name(config):
+    """The name that Keras looks for, or `None` if a dict is not the config of an object."""
+    if "registered_name" not in config or "class_name" not in config:
+        return None
+    is_function = config["class_name"] == "function"
+    return config["config"] if is_function else config["registered_name"] or config["class_name"]
 
 
 def _with_small_numbers(config):

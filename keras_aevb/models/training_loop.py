@@ -24,8 +24,9 @@ class TrainingLoop(keras.Model):
     seed is the model's: the same on both backends, and for a resumed run.
     """
 
-    # Which terms of the objective are better the larger they are.
+    # Which terms of the objective are better the larger, or the smaller, they are.
     maximize: tuple[str, ...] = ()
+    minimize: tuple[str, ...] = ()
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -333,11 +334,17 @@ class TrainingLoop(keras.Model):
         )
 
     def set_mode(self, callbacks):
-        """Callbacks that monitor a term of `maximize` need no `mode`: Keras knows its own alone."""
+        """Callbacks that monitor a term of the objective need no `mode`: Keras knows its own alone.
+
+        Args:
+            callbacks: as for `fit`.
+        """
+        callbacks = getattr(callbacks, "callbacks", callbacks)  # of a `CallbackList`
+        modes = dict.fromkeys(self.minimize, "min") | dict.fromkeys(self.maximize, "max")
         for callback in keras.tree.flatten(callbacks):
             watched = getattr(callback, "monitor", "").removeprefix("val_")
-            if watched in self.maximize and getattr(callback, "mode", None) == "auto":
-                callback.mode = "max"
+            if watched in modes and getattr(callback, "mode", None) == "auto":
+                callback.mode = modes[watched]
 
     def _check_compiled(self, method):
         if not self.compiled:

@@ -110,6 +110,11 @@ class VariationalModel(LatentVariableModel):
     def maximize(self):
         return (self.bound.objective, "elbo", "reconstruction")
 
+    @property
+    def minimize(self):
+        names = (*self.bound.terms, *self.extra_terms)
+        return tuple(n for n in names if n in ("kl", "weight_kl") or n.startswith("kl_"))
+
     def _bound_terms(self, x, q, training):
         """What is maximised for each example, and the terms of the bound."""
         terms = self.bound(x, q, self.prior_distribution(), self.decoder_of(training), self._seed())
@@ -169,6 +174,26 @@ class VariationalModel(LatentVariableModel):
         """
         fill = getattr(self.likelihood, "fill", None)
         return Encoding(self.encoder, self.posterior, output, self.condition, fill, **kwargs)
+
+    def posterior_parameters(self, x, batch_size=1000, condition=None, verbose="auto"):
+        """q(z|x) of each example in numbers.
+
+        Args:
+            x, batch_size, condition, verbose: as for `elbo`.
+
+        Returns:
+            Dict of NumPy arrays of shape `[N, ...]`: `mean` and `standard_deviation` where TFP
+            knows them, and the parameters, as the endpoint `encode` of `export` has them.
+        """
+
+        def parameters(x, seed):
+            return described(self.posterior, self._encoder_parameters(x, training=False))
+
+        found = self._over_batches(
+            ("posterior_parameters",), parameters, x, batch_size, None, condition, verbose
+        )
+        ones = [ops.ones((1, *s)) for s in self.posterior.parameter_shapes]
+        return {name: found[name] for name in described(self.posterior, ones)}  # JAX sorts names
 
     def _recognition(self, x):
         return self.encode(x)

@@ -1,5 +1,5 @@
-"""How `fit`, `evaluate` and `predict` run: checked data, epochs of batches, and the loops.
+"""The implementation of `fit`, `evaluate` and `predict`.
 
-`inputs` checks and converts what users pass, `epochs` makes batches of it, `loop` runs programs on
-them and calls the callbacks, and `fingerprint` tells when a program is out of date.
+`inputs` and `sources` validate and convert data, `epochs` makes batches of it, `loop` runs compiled
+programs on them and calls the callbacks, and `fingerprint` detects programs that are out of date.
 """

@@ -1,8 +1,8 @@
-"""Epochs of batches, in groups for programs that make several steps in one call."""
+"""Epochs of batches, in groups for programs that run several steps per call."""
 
+import collections.abc
 import contextlib
 import itertools
-import types
 
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ from keras_aevb import _backend
 from keras_aevb._backend.keras_private import EpochIterator
 from keras_aevb.batches import RowBatches
 
-# The share of an accelerator's memory, or the bytes of a computer's, that data may take.
+# The largest device-resident data: a share of an accelerator's memory, or bytes of main memory.
 DEVICE_SHARE = 0.25
 HOST_BYTES = 2**31
 
@@ -20,15 +20,15 @@ HOST_BYTES = 2**31
 class RowEpochs:
     """Epochs of a `RowBatches`.
 
-    Where `steps` is not the stream's length, an epoch goes on where the one before it stopped, so
-    that each pass takes every batch once.
+    If `steps` differs from the stream's length, an epoch continues where the one before it stopped,
+    so each pass over the stream takes every batch once.
 
     Args:
         stream: `RowBatches`.
         steps_per_execution: steps in a group.
         steps: steps in an epoch. Default: the stream's length.
-        resident: whether the arrays lie on the device, so that only rows' numbers go there.
-        arrays: the stream's arrays on the device. Default: they are put there.
+        resident: whether the arrays are on the device, so that only row indices are sent there.
+        arrays: the stream's arrays on the device. Default: copies them there.
     """
 
     def __init__(self, stream, steps_per_execution, steps=None, resident=True, arrays=None):
@@ -40,7 +40,7 @@ class RowEpochs:
             raise ValueError("Expected a stream of at least one batch. Received: length 0")
 
     def epoch(self, number):
-        """Pairs of a group's first step and its batches, each `(rows,)` or whole."""
+        """Yields the first step of each group and its batches, each `(row indices,)` or whole."""
         for first in range(0, self.num_batches, self.steps_per_execution):
             last = min(first + self.steps_per_execution, self.num_batches)
             yield first, [self._batch(number * self.num_batches + i) for i in range(first, last)]
@@ -67,13 +67,13 @@ class RowEpochs:
 
 
 class StreamEpochs:
-    """Epochs of whatever else Keras takes, with a check of every batch.
+    """Epochs of any other stream that Keras accepts; every batch is validated.
 
     Args:
-        stream: a generator, `PyDataset`, `tf.data.Dataset` or `DataLoader`.
+        stream: a generator or another iterator, `PyDataset`, `tf.data.Dataset` or `DataLoader`.
         steps_per_execution: steps in a group.
         unpack: function from a batch to its x, y and sample weights.
-        check: function of these that raises a `ValueError`.
+        check: function of these that raises a `ValueError` if they are invalid.
         **settings: arguments of Keras' `EpochIterator`.
     """
 
@@ -83,21 +83,21 @@ class StreamEpochs:
         self.stream = stream
         self.unpack = unpack
         self.check = check
-        if isinstance(stream, types.GeneratorType):
+        if isinstance(stream, collections.abc.Iterator):
             stream = _not_empty(stream)
         self.iterator = EpochIterator(stream, steps_per_execution=steps_per_execution, **settings)
         self.iterator.reset()
 
     @property
     def num_batches(self):
-        """Batches in an epoch, or `None` as long as that is not known."""
+        """Batches in an epoch, or `None` if unknown."""
         return self.iterator.num_batches
 
     def epoch(self, number):
-        """Pairs of a group's first step and its batches, each `(x, y, sample_weight)`.
+        """Yields the first step of each group and its batches, each `(x, y, sample_weight)`.
 
         Raises:
-            ValueError: if a batch does not pass the check, or there is none.
+            ValueError: if a batch is invalid, or there is none.
         """
         if isinstance(self.stream, RowBatches):
             self.stream.epoch = number
@@ -118,7 +118,7 @@ class StreamEpochs:
 
 
 def _not_empty(generator):
-    """The same generator, after a look at its first batch."""
+    """The same generator; raises a `ValueError` if it has no batch."""
     try:
         first = next(generator)
     except StopIteration:
@@ -127,7 +127,7 @@ def _not_empty(generator):
 
 
 def no_batches(when):
-    """The error of a stream that has no batch."""
+    """The error for a stream without batches."""
     return ValueError(
         f"Expected a stream with at least one batch in every epoch. Received: none {when}. A "
         "generator is used up after one pass; a data set that drops its last batch has none if the "
@@ -136,14 +136,14 @@ def no_batches(when):
 
 
 def with_given_parts(x, y=None, sample_weight=None):
-    """A batch without the parts that are not given, as programs take it."""
+    """The batch (x,), (x, y) or (x, y, sample_weight); a missing y before weights is zeros."""
     if sample_weight is not None:
         return x, np.zeros(len(x)) if y is None else y, sample_weight
     return (x,) if y is None else (x, y)
 
 
 def on_device(arrays):
-    """Tensors; floating-point numbers as Keras' `floatx`, as Keras makes them of arrays."""
+    """Arrays as tensors on the device; NumPy floats become Keras' `floatx`."""
     return tuple(map(_tensor, arrays))
 
 
@@ -153,7 +153,7 @@ def _tensor(array):
 
 
 def are_rows(stream):
-    """Whether a stream's batches are rows of its arrays as they are."""
+    """Whether a stream's batches are unchanged rows of its arrays."""
     return isinstance(stream, RowBatches) and type(stream).__getitem__ is RowBatches.__getitem__
 
 
@@ -168,7 +168,7 @@ def fit_the_device(stream):
 
 @contextlib.contextmanager
 def side_by_side(sources, number):
-    """Groups of several sources' epochs, step by step: pairs (first step, steps of R batches)."""
+    """Zips the epochs of R sources: pairs (first step of a group, its steps of R batches each)."""
     epochs = [source.epoch(number) for source in sources]
     try:
         yield (

@@ -1,8 +1,8 @@
-"""Whether compiled programs are out of date: what a model computes with, beside variables' values.
+"""A fingerprint of a model, to detect compiled programs that are out of date.
 
 A compiled program reads the variables at each call, but every other attribute of a layer is a
-constant in it. The fingerprint changes when such an attribute does: a number, an activation, a
-layer or a variable that is replaced, a quantised or LoRA kernel.
+constant in it. The fingerprint changes with such an attribute: a number, an activation, a layer or
+a variable that is replaced, a quantised or LoRA kernel.
 """
 
 import types
@@ -13,7 +13,7 @@ import numpy as np
 from keras_aevb._backend.keras_private import all_layers
 
 # Attributes that `compile`, `fit` and loading change, and that steps do not read.
-OF_TRAINING = {
+TRAINING_ONLY = {
     "_compile_config",
     "_compiled_trainable_state",
     "_programs",
@@ -27,20 +27,20 @@ OF_TRAINING = {
     "stop_training",
 }
 # Attributes that every Keras layer or model has; `_of_layer` reads those that matter.
-IGNORED = OF_TRAINING.union(*(vars(layer) for layer in (keras.layers.Layer(), keras.Model())))
-# Packages whose objects are compared by identity alone.
+IGNORED = TRAINING_ONLY.union(*(vars(layer) for layer in (keras.layers.Layer(), keras.Model())))
+# Packages whose objects are compared only by identity.
 OPAQUE = {"builtins", "jax", "jaxlib", "keras", "numpy", "tensorflow", "tensorflow_probability"}
-# Settings inside settings inside settings of a user's objects.
+# Levels of nested attributes to compare in a user's objects.
 DEPTH = 4
 
 
 def fingerprint(model):
-    """A hashable value that differs if a model computes something else than before."""
+    """A hashable value that changes when the model's computation changes."""
     return tuple(_of_layer(layer) for layer in all_layers(model))
 
 
 class Identity:
-    """Compares objects by identity, and keeps them: another object cannot take their address."""
+    """Compares objects by identity. It keeps them alive, so that no other object gets their id."""
 
     def __init__(self, value):
         self.value = value
@@ -68,7 +68,7 @@ def _of_layer(layer):
 
 
 def _is_internal(name, layer):
-    """Whether an attribute is bookkeeping of TensorFlow's, or of Keras' in a layer of Keras'."""
+    """Whether an attribute is internal to TensorFlow, or to Keras in one of Keras' layers."""
     keras_owns = type(layer).__module__.startswith("keras.")
     return name.startswith("_self_") or (name.startswith("_") and keras_owns)
 

@@ -1,4 +1,4 @@
-"""What users pass as data: conversion to arrays, and checks of values."""
+"""Input validation and conversion: arrays, streams, weights, and batches of one size."""
 
 import keras
 import numpy as np
@@ -6,16 +6,18 @@ from keras import ops
 
 # Kinds of NumPy types that are numbers: booleans, integers and floating-point numbers.
 REAL = "biuf"
+# Of a large array, what is converted and checked together.
+PART_BYTES = 2**26
 
 
 def is_array(x):
     """Whether x is one array of all examples, and not a stream of batches."""
-    # A scalar of NumPy has no length: an array of the wrong shape, not a stream.
+    # A NumPy scalar has no length, but is an array of the wrong shape, not a stream.
     return isinstance(x, np.generic) or (hasattr(x, "shape") and hasattr(x, "__len__"))
 
 
 def is_stream(x):
-    """Whether x is something to take batches from, and not the examples themselves."""
+    """Whether x is a stream of batches, and not the examples themselves."""
     values = str | bytes | dict | list | tuple | set | frozenset | keras.layers.Layer
     return (
         not isinstance(x, values)
@@ -32,7 +34,7 @@ def as_array(x, name="x"):
     """
     try:
         array = np.asarray(x)
-        if array.dtype.name == "bfloat16":  # a type of its own, which NumPy does not know
+        if array.dtype.name == "bfloat16":  # not a NumPy type
             array = array.astype("float32")
         kind = array.dtype.kind
     except (TypeError, ValueError):  # lists of unequal lengths, tensors that are not dense
@@ -42,12 +44,31 @@ def as_array(x, name="x"):
         raise ValueError(
             f"Expected an array of real numbers as {name}. Received: {type(x)}{values}"
         )
-    with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such
+    with np.errstate(over="ignore"):  # checks reject the infinity
         return array.astype(keras.config.floatx(), copy=False)
 
 
+def parts(x):
+    """An array in Keras' float type, part by part where it is large: it may lie on disk."""
+    if not isinstance(x, np.ndarray) or not x.ndim or x.nbytes <= PART_BYTES:
+        yield as_array(x)
+        return
+    rows = max(1, PART_BYTES * len(x) // x.nbytes)
+    for start in range(0, len(x), rows):
+        yield as_array(x[start : start + rows])
+
+
+def check_in_parts(x, check):
+    """Checks an array with a function that raises a `ValueError`; returns its length."""
+    n = 0
+    for part in parts(x):
+        check(part)
+        n += len(part)
+    return n
+
+
 def check_stream(x, name="x"):
-    """Raises a `ValueError` if x is neither an array nor anything to take batches from."""
+    """Raises a `ValueError` if x is not a stream of batches."""
     if not is_stream(x):
         raise ValueError(
             f"Expected an array, or a generator, `PyDataset`, `tf.data.Dataset` or `DataLoader` of "
@@ -56,7 +77,7 @@ def check_stream(x, name="x"):
 
 
 def as_resident(x, name="x"):
-    """An array that a program can take rows of: NumPy, or a tensor of the backend as it is."""
+    """x as an array that programs can index: a backend tensor is kept, others become NumPy."""
     return x if ops.is_tensor(x) or isinstance(x, np.ndarray) else as_array(x, name)
 
 
@@ -78,7 +99,7 @@ def check_sample_weight(sample_weight, n):
 
 
 def class_weights(y, class_weight, sample_weight):
-    """The sample weights that `class_weight`, a dict from label to weight, gives to labels y.
+    """The sample weights of labels y, from `class_weight`, a dict from label to weight.
 
     Raises:
         ValueError: if sample weights are given too, `class_weight` is not a dict of numbers, or y
@@ -110,11 +131,11 @@ def class_weights(y, class_weight, sample_weight):
 
 
 def split(x, labels, sample_weight, share):
-    """The first rows of checked arrays, and the last ones as validation data.
+    """Splits off the last rows of validated arrays as validation data.
 
     Args:
         x, labels, sample_weight: arrays of one length N; the last may be `None`.
-        share: of the rows that are held out, the last ceil(N · share).
+        share: share of rows to split off, the last ceil(N · share).
 
     Returns:
         Two tuples (x, labels, sample weights).
@@ -142,19 +163,19 @@ def split(x, labels, sample_weight, share):
 
 
 def padded_batches(arrays, batch_size):
-    """Pairs (batches of rows of all arrays, length); the last is filled up with the last row."""
+    """Pairs (batch of all arrays, length); the last row is repeated to fill the last batch."""
     return regrouped([arrays], batch_size)
 
 
 def regrouped(parts, batch_size):
-    """The rows of all parts, in their order, in batches of one size.
+    """Regroups the rows of all parts, in order, into batches of one size.
 
     Args:
         parts: iterable of lists of arrays of one length.
-        batch_size: of every batch; where there are fewer rows in all, their number.
+        batch_size: size of every batch, or the total number of rows if that is smaller.
 
     Yields:
-        Pairs (batches of rows of all arrays, length); the last is filled up with the last row.
+        Pairs (batch of all arrays, length); the last row is repeated to fill the last batch.
     """
     waiting, num_waiting, size = [], 0, None
     for arrays in parts:

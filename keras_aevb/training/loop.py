@@ -14,17 +14,17 @@ from keras_aevb.training.epochs import side_by_side
 
 
 def fit(models, sources, program, callbacks, epochs, initial_epoch=0, validate=None):
-    """Trains models side by side. A model whose callbacks stop it leaves at the end of the epoch.
+    """Trains models side by side. A model that a callback stops leaves at the end of the epoch.
 
     Args:
         models: list of R models.
-        sources: list of R epochs of batches, as of `keras_aevb.training.epochs`.
+        sources: list of R sources of epochs, from `keras_aevb.training.epochs`.
         program: function from a list of models to their current program.
         callbacks: list of R `keras.callbacks.CallbackList`.
-        epochs: number of the epoch to stop before.
+        epochs: number of the epoch at which training ends.
         initial_epoch: number of the first epoch.
-        validate: function of a model, its callbacks and an epoch that returns validation logs, or
-            `None` after an epoch without validation.
+        validate: function of a model, its callbacks and an epoch. It returns validation logs, or
+            `None` for an epoch without validation.
     """
     epochs = min(epochs, keras.config.max_epochs() or epochs)
     for model, calls in zip(models, callbacks):
@@ -35,8 +35,8 @@ def fit(models, sources, program, callbacks, epochs, initial_epoch=0, validate=N
         calls.on_train_begin()
     initial_epoch = _restored(models, callbacks) or initial_epoch
     last_logs = {id(model): {} for model in models}
-    everything = list(zip(models, sources, callbacks))
-    active = everything
+    groups = list(zip(models, sources, callbacks))
+    active = groups
     try:
         for epoch in range(initial_epoch, epochs):
             before = [updates(model) for model, _, _ in active]
@@ -56,12 +56,12 @@ def fit(models, sources, program, callbacks, epochs, initial_epoch=0, validate=N
     finally:
         for model in models:
             model.optimizer.finalize_variable_values(model.trainable_variables)
-    for model, _, calls in everything:
+    for model, _, calls in groups:
         calls.on_train_end(last_logs[id(model)])
 
 
 def updates(model):
-    """Updates that a `LossScaleOptimizer` has made, which skips what overflows; or `None`."""
+    """The number of updates by a `LossScaleOptimizer`, which skips overflows; or `None`."""
     inner = getattr(model.optimizer, "inner_optimizer", None)
     return None if inner is None else int(np.asarray(inner.iterations))
 
@@ -81,8 +81,8 @@ def backups(callbacks):
 
 
 def _restored(models, callbacks):
-    """The epoch that `BackupAndRestore` goes on with, or `None`."""
-    # The weights' own count: a kill may come between the callback's two files.
+    """The epoch from which `BackupAndRestore` resumes, or `None`."""
+    # Prefer the count in the weights: the callback writes two files, with a possible kill between.
     epochs = {
         model.restored_epoch or restored_epoch(model) if backups(calls) else None
         for model, calls in zip(models, callbacks)
@@ -136,7 +136,7 @@ def evaluate(model, source, program, callbacks):
 
     Args:
         model: Keras model.
-        source: epochs of batches.
+        source: source of epochs, from `keras_aevb.training.epochs`.
         program: function from a list of models to their current program.
         callbacks: `keras.callbacks.CallbackList`.
 
@@ -167,7 +167,7 @@ def predict(model, source, program, callbacks):
         model, source, program, callbacks: as for `evaluate`.
 
     Returns:
-        The model's outputs, structures of NumPy arrays that are joined along the first axis.
+        The model's outputs, a structure of NumPy arrays, concatenated along the first axis.
     """
     model.stop_predicting = False
     callbacks.on_predict_begin()

@@ -4,7 +4,7 @@ from keras_aevb.training.fingerprint import fingerprint
 
 
 class Programs:
-    """Programs by key, which are dropped as soon as the model computes something else.
+    """A cache of programs by key. A change of the models' computation clears it.
 
     Args:
         models: list of the models that the programs run.
@@ -16,14 +16,14 @@ class Programs:
         self.made_for = None
 
     def get(self, key, make):
-        """The program of this key; `make()` makes it where there is none that is up to date."""
+        """The program of this key; `make()` makes it if there is none, or it is out of date."""
         self.refresh()
         if key not in self.programs:
             self.programs[key] = make()
         return self.programs[key]
 
     def refresh(self):
-        """Drops programs that are out of date, and says whether there were any."""
+        """Clears the cache if the models have changed, and returns whether they have."""
         current = [_description(model) for model in self.models]
         changed = current != self.made_for
         if changed:

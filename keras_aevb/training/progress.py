@@ -1,4 +1,4 @@
-"""A progress bar for work that takes long."""
+"""A progress bar for long computations."""
 
 import time
 
@@ -11,13 +11,13 @@ PATIENCE = 2.0
 
 
 class Progress:
-    """A progress bar, Keras' own, that appears once the work has taken a few seconds.
+    """Keras' progress bar, shown once a computation has taken a few seconds.
 
-    The first batch, which compiles a program, does not count.
+    The time of the first batch, which compiles a program, does not count.
 
     Args:
-        verbose: `"auto"` for such a bar; 1 for one from the beginning; 0 for none.
-        total: number of batches, `None` where it is not known.
+        verbose: `"auto"` to show the bar after a few seconds, 1 from the beginning, 0 never.
+        total: number of batches, or `None` if unknown.
     """
 
     def __init__(self, verbose="auto", total=None):
@@ -44,7 +44,7 @@ class Progress:
 
 
 class ProgressOfPrediction(keras.callbacks.Callback):
-    """A `Progress` of `predict`."""
+    """A callback that shows a `Progress` of `predict`."""
 
     def __init__(self, verbose="auto"):
         super().__init__()

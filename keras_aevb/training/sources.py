@@ -1,4 +1,4 @@
-"""From what users pass to checked data, and from checked data to epochs of batches."""
+"""Validates the data that users pass, and makes epochs of batches from it."""
 
 import keras
 
@@ -8,19 +8,19 @@ from keras_aevb.training.epochs import RowEpochs, StreamEpochs, are_rows, fit_th
 
 
 def checked(model, x, y=None, sample_weight=None, name="x"):
-    """Data that a model can be trained on or evaluated.
+    """Validates data for training or evaluation.
 
     Args:
         model: `TrainingLoop`.
-        x, y, sample_weight: as `fit` takes them.
-        name: of x, for errors.
+        x, y, sample_weight: as for `fit`.
+        name: name of x in errors.
 
     Returns:
         A tuple (x, labels, sample weights) of arrays; or (stream, `None`, `None`).
 
     Raises:
         ValueError: if x is neither an array nor a stream, an array has the wrong shape or
-            impossible values, or something comes with a stream that it brings itself.
+            impossible values, or y or sample weights are given besides a stream.
     """
     x, y, sample_weight = model.unpacked((x, y, sample_weight))
     if x is None or isinstance(x, str | list | tuple):
@@ -38,24 +38,23 @@ def checked(model, x, y=None, sample_weight=None, name="x"):
                     f"sample_weight) and no `{argument}`. Received: {argument}={type(value)}"
                 )
         return x, None, None
-    array = inputs.as_array(x)
-    model.likelihood.check(array)
-    inputs.check_sample_weight(sample_weight, len(array))
+    n = inputs.check_in_parts(x, model.likelihood.check)
+    inputs.check_sample_weight(sample_weight, n)
     return (
         inputs.as_resident(x),
-        model.labels(y, len(array)),
+        model.labels(y, n),
         None if sample_weight is None else inputs.as_array(sample_weight, "sample_weight"),
     )
 
 
 def examples(model, x, condition=None, conditional=True):
-    """Checked examples for functions of x and a condition alone: what `predict` takes.
+    """Validates examples for functions of only x and a condition, such as `predict`.
 
     Args:
         model: `LatentVariableModel`.
-        x: an array, or a dict with x and the condition; or a stream, whose batches (x, y) bring it.
+        x: an array, a dict with x and the condition, or a stream of batches (x, y).
         condition: y for an array x.
-        conditional: whether what is computed depends on the model's condition.
+        conditional: whether the function depends on the model's condition.
 
     Returns:
         A pair: an iterable of lists of NumPy arrays, [x] or [x, y], and the number of examples,
@@ -63,15 +62,15 @@ def examples(model, x, condition=None, conditional=True):
 
     Raises:
         ValueError: if x is neither an array nor a stream; an array or a batch has the wrong shape
-            or impossible values; the condition is missing, does not fit, or comes with a stream.
+            or impossible values; or the condition is missing, invalid, or given besides a stream.
     """
     x, condition, _ = model.unpacked((x, condition))
     needs_y = conditional and model.condition is not None
     if not inputs.is_stream(x):
-        array = inputs.as_array(x)
-        model.likelihood.check(array)
-        y = model._conditions(condition, len(array)) if needs_y or condition is not None else []
-        return [[array, *y]], len(array)
+        n = inputs.check_in_parts(x, model.likelihood.check)
+        y = model._conditions(condition, n) if needs_y or condition is not None else []
+        rows = _row_slices(inputs.parts(x))
+        return ([part, *(values[slice_] for values in y)] for slice_, part in rows), n
     if condition is not None:
         raise ValueError(
             "A stream brings its own condition. Expected batches (x, y) and no `condition`. "
@@ -93,8 +92,16 @@ def examples(model, x, condition=None, conditional=True):
     ), None
 
 
+def _row_slices(parts):
+    """Pairs of parts of an array and the slices of their rows."""
+    start = 0
+    for part in parts:
+        yield slice(start, start + len(part)), part
+        start += len(part)
+
+
 def row_batches(model, data, batch_size=None, shuffle=False):
-    """Checked arrays as minibatches of rows, a `RowBatches` as it is, or `None`."""
+    """Validated arrays as `EpochMinibatches`, a `RowBatches` unchanged, else `None`."""
     if isinstance(data[0], RowBatches):
         return data[0]
     if not inputs.is_array(data[0]):
@@ -113,7 +120,7 @@ def epochs(
     training=True,
     whole=False,
 ):
-    """Epochs of checked data; `whole` batches in place of the numbers of their rows."""
+    """Epochs of validated data, as row indices if the arrays fit the device, else whole."""
     stream = row_batches(model, data, batch_size, shuffle)
     if are_rows(stream) and not class_weight:
         resident = not whole and fit_the_device(stream)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from keras import ops
 
+from keras_aevb import pictures
+from keras_aevb.plots import COLOURS
 from replication.figures.images import (
     draw_mosaics,
     models_section,
-    mosaic,
     read_records,
     write_png,
     write_record,
@@ -24,20 +24,6 @@ from replication.train.model import trained
 
 TILES = 20  # in each direction
 HEIGHT = 1120  # of the manifolds, in pixels
-
-# Okabe & Ito: eight that are safe for the colour-blind; then grey and purple.
-COLOURS = (
-    "#E69F00",
-    "#F0E442",
-    "#56B4E9",
-    "#009E73",
-    "#D55E00",
-    "#CC79A7",
-    "#000000",
-    "#0072B2",
-    "#999999",
-    "#7B3FA0",
-)
 
 PAGE = """\
 # Figure 4: the manifold of two latent variables
@@ -83,17 +69,15 @@ def build(experiments, datasets, results):
     paths = []
     for experiment, (model, samples) in zip(experiments, models):
         dataset = datasets[experiment.dataset]
-        pictures = [folder / f"manifold-{dataset.name}.png"]
-        draw_mosaics(
-            {NAMES[dataset.name]: manifold(model, dataset.image_shape)}, HEIGHT, pictures[0]
-        )
+        drawn = [folder / f"manifold-{dataset.name}.png"]
+        draw_mosaics({NAMES[dataset.name]: manifold(model, dataset.image_shape)}, HEIGHT, drawn[0])
         if dataset.test_labels is not None:
-            pictures.append(folder / f"encoded-{dataset.name}.png")
-            draw_encoded(encoded(model, dataset.test), dataset.test_labels, pictures[1])
-        names = [path.name for path in pictures]
+            drawn.append(folder / f"encoded-{dataset.name}.png")
+            draw_encoded(encoded(model, dataset.test), dataset.test_labels, drawn[1])
+        names = [path.name for path in drawn]
         seen = [(experiment, samples)]
         record = write_record(folder, dataset.name, seen, pictures=names, tiles=TILES)
-        paths += [*pictures, record]
+        paths += [*drawn, record]
     page = folder / "figure4.md"
     files.write(page, page_text(read_records(folder)))
     return [page, *paths]
@@ -101,20 +85,12 @@ def build(experiments, datasets, results):
 
 def manifold(model, image_shape):
     """The mosaic of decoded means, of shape `[TILES * height, TILES * width]` in [0, 1]."""
-    from scipy.stats import norm
-
-    z = norm.ppf((np.arange(TILES) + 0.5) / TILES)
-    right, up = np.meshgrid(z, z[::-1])  # the first row is the top one
-    grid = np.stack([right, up], axis=-1).reshape(-1, 2).astype("float32")
-    means = ops.convert_to_numpy(model.decode(grid).mean())
-    return mosaic(means.reshape(-1, *image_shape), TILES)
+    return pictures.mosaic(pictures.manifold(model, TILES).reshape(-1, *image_shape), TILES)
 
 
 def encoded(model, x):
     """Φ of the mean of q(z|x), of shape `[N, 2]` in the unit square."""
-    from scipy.stats import norm
-
-    return norm.cdf(ops.convert_to_numpy(model.encode(x).mean()))
+    return pictures.prior_probabilities(model, pictures.encoded(model, x))
 
 
 def draw_encoded(points, labels, path):
@@ -150,14 +126,14 @@ def draw_encoded(points, labels, path):
 
 def page_text(records):
     """The page for these records."""
-    pictures = [
+    shown = [
         {name: f"![{name}]({r['pictures'][i]})" for name, r in records.items() if r["pictures"][i:]}
         for i in (0, 1)
     ]
-    manifolds, encoded = (markdown(pd.DataFrame([row]), left=len(row)) for row in pictures)
+    manifolds, encoded = (markdown(pd.DataFrame([row]), left=len(row)) for row in shown)
     return PAGE.format(
         manifolds=manifolds,
         tiles=TILES,
-        encoded=ENCODED.format(pictures=encoded) if pictures[1] else "",
+        encoded=ENCODED.format(pictures=encoded) if shown[1] else "",
         runs=models_section(records),
     )

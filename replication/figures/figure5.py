@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import numpy as np
-from keras import ops
 
+from keras_aevb import pictures
 from replication.figures.images import (
     draw_mosaics,
     models_section,
-    mosaic,
     read_records,
     write_record,
 )
@@ -67,12 +66,11 @@ def samples(model, image_shape):
     """The mosaic of decoded means, of shape `[TILES * height, TILES * width]` in [0, 1]."""
     shape = (TILES**2, *model.prior.event_shape)
     z = np.random.default_rng(SEED).standard_normal(shape, "float32")
-    means = ops.convert_to_numpy(model.decode(z).mean())
-    return mosaic(means.reshape(-1, *image_shape), TILES)
+    return pictures.mosaic(pictures.decoded(model, z).reshape(-1, *image_shape), TILES)
 
 
 def page_text(records):
     """The page for these records."""
-    pictures = [f"## {name}\n\n![{name}]({r['pictures'][0]})" for name, r in records.items()]
+    shown = [f"## {name}\n\n![{name}]({r['pictures'][0]})" for name, r in records.items()]
     runs = models_section(records)
-    return PAGE.format(pictures="\n\n".join(pictures), count=TILES**2, seed=SEED, runs=runs)
+    return PAGE.format(pictures="\n\n".join(shown), count=TILES**2, seed=SEED, runs=runs)

@@ -39,26 +39,6 @@ the `.json` beside the pictures.
 """
 
 
-def mosaic(images, columns):
-    """Images in rows, without margins.
-
-    Args:
-        images: array of shape `[rows * columns, height, width]`.
-        columns: images in a row.
-
-    Returns:
-        Array of shape `[rows * height, columns * width]`.
-
-    Example:
-        >>> mosaic(np.array([[[1, 2]], [[3, 4]], [[5, 6]], [[7, 8]]]), columns=2)
-        array([[1, 2, 3, 4],
-               [5, 6, 7, 8]])
-    """
-    _, height, width = images.shape
-    grid = images.reshape(-1, columns, height, width)
-    return grid.transpose(0, 2, 1, 3).reshape(-1, columns * width)
-
-
 def draw_mosaics(panels, height, path):
     """Writes mosaics beside each other, black for 0 and white for 1.
 

@@ -1,4 +1,4 @@
-"""Penalties on the aggregate posterior: all pairs by hand, closed forms, what is trained."""
+"""Penalties on the aggregate posterior: all pairs by hand, closed forms, gradients, training."""
 
 import keras
 import numpy as np
@@ -74,7 +74,7 @@ def test_total_correlation_of_a_minibatch_of_equal_examples_is_zero(noise):
     q = normals(np.zeros((4, 2)), np.ones((4, 2)))
     received = penalty(kv.TotalCorrelationELBO(1.0, 1000, 2), q, noise(0))
     np.testing.assert_allclose(received, 0, atol=1e-5)  # float32
-    # One example: nothing else is known of q(z).
+    # A single example has no others to estimate q(z) from.
     alone = penalty(kv.TotalCorrelationELBO(1.0, 1000, 2), normals([[0, 0]], [[1, 1]]), noise(0))
     assert np.isfinite(alone).all()
 
@@ -84,7 +84,7 @@ def kernel(a, b, h):
 
 
 def test_mmd_by_hand(q, noise):
-    """From the draws themselves, which a prior without noise shows."""
+    """MMD of the samples themselves; a prior without noise fixes those of p(z)."""
     z = np.float64(q.sample(1, seed=noise(0)))[0]
     prior = tfd.Independent(tfd.Deterministic(np.float32([0.3, -0.2])), 1)
     draws = np.tile(np.float64([[0.3, -0.2]]), (5, 1))
@@ -117,7 +117,7 @@ PENALTIES = [kv.TotalCorrelationELBO(1.0, 50, 2), kv.MaximumMeanDiscrepancyELBO(
 
 @pytest.mark.parametrize("bound", PENALTIES)
 def test_gradients_are_those_of_finite_differences(bound, gradients, noise):
-    """In q's means, with the same noise."""
+    """Gradients in q's means, with the same noise."""
     start = np.float32(np.random.default_rng(0).normal(size=(4, 2)))
     mean = keras.Variable(start)
 
@@ -144,7 +144,7 @@ BOUNDS = {
 
 @pytest.mark.parametrize("name", BOUNDS)
 def test_training_lowers_a_penalty_with_its_weight(name, make_model, x):
-    """Nothing else pulls at q(z|x): β is zero, and the decoder ignores z."""
+    """No other term has a gradient in q(z|x): β is zero, and the decoder ignores z."""
     last = []
     for weight in (0.0, 10.0):
         means = keras.layers.Dense(2)

@@ -1,4 +1,4 @@
-"""ELBO: against NumPy, estimator against estimator, and where log p(x) is known."""
+"""ELBO: against NumPy, estimators A and B against each other, and against a known log p(x)."""
 
 import keras
 import numpy as np
@@ -92,11 +92,11 @@ def test_value_and_gradients_are_those_of_numpy(
     def expected():
         return numpy_elbo(weights, np.float64(x), epsilon, kl, gaussian)
 
-    # rtol: ε is known to float32's digits, and the terms of the bound partly cancel.
+    # rtol: ε has float32's precision, and the terms of the bound partly cancel.
     np.testing.assert_allclose(elbo(), expected(), rtol=1e-4)
     received = gradients(lambda: ops.mean(elbo()), variables)
     for ours, theirs in zip(received, central_differences(lambda: expected().mean(), weights)):
-        # atol: an entry that is small because its terms cancel keeps the error of the large ones.
+        # atol: where terms cancel, a small entry keeps the error of the large terms.
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4 * np.abs(theirs).max())
 
 
@@ -113,11 +113,11 @@ def test_terms_add_up(kl, make_model, noise, x):
 
 
 def test_estimators_agree_in_the_mean(make_model, noise, x):
-    """A - B is the sampled minus the exact divergence, whose mean is zero."""
+    """A - B is the sampled minus the exact divergence. Its mean is zero."""
     model = make_model(likelihood=kv.Normal(6))
     for variable, value in zip(model.weights, random_weights(model.weights)):
         variable.assign(value)
-    many = np.repeat(x[:4], 5000, axis=0)  # rows have noise of their own: 5000 draws with L = 1
+    many = np.repeat(x[:4], 5000, axis=0)  # each row has its own noise: 5000 draws with L = 1
     q, prior = model.encode(many), model.prior.distribution()
     values = {
         kl: np.float64(kv.ELBO(1, kl)(many, q, prior, model.decode, noise(seed))["elbo"])
@@ -166,7 +166,7 @@ SHIFT, LOG_FACTOR = np.array([0.2, -0.3]), np.array([0.5, -0.4])
 
 
 def test_single_samples_of_estimator_a_elsewhere(make_model, noise):
-    """Without any mean: log p(x, z) - log q(z) = log p(x) + log p(z|x) - log q(z)."""
+    """For every sample: log p(x, z) - log q(z) = log p(x) + log p(z|x) - log q(z)."""
     model, x = linear_model(make_model, SHIFT, LOG_FACTOR), linear_data(50)
     z = np.float64(model.encode(x).sample(1, seed=noise(1))[0])
     posterior_mean = (x - B) @ POSTERIOR_KERNEL
@@ -184,7 +184,7 @@ def test_bound_plus_divergence_is_log_p(kl, make_model, noise):
     values = elbo_of(model, np.repeat(x, 5000, 0), kl, noise(2)).reshape(4, 5000)
     gap = kl_from_posterior(SHIFT, LOG_FACTOR)
     standard_error = values.std(1) / 5000**0.5
-    assert np.all(gap > 10 * standard_error)  # the divergence is seen
+    assert np.all(gap > 10 * standard_error)  # the test can detect the divergence
     # Five standard errors, four comparisons: odds 2e-6.
     assert np.all(np.abs(values.mean(1) + gap - log_marginal(x)) < 5 * standard_error)
 
@@ -228,7 +228,7 @@ def test_config_round_trip():
 
 
 class Laplace(kv.DiagonalNormal):
-    """Its divergence from a normal is not registered with TFP."""
+    """A distribution without a registered KL divergence from a normal."""
 
     def distribution(self, mean, log_scale):
         from keras_aevb._backend import tfp

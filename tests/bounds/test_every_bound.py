@@ -1,4 +1,4 @@
-"""What holds for every bound and option: training, saving, extreme inputs."""
+"""Tests of every bound and option: training, saving, extreme inputs."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Importance-weighted and Rényi bounds, their gradients, and log p(x) where it is known."""
+"""Importance-weighted and Rényi bounds: gradients, and values against a known log p(x)."""
 
 import itertools
 
@@ -33,7 +33,7 @@ def decode(z):
 
 
 def by_row(bound, n, gradients, seed):
-    """Terms and gradients in μ and log σ² of n rows with noise of their own, and z `[K, n, 2]`."""
+    """Terms, gradients in μ and log σ², and z `[K, n, 2]`, of n rows, each with its own noise."""
     variables = [keras.Variable(np.tile(v, (n, 1)), dtype="float32") for v in (MEAN, LOG_VARIANCE)]
     posterior, prior = kv.DiagonalNormal(2), kv.StandardNormal(2).distribution()
     x = np.tile(X, (n, 1)).astype("float32")
@@ -60,7 +60,7 @@ def log_mean(log_w, alpha, axis=0):
 
 
 def numpy_gradients(log_w, z, alpha, gradient):
-    """In μ and log σ², by hand, for z = μ + σε."""
+    """Gradients in μ and log σ², by hand, for z = μ + σε."""
     ε = (z - MEAN) / SIGMA
     weights = special.softmax((1 - alpha) * log_w, axis=0)[..., None]
     by_z = W * (X - W * z - OFFSET) / SCALE**2 - z  # of log p(x, z)
@@ -96,7 +96,7 @@ def test_values_and_gradients_are_those_of_numpy(alpha, gradient, gradients, noi
     for name, values in expected.items():
         np.testing.assert_allclose(terms[name], values, rtol=1e-4, atol=1e-5)  # float32
     for ours, theirs in zip(received, numpy_gradients(log_w, z, alpha, gradient)):
-        # ε is recovered from float32 samples.
+        # float32: ε is computed from z.
         np.testing.assert_allclose(ours, theirs, rtol=5e-4, atol=5e-5)
 
 
@@ -151,7 +151,7 @@ def test_bounds_rise_towards_log_p(make_model):
     for lower, higher in itertools.pairwise(values):
         difference = higher - lower
         standard_error = difference.std() / 500**0.5
-        # Each gap is seen, by far for the first two; the last one is 0.006 nats.
+        # The test detects each gap, the first two with a wide margin; the last is 0.006 nats.
         assert difference.mean() > -3 * standard_error
     assert (values[1] - values[0]).mean() > 0.1
 

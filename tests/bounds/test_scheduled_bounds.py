@@ -1,4 +1,4 @@
-"""β and free bits: what is trained, what is reported, and their schedules in compiled loops."""
+"""β and free bits: training objective, reported terms, and schedules in compiled loops."""
 
 import keras
 import numpy as np
@@ -20,7 +20,7 @@ class Seen(keras.callbacks.Callback):
         self.steps, self.betas = [], []
 
     def on_train_batch_end(self, batch, logs=None):
-        # Keras counts the last group of an epoch as if it were whole.
+        # Keras counts the last group of an epoch as a full one.
         steps = self.params["steps"]
         self.steps.append(steps * self.model.epochs_done + min(batch, steps - 1))
         self.betas.append(float(np.asarray(logs["beta"])))
@@ -44,7 +44,7 @@ def assert_in_force(seen, schedule=WARMUP):
     np.testing.assert_allclose(seen.betas, expected, rtol=1e-6)  # float32
 
 
-# What is trained
+# The training objective
 
 
 def divergences(model, x):
@@ -74,7 +74,7 @@ def test_the_objective(kl, make_model, noise, x):
 
 
 def test_free_bits_leave_a_dimension_alone(gradients, noise):
-    """The divergence of a dimension below λ has no gradient, that of another one its own."""
+    """Only divergences above λ have a gradient."""
     mean = keras.Variable(np.array([[0.1, 2.0]]), dtype="float32")
     posterior, prior = kv.DiagonalNormal(2), kv.StandardNormal(2).distribution()
 
@@ -123,7 +123,7 @@ def test_beta_one_is_plain_training_bit_for_bit(jit_compile, make_model, x):
         model.fit(x[:8], batch_size=4, verbose=0)
         weights.append([v.numpy() for v in model.trainable_variables])
     for plain, scheduled in zip(*weights):
-        # XLA rounds a product with a number that it knows to be 1 elsewhere: one unit of float32.
+        # XLA rounds a product with a constant 1 at another place: one unit of float32.
         np.testing.assert_allclose(plain, scheduled, rtol=0, atol=1e-7 * jit_compile)
 
 
@@ -168,7 +168,7 @@ def test_the_step_survives_an_interruption(make_model, x, tmp_path):
 
 
 def test_accumulated_batches_are_steps(make_model, x):
-    """As for Keras' own schedules of the learning rate."""
+    """The same as for Keras' learning-rate schedules."""
     optimizer = keras.optimizers.SGD(0.1, gradient_accumulation_steps=2)
     assert_in_force(fit(build(make_model, optimizer=optimizer), x, epochs=2))
 
@@ -233,11 +233,11 @@ def test_a_bound_of_the_users_own(make_model, x, tmp_path):
         np.testing.assert_allclose(log["loss"], expected, rtol=1e-5, atol=1e-6)
 
 
-# How the divergence is estimated
+# Estimators of the divergence
 
 
 class Laplace(kv.DiagonalNormal):
-    """Its divergence from a normal is not registered with TFP."""
+    """A distribution without a registered KL divergence from a normal."""
 
     def distribution(self, mean, log_scale):
         return tfp.distributions.Independent(

@@ -1,4 +1,4 @@
-"""The score-function gradient: against NumPy, in the mean, and with latents that are discrete."""
+"""The score-function gradient: against NumPy, its mean, and discrete latents."""
 
 import keras
 import numpy as np
@@ -27,7 +27,7 @@ def decode(z):
 
 
 def gradients_by_row(bound, n, gradients, seed):
-    """Gradients in μ and log σ² of n rows with noise of their own, and ε of shape `[L, n, 2]`."""
+    """Gradients in μ and log σ² of n rows, each with its own noise, and ε of shape `[L, n, 2]`."""
     variables = [keras.Variable(np.tile(v, (n, 1)), dtype="float32") for v in (MEAN, LOG_VARIANCE)]
     posterior, prior = kv.DiagonalNormal(2), kv.StandardNormal(2).distribution()
     x = np.tile(X, (n, 1)).astype("float32")
@@ -63,7 +63,7 @@ def test_gradients_of_given_samples(estimator, num_samples, gradients, noise):
     bound = ESTIMATORS[estimator](num_samples)
     received, epsilon = gradients_by_row(bound, 20, gradients, noise(0))
     for ours, theirs in zip(received, numpy_gradients(estimator, epsilon)):
-        # ε is recovered from float32 samples.
+        # float32: ε is computed from z.
         np.testing.assert_allclose(ours, theirs.mean(0), rtol=2e-4, atol=2e-5)
 
 
@@ -120,7 +120,7 @@ def test_the_other_samples_are_a_baseline(gradients, noise):
 
 
 def test_variance_of_a_baseline_is_far_lower():
-    """64 binary pixels: f is tens of nats, and alike for all samples."""
+    """64 binary pixels: f is tens of nats, and similar for all samples."""
     model = kv.AEVB(**kv.networks.bernoulli_mlp(64, 5, hidden_units=20, stddev=0.2, seed=0))
     x = np.random.default_rng(0).integers(0, 2, (20, 64))
     plain, others = (
@@ -233,13 +233,13 @@ def binary_model(make_model):
 
 
 def test_aevb_trains_binary_latents(binary_model):
-    """Two clusters, one bit: the bound rises well above that of pixels without a latent."""
+    """Two clusters, one latent bit: the bound rises well above that of independent pixels."""
     bit = np.random.default_rng(0).integers(0, 2, (200, 1))
     x = np.repeat(bit, 6, axis=1).astype("float32")
     history = binary_model.fit(x, batch_size=20, epochs=20, verbose=0).history
     assert set(history) == {"loss", "elbo", "reconstruction", "kl"}
     np.testing.assert_allclose(history["loss"], -np.array(history["elbo"]), rtol=1e-6)  # float32
-    # Independent pixels reach -6 log 2 = -4.2; one bit that knows them all reaches -log 2 = -0.7.
+    # Independent pixels reach -6 log 2 = -4.2; one latent bit for all of them -log 2 = -0.7.
     assert history["elbo"][0] < -3.5
     assert binary_model.elbo(x, num_samples=10, seed=0).mean() > -2
 
@@ -265,7 +265,7 @@ def test_a_saved_model_keeps_its_bound(binary_model, x, tmp_path):
 
 
 def test_wake_sleep_takes_theta_from_it(make_model, gradients, x):
-    """At a fixed q(z|x) the two bounds have one gradient."""
+    """At a fixed q(z|x) the two bounds have the same gradient."""
 
     def of(bound):
         model = make_model(kv.WakeSleep, bound=bound)

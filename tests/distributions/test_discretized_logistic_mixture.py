@@ -25,7 +25,7 @@ def distribution(case, event_shape=1, **arguments):
 
 
 def exact_log_probs(case):
-    """In float64, each tail where it is small."""
+    """Log probabilities in float64, from the smaller tail."""
     logits, loc, log_scale = (np.array(v) for v in CASES[case])
     logistic = stats.logistic(127.5 + 127.5 * loc, 127.5 * np.exp(log_scale))
     x = BINS[:, None].astype("float64")

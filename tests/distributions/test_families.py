@@ -53,7 +53,7 @@ COUNTS = {
     "Poisson": ({"log_rate": 0.4}, stats.poisson(np.exp(0.4))),
     "Poisson of a rate": ({"rate": 2.0}, stats.poisson(2.0)),
 }
-# What the paper names in section 2.4 and is a special case of one of TFP's families.
+# Families in the paper's section 2.4 that are special cases of a TFP family.
 SPECIAL = {
     "Rayleigh": ("Weibull", {"concentration": 2.0, "scale": 2**0.5}, stats.rayleigh()),
     "Erlang": ("Gamma", {"concentration": 3.0, "rate": 2.0}, stats.erlang(3, scale=0.5)),
@@ -139,10 +139,10 @@ def test_parameters_from_features(name):
         q = part.distribution(*(scale * r for r in raw))
         q = q.copy(validate_args=True) if not isinstance(q, tfd.Independent) else q
         assert (tuple(q.batch_shape), tuple(q.event_shape)) == ((4,), (3,))
-    # Batches in front, as `decode` makes them.
+    # Leading batch dimensions, as `decode` makes them.
     q = part.distribution(*(ops.stack([r, r]) for r in raw))
     assert tuple(q.batch_shape) == (2, 4)
-    # Saved by names, without weights.
+    # Save by name, without weights.
     again = kv.Conditional.from_config(part.get_config())
     assert again.get_config()["family"] == part.get_config()["family"]
     assert list(again.heads) == list(part.heads)
@@ -207,7 +207,7 @@ def test_gradients_reach_raw_values():
     np.testing.assert_allclose([float(g[0]) for g in gradient], expected, rtol=1e-5)
 
 
-# A posterior, and a prior whose support holds its draws; some of each kind of support.
+# Pairs of a posterior and a prior that supports its samples, for each kind of support.
 PAIRS = {
     "half line": ("Exponential", "Gamma", {"concentration": 1.5, "rate": 1.0}),
     "line": ("Laplace", "StudentT", {"df": 4.0}),
@@ -222,7 +222,7 @@ SLOW_ON_JAX = [pytest.mark.slow] * (keras.backend.backend() == "jax")
 
 @pytest.mark.parametrize("kind", [pytest.param(kind, marks=SLOW_ON_JAX) for kind in PAIRS])
 def test_training_and_saving(kind, make_model, x, tmp_path):
-    """Ten steps raise the bound; the loaded model has it to the last digit."""
+    """Ten steps raise the bound; the loaded model has exactly the same bound."""
     q, p, fixed = PAIRS[kind]
     temperature = {"temperature": 0.7} if kind == "relaxed one-hot" else {}
     model = make_model(
@@ -257,10 +257,10 @@ def test_errors():
     wrong("fixed numbers", "Normal", 3, part=kv.Unconditional, loc=keras.layers.Dense(3))
 
     for part in (kv.Conditional, kv.Unconditional):
-        wrong("may have.*Received: .'scale': -1.0.", "Normal", 3, part=part, scale=-1.0)
-        wrong("may have, of shapes", "Normal", 3, part=part, loc=[1.0, 2.0])
-    wrong("may have", "Uniform", 3, part=kv.Unconditional, low=2.0, high=1.0)
-    wrong("may have", "Normal", 3, part=kv.MixturePrior, num_components=2, scale=-1.0)
+        wrong("valid parameter.*Received: .'scale': -1.0.", "Normal", 3, part=part, scale=-1.0)
+        wrong("of shapes that fit", "Normal", 3, part=part, loc=[1.0, 2.0])
+    wrong("valid parameter values", "Uniform", 3, part=kv.Unconditional, low=2.0, high=1.0)
+    wrong("valid parameter values", "Normal", 3, part=kv.MixturePrior, num_components=2, scale=-1.0)
 
     class Own(tfd.Normal):
         pass

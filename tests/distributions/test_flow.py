@@ -15,7 +15,7 @@ STEPS = {
 
 
 def randomised(part):
-    """Weights away from zero, where a flow is the identity."""
+    """Sets weights away from zero, since zero weights make a flow the identity."""
     generator = np.random.default_rng(0)
     for weight in part.trainable_variables:
         weight.assign(generator.normal(size=weight.shape, scale=0.4))
@@ -28,12 +28,12 @@ def prior(request):
 
 
 def test_the_density_integrates_to_one(prior):
-    """The rectangle rule on a plane that is wide enough; it converges fast for smooth densities."""
+    """The rectangle rule on a wide plane; it converges fast for smooth densities."""
     width, n = 30.0, 1500
     grid = np.linspace(-width, width, n)
     z = np.stack(np.meshgrid(grid, grid), -1).reshape(-1, 2).astype("float32")
     mass = np.exp(np.asarray(prior.distribution().log_prob(z), "float64")).sum()
-    # Narrow parts of the flow are wider than the mesh of 0.04.
+    # The mesh of 0.04 resolves the narrow parts of the flow.
     np.testing.assert_allclose(mass * (grid[1] - grid[0]) ** 2, 1.0, atol=2e-3)
 
 
@@ -42,7 +42,7 @@ def test_draws_are_there_and_back(prior, noise):
     bijector = prior.distribution().bijector
     epsilon = np.random.default_rng(1).normal(size=(5, 2)).astype("float32")
     z = np.asarray(bijector.forward(epsilon))
-    fresh = prior.distribution().bijector  # remembers nothing
+    fresh = prior.distribution().bijector  # without cached values
     np.testing.assert_allclose(fresh.inverse(ops.convert_to_tensor(z)), epsilon, atol=1e-4)
     h = 1e-2
     columns = [
@@ -56,13 +56,13 @@ def test_draws_are_there_and_back(prior, noise):
     log_det = np.linalg.slogdet(np.stack(columns, -1))[1]
     expected = -0.5 * (epsilon**2).sum(1) - np.log(2 * np.pi) - log_det
     actual = prior.distribution().log_prob(ops.convert_to_tensor(z))
-    # Differences of h² in the step, and kinks of the activation.
+    # Errors of order h² in the step, and kinks of the activation.
     np.testing.assert_allclose(actual, expected, atol=0.02)
 
 
 @pytest.mark.parametrize("inverse", [False, True])
 def test_autoregressive_masks(inverse):
-    """Shift and scale of an element depend on those before it, on each of them, and on no other."""
+    """Shift and scale of an element depend on every element before it, and on no other."""
     step = kv.Autoregressive(16, inverse=inverse)
     step.build((None, 4))
     randomised(step)

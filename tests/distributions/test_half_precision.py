@@ -1,4 +1,4 @@
-"""Models under a policy of half precision as a whole: their densities are in float32."""
+"""Models entirely in half precision, with densities in float32."""
 
 import keras
 import numpy as np
@@ -23,7 +23,7 @@ def dtype(tensor):
 def check(algorithm, mlp, path):
     """Trains, evaluates, saves and loads a model."""
     is_em = algorithm is kv.MonteCarloEM
-    # FullVB has the prior over weights in its bound.
+    # FullVB's bound already contains the prior over weights.
     settings = {} if algorithm is kv.FullVB else {"n_train": 20}
     parts = mlp(6, 2, 4, seed=0, recognition=not is_em, **settings)
     model = algorithm(**parts, seed=0)

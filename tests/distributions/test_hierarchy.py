@@ -58,7 +58,7 @@ def exact_model(top_down, bound=None, shift=0.0, factor=1.0):
     model.likelihood.heads["mean"].set_weights([W.T, B])
     set_linear(model.prior.levels[0], np.diag(A), OFFSET, np.full(2, R**2))
     q1, q2 = model.posterior.levels
-    if top_down:  # q(z₂|x) q(z₁|z₂, x): of W⁺ x, which is z₁ with noise, the rest of x says nothing
+    if top_down:  # q(z₂|x) q(z₁|z₂, x) depends on x only through W⁺ x, which is z₁ with noise
         noise = 1 / LIKELIHOOD_PRECISION
         inverse = W / (W**2).sum(0)  # [4, 2]
         gain = A / (VARIANCE_1 + noise)
@@ -80,7 +80,7 @@ def exact_model(top_down, bound=None, shift=0.0, factor=1.0):
 
 @ORDERS
 def test_the_bound_of_the_exact_posterior_is_log_p_x(top_down, data):
-    """For every sample: its weights are all equal."""
+    """Holds for every sample: all importance weights are equal."""
     model = exact_model(top_down)
     exact = log_marginal(data)
     np.testing.assert_allclose(model.elbo(data, num_samples=1, seed=0), exact, rtol=2e-5)
@@ -109,7 +109,7 @@ def test_annealed_importance_sampling(data):
 @ORDERS
 @pytest.mark.parametrize("gradient", ["reparameterized", "stl"])
 def test_divergences_of_levels(top_down, gradient, data, noise):
-    """They add up to the divergence of z; with a closed form, to its mean."""
+    """The terms sum to the divergence of z; with a closed form, to its mean."""
     settings = {"num_samples": 2000, "gradient": gradient}
     model = exact_model(top_down, kv.HierarchicalELBO(2, **settings), 0.2, 1.5)
     expected = "analytic" if top_down and gradient != "stl" else "sampled"
@@ -131,7 +131,7 @@ def test_divergences_of_levels(top_down, gradient, data, noise):
 
 @ORDERS
 def test_the_landing_sticks(top_down, data, gradients):
-    """At the exact posterior the gradient of q's weights has no variance: it is zero."""
+    """At the exact posterior the gradient in q's weights is zero, without variance."""
     model = exact_model(top_down, kv.HierarchicalELBO(2, gradient="stl"))
     found = gradients(lambda: ops.sum(model.objective(data, True)[0]), model.phi)
     assert max(np.abs(g).max() for g in found) < 1e-3
@@ -141,7 +141,7 @@ def test_the_landing_sticks(top_down, data, gradients):
 
 
 def test_a_gradient_against_finite_differences(data, gradients, noise):
-    """Through both levels, at fixed noise."""
+    """Gradients through both levels, at fixed noise."""
     model = exact_model(False, shift=0.2)
     bias = model.posterior.levels[0].heads["mean"].bias
 
@@ -157,7 +157,7 @@ def test_a_gradient_against_finite_differences(data, gradients, noise):
             bias.assign(start + sign * step * np.eye(2)[i])
             values.append(float(elbo()))
         bias.assign(start)
-        # The bound is quadratic in this bias: what is left is float32.
+        # The bound is quadratic in this bias, so only float32's rounding remains.
         assert actual[i] == pytest.approx((values[1] - values[0]) / (2 * step), 1e-2, 1e-2)
 
 
@@ -221,7 +221,7 @@ def test_other_algorithms(algorithm, make_model, x):
 
 
 def test_a_prior_of_the_condition(x):
-    """p(z|y) is a hierarchy from the top down."""
+    """p(z|y) is a top-down hierarchy."""
     joined = kv.networks.Joined
     keras.utils.set_random_seed(1)
     model = kv.AEVB(

@@ -1,4 +1,4 @@
-"""Families of TFP's as likelihoods: densities against scipy in float64, and extreme inputs."""
+"""TFP's families as likelihoods: densities against scipy in float64, and extreme inputs."""
 
 import keras
 import numpy as np
@@ -46,7 +46,7 @@ class Inflated:
 
 
 COUNTS = ["Poisson", "NegativeBinomial", "ZeroInflatedNegativeBinomial"]
-# Raw values of each parameter, x, and the exact distribution of these raw values.
+# Raw values of each parameter, x, and the exact distribution for these raw values.
 MILLION = np.log(1e6)
 TABLE = {
     "ContinuousBernoulli": ([[2.0, -0.7, 3.0]], [0.0, 1.0, 0.3], continuous_bernoulli),
@@ -112,14 +112,14 @@ def test_densities(name):
         expected = log_density(np.array(x)).sum()
     p = likelihood(name).distribution(*(np.float32([values]) for values in raw))
     actual = np.asarray(p.log_prob(np.float32([x])))
-    # A logit of 13 in float32 moves a mean of a million by 1, and log p by thousandths.
+    # Rounding a logit of 13 to float32 changes a mean of a million by 1, and log p by thousandths.
     tolerance = 1e-2 if "million" in name else 1e-5
     np.testing.assert_allclose(actual, [expected], rtol=1e-4, atol=tolerance)
 
 
 @pytest.mark.parametrize("x", [0.0, 9.0, 10.0, 1000.0])
 def test_gradient_of_poisson(x, gradients):
-    """x - λ, on both sides of where the series begins."""
+    """The gradient is x - λ, below and above the first count of the series."""
     log_rate = keras.Variable(np.float32([[1.5]]))
     part = kv.Conditional(_backend.tfp.distributions.Poisson, 1)
     actual = gradients(lambda: ops.sum(part.distribution(log_rate).log_prob([[x]])), [log_rate])
@@ -127,7 +127,7 @@ def test_gradient_of_poisson(x, gradients):
     assert part.get_config()["family"] == "Poisson"
 
 
-# x at the edges of the support and far away.
+# x at the boundary of the support and far from it.
 EXTREME = {
     "ContinuousBernoulli": [0.0, 1.0, 0.3],
     "Laplace": [0.0, 1e4, -1e4],
@@ -160,7 +160,7 @@ def model_of(make_model, family):
 
 
 def test_edges_of_the_unit_interval(make_model, x):
-    """A Beta density is 0 or infinite there: the error comes before training."""
+    """A Beta density is 0 or infinite there: `fit` raises an error before training."""
     edges = np.where(x > 0.5, 1.0, 0.0)
     model = model_of(make_model, "Beta")
     model.compile("adam")

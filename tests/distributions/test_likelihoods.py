@@ -76,7 +76,7 @@ def test_bernoulli_mean_is_sigmoid_and_samples_are_binary(noise):
     "how", [{"run_eagerly": True}, {"jit_compile": False}, {"jit_compile": True}]
 )
 def test_bernoulli_samples_are_independent(how, make_model):
-    """Of pixels, and of seeds that follow each other."""
+    """Samples of different pixels, and of consecutive seeds, are uncorrelated."""
     model = make_model()
     model.compile("sgd", **how)
     p = kv.Bernoulli(20_000).distribution(ops.zeros((1, 20_000)))
@@ -198,7 +198,7 @@ def test_infinite_logits_of_pairs():
     logits = np.array([[np.inf, -np.inf, np.inf], [-np.inf, np.inf, 0.0]], "float32")
     x = np.array([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]], "float32")
     pairs = log_prob_of_pairs(kv.Bernoulli(3).distribution(logits), x)
-    # A pixel of probability zero is as good as one of exp(-10⁴).
+    # A pixel of probability zero is treated as one of exp(-10⁴).
     expected = [[0.0, -3e4], [-2e4 - np.log(2), -np.log(2)]]
     np.testing.assert_allclose(pairs, expected, rtol=0, atol=2e-3)  # float32 at 2·10⁴
 
@@ -304,7 +304,7 @@ def test_densities_need_floating_point_numbers(make, dtype):
 
 @pytest.mark.parametrize("make", [kv.Bernoulli, kv.DiagonalNormal, kv.StandardNormal])
 def test_float64_is_float64_or_an_error(make):
-    """JAX would round it to float32 without a word."""
+    """By default JAX rounds float64 to float32."""
     if keras.backend.backend() == "tensorflow":
         assert make(2, dtype="float64").density_dtype == "float64"
         return
@@ -357,7 +357,7 @@ def test_check_accepts_the_edges():
 
 @pytest.mark.parametrize("settings", [{}, {"scale": 0.5}])
 def test_normal_data_beyond_the_limit_overflows_the_density(settings):
-    """At the smallest σ; the factors leave room for Σ x²/σ² where only half of it is summed."""
+    """The limit at the smallest σ, with a margin for implementations that sum Σ x²/σ² / 2."""
     likelihood = kv.Normal(3, **settings)
     smallest = [] if settings else [np.full((1, 3), -20.0, "float32")]
     p = likelihood.distribution(np.zeros((1, 3), "float32"), *smallest)

@@ -1,4 +1,4 @@
-"""Mixtures as priors."""
+"""Mixture priors."""
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ Z = np.random.default_rng(0).normal(size=(4, 2)).astype("float32")
 def test_a_mixture_is_the_mean_of_its_components():
     prior = kv.MixturePrior("Normal", 2, num_components=3, scale=0.5)
     loc = np.asarray(prior.trainable_variables[1], "float64")
-    assert len({tuple(row) for row in loc}) == 3  # components that start alike would stay alike
+    assert len({tuple(row) for row in loc}) == 3  # equal components would stay equal
     prior.logits.assign(np.array([0.3, -1.0, 0.2]))
     log_weights = special.log_softmax([0.3, -1.0, 0.2])
     components = stats.norm(loc, 0.5).logpdf(Z[:, None]).sum(-1)  # [4, 3]
@@ -45,7 +45,7 @@ def test_a_vamp_prior_leaves_the_encoder_to_the_posterior(make_model, x):
 
 
 def test_a_vamp_prior_belongs_to_one_model(make_model, x):
-    """Another model would compute with the first one's encoder; with the same parts it may."""
+    """A second model would use the first one's encoder; it may only if it has the same parts."""
     model = vamp(make_model, x)
     before = model.elbo(x, seed=0)
     with pytest.raises(ValueError, match="VampPrior of another model"):

@@ -1,4 +1,4 @@
-"""Missing values do not count, and are imputed."""
+"""Missing values: the likelihood ignores them, and `impute` estimates them."""
 
 import keras
 import numpy as np
@@ -85,7 +85,7 @@ def test_imputation(make_model, incomplete, tmp_path):
 
 
 def test_log_likelihood_of_observed_values(make_model, incomplete):
-    """By two roads, one of which is a matrix product for complete pixels alone."""
+    """Two methods agree; only for complete pixels one of them uses a matrix product."""
     model = make(make_model)
     results = {
         method: model.log_likelihood(

@@ -84,7 +84,7 @@ def test_samples_have_the_posterior_moments(noise):
     np.testing.assert_allclose(standardised.var(0), 1, atol=5 * (2 / 20_000) ** 0.5)
 
 
-# TensorFlow's generator counts in another order within XLA.
+# TensorFlow's generator orders its numbers differently within XLA.
 COMPILED = pytest.mark.parametrize(
     "how", [{"run_eagerly": True}, {"jit_compile": False}, {"jit_compile": True}]
 )
@@ -108,7 +108,7 @@ def test_noise_is_standard_normal(how, make_model, noise):
 
 @COMPILED
 def test_noise_of_neighbouring_seeds_is_independent(how, make_model):
-    """Keras' generators count their seeds up: keys that differ in a bit."""
+    """Keras' generators increment their seeds, so keys may differ in one bit."""
     generators = [keras.random.SeedGenerator(n) for n in range(3, 8)]
     seeds = [_backend.next_seed(generator) for generator in generators for _ in range(5)]
     values = standard_normal_noise(make_model(), how, seeds, 5000)
@@ -127,7 +127,7 @@ def test_noise_has_the_precision_of_the_parameters(dtype, noise):
     assert values.shape == (2, 3)
 
 
-@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX has keys alone")
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX has only explicit keys")
 def test_any_seed_of_tfp_is_taken():
     p = kv.StandardNormal(4).distribution()
     expected = p.sample(2, seed=ops.convert_to_tensor([5, 7], "int32"))
@@ -149,13 +149,13 @@ def test_gradient_passes_through_samples(gradients, noise):
     z = np.asarray(sample())
     by_mean, by_log_variance = gradients(lambda: ops.sum(sample()), [mean, log_variance])
     np.testing.assert_array_equal(by_mean, 1.0)
-    # atol: (z - μ) has lost digits to cancellation.
+    # atol: z - μ loses digits by cancellation.
     expected = 0.5 * (z - mean.numpy())
     np.testing.assert_allclose(by_log_variance, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_gradient_of_kl(gradients):
-    """App. B differentiated: μ and (σ² - 1) / 2; nothing where the log-variance is clipped."""
+    """Derivatives of App. B: μ and (σ² - 1) / 2, or zero where the log-variance is clipped."""
     posterior, prior = kv.DiagonalNormal(3), kv.StandardNormal(3).distribution()
     mean, log_variance = random_parameters(4, (3,))
     log_variance[0] = 25.0

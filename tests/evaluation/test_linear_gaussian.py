@@ -1,4 +1,4 @@
-"""Measures of a linear-Gaussian model against their closed forms.
+"""Metrics of a linear-Gaussian model against their closed forms.
 
 p(z) = N(0, I), p(x|z) = N(zW + b, σ² I); q(z|x) is p(z|x), or has a wider standard deviation.
 """
@@ -37,7 +37,7 @@ def test_kl_by_dimension(linear_gaussian):
 
 
 def test_elbo_terms(linear_gaussian):
-    """100 samples of 400 examples: means over examples to 0.01 nats, five standard errors."""
+    """Five standard errors of the means over 400 examples, with 100 samples each: 0.01 nats."""
     lg = linear_gaussian(N, widened=1.5)
     terms = evaluation.elbo_terms(lg.model, lg.x, 100, seed=0)
     gap = 2 * (np.log(1 / 1.5) + (1.5**2 - 1) / 2)
@@ -64,12 +64,12 @@ def test_the_inference_gap_is_the_divergence_from_the_posterior(linear_gaussian)
 def test_the_exact_posterior_has_no_gap(linear_gaussian):
     lg = linear_gaussian(50)
     gap, error = evaluation.inference_gap(lg.model, lg.x, 500, seed=0)
-    # What is left is the noise of the ELBO
+    # Only the noise of the ELBO remains
     assert (abs(gap) < 6 * error + 1e-4).all()
 
 
 def test_active_units(linear_gaussian):
-    """The variance of the posterior mean is that of z, less that of p(z|x)."""
+    """The variance of the posterior mean is the variance of z minus the variance of p(z|x)."""
     lg = linear_gaussian(N)
     variances = evaluation.posterior_mean_variances(lg.model, lg.x)
     np.testing.assert_allclose(variances, lg.means.var(axis=0, ddof=1), rtol=1e-4)
@@ -79,7 +79,7 @@ def test_active_units(linear_gaussian):
 
 
 def test_the_variance_of_sampled_means_has_no_bias(linear_gaussian, monkeypatch):
-    """As if TFP did not know the mean: two samples, at 5 standard errors of the exact variance."""
+    """Without TFP's mean: two samples, within 5 standard errors of the exact variance."""
     lg = linear_gaussian(2000)
     module = sys.modules["keras_aevb.evaluation.active_units"]
     monkeypatch.setattr(module, "kind_of_estimate", lambda part: "sample")
@@ -119,12 +119,12 @@ def test_samples_of_the_aggregate_posterior(linear_gaussian):
 
 
 def test_mutual_information(linear_gaussian):
-    """That of the linear-Gaussian channel is -½ Σ log(1 - ρ²), here below log N by 4 nats."""
+    """For a linear-Gaussian channel it is -½ Σ log(1 - ρ²), here 4 nats below log N."""
     lg = linear_gaussian(2000)
     values = evaluation.mutual_information(lg.model, lg.x, batch_size=500, seed=0)
     exact = -0.5 * np.log(lg.variances).sum()  # 2.2 nats
     assert values.shape == (2000,) and values.max() <= np.log(2000) + 1e-4
-    # Five standard errors, 0.1 nats, of which the bias of a finite N is a tenth
+    # Five standard errors, 0.1 nats; the bias of a finite N is a tenth of that
     assert abs(values.mean() - exact) < 5 * values.std() / np.sqrt(2000) < 0.15
 
 
@@ -158,7 +158,7 @@ def test_pareto_k_of_a_narrow_proposal(linear_gaussian):
 
 
 def test_conditions(x):
-    """Labels select among means: each measure sees the y of its row."""
+    """Labels select among means: each metric uses the y of its row."""
     condition = kv.Condition(num_classes=3)
     join = kv.networks.Joined
     keras.utils.set_random_seed(0)

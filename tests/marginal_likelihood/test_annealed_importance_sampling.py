@@ -1,4 +1,4 @@
-"""Annealed importance sampling: its mean weight is p(x), however few the steps."""
+"""Annealed importance sampling: its mean weight is p(x) for any number of steps."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def test_the_mean_weight_is_p(num_samples, num_steps, linear_gaussian):
 
 
 def test_estimates_and_their_errors(linear_gaussian):
-    """The weights are nearly log-normal, their logarithm's mean is low by half its variance."""
+    """The weights are nearly log-normal: the mean log weight is low by half its variance."""
     lg = linear_gaussian(400)
     values, errors = lg.model.log_likelihood(
         lg.x, 50, "annealed", seed=0, return_standard_error=True
@@ -37,5 +37,5 @@ def test_more_steps_are_more_precise(linear_gaussian):
         )[1].mean()
         for n in (50, 400)
     ]
-    # The variance falls as 1/K, the error by √8; the means over 100 examples know them to 5 %
+    # The variance falls as 1/K, the error by √8; means over 100 examples are accurate to 5 %
     assert 1.6 < errors[0] / errors[1] < 5

@@ -1,4 +1,4 @@
-"""Importance sampling: exact where q(z|x) is, calibrated where it is not."""
+"""Importance sampling: exact if q(z|x) is exact, otherwise with calibrated standard errors."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def test_log_mean_exp_by_hand():
 
 
 class Grid(tfp.distributions.Normal):
-    """A standard normal whose n samples are n given points."""
+    """A standard normal whose samples are given points."""
 
     def _sample_n(self, n, seed=None):
         points = ops.reshape(ops.linspace(-1.0, 1.0, int(n)), (-1, *[1] * len(self.batch_shape)))
@@ -47,7 +47,7 @@ class Grid(tfp.distributions.Normal):
 
 @pytest.mark.parametrize("num_samples, chunks, size", [(7, 1, 7), (50, 1, 50), (101, 3, 34)])
 def test_samples_in_chunks_by_hand(num_samples, chunks, size, noise):
-    """101 samples are three chunks of 34, of which the last sample does not count."""
+    """101 samples are three chunks of 34; the last sample is left out."""
     x = np.array([[0.3], [-2.0]], "float32")
     q = tfp.distributions.Independent(Grid(ops.zeros((2, 1)), 1.0), 1)
     prior = tfp.distributions.Independent(tfp.distributions.Normal(ops.zeros(1), 1.0), 1)
@@ -81,6 +81,6 @@ def test_between_the_elbo_and_log_p(linear_gaussian):
     lg = linear_gaussian(400, widened=2.0)
     gap = 2 * (np.log(1 / 2) + 1.5)
     few, many = (lg.model.log_likelihood(lg.x, n, seed=0) - lg.log_likelihood for n in (5, 500))
-    # Over 400 examples the means' standard errors are below 0.05 and 0.005: 5 of them
+    # Five standard errors: those of the means over 400 examples are below 0.05 and 0.005
     assert -gap + 0.25 < few.mean() < many.mean() - 0.1
     assert abs(many.mean()) < 0.025

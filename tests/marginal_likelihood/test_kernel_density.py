@@ -38,11 +38,11 @@ def test_density_in_one_dimension_is_scipys():
     q = fit(samples)
     points = np.linspace(1, 3, 50, dtype="float32")
     h, mean = float(q.bandwidth[0, 0, 0]), samples.mean()
-    drawn_in = np.sqrt(1 - h**2)
-    centres = mean + NARROWING * drawn_in * (samples[0, :, 0] - mean)
+    shrinkage = np.sqrt(1 - h**2)
+    centres = mean + NARROWING * shrinkage * (samples[0, :, 0] - mean)
     # scipy measures h in standard deviations of the centres, and divides their variance by n - 1
-    expected = gaussian_kde(centres, h / drawn_in * np.sqrt(39 / 40)).logpdf(points)
-    # float32: squared distances of up to 100, known to 1e-6 of that, over 2h²
+    expected = gaussian_kde(centres, h / shrinkage * np.sqrt(39 / 40)).logpdf(points)
+    # float32: squared distances of up to 100 with a relative error of 1e-6, over 2h²
     np.testing.assert_allclose(q.log_prob(ops.array(points[None, :, None]))[0], expected, atol=2e-3)
 
 
@@ -74,7 +74,7 @@ def test_bandwidth_is_chosen_on_the_other_chains(samples):
 
 
 def test_bandwidth_follows_the_data():
-    """Clusters far apart want narrow kernels, one normal cloud wants wide ones."""
+    """Distant clusters need narrow kernels, one normal cloud needs wide ones."""
     rng = np.random.default_rng(2)
     cloud = rng.normal(size=(40, 1))
     clusters = 0.02 * cloud + rng.choice([-1.0, 1.0], size=(40, 1))
@@ -83,7 +83,7 @@ def test_bandwidth_follows_the_data():
 
 
 def test_density_is_a_little_narrower_than_the_samples():
-    """Mean and variance by quadrature: those of the samples, and c² of it, for any bandwidth."""
+    """By quadrature: the samples' mean, and c² times their variance, for any bandwidth."""
     rng = np.random.default_rng(5)
     samples = (
         rng.normal(size=(1, 40, 1)) ** np.array([1, 3])[:, None, None]

@@ -29,7 +29,7 @@ class Generative(kv.LatentVariableModel):
 
 
 def test_all_methods_agree(linear_gaussian):
-    """Three roads to one number."""
+    """Three estimators of the same number."""
     lg = linear_gaussian(100)
     values = [lg.model.log_likelihood(lg.x, 50, name, seed=0) for name in QUICK]
     # Single errors have a spread of 0.15 nats, and skewed tails
@@ -78,7 +78,7 @@ def test_an_integer_fixes_the_noise(method, model, x):
 
 @all_methods
 def test_the_last_batch_is_filled_up(method, model, x):
-    """What fills up does not reach the other examples, and every batch has its own noise."""
+    """Padding does not affect the other examples, and every batch has its own noise."""
     whole = model.log_likelihood(x, method=method, batch_size=5, seed=0)
     part = model.log_likelihood(x[:11], method=method, batch_size=5, seed=0)
     np.testing.assert_array_equal(whole[:11], part)
@@ -104,14 +104,14 @@ def test_compiled_as_the_user_says(name, how, linear_gaussian):
     lg.model.compile(**how)
     values = lg.model.log_likelihood(lg.x, method=method, seed=0)
     lg.model.compile()
-    # Of single examples to half a nat, of their mean to a tenth; exact for importance sampling
+    # Half a nat for single examples, a tenth for their mean; exact for importance sampling
     assert abs(values - lg.log_likelihood).mean() < (2e-5 if name == "importance" else 0.5)
     assert abs((values - lg.log_likelihood).mean()) < 0.1
 
 
 @all_methods
 def test_batches_of_any_size(method, model, x):
-    """On TensorFlow, a program that met a second size would know none."""
+    """On TensorFlow, a program that is traced for a second size has an unknown size."""
     for batch_size in (5, 4):
         values = model.log_likelihood(x, method=method, batch_size=batch_size)
         assert values.shape == (13,) and np.isfinite(values).all()
@@ -130,7 +130,7 @@ def test_one_program_for_each_estimator(make_model, x):
 
 @all_methods
 def test_follows_the_weights(method, model, x):
-    """A compiled program reads the weights that the model has now."""
+    """A compiled program reads the model's current weights."""
     weights = model.get_weights()
     before = model.log_likelihood(x, method=method, batch_size=5, seed=0)
     model.likelihood.set_weights([w + 1 for w in model.likelihood.get_weights()])

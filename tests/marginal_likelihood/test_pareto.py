@@ -1,4 +1,4 @@
-"""Pareto k̂: the fit, and the warning that importance sampling gives."""
+"""Pareto k̂: the fit, and the warning of importance sampling."""
 
 import warnings
 
@@ -11,7 +11,7 @@ from keras_aevb.marginal_likelihood import pareto
 
 
 def tails(k, num_examples, size=300, seed=0):
-    """Logs of the weights u and u + draws of a generalised Pareto distribution, any order."""
+    """Logs of the weights u and u + samples of a generalised Pareto distribution, unordered."""
     rng = np.random.default_rng(seed)
     draws = stats.genpareto(k, scale=0.7).rvs((num_examples, size), random_state=rng)
     return np.log(np.concatenate([draws + 2.0, np.full((num_examples, 1), 2.0)], axis=1))
@@ -19,7 +19,7 @@ def tails(k, num_examples, size=300, seed=0):
 
 @pytest.mark.parametrize("k", [-0.3, 0.2, 0.7, 1.5])
 def test_the_fit_is_that_of_maximum_likelihood(k):
-    """Up to the fit's weak prior, which draws k̂ by 10 of 310 parts to 1/2."""
+    """Up to the fit's weak prior, which moves k̂ towards 1/2 with weight 10 / 310."""
     log_weights = tails(k, 20)
     values = pareto.pareto_k(log_weights)
     fits = [
@@ -31,7 +31,7 @@ def test_the_fit_is_that_of_maximum_likelihood(k):
 
 @pytest.mark.parametrize("k", [-0.3, 0.2, 0.7, 1.5])
 def test_the_shape_is_found(k):
-    """The mean of 200 fits at four standard errors; each has a variance of (1 + k)² / 300."""
+    """Four standard errors of the mean of 200 fits; each has a variance of (1 + k)² / 300."""
     values = pareto.pareto_k(tails(k, 200, seed=1))
     expected = (300 * k + 5) / 310
     # and 0.02 for the bias of the fit
@@ -69,7 +69,7 @@ def test_tail_sizes(n, size):
 
 
 def shifted(linear_gaussian, shift, num_examples):
-    """q(z|x) is p(z|x), of 0.3 its width and moved by `shift` of its standard deviations."""
+    """q(z|x) is p(z|x) with 0.3 of its width, shifted by `shift` standard deviations."""
     lg = linear_gaussian(num_examples, widened=0.3)
     head = lg.model.posterior.heads["mean"]
     kernel, bias = head.get_weights()
@@ -78,7 +78,7 @@ def shifted(linear_gaussian, shift, num_examples):
 
 
 def test_a_poor_posterior_is_reported(linear_gaussian):
-    """20 000 samples are nats too low with standard errors that do not say so."""
+    """With 20 000 samples estimates are nats too low, and the standard errors do not show it."""
     lg, restore = shifted(linear_gaussian, 4.0, 20)
     try:
         with pytest.warns(UserWarning, match=r"of 20 of 20 .*k̂.*annealed") as caught:
@@ -108,12 +108,12 @@ def test_good_posteriors_are_not(linear_gaussian):
 
 
 def test_the_largest_weights_are_those_of_all_samples(linear_gaussian):
-    """1037 samples are 21 chunks of 50, of which 13 samples do not count."""
+    """1037 samples are 21 chunks of 50; 13 samples are left out."""
     lg = linear_gaussian(10, widened=1.5)
     estimates = lg.model.estimates(kv.ImportanceSampling(1037), lg.x, 10, 0, None)
     largest = estimates["largest_log_weights"].astype("float64")
     assert largest.shape == (10, pareto.tail_size(1037) + 1)
     assert (np.diff(largest) <= 0).all()
-    # The bulk is below: the tail's share of the mean weight is what bounded weights leave
+    # Bounded weights: the tail's share of the mean weight is above its share of the samples
     share = np.exp(largest).sum(axis=1) / 1037 / np.exp(estimates["log_likelihood"])
     assert (share > pareto.tail_size(1037) / 1037).all() and (share < 1).all()

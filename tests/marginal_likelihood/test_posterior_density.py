@@ -29,14 +29,14 @@ def test_the_mean_reciprocal_weight_is_one_over_p(estimates):
 
 
 def test_errors_are_those_that_are_stated(estimates):
-    """Errors over standard errors follow a t distribution: 10 chains leave 9 degrees of freedom."""
+    """Errors over standard errors follow a t distribution with 9 degrees of freedom: 10 chains."""
     error, standard_error = estimates
     z = abs(error / standard_error)
     t = stats.t(9)
     assert 0.04 < np.median(standard_error) < 0.1
     for threshold in (2, 3):
         expected = t.cdf(threshold) - t.cdf(-threshold)  # 0.923, 0.985
-        # Three standard errors of a fraction of 400, and a hundredth for weights that are skewed
+        # Three standard errors of a fraction of 400, and a hundredth for skewed weights
         assert (z < threshold).mean() > expected - 3 * np.sqrt(
             expected / 400 * (1 - expected)
         ) - 0.01
@@ -45,7 +45,7 @@ def test_errors_are_those_that_are_stated(estimates):
 def test_more_samples_are_more_precise(estimates, linear_gaussian):
     lg = linear_gaussian(100)
     values = lg.model.log_likelihood(lg.x, 200, "density", seed=0)
-    # Four times the samples and a better density: a spread of 0.03 in place of 0.07
+    # Four times the samples and a better density: a spread of 0.03 instead of 0.07
     assert (values - lg.log_likelihood).std() < 0.8 * estimates[0].std()
 
 
@@ -55,8 +55,8 @@ def test_chains_start_where_the_posterior_is(linear_gaussian, noise):
     z = likely_points(lg.x, lg.model.prior.distribution(), lg.model.decode, 200, noise(0))
     z = np.asarray(z)
     assert z.shape == (200, 100, 2)
-    # 10 000 candidates cover a posterior with some hundreds of points, of which 200 are drawn:
-    # means to a tenth of their sd
+    # Some hundreds of the 10 000 candidates fall in a posterior, and 200 are drawn: the means are
+    # accurate to a tenth of the posterior's standard deviation
     assert np.abs((z.mean(axis=0) - lg.means) / np.sqrt(lg.variances)).mean() < 0.15
     assert 0.8 < (z.var(axis=0) / lg.variances).mean() < 1.2
 

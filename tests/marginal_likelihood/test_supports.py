@@ -1,4 +1,4 @@
-"""Estimators of log p(x) for z of every kind of support, against quadrature."""
+"""Estimators of log p(x) for every kind of support of z, against quadrature."""
 
 import keras
 import numpy as np
@@ -9,7 +9,7 @@ import keras_aevb as kv
 from keras_aevb.marginal_likelihood import annealed_importance_sampling, posterior_density
 
 FAMILIES = [name for name in supports.PRIORS if name not in ("Sample", "flow")]
-# The backends take turns; the other half of each stays behind the marker.
+# Each backend runs half of the cases; the other half is marked as slow.
 TURN = keras.backend.backend() == "jax"
 CASES = [
     pytest.param(family, method, marks=[pytest.mark.slow] * ((i + j + TURN) % 2))
@@ -25,9 +25,9 @@ def test_log_likelihood_is_that_of_quadrature(family, method):
     model = supports.make(family)
     values, errors = model.log_likelihood(x, method=method, seed=0, return_standard_error=True)
     error = values - supports.exact(family, x)[0]
-    # Single errors have a spread of 0.15 nats, as with a normal prior: four of the mean's.
+    # Four standard errors; single errors have a spread of 0.15 nats, as with a normal prior.
     assert abs(error.mean()) < 4 * 0.15 / np.sqrt(20)
-    # Of t distributions with 9 degrees of freedom and skewed weights 4 % lie beyond three standard
+    # With 9 degrees of freedom and skewed weights, 4 % of t distributions lie beyond three standard
     # errors: more than four of 20 with odds of 1e-3.
     assert (abs(error) > 3 * errors).sum() <= 4
     assert errors.max() < 0.6
@@ -42,15 +42,15 @@ TURNS = [
 
 @pytest.mark.parametrize("family", TURNS)
 def test_importance_sampling_is_that_of_quadrature(family, noise):
-    """From q(z|x) = p(z), whose weights are bounded; discrete z and directions too."""
+    """With q(z|x) = p(z) the weights are bounded; also for discrete z and directions."""
     x = supports.examples(family, 20)
     model = supports.make(family)
     prior = model.prior_distribution()
     q = supports.tfd.BatchBroadcast(prior, [20])
     estimates = kv.ImportanceSampling(10_000)(x, q, prior, model.decode, noise(0))
     error = np.asarray(estimates["log_likelihood"]) - supports.exact(family, x)[0]
-    # Of normal z-scores more than two of 20 are beyond three with odds of 2e-5; for skewed weights
-    # of a few hundred effective samples a little more.
+    # More than two of 20 normal z-scores lie beyond three with odds of 2e-5, or slightly more for
+    # skewed weights with a few hundred effective samples.
     assert (abs(error) > 3 * np.asarray(estimates["standard_error"])).sum() <= 2
     assert abs(error).max() < 0.2  # standard errors are below 0.08
 
@@ -63,7 +63,7 @@ def test_importance_sampling_is_that_of_quadrature(family, noise):
     ],
 )
 def test_a_normal_prior_is_left_alone(method, module, make_model, x, monkeypatch):
-    """To the last bit what comes out without the change of coordinates."""
+    """The estimates are bitwise equal to those without the change of coordinates."""
     values = make_model().log_likelihood(x, method=method, seed=0)
     monkeypatch.setattr(module, "unconstrained", lambda prior, decode: (prior, decode))
     plain = make_model().log_likelihood(x, method=method, seed=0)
@@ -79,7 +79,7 @@ def test_priors_without_coordinates_are_refused(family, method):
 
 
 def test_dimensions_are_those_of_the_coordinates(recwarn):
-    """Five numbers that sum to one are four coordinates."""
+    """Five numbers that sum to one have four unconstrained coordinates."""
     kv.PosteriorDensity().check(None, supports.tfd.Dirichlet([1.0] * 5))
     assert not [w for w in recwarn.list if w.category is UserWarning]
     with pytest.warns(UserWarning, match="of 5 dimensions"):

@@ -9,6 +9,7 @@ from matplotlib import image
 from scipy.special import expit
 from scipy.stats import norm
 
+from keras_aevb.plots import COLOURS
 from replication.errors import MissingCheckpointError
 from replication.figures import figure4
 from replication.measurements.records import runs_folder
@@ -132,10 +133,10 @@ def test_every_class_has_its_colour(tmp_path):
     height, width, _ = pixels.shape
     found = {}
     for label in labels:
-        code = figure4.COLOURS[label]
+        code = COLOURS[label]
         full = np.array([int(code[i : i + 2], 16) for i in (1, 3, 5)]) / 255
         colour = 1 - 0.8 * (1 - full)  # on white, at the points' opacity
         y, x = np.nonzero(np.all(np.abs(pixels - colour) < 0.01, axis=-1))
         found[int(label)] = (np.median(x) > width / 2, np.median(y) < height / 2)
     assert found == {1: (0, 0), 3: (1, 0), 7: (0, 1), 8: (1, 1)}
-    assert len(set(figure4.COLOURS)) == 10
+    assert len(set(COLOURS)) == 10

@@ -3,7 +3,8 @@
 import numpy as np
 from matplotlib import image
 
-from replication.figures.images import MARGIN, TITLE, draw_mosaics, mosaic
+from keras_aevb.pictures import mosaic
+from replication.figures.images import MARGIN, TITLE, draw_mosaics
 
 
 def test_images_keep_their_place_and_their_rows():

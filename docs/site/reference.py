@@ -1,0 +1,109 @@
+"""Pages of the API reference: a heading for every public name, none for a private one.
+
+The source is read, not imported: the pages need no backend.
+"""
+
+import ast
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[2] / "keras_aevb"
+TITLES = {
+    "models": "Models",
+    "condition": "Conditions",
+    "encoding": "Encodings as a layer",
+    "distributions": "Distributions",
+    "bounds": "Bounds",
+    "marginal_likelihood": "Estimators of log p(x)",
+    "batches": "Batches by rows",
+    "gradients": "Gradient noise",
+    "weight_prior": "The prior over weights",
+    "networks": "keras_aevb.networks",
+    "evaluation": "keras_aevb.evaluation",
+    "pictures": "keras_aevb.pictures",
+    "plots": "keras_aevb.plots",
+    "callbacks": "keras_aevb.callbacks",
+    "testing": "keras_aevb.testing",
+}
+# Public names that users subclass or call, but that the package itself does not export.
+FURTHER = {
+    "marginal_likelihood": [
+        "keras_aevb.marginal_likelihood.Estimator",
+        "keras_aevb.marginal_likelihood.log_mean_exp",
+    ]
+}
+
+
+def pages():
+    """The reference, as a dict from a page's name to its Markdown."""
+    names = public_names()
+    written = {"index": _index(names)}
+    for page, paths in names.items():
+        introduction = _docstring(page)
+        blocks = "\n".join(f"::: {_defined(path)}\n" for path in paths)
+        written[page] = f"# {TITLES[page]}\n\n{introduction}\n\n{blocks}"
+    return written
+
+
+def public_names():
+    """The names that each page documents, as a dict from pages to lists of dotted paths."""
+    source = ast.parse((PACKAGE / "__init__.py").read_text("utf-8"))
+    exported = _strings(source, "__all__")
+    names = {page: [] for page in TITLES}
+    for node in source.body:
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        module = node.module.removeprefix("keras_aevb").removeprefix(".")
+        for name in (alias.name for alias in node.names):
+            if name not in exported or name == "__version__":
+                continue
+            if module:
+                names[module].append(f"keras_aevb.{name}")
+            else:
+                names[name] += [f"keras_aevb.{name}.{n}" for n in _public(name)]
+    for page, paths in FURTHER.items():
+        names[page] += paths
+    return names
+
+
+def _public(module):
+    """The public names of a module: those of its `__all__`, or else what it defines."""
+    source = ast.parse(_path(module).read_text("utf-8"))
+    listed = _strings(source, "__all__")
+    defined = [n.name for n in source.body if isinstance(n, ast.FunctionDef | ast.ClassDef)]
+    return listed or [name for name in defined if not name.startswith("_")]
+
+
+def _defined(path):
+    """The path of a name that its module has, too: `a.b.name` is read as the module otherwise."""
+    package, _, name = path.rpartition(".")
+    folder = PACKAGE.joinpath(*package.split(".")[1:])
+    return f"{path}.{name}" if (folder / f"{name}.py").exists() else path
+
+
+def _path(module):
+    package = PACKAGE / module / "__init__.py"
+    return package if package.exists() else PACKAGE / f"{module}.py"
+
+
+def _strings(source, name):
+    """The strings of a list that a module assigns to a name."""
+    for node in source.body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == name:
+            return ast.literal_eval(node.value)
+    return []
+
+
+def _docstring(module):
+    source = ast.parse(_path(module).read_text("utf-8"))
+    return ast.get_docstring(source, clean=False)  # with the indentation of its code
+
+
+def _index(names):
+    rows = [
+        f"| [{TITLES[page]}]({page}.md) | "
+        + ", ".join(f"[`{path.rpartition('.')[2]}`]({page}.md#{_defined(path)})" for path in paths)
+        + " |"
+        for page, paths in names.items()
+    ]
+    head = ["# API reference", "", "Every public name.", "", "| page | names |", "|---|---|"]
+    return "\n".join([*head, *rows, ""])

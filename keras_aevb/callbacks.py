@@ -1,0 +1,252 @@
+"""Pictures of a model while it trains."""
+
+import io
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_aevb import arguments, plots
+from keras_aevb.event_file import EventFile, tensorboard_protocol
+from keras_aevb.models import LatentVariableModel, VariationalModel
+from keras_aevb.models.parts import check_type
+from keras_aevb.pictures import as_images
+from keras_aevb.pictures.marginals import independent_marginals
+from keras_aevb.training import inputs
+
+KINDS = ("samples", "reconstructions", "traversals", "manifold", "encoded", "kl_by_dimension")
+OF_EXAMPLES = ("reconstructions", "encoded", "kl_by_dimension")
+OF_IMAGES = ("samples", "reconstructions", "traversals", "manifold")
+DPI = 150
+
+
+class Pictures(keras.callbacks.Callback):
+    """Writes pictures of a model every few epochs: PNG files, images in TensorBoard, or both.
+
+    The first ones show the model before training, the last ones after it. All noise is fixed by
+    `seed`, so that pictures of different epochs show the same draws. The model's own noise is left
+    alone: training goes on as it would without pictures, to the last bit.
+
+    Args:
+        folder: where the PNG files go, `<folder>/<kind>/epoch-0005.png` after five epochs.
+        log_dir: where TensorBoard's files go. One of the two is needed.
+        every: epochs from one picture to the next.
+        kinds: what is drawn, of `"samples"`, `"reconstructions"`, `"traversals"`, `"manifold"`,
+            `"encoded"` and `"kl_by_dimension"`, functions of `keras_aevb.plots`. Default: all that
+            the model and the data allow.
+        x: examples of shape `[N, *event_shape]`, best ones that are not trained on: the first
+            `num_reconstructions` are reconstructed, all are encoded.
+        labels: of x, by which `"encoded"` is coloured.
+        condition: y of x, of shape `[N, *condition.shape]`. Samples take its rows in turn,
+            traversals and the manifold the first one.
+        image_shape: as for `keras_aevb.pictures.as_images`. Default: the event shape. Without the
+            shape of an image, only `"encoded"` and `"kl_by_dimension"` are drawn.
+        value_range: the values of x that are black and white.
+        num_samples: draws of `"samples"`.
+        num_reconstructions: examples of `"reconstructions"`.
+        num_traversals: latent dimensions of `"traversals"`, the first ones.
+        seed: integer that fixes all noise.
+
+    Raises:
+        ImportError: if Matplotlib, or TensorBoard for a `log_dir`, is not installed.
+        ValueError: if there is no place to write to, an argument is not what is expected, or, when
+            training begins, a kind is not possible for the model or without x.
+
+    Example:
+        >>> import tempfile, keras_aevb as kv
+        >>> model = kv.AEVB(**kv.networks.bernoulli_mlp(16, latent_dim=2, hidden_units=8))
+        >>> model.compile("adam")
+        >>> x = np.random.default_rng(0).random((20, 16))
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> pictures = Pictures(folder, every=2, x=x, image_shape=(4, 4), kinds=["encoded"])
+        >>> _ = model.fit(x, epochs=3, verbose=0, callbacks=[pictures])
+        >>> sorted(path.name for path in folder.glob("encoded/*.png"))
+        ['epoch-0000.png', 'epoch-0002.png', 'epoch-0003.png']
+    """
+
+    def __init__(
+        self,
+        folder=None,
+        log_dir=None,
+        every=5,
+        kinds=None,
+        x=None,
+        labels=None,
+        condition=None,
+        image_shape=None,
+        value_range=(0.0, 1.0),
+        num_samples=100,
+        num_reconstructions=30,
+        num_traversals=10,
+        seed=0,
+    ):
+        super().__init__()
+        if folder is None and log_dir is None:
+            raise ValueError("Expected a `folder` or a `log_dir` to write to. Received: neither")
+        plots.matplotlib("figure")
+        if log_dir is not None:
+            tensorboard_protocol()
+        if kinds is not None:
+            kinds = [arguments.choice("kinds", kind, KINDS) for kind in kinds]
+        self.folder = None if folder is None else Path(folder)
+        self.log_dir = None if log_dir is None else Path(log_dir)
+        self.every = arguments.integer("every", every)
+        self.kinds = kinds
+        self.x = None if x is None else inputs.as_array(x)
+        self.labels = labels
+        self.condition = condition
+        self.image_shape = image_shape
+        self.value_range = value_range
+        self.num_samples = arguments.integer("num_samples", num_samples)
+        self.num_reconstructions = arguments.integer("num_reconstructions", num_reconstructions)
+        self.num_traversals = arguments.integer("num_traversals", num_traversals)
+        self.seed = arguments.seed(seed)
+        self.last_drawn = None
+        self.epochs_done = None
+        self.events = None
+
+    def on_train_begin(self, logs=None):
+        check_type("model", self.model, LatentVariableModel)
+        possible = self._possible()
+        for kind in self.kinds or ():
+            if kind not in possible:
+                raise ValueError(f"Expected kinds of {possible}. Received: {kind!r}, {WHY[kind]}")
+        self.drawn_kinds = self.kinds or possible
+        self.last_drawn = None
+        if self.log_dir is not None:
+            self.events = EventFile(self.log_dir)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epochs_done = epoch
+        if self.last_drawn is None:
+            self.draw(epoch)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epochs_done = epoch + 1
+        if self.epochs_done % self.every == 0:
+            self.draw(self.epochs_done)
+
+    def on_train_end(self, logs=None):
+        if self.last_drawn not in (None, self.epochs_done):
+            self.draw(self.epochs_done)
+        if self.events is not None:
+            self.events.close()
+
+    def draw(self, epochs_done):
+        """Draws and writes the pictures of the model as it is.
+
+        Args:
+            epochs_done: number of epochs that they are named by.
+        """
+        for kind in self.drawn_kinds:
+            png = self._png(kind, epochs_done)
+            if self.folder is not None:
+                path = self.folder / kind / f"epoch-{epochs_done:04d}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(png)
+            if self.events is not None:
+                self.events.add_image(kind, png, epochs_done)
+        self.last_drawn = epochs_done
+
+    def _possible(self):
+        """The kinds of pictures that the model and the data allow."""
+        model = self.model
+        rows = self._conditions(1)
+        with model.given(rows):
+            independent = independent_marginals(model.prior_distribution()) is not None
+        has_examples = self.x is not None and isinstance(model, VariationalModel)
+        wanted = {
+            "reconstructions": has_examples,
+            "encoded": has_examples and int(np.prod(model.prior.event_shape)) > 1,
+            "kl_by_dimension": has_examples and independent and self._independent_posterior(),
+            "manifold": independent and model.prior.event_shape == (2,),
+        }
+        images = self._has_images()
+        return [k for k in KINDS if wanted.get(k, True) and (images or k not in OF_IMAGES)]
+
+    def _independent_posterior(self):
+        with self.model.given(self._conditions(1)):
+            return independent_marginals(self.model.encode(self.x[:1])) is not None
+
+    def _has_images(self):
+        example = np.zeros((1, *self.model.likelihood.event_shape))
+        if self.image_shape is not None:
+            as_images(example, self.image_shape)  # raises if it is none
+            return True
+        try:
+            as_images(example)
+        except ValueError:
+            return False
+        return True
+
+    def _conditions(self, n):
+        """The conditions of n pictures, the rows in turn; or `None`."""
+        if self.condition is None:
+            return None
+        condition = self.condition
+        if self.model.condition is not None:
+            condition = self.model.condition.packed(condition)
+        condition = inputs.as_array(condition, "the condition")
+        return condition[np.arange(n) % len(condition)]
+
+    def _png(self, kind, epochs_done):
+        """A picture as the bytes of a PNG file."""
+        figure = plots.matplotlib("figure").Figure(figsize=(6, 6), dpi=DPI, layout="constrained")
+        ax = figure.subplots()
+        getattr(self, f"_draw_{kind}")(ax)
+        ax.set_title(f"{kind.replace('_', ' ')} after {epochs_done} epochs")
+        file = io.BytesIO()
+        figure.savefig(file, format="png", bbox_inches="tight", metadata={"Software": None})
+        return file.getvalue()
+
+    def _of_images(self, ax):
+        return {
+            "image_shape": self.image_shape,
+            "value_range": self.value_range,
+            "seed": self.seed,
+            "ax": ax,
+        }
+
+    def _draw_samples(self, ax):
+        condition = self._conditions(self.num_samples)
+        plots.samples(self.model, self.num_samples, condition=condition, **self._of_images(ax))
+
+    def _draw_reconstructions(self, ax):
+        x = self.x[: self.num_reconstructions]
+        plots.reconstructions(
+            self.model, x, condition=self._conditions(len(x)), **self._of_images(ax)
+        )
+
+    def _draw_traversals(self, ax):
+        n = min(self.num_traversals, int(np.prod(self.model.prior.event_shape)))
+        plots.traversals(
+            self.model,
+            dimensions=range(n),
+            condition=self._conditions(1),
+            **self._of_images(ax),
+        )
+
+    def _draw_manifold(self, ax):
+        plots.manifold(self.model, condition=self._conditions(1), **self._of_images(ax))
+
+    def _draw_encoded(self, ax):
+        how = {"seed": self.seed, "condition": self._conditions(len(self.x)), "ax": ax}
+        plots.encoded(self.model, self.x, self.labels, **how)
+
+    def _draw_kl_by_dimension(self, ax):
+        how = {"seed": self.seed, "condition": self._conditions(len(self.x)), "ax": ax}
+        plots.kl_by_dimension(self.model, self.x, **how)
+
+
+# Why a kind of picture is not possible.
+WHY = {
+    "samples": "which needs images: give their `image_shape`",
+    "reconstructions": "which needs x, an encoder, and images: give their `image_shape`",
+    "traversals": "which needs images: give their `image_shape`",
+    "manifold": "which needs two latent variables that are independent under the prior, and images",
+    "encoded": "which needs x, an encoder and at least two latent variables",
+    "kl_by_dimension": "which needs x, and q(z|x) and p(z) with independent dimensions",
+}
+
+
+__all__ = ["Pictures"]

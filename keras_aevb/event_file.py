@@ -1,0 +1,57 @@
+"""Images in the files that TensorBoard shows, on any backend: without TensorFlow."""
+
+import os
+import time
+
+
+class EventFile:
+    """A file of TensorBoard's, which holds images.
+
+    Args:
+        folder: where it is made.
+    """
+
+    def __init__(self, folder):
+        self.event_pb2, self.summary_pb2, record_writer = tensorboard_protocol()
+        folder.mkdir(parents=True, exist_ok=True)
+        name = f"events.out.tfevents.{time.time_ns()}.{os.getpid()}.pictures"
+        self.file = open(folder / name, "wb")  # noqa: SIM115  closed when training ends
+        self.writer = record_writer.RecordWriter(self.file)
+        self._write(file_version="brain.Event:2")
+
+    def add_image(self, tag, png, step):
+        """Adds an image.
+
+        Args:
+            tag: its name in TensorBoard.
+            png: the bytes of a PNG file.
+            step: the number that the images of one tag are ordered by.
+        """
+        image = self.summary_pb2.Summary.Image(encoded_image_string=png)
+        value = self.summary_pb2.Summary.Value(tag=tag, image=image)
+        self._write(step=step, summary=self.summary_pb2.Summary(value=[value]))
+
+    def close(self):
+        self.writer.close()
+
+    def _write(self, **content):
+        event = self.event_pb2.Event(wall_time=time.time(), **content)
+        self.writer.write(event.SerializeToString())
+        self.writer.flush()
+
+
+def tensorboard_protocol():
+    """TensorBoard's modules `event_pb2`, `summary_pb2` and `record_writer`.
+
+    Raises:
+        ImportError: if TensorBoard is not installed.
+    """
+    try:
+        from tensorboard.compat.proto import event_pb2, summary_pb2
+        from tensorboard.summary.writer import record_writer
+    except ImportError as error:
+        raise ImportError(
+            "Images are written for TensorBoard by its own package. Expected the extra `plots`: "
+            f"pip install 'keras-aevb[plots]'. Received: {error}"
+        ) from error
+    return event_pb2, summary_pb2, record_writer

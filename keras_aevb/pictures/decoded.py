@@ -1,0 +1,44 @@
+"""What points z decode to."""
+
+from keras import ops
+
+from keras_aevb.models import LatentVariableModel
+from keras_aevb.models.parts import check_type
+from keras_aevb.models.point_estimates import kind_of_estimate, point_estimate
+from keras_aevb.training import inputs
+
+
+def decoded(model, z, batch_size=100, seed=0, condition=None):
+    """The mean of p(x|z) at each z; where it has none its mode or, without that, a draw.
+
+    Args:
+        model: a `LatentVariableModel`.
+        z: array of shape `[M, *z_shape]`.
+        batch_size: points that are decoded together.
+        seed: integer that fixes the draws.
+        condition: y, of shape `[M, *condition.shape]`.
+
+    Returns:
+        NumPy array of shape `[M, *event_shape]`.
+
+    Raises:
+        ValueError: if `model` is no `LatentVariableModel`, z does not have the prior's event shape,
+            or the condition is missing or does not fit.
+
+    Example:
+        >>> import numpy as np, keras_aevb as kv
+        >>> model = kv.AEVB(**kv.networks.bernoulli_mlp(16, latent_dim=2, hidden_units=8))
+        >>> kv.pictures.decoded(model, np.zeros((3, 2))).shape
+        (3, 16)
+    """
+    check_type("model", model, LatentVariableModel)
+    z = inputs.as_array(z, "z")
+    model._check_shape("z", z.shape[1:], model.prior.event_shape)
+    parts = [[z, *model._conditions(condition, len(z))]]
+    kind = kind_of_estimate(model.likelihood)
+
+    def batch_decoded(z, seed):
+        p = model.decode(ops.cast(z, model.prior.density_dtype))
+        return point_estimate(p, kind, lambda: seed)
+
+    return model._in_batches(("decoded",), batch_decoded, parts, len(z), batch_size, seed, 0)

@@ -1,0 +1,64 @@
+"""Where examples lie in latent space, and what is decoded from there."""
+
+from keras_aevb import arguments
+from keras_aevb.models import VariationalModel
+from keras_aevb.models.parts import check_type
+from keras_aevb.models.point_estimates import point_estimate
+from keras_aevb.pictures.decoded import decoded
+
+
+def encoded(model, x, batch_size=100, seed=0, condition=None):
+    """The mean of q(z|x) of each example; where it has none its mode or, without that, a draw.
+
+    Args:
+        model: a `VariationalModel`.
+        x: data of shape `[N, *event_shape]`.
+        batch_size: examples that are encoded together.
+        seed: integer that fixes the draws.
+        condition: y, of shape `[N, *condition.shape]`.
+
+    Returns:
+        NumPy array of shape `[N, *z_shape]`.
+
+    Raises:
+        ValueError: if the model has no q(z|x), or an argument is one that `model.elbo` refuses.
+
+    Example:
+        >>> import numpy as np, keras_aevb as kv
+        >>> model = kv.AEVB(**kv.networks.bernoulli_mlp(16, latent_dim=2, hidden_units=8))
+        >>> kv.pictures.encoded(model, np.zeros((3, 16))).shape
+        (3, 2)
+    """
+    check_type("model", model, VariationalModel)
+    kind = model.point_estimates["posterior"]
+
+    def batch_encoded(x, seed):
+        return point_estimate(model.encode(x), kind, lambda: seed)
+
+    return model._over_batches(("encoded",), batch_encoded, x, batch_size, seed, condition)
+
+
+def reconstructions(model, x, batch_size=100, seed=0, condition=None):
+    """What each example's point of `encoded` decodes to.
+
+    It is `model.reconstruct(x)`, with draws that do not come from the model's own stream.
+
+    Args:
+        model, x, batch_size, seed, condition: as for `encoded`.
+
+    Returns:
+        NumPy array of shape `[N, *event_shape]`.
+
+    Raises:
+        ValueError: as `encoded`.
+
+    Example:
+        >>> import numpy as np, keras_aevb as kv
+        >>> model = kv.AEVB(**kv.networks.bernoulli_mlp(16, latent_dim=2, hidden_units=8))
+        >>> x = np.random.default_rng(0).random((3, 16))
+        >>> np.allclose(kv.pictures.reconstructions(model, x), model.reconstruct(x))
+        True
+    """
+    of_z, of_x = arguments.seeds(seed, 2)
+    z = encoded(model, x, batch_size, of_z, condition)
+    return decoded(model, z, batch_size, of_x, condition)

@@ -1,0 +1,74 @@
+"""Examples as images, and images side by side."""
+
+import numpy as np
+
+from keras_aevb import arguments
+
+CHANNELS = (1, 3)  # of the last axis of an image: grey, or red, green and blue
+
+
+def as_images(x, image_shape=None):
+    """Examples as images, grey or with three colours.
+
+    Args:
+        x: array of shape `[N, *event_shape]`.
+        image_shape: `(height, width)`, with or without the channels 1 or 3 behind.
+            Default: the event shape, if it is such a shape.
+
+    Returns:
+        Array of shape `[N, height, width]` or `[N, height, width, 3]`.
+
+    Raises:
+        ValueError: if the shape is not that of an image, or does not have the elements of one
+            example.
+
+    Example:
+        >>> as_images(np.zeros((5, 784)), (28, 28)).shape
+        (5, 28, 28)
+        >>> as_images(np.zeros((5, 32, 32, 3))).shape
+        (5, 32, 32, 3)
+    """
+    event_shape = x.shape[1:]
+    shape = event_shape if image_shape is None else tuple(image_shape)
+    if not (
+        len(shape) in (2, 3)
+        and (len(shape) == 2 or shape[2] in CHANNELS)
+        and np.prod(shape) == np.prod(event_shape)
+    ):
+        raise ValueError(
+            "Expected `image_shape` to be (height, width), or with 1 or 3 channels behind, with as "
+            f"many elements as an example of shape {event_shape}. Received: {image_shape}"
+        )
+    x = x.reshape(-1, *shape)
+    return x[..., 0] if len(shape) == 3 and shape[2] == 1 else x
+
+
+def mosaic(images, columns=None, fill=1.0):
+    """Images in rows, without margins.
+
+    Args:
+        images: array of shape `[N, height, width]` or `[N, height, width, channels]`.
+        columns: images in a row. Default: as many as rows, or one more.
+        fill: value of the places that are left over in the last row.
+
+    Returns:
+        Array of shape `[rows * height, columns * width]`, with the channels behind.
+
+    Raises:
+        ValueError: if the array is not one of images, or `columns` is not a positive integer.
+
+    Example:
+        >>> mosaic(np.array([[[1, 2]], [[3, 4]], [[5, 6]], [[7, 8]]]), columns=2)
+        array([[1, 2, 3, 4],
+               [5, 6, 7, 8]])
+    """
+    if images.ndim not in (3, 4) or not len(images):
+        raise ValueError(
+            "Expected images of shape [N, height, width] or [N, height, width, channels]. "
+            f"Received: shape {images.shape}"
+        )
+    n, height, width, *channels = images.shape
+    columns = int(np.ceil(np.sqrt(n))) if columns is None else arguments.integer("columns", columns)
+    left_over = np.full((-n % columns, *images.shape[1:]), fill, images.dtype)
+    grid = np.concatenate([images, left_over]).reshape(-1, columns, height, width, *channels)
+    return grid.swapaxes(1, 2).reshape(-1, columns * width, *channels)

@@ -1,0 +1,121 @@
+"""Between a latent dimension and its probabilities under the prior."""
+
+import contextlib
+
+import numpy as np
+from keras import ops
+
+from keras_aevb import arguments
+from keras_aevb._backend import tfp
+from keras_aevb.models import LatentVariableModel
+from keras_aevb.models.parts import check_type
+from keras_aevb.pictures.samples import prior_draws
+from keras_aevb.training import inputs
+
+
+def prior_quantiles(model, probabilities, num_samples=10_000, seed=0, condition=None):
+    r"""The values of each latent dimension with given probabilities under the prior.
+
+    $$P(z_j \le q_{kj}) = u_k$$
+
+    in closed form where TFP knows one, else the quantiles of draws.
+
+    Args:
+        model: a `LatentVariableModel`.
+        probabilities: K numbers u in (0, 1).
+        num_samples: draws of z, where there is no closed form.
+        seed: integer that fixes them.
+        condition: one y, of shape `[1, *condition.shape]`.
+
+    Returns:
+        NumPy array of shape `[K, *z_shape]`.
+
+    Raises:
+        ValueError: if `model` is no `LatentVariableModel`, the probabilities are not numbers in
+            (0, 1), or the condition is missing or does not fit.
+
+    Example:
+        >>> import keras_aevb as kv
+        >>> model = kv.AEVB(**kv.networks.bernoulli_mlp(16, latent_dim=2, hidden_units=8))
+        >>> kv.pictures.prior_quantiles(model, [0.5, 0.975]).round(3).tolist()
+        [[0.0, 0.0], [1.96, 1.96]]
+    """
+    check_type("model", model, LatentVariableModel)
+    u = inputs.as_array(probabilities, "probabilities")
+    if u.ndim != 1 or not ((u > 0) & (u < 1)).all():
+        raise ValueError(f"Expected `probabilities` to be numbers in (0, 1). Received: {u}")
+    y = model._conditions(condition, 1)
+    column = u.reshape(-1, *[1] * len(model.prior.event_shape))
+    with model.given(*y or [None]), contextlib.suppress(NotImplementedError):
+        inner = independent_marginals(model.prior_distribution())
+        if inner is not None:
+            return np.asarray(inner.quantile(ops.cast(column, inner.dtype)))
+    num_samples = arguments.integer("num_samples", num_samples)
+    conditions = np.repeat(y[0], num_samples, axis=0) if y else None
+    z = prior_draws(model, num_samples, seed, conditions)
+    return np.quantile(z, u, axis=0).astype(z.dtype)
+
+
+def prior_probabilities(model, z, condition=None):
+    r"""The probabilities of smaller values of each latent dimension under the prior.
+
+    $$u_j = P(z'_j \le z_j), \quad z' \sim p(z)$$
+
+    The unit cube, in which p(z) is uniform; for a standard normal prior, Φ(z).
+
+    Args:
+        model: a `LatentVariableModel` whose p(z) has independent dimensions.
+        z: array of shape `[M, *z_shape]`.
+        condition: y, of shape `[M, *condition.shape]`, or one.
+
+    Returns:
+        NumPy array of shape `[M, *z_shape]`, in [0, 1].
+
+    Raises:
+        ValueError: if the dimensions of p(z) are not independent, TFP knows no distribution
+            function of theirs, z does not have the prior's event shape, or the condition is
+            missing or does not fit.
+
+    Reference: Kingma & Welling (2013), fig. 4.
+
+    Example:
+        >>> import keras_aevb as kv
+        >>> model = kv.AEVB(**kv.networks.bernoulli_mlp(16, latent_dim=2, hidden_units=8))
+        >>> kv.pictures.prior_probabilities(model, [[0.0, 1.96]]).round(3).tolist()
+        [[0.5, 0.975]]
+    """
+    check_type("model", model, LatentVariableModel)
+    z = inputs.as_array(z, "z")
+    model._check_shape("z", z.shape[1:], model.prior.event_shape)
+    with model.given(condition):
+        inner = checked_marginals(model.prior_distribution())
+        try:
+            return np.asarray(inner.cdf(ops.cast(z, inner.dtype)))
+        except NotImplementedError:
+            raise ValueError(
+                "Expected p(z) of a family whose distribution function TFP knows. "
+                f"Received: {inner}"
+            ) from None
+
+
+def independent_marginals(prior):
+    """The scalar distributions of the latent dimensions, or `None` if they are not independent."""
+    if isinstance(prior, tfp.distributions.Independent) and not len(prior.distribution.event_shape):
+        return prior.distribution
+    return None
+
+
+def checked_marginals(prior):
+    """The scalar distributions of the latent dimensions.
+
+    Raises:
+        ValueError: if they are not independent.
+    """
+    marginals = independent_marginals(prior)
+    if marginals is None:
+        raise ValueError(
+            "Latent dimensions have distribution functions of their own only where they are "
+            "independent. Expected p(z) to be a `tfd.Independent` of scalar distributions. "
+            f"Received: {prior}"
+        )
+    return marginals

@@ -1,0 +1,137 @@
+"""A variational model as a transformer of scikit-learn, which is imported with this module alone.
+
+from keras_aevb.scikit_learn import EncodingTransformer
+"""
+
+import keras
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
+
+from keras_aevb import arguments, networks
+from keras_aevb.models import AEVB, VariationalModel
+from keras_aevb.models.parts import check_type
+
+MLPS = {"bernoulli": networks.bernoulli_mlp, "normal": networks.gaussian_mlp}
+
+
+def build_mlp(x_dim, latent_dim=2, hidden_units=100, likelihood="bernoulli", seed=None):
+    """The paper's model of vectors with scaled initial weights, compiled with Adam.
+
+    Args:
+        x_dim: number of features.
+        latent_dim, hidden_units: sizes.
+        likelihood: `"bernoulli"`, for features in [0, 1], or `"normal"`.
+        seed: integer that fixes weights and noise.
+
+    Returns:
+        A compiled `AEVB`.
+    """
+    mlp = MLPS[arguments.choice("likelihood", likelihood, list(MLPS))]
+    stddev = 1 / np.sqrt(max(x_dim, hidden_units))
+    model = AEVB(**mlp(x_dim, latent_dim, hidden_units, stddev=stddev, seed=seed), seed=seed)
+    model.compile(keras.optimizers.Adam())
+    return model
+
+
+class EncodingTransformer(TransformerMixin, BaseEstimator):
+    """Encodes rows as the means of q(z|x), or all its parameters.
+
+    Args:
+        build: function from the number of features, `seed` and `build_arguments` to a compiled
+            `VariationalModel` without a condition. Default: `build_mlp`.
+        build_arguments: dict, of which a grid search takes a list.
+        output: `"mean"`, the means of q(z|x), or `"parameters"`, all that the model's
+            `posterior_parameters` returns.
+        epochs, batch_size, verbose: as for the model's `fit`.
+        random_state: integer or generator that fixes weights and noise. Default: random ones.
+
+    Attributes:
+        model_: the model, after `fit`.
+
+    Example:
+        >>> from sklearn.pipeline import make_pipeline
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> x, y = np.random.default_rng(0).random((20, 8)), np.arange(20) % 2
+        >>> encoder = EncodingTransformer(build_arguments={"latent_dim": 3}, random_state=0)
+        >>> make_pipeline(encoder, LogisticRegression()).fit(x, y).predict(x).shape
+        (20,)
+        >>> encoder.fit(x).get_feature_names_out().tolist()
+        ['mean_0', 'mean_1', 'mean_2']
+    """
+
+    def __init__(
+        self,
+        build=build_mlp,
+        build_arguments=None,
+        output="mean",
+        epochs=10,
+        batch_size=100,
+        random_state=None,
+        verbose=0,
+    ):
+        self.build = build
+        self.build_arguments = build_arguments
+        self.output = output
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+    def fit(self, X, y=None):  # noqa: N803  scikit-learn's name
+        """Builds a model and trains it on the rows of X; y is ignored."""
+        arguments.choice("output", self.output, ("mean", "parameters"))
+        X = validate_data(self, X, dtype="float32")  # noqa: N806
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        model = self.build(X.shape[1], seed=seed, **(self.build_arguments or {}))
+        check_type("build(…)", model, VariationalModel)
+        model.fit(
+            self._as_events(X, model),
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            verbose=self.verbose,
+        )
+        self.model_ = model
+        return self
+
+    def transform(self, X):  # noqa: N803
+        """The encodings, an array of shape `[N, columns]`."""
+        parameters = self._parameters(self._checked(X))
+        return np.concatenate([p.reshape(len(p), -1) for p in parameters.values()], axis=1)
+
+    def inverse_transform(self, X):  # noqa: N803
+        """The means of p(x|z), an array of shape `[N, features]`, at z = the means in X."""
+        check_is_fitted(self)
+        z = np.asarray(X, "float32")[:, : int(np.prod(self.model_.prior.event_shape))]
+        p = self.model_.decode(z.reshape(-1, *self.model_.prior.event_shape))
+        return np.asarray(p.mean()).reshape(len(z), -1)
+
+    def score(self, X, y=None):  # noqa: N803
+        """The mean of the bound on log p(x) over the rows of X, in nats."""
+        bounds = self.model_.elbo(self._checked(X), seed=0, verbose=self.verbose)
+        return float(bounds.mean(dtype="float64"))
+
+    def get_feature_names_out(self, input_features=None):
+        """`mean_0`, `mean_1`, …, and the same of other parameters."""
+        check_is_fitted(self)
+        example = np.zeros((1, *self.model_.likelihood.event_shape), "float32")
+        sizes = {name: values.size for name, values in self._parameters(example).items()}
+        names = [f"{name}_{i}" for name, size in sizes.items() for i in range(size)]
+        return np.array(names, dtype=object)
+
+    def _checked(self, X):  # noqa: N803
+        check_is_fitted(self)
+        return self._as_events(validate_data(self, X, dtype="float32", reset=False), self.model_)
+
+    @staticmethod
+    def _as_events(rows, model):
+        return rows.reshape(len(rows), *model.likelihood.event_shape)
+
+    def _parameters(self, x):
+        parameters = self.model_.posterior_parameters(x, verbose=self.verbose)
+        return {"mean": parameters["mean"]} if self.output == "mean" else parameters

@@ -1,0 +1,123 @@
+"""The transformer, as scikit-learn uses it."""
+
+import pickle
+
+import keras
+import numpy as np
+import pytest
+
+import keras_aevb as kv
+
+sklearn = pytest.importorskip("sklearn")
+
+from sklearn.base import clone  # noqa: E402
+from sklearn.linear_model import LogisticRegression  # noqa: E402
+from sklearn.model_selection import GridSearchCV  # noqa: E402
+from sklearn.pipeline import make_pipeline  # noqa: E402
+from sklearn.utils.estimator_checks import parametrize_with_checks  # noqa: E402
+
+from keras_aevb.scikit_learn import EncodingTransformer, build_mlp  # noqa: E402
+
+X = np.random.default_rng(0).random((40, 8))
+Y = (X[:, 0] > 0.5).astype(int)
+
+
+def small(**settings):
+    return EncodingTransformer(
+        **{
+            "build_arguments": {"hidden_units": 5},
+            "epochs": 1,
+            "batch_size": 20,
+            "random_state": 0,
+            **settings,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return small().fit(X)
+
+
+def test_means(fitted):
+    q = fitted.model_.encode(X.astype("float32"))
+    np.testing.assert_allclose(fitted.transform(X), q.mean(), rtol=1e-5)
+    assert fitted.get_feature_names_out().tolist() == ["mean_0", "mean_1"]
+    pixels = fitted.model_.predict(X.astype("float32"), verbose=0)
+    np.testing.assert_allclose(fitted.inverse_transform(fitted.transform(X)), pixels, rtol=1e-5)
+    expected = fitted.model_.elbo(X, seed=0).mean()
+    np.testing.assert_allclose(fitted.score(X), expected, rtol=1e-6)
+
+
+def test_parameters(fitted):
+    transformer = clone(fitted).set_params(output="parameters")
+    transformer.fit(X)
+    names = ["mean", "standard_deviation", "log_variance"]
+    expected = [f"{name}_{i}" for name in names for i in range(2)]
+    assert transformer.get_feature_names_out().tolist() == expected
+    encoded = transformer.transform(X)
+    np.testing.assert_array_equal(encoded[:, :2], fitted.transform(X))  # the same seed
+    q = transformer.model_.encode(X.astype("float32"))
+    np.testing.assert_allclose(encoded[:, 2:4], q.stddev(), rtol=1e-5)
+    np.testing.assert_allclose(
+        transformer.inverse_transform(encoded), fitted.inverse_transform(encoded[:, :2]), rtol=1e-5
+    )
+
+
+def test_images(fitted):
+    """A function of the user's builds the model; rows are reshaped to its events."""
+
+    def build(x_dim, seed):
+        model = kv.AEVB(
+            encoder=keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(4)]),
+            decoder=keras.Sequential([keras.layers.Dense(4)]),
+            posterior=kv.DiagonalNormal(3),
+            likelihood=kv.Bernoulli((2, x_dim // 2, 1)),
+            seed=seed,
+        )
+        model.compile()
+        return model
+
+    transformer = small(build=build, build_arguments=None).fit(X)
+    assert transformer.transform(X).shape == (40, 3)
+    assert transformer.inverse_transform(transformer.transform(X)).shape == X.shape
+
+
+@pytest.mark.slow
+def test_a_pipeline_in_a_grid_search():
+    pipeline = make_pipeline(small(), LogisticRegression())
+    name = "encodingtransformer__build_arguments"
+    grid = {name: [{"latent_dim": n, "hidden_units": 5} for n in (1, 3)]}
+    search = GridSearchCV(pipeline, grid, cv=2, error_score="raise").fit(X, Y)
+    best = search.best_estimator_[0]
+    assert best.transform(X).shape == (40, search.best_params_[name]["latent_dim"])
+    alone = GridSearchCV(small(), {"epochs": [1, 2]}, cv=2, error_score="raise").fit(X)
+    assert np.isfinite(alone.cv_results_["mean_test_score"]).all()  # the mean bound
+
+
+def test_pickles_and_data_frames(fitted):
+    loaded = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(loaded.transform(X), fitted.transform(X))
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X, columns=[f"pixel {i}" for i in range(8)])
+    transformer = small().set_output(transform="pandas").fit(frame)
+    encoded = transformer.transform(frame)
+    assert encoded.columns.tolist() == ["mean_0", "mean_1"]
+    np.testing.assert_array_equal(encoded, fitted.transform(X))
+
+
+def test_bad_arguments():
+    with pytest.raises(ValueError, match=r"`output`.*'sample'"):
+        small(output="sample").fit(X)
+    with pytest.raises(ValueError, match=r"`build\(…\)`.*VariationalModel.*Sequential"):
+        small(build=lambda x_dim, seed: keras.Sequential(), build_arguments=None).fit(X)
+    with pytest.raises(ValueError, match=r"`likelihood`.*'poisson'"):
+        build_mlp(8, likelihood="poisson")
+    with pytest.raises(sklearn.exceptions.NotFittedError):
+        small().transform(X)
+
+
+@pytest.mark.slow
+@parametrize_with_checks([small(build_arguments={"hidden_units": 5, "likelihood": "normal"})])
+def test_the_rules_of_scikit_learn(estimator, check):
+    check(estimator)
