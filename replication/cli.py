@@ -124,7 +124,7 @@ def figure5(datasets, latent_dims, samples, **places):
 def gradient_variance(datasets, latent_dims, samples, **places):
     """Gradient variance of estimators A, B and score function.
 
-    Trains AEVB, measures the variance on a batch of 100 images before and after training, and
+    Trains AEVB, measures the variance on one minibatch before and after training, and
     writes gradient_variance/table.md and table.csv.
     """
     from replication.train.jobs import Jobs
