@@ -41,8 +41,9 @@ def main():
 @options.samples("1e6", "; the paper goes to 2.5e8 (MNIST) and 1e8 (Frey Face).")
 @options.seeds
 @options.step_size
+@options.text
 @options.places
-def figure2(datasets, latent_dims, algorithms, samples, seeds, step_sizes, **places):
+def figure2(datasets, latent_dims, algorithms, samples, seeds, step_sizes, text, **places):
     """Lower bound during training, AEVB and wake-sleep.
 
     Trains every combination of the options, evaluates the bound on fixed train and test examples
@@ -53,7 +54,7 @@ def figure2(datasets, latent_dims, algorithms, samples, seeds, step_sizes, **pla
     from replication.train.jobs import Jobs
 
     with Jobs(datasets, **places) as jobs:
-        jobs.figure2(datasets, algorithms, latent_dims, samples, seeds, step_sizes)
+        jobs.figure2(datasets, algorithms, latent_dims, samples, seeds, step_sizes, text)
     _echo(build(places["results"]))
 
 
@@ -123,7 +124,7 @@ def figure5(datasets, latent_dims, samples, **places):
 def gradient_variance(datasets, latent_dims, samples, **places):
     """Gradient variance of estimators A, B and score function.
 
-    Trains AEVB, measures the variance on a batch of 100 images before and after training, and
+    Trains AEVB, measures the variance on one minibatch before and after training, and
     writes gradient_variance/table.md and table.csv.
     """
     from replication.train.jobs import Jobs
@@ -220,7 +221,7 @@ def _draw_figure4(jobs, datasets, samples):
     from replication.figures.figure4 import build
 
     models = jobs.aevb_models(datasets, [MANIFOLD_LATENT_DIM], samples)
-    return build(models, jobs.datasets, jobs.results)
+    return build(models, {e.dataset: jobs.dataset(e) for e in models}, jobs.results)
 
 
 def _draw_figure5(jobs, datasets, latent_dims, samples):
@@ -229,7 +230,7 @@ def _draw_figure5(jobs, datasets, latent_dims, samples):
     models = jobs.aevb_models(datasets, latent_dims, samples)
     for name in datasets:
         own = [experiment for experiment in models if experiment.dataset == name]
-        yield from build(own, jobs.datasets[name], jobs.results)
+        yield from build(own, jobs.dataset(own[0]), jobs.results)
 
 
 def _measure_gradients(jobs, datasets, latent_dims, samples):
@@ -237,7 +238,7 @@ def _measure_gradients(jobs, datasets, latent_dims, samples):
     from replication.train.evaluation import measure_gradients
 
     for model in jobs.aevb_models(datasets, latent_dims, samples):
-        measure_gradients(model, jobs.datasets[model.dataset], jobs.results)
+        measure_gradients(model, jobs.dataset(model), jobs.results)
     return build(jobs.results)
 
 

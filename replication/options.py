@@ -108,6 +108,13 @@ step_size = _repeated(
     "and 0.1, by the score on the training set in the first iterations.",
 )
 
+text = click.option(
+    "--text",
+    is_flag=True,
+    help="Frey Face with the settings of the paper's text, drawn as a second, dotted curve, in "
+    "place of those that the paper's own curves tell.",
+)
+
 n_train = _repeated(
     "--n-train",
     "n_trains",

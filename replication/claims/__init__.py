@@ -14,6 +14,7 @@ from replication.measurements.records import read_runs, runs_folder
 from replication.measurements.table import (
     FIRST_COMPARABLE,
     PANEL,
+    TEXT,
     curves,
     is_decade,
     table,
@@ -42,7 +43,8 @@ class Evidence:
         runs: list of all `Run`.
         table: rows of `measurements.table`.
         curves: rows of `measurements.curves` for figures 2 and 3: of each panel and algorithm the
-            step size that was chosen, or the only one there is.
+            step size that was chosen, or the only one there is. Figure 2's second curves, with the
+            text's own settings, are not among them.
 
     Raises:
         ReplicationError: if there are no runs.
@@ -92,6 +94,7 @@ class Evidence:
         for _, rows in self.table[self.table.figure > 0].groupby("figure"):
             shown.append(with_roles(curves(rows, counts), pilots(rows)))
         shown = pd.concat(shown)
+        shown = shown[shown.settings != TEXT]
         rivals = shown.groupby([*PANEL, "algorithm"], observed=True).step_size.transform("nunique")
         return shown[shown.role.str.contains("chosen") | (rivals == 1)]
 

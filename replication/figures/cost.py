@@ -26,8 +26,15 @@ KIND = ["machine", "dataset", "measure", "n_train", "hidden_units", "latent_dim"
 KIND += ["batch_size", "num_samples"]
 
 # Of `table.csv`.
-COLUMNS = ["machine", "dataset", "algorithm", "latent_dim", "hidden_units", "n_train", "runs"]
-COLUMNS += ["shared_runs", "samples", "samples_per_second", "fastest_samples_per_second"]
+COLUMNS = ["machine", "dataset", "algorithm", "latent_dim", "hidden_units", "n_train"]
+COLUMNS += [
+    "batch_size",
+    "runs",
+    "shared_runs",
+    "samples",
+    "samples_per_second",
+    "fastest_samples_per_second",
+]
 COLUMNS += ["minutes_per_million", "mflop_per_sample", "fastest_gflop_per_second"]
 COLUMNS += ["evaluation_share"]
 
@@ -219,6 +226,7 @@ def _section(costs):
             "N_z": costs.latent_dim.astype(str),
             "hidden units": costs.hidden_units.astype(str),
             "N_train": [str(n) if n else "all" for n in costs.n_train],
+            "M": costs.batch_size.astype(str),
             "runs": costs.runs.astype(str),
             "shared": costs.shared_runs.astype(str),
             "samples/s": costs.samples_per_second.map("{:.0f}".format),

@@ -67,7 +67,10 @@ def _step_size_sections(introduction, score, pilots, table):
     """The end of a figure's page: the pilots, and other runs that diverged."""
     sections = []
     if len(pilots):
-        rows = labels(pilots).drop(columns="N_train").assign(seeds=pilots.seeds.astype(str))
+        rows = labels(pilots).drop(columns="N_train")
+        if pilots.settings.any():
+            rows["settings"] = pilots.settings
+        rows["seeds"] = pilots.seeds.astype(str)
         rows[score] = [number(value, missing="nan") for value in pilots.score]
         rows["verdict"] = pilots.verdict
         sections += [introduction, markdown(rows, left=2) + "\n"]

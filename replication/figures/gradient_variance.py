@@ -10,6 +10,7 @@ from replication.measurements import lock
 from replication.measurements.records import runs_folder
 from replication.measurements.variances import COMMAND, FILE, MODEL, PARAMETERS, variances
 from replication.plan.experiment import BATCH_SIZE
+from replication.plan.protocols import INFERRED_SETTINGS
 
 # Columns of `table.csv`, and the digits of those that are numbers.
 COLUMNS = {
@@ -22,11 +23,12 @@ COLUMNS = {
 INTRODUCTION = f"""\
 # Variance of the gradient
 
-The stochastic gradient of the bound (nats per example) on one fixed batch of {BATCH_SIZE} images,
-drawn again and again with fresh noise in z (L = 1): its variance, summed over all parameters φ of
-q(z|x) or θ of p(x|z). *A* is eq. 6, *B* eq. 7, and the *score function* is the naive gradient of
-section 2.2; all three have the same mean. A ratio to B above one is noisier than B. ± is the Monte
-Carlo standard error. *Training samples* are those that the model has seen.
+The stochastic gradient of the bound (nats per example) on one fixed batch, as large as in training
+({BATCH_SIZE} images; {INFERRED_SETTINGS["frey"]["batch_size"]} of Frey Face), drawn again and again
+with fresh noise in z (L = 1): its variance, summed over all parameters φ of q(z|x) or θ of p(x|z).
+*A* is eq. 6, *B* eq. 7, and the *score function* is the naive gradient of section 2.2; all three
+have the same mean. A ratio to B above one is noisier than B. ± is the Monte Carlo standard error.
+*Training samples* are those that the model has seen.
 
 The gradient in θ does not know how φ's is estimated: all three have the same variance there, and
 their ratios are one but for the error. For an untrained model q(z|x) ≈ p(z) and p(x|z) hardly

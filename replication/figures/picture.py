@@ -4,7 +4,7 @@ import dataclasses
 
 from replication.figures.images import write_png
 from replication.figures.text import NAMES
-from replication.measurements.table import CURVE, PANEL
+from replication.measurements.table import CURVE, PANEL, TEXT
 from replication.paper import paper_curve
 
 COLOURS = {  # Okabe & Ito: safe for the colour-blind
@@ -16,6 +16,7 @@ SIZES = {2: "$N_z = {}$", 3: r"$N_\mathrm{{train}} = {}$"}
 TEST = {"linestyle": "-", "linewidth": 2.0, "zorder": 4}
 TRAIN = {"linestyle": (0, (4, 1.5)), "linewidth": 1.5, "zorder": 3}
 OTHER = {"linestyle": (0, (1, 1.2)), "linewidth": 2.0, "zorder": 5}
+SECOND = {"linestyle": (0, (1, 2)), "linewidth": 1.3, "zorder": 3}
 PAPER = {"linewidth": 1.0, "alpha": 0.5, "zorder": 1}
 BAND = {"alpha": 0.2, "linewidth": 0, "zorder": 2}
 
@@ -92,7 +93,8 @@ def _panel(axes, panel, ours, mains, algorithms):
             if paper is not None:
                 axes.plot(paper.index, paper, color=colour, **{**style, **PAPER})
         own = ours[ours.algorithm == algorithm]
-        main, others = own[mains[own.index]], own[~mains[own.index]]
+        main, second = own[mains[own.index]], own[own.role == TEXT]
+        others = own.drop(main.index.union(second.index))
         if len(main):
             _plot(axes, main[main.split == "train"], colour, TRAIN)
             _plot(axes, main[main.split == "test"], colour, TEST)
@@ -100,15 +102,19 @@ def _panel(axes, panel, ours, mains, algorithms):
             steps = f"{main.step_size.iloc[0]:g}" + (f" (⋯ {dotted})" if dotted else "")
             label = {"color": colour, "fontsize": 7.5, "va": "center"}
             axes.text(0.04, height, f"step {steps}", transform=axes.transAxes, **label)
-        for _, other in others[others.split == "test"].groupby("step_size"):
-            _plot(axes, other, colour, OTHER)
+        for rows, style in ((others, OTHER), (second, SECOND)):
+            for _, other in rows[rows.split == "test"].groupby("step_size"):
+                _plot(axes, other, colour, style)
 
 
 def _is_main(means):
-    """Whether a row is of the chosen step size, or the longest curve where none was chosen."""
+    """Whether a row is of the chosen step size, or the longest curve where none was chosen.
+
+    None is that has the text's own settings.
+    """
     ranks = means.role.str.contains("chosen") * 1e12 + means.curve_end
     best = ranks.groupby([means[c] for c in CURVE[:-1]], observed=True).transform("idxmax")
-    return means.step_size == means.step_size[best].to_numpy()
+    return (means.step_size == means.step_size[best].to_numpy()) & (means.role != TEXT)
 
 
 def _plot(axes, curve, colour, style):
@@ -144,11 +150,13 @@ def _legend(axes, means, mains, style):
 
     entries = {NAMES[a]: line(color=COLOURS[a], linewidth=4) for a in style.algorithms}
     entries |= {"ours, test": line(**TEST), "ours, training": line(**TRAIN)}
-    others = means.role[~mains]
+    others = means.role[~mains & (means.role != TEXT)]
     if len(others):
         closest = (others == "closest").all()
         which = "step size\nclosest to the paper" if closest else "other step sizes"
         entries[f"ours, test, {which}"] = line(**OTHER)
+    if (means.role == TEXT).any():
+        entries["ours, test, settings\nof the paper's text"] = line(**SECOND)
     if (means.seeds > 1).any():
         entries["ours, range over seeds"] = Patch(color="0.25", **{**BAND, "alpha": 0.3})
     if means.dataset.isin(style.frames).any():

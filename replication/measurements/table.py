@@ -13,12 +13,13 @@ from replication.errors import ReplicationError
 from replication.measurements.records import read_runs, runs_folder
 from replication.paper import PAPER_CURVE, paper_value
 from replication.plan.experiment import ALGORITHMS, LATENT_DIMS, MEASURED, SPLITS
-from replication.plan.protocols import figure_of, is_pilot
+from replication.plan.protocols import figure_of, is_pilot, is_text
 from replication.plan.step_sizes import chosen, pilot_samples
 
 # One panel of a figure; figure 2 has one for each N_z, figure 3 for each N_train.
 PANEL = ["figure", "dataset", "latent_dim", "n_train"]
-CURVE = [*PANEL, "algorithm", "step_size"]
+CURVE = [*PANEL, "algorithm", "settings", "step_size"]
+TEXT = "text"  # `settings` of figure 2's second curves; all others have none to name
 SECONDS = ["importance", "annealed"]  # the second estimates of log p(x), at the end alone
 MEASUREMENTS = ["value", "error", "elbo", *SECONDS, *(f"{name}_error" for name in SECONDS)]
 ORDERS = {"dataset": list(LATENT_DIMS), "algorithm": list(ALGORITHMS), "split": list(SPLITS)}
@@ -33,12 +34,13 @@ def table(runs):
         runs: list of `Run`.
 
     Returns:
-        The settings of `Experiment`, `run` (its id), `figure` (0 for none), `machine`, `pilot` and
-        `is_pilot` (the length of a step size's trial, and whether this run is one), `samples`,
-        `seconds`, `split`, and in nats per example `value` and its standard `error`, by which the
-        figure compares, with the other `MEASUREMENTS`; `untrained`, the value before training, and
-        `end`, the run's last number of samples; `diverged`, whether the training value is not
-        finite then or is below the untrained one.
+        The settings of `Experiment`, `run` (its id), `figure` (0 for none), `settings` (`TEXT` in
+        its second curves, else `""`), `machine`, `pilot` and `is_pilot` (the length of a step
+        size's trial, and whether this run is one), `samples`, `seconds`, `split`, and in nats per
+        example `value` and its standard `error`, by which the figure compares, with the other
+        `MEASUREMENTS`; `untrained`, the value before training, and `end`, the run's last number of
+        samples; `diverged`, whether the training value is not finite then or is below the
+        untrained one.
     """
     settings = [_settings(run) for run in runs]
     rows = pd.DataFrame([{**own, **row} for own, run in zip(settings, runs) for row in run.rows])
@@ -112,7 +114,7 @@ def with_roles(curves, pilots, show_closest=False):
     """The curves to show, each with its role.
 
     Where a step size was chosen it is shown, and beside it any that was trained for longer; where
-    none was chosen, all are.
+    none was chosen, all are. So it is for the text's own settings, all of whose roles are `"text"`.
 
     Args:
         curves: rows of `curves`.
@@ -120,22 +122,23 @@ def with_roles(curves, pilots, show_closest=False):
         show_closest: whether to show the one closest to the paper's test curve too.
 
     Returns:
-        Rows of `curves` with a column `role`: `"chosen"`, `"closest"`, `"chosen, closest"` or
-        `"given"`.
+        Rows of `curves` with a column `role`: `"chosen"`, `"closest"`, `"chosen, closest"`,
+        `"given"` or `TEXT`.
     """
     shown = [curves.iloc[:0].assign(role="")]
-    for (_, dataset, latent_dim, _, algorithm), rows in curves.groupby(
-        [*PANEL, "algorithm"], observed=True
-    ):
-        step = chosen(pilots, dataset, algorithm, latent_dim)
+    for key, rows in curves.groupby([*PANEL, "algorithm", "settings"], observed=True):
+        _, dataset, latent_dim, _, algorithm, settings = key
+        step = chosen(pilots, dataset, algorithm, latent_dim, settings)
         main = rows[rows.step_size == step]
         roles = pd.Series("given", index=rows.index)
         if len(main):
             end = main.curve_end.iloc[0]
-            closest = _closest(rows, end) if show_closest else None
+            closest = _closest(rows, end) if show_closest and not settings else None
             roles[rows.curve_end <= end] = ""
             roles[rows.step_size == closest] = "closest"
             roles[main.index] = "chosen, closest" if step == closest else "chosen"
+        if settings:
+            roles[roles != ""] = settings
         shown.append(rows.assign(role=roles)[roles != ""])
     return pd.concat(shown)
 
@@ -173,6 +176,7 @@ def _settings(run):
     return {
         "run": e.id,
         "figure": figure_of(e),
+        "settings": TEXT if is_text(e) else "",
         "machine": machine_of(run.info),
         "is_pilot": is_pilot(e),
         "pilot": pilot_samples(e),

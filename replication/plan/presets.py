@@ -50,7 +50,7 @@ PRESETS = {
         summary="MNIST and Frey Face, every panel, short runs; 45 minutes on two cores",
         datasets=("mnist", "frey"),
         latent_dims={"mnist": None, "frey": None},
-        figure2={"mnist": 200_000, "frey": 200_000},
+        figure2={"mnist": 200_000, "frey": 500_000},
         figure3={
             "aevb": {1000: 200_000, 50_000: 200_000},
             "wake-sleep": {1000: 200_000, 50_000: 200_000},

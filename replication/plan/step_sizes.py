@@ -10,7 +10,7 @@ import pandas as pd
 from replication.plan.experiment import MCEM_UPDATES, STEP_SIZES
 
 PILOT_UPDATES = {"mnist": 1000, "frey": 1000, "digits": 200}
-CHOICE = ["dataset", "algorithm", "latent_dim"]
+CHOICE = ["dataset", "algorithm", "latent_dim", "settings"]
 COLUMNS = [*CHOICE, "step_size", "seeds", "score", "verdict"]
 
 
@@ -22,6 +22,8 @@ def pilot_samples(experiment):
 
 def pilots(table):
     """The paper's step sizes that have a pilot, compared for each data set, algorithm and N_z.
+
+    The second curves of figure 2, with the text's own settings, choose for themselves.
 
     Only step sizes that were tried with the lowest seed are compared, by their mean over the seeds
     that all of them share: after so few updates one seed may lie ten nats from another. A step size
@@ -41,10 +43,10 @@ def pilots(table):
     return pd.concat(compared)[COLUMNS] if compared else pd.DataFrame(columns=COLUMNS)
 
 
-def chosen(pilots, dataset, algorithm, latent_dim):
+def chosen(pilots, dataset, algorithm, latent_dim, settings=""):
     """The chosen step size among the rows of `pilots`, or `None` if no choice was made."""
     choice = pilots[pilots.verdict == "chosen"].set_index(CHOICE).step_size
-    step_size = choice.get((dataset, algorithm, latent_dim))
+    step_size = choice.get((dataset, algorithm, latent_dim, settings))
     return None if step_size is None else float(step_size)
 
 

@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 
 from replication.measurements.files import read_text, reading
 
-QUALITY = 85  # of WebP
+QUALITY = 80  # of WebP
 WAY_OUT = "Bring it back, or make it again by the command for {}"
 
 PAGE = """\

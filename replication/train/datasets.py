@@ -9,6 +9,7 @@ import hashlib
 import numpy as np
 
 from replication.errors import DatasetError
+from replication.plan.experiment import SPLIT_SEED
 from replication.train.data_files import REPLACE, find, read
 
 # Where a data set's file is downloaded from, and the file's sha256, where it is published.
@@ -48,8 +49,6 @@ CONTENTS = {
     ),
 }
 
-SPLIT_SEED = 0
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dataset:
@@ -85,7 +84,7 @@ class Dataset:
         return dataclasses.replace(self, train=self.train[:n_train])
 
 
-def load(name, data_dir=None):
+def load(name, data_dir=None, split_seed=SPLIT_SEED):
     """Loads a data set from files, or downloads it if no folder is given.
 
     - `"mnist"`: the first 50 000 training images (10 000 are left for validation) and the 10 000
@@ -99,6 +98,7 @@ def load(name, data_dir=None):
         name: one of these.
         data_dir: folder with `mnist/*-ubyte.gz` or `mnist.npz`, and `frey_rawface.mat`. Default:
             the environment variable AEVB_DATA_DIR, else the cache of Keras and a download to it.
+        split_seed: of the permutation whose first images train. MNIST's split needs none.
 
     Returns:
         A `Dataset`.
@@ -114,10 +114,10 @@ def load(name, data_dir=None):
     """
     if name not in _LOADERS:
         raise ValueError(f"Expected `name` to be one of {', '.join(_LOADERS)}. Received: {name!r}")
-    return _LOADERS[name](data_dir)
+    return _LOADERS[name](data_dir, split_seed)
 
 
-def _mnist(data_dir):
+def _mnist(data_dir, _split_seed):
     def part(name, variable):
         names = [f"mnist/{name}.gz", f"mnist/{name}", f"{name}.gz", name, "mnist.npz"]
         path = find(names, *DOWNLOADS["mnist"], data_dir)
@@ -135,10 +135,10 @@ def _mnist(data_dir):
     )
 
 
-def _frey(data_dir):
+def _frey(data_dir, split_seed):
     path = find(["frey_rawface.mat"], *DOWNLOADS["frey"], data_dir)
     faces = _verified(read(path, "ff").T, "Frey faces", path)  # a column of the file is one face
-    train, test = _split(len(faces), 1600)
+    train, test = _split(len(faces), 1600, split_seed)
     return Dataset(
         "frey",
         train=_scaled(faces[train], 256),
@@ -148,14 +148,14 @@ def _frey(data_dir):
     )
 
 
-def _digits(_data_dir):
+def _digits(_data_dir, split_seed):
     from sklearn.datasets import load_digits
 
     pixels, labels = (a.astype(np.uint8) for a in load_digits(return_X_y=True))
     source = "scikit-learn's `load_digits`"
     for name, values in {"digits": pixels, "digits' labels": labels}.items():
         _verified(values, name, source, "Install another version of scikit-learn.")
-    train, test = _split(len(pixels), 1500)
+    train, test = _split(len(pixels), 1500, split_seed)
     return Dataset(
         "digits",
         train=_scaled(pixels[train], 16),
@@ -193,7 +193,7 @@ def _scaled(pixels, scale):
     return pixels.reshape(len(pixels), -1).astype(np.float32) / scale
 
 
-def _split(num_images, num_train):
+def _split(num_images, num_train, seed):
     """Indices of the training and of the test images."""
-    order = np.random.default_rng(SPLIT_SEED).permutation(num_images)
+    order = np.random.default_rng(seed).permutation(num_images)
     return order[:num_train], order[num_train:]

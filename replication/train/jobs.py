@@ -6,13 +6,14 @@ import itertools
 from replication.errors import ProtocolError
 from replication.measurements import lock
 from replication.measurements.records import read_runs, runs_folder
-from replication.measurements.table import table
-from replication.plan.experiment import LATENT_DIMS, STEP_SIZES
+from replication.measurements.table import TEXT, table
+from replication.plan.experiment import LATENT_DIMS, SPLIT_SEED, STEP_SIZES
 from replication.plan.protocols import (
     FIGURE3_N_TRAIN,
     figure2_experiment,
     figure3_experiment,
     figure_of,
+    is_text,
 )
 from replication.plan.step_sizes import chosen, pilot_samples, pilots
 from replication.train.datasets import load
@@ -33,7 +34,9 @@ class Jobs:
     """
 
     def __init__(self, datasets, data_dir, results, fresh=False):
-        self.datasets = {name: load(name, data_dir) for name in datasets}
+        self._load = functools.cache(lambda name, split_seed: load(name, data_dir, split_seed))
+        for name in datasets:
+            self._load(name, SPLIT_SEED)
         if not fresh:
             read_runs(results)
         self.results = results
@@ -48,7 +51,11 @@ class Jobs:
     def __exit__(self, *exception):
         self.progress.__exit__(*exception)
 
-    def figure2(self, datasets, algorithms, latent_dims, samples, seeds, step_sizes=()):
+    def dataset(self, experiment):
+        """The data set of an experiment, split as it says."""
+        return self._load(experiment.dataset, experiment.split_seed)
+
+    def figure2(self, datasets, algorithms, latent_dims, samples, seeds, step_sizes=(), text=False):
         """Trains figure 2's runs.
 
         Args:
@@ -58,13 +65,14 @@ class Jobs:
             samples: training samples of each run.
             seeds: number of seeds.
             step_sizes: Adagrad's step sizes; default: one is chosen for each N_z and algorithm.
+            text: whether to take the text's own settings where the figure has others.
 
         Raises:
             ProtocolError: if the samples are too few to choose a step size, or all diverge.
             BusyError: if another command works on one of the runs that may be needed.
         """
         panels = [
-            functools.partial(figure2_experiment, dataset, algorithm, latent_dim)
+            functools.partial(figure2_experiment, dataset, algorithm, latent_dim, text=text)
             for dataset in datasets
             for algorithm in algorithms
             for latent_dim in latent_dims or LATENT_DIMS[dataset]
@@ -82,7 +90,7 @@ class Jobs:
             DatasetError: if a data set has less training images than an N_train.
         """
         for dataset, n_train in itertools.product(datasets, n_trains):
-            self.datasets[dataset].first(n_train)
+            self._load(dataset, SPLIT_SEED).first(n_train)
         curves = []
         for dataset, algorithm in itertools.product(datasets, algorithms):
             of = functools.partial(figure3_experiment, dataset, algorithm)
@@ -124,7 +132,7 @@ class Jobs:
             self.begun.add(experiment)
             groups.setdefault((experiment.shape, discard), []).append(experiment)
         for (shape, discard), group in groups.items():
-            dataset = self.datasets[shape.dataset]
+            dataset = self.dataset(shape)
             train(group, samples, dataset, self.results, self.progress, discard)
 
     def require_free(self, experiments):
@@ -176,7 +184,8 @@ class Jobs:
         runs = [run for run in read_runs(self.results) if figure_of(run.experiment) == figure]
         if not runs:
             return None
-        return chosen(pilots(table(runs)), e.dataset, e.algorithm, e.latent_dim)
+        settings = TEXT if is_text(e) else ""
+        return chosen(pilots(table(runs)), e.dataset, e.algorithm, e.latent_dim, settings)
 
 
 def _require_pilots(pilots_of, samples):

@@ -104,10 +104,10 @@ def test_the_page_and_the_table(tmp_path):
     lines = [line for line in text.splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     # 100 000 samples in 20 s, shared with wake-sleep; 90 000 of them in 19 s.
-    expected = ["MNIST", "AEVB", "20", "500", "all", "1", "1", "5000", "3.3", "4737", "4.10"]
+    expected = ["MNIST", "AEVB", "20", "500", "all", "100", "1", "1", "5000", "3.3", "4737", "4.10"]
     assert cells[2] == [*expected, "19.4", "–"]
-    assert cells[3][:10] == [*expected[:1], "Wake-sleep", *expected[2:7], "10000", "1.7", "–"]
-    assert cells[4][:7] == ["Digits", "MCEM", "3", "50", "300", "1", "0"]
+    assert cells[3][:11] == [*expected[:1], "Wake-sleep", *expected[2:8], "10000", "1.7", "–"]
+    assert cells[4][:8] == ["Digits", "MCEM", "3", "50", "300", "100", "1", "0"]
     assert len({len(line) for line in lines}) == 1
     row, shortest, _ = read_csv(table)
     assert row["samples_per_second"] == "5000.0000"

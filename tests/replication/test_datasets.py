@@ -195,6 +195,34 @@ def test_frey_split_is_always_the_same(frey):
     assert frey.digest == datasets.CONTENTS["Frey faces"][1]
 
 
+def test_the_split_of_frey_face_that_the_papers_plateaus_tell(frey, real):
+    """The density of an independent Gaussian per pixel; the paper's plateaus: 578.5 and 569.2."""
+    order = np.random.default_rng(11).permutation(1965)
+    assert [*order[:5]] == [846, 1922, 1947, 139, 1524]
+    faces = data_files.read(real / "frey_rawface.mat", "ff").T / np.float32(256)
+    split = datasets.load("frey", real, split_seed=11)
+    np.testing.assert_array_equal(split.train, faces[order[:1600]])
+    np.testing.assert_array_equal(split.test, faces[order[1600:]])
+    assert split.digest == frey.digest
+
+    train, test = split.train.astype("float64"), split.test.astype("float64")
+    mean, variance = train.mean(0), train.var(0)
+    densities = [
+        -0.5 * (np.log(2 * np.pi * variance) + (x - mean) ** 2 / variance).sum(1).mean()
+        for x in (train, test)
+    ]
+    assert densities == pytest.approx([578.648, 569.079], abs=1e-3)  # to the digits given
+
+
+def test_another_split_of_the_digits():
+    first, other = (datasets.load("digits", split_seed=seed) for seed in (0, 1))
+    order = np.random.default_rng(0).permutation(1797)
+    inverse = np.argsort(order)
+    images = np.concatenate([first.train, first.test])[inverse]
+    order = np.random.default_rng(1).permutation(1797)
+    np.testing.assert_array_equal(np.concatenate([other.train, other.test]), images[order])
+
+
 def test_frey_faces_are_28_rows_of_20_pixels(frey):
     def roughness(shape):
         images = frey.test.reshape(-1, *shape)

@@ -25,6 +25,16 @@ def test_nothing_where_the_paper_has_no_curve(tmp_path):
     assert {(d.latent_dim, d.samples) for d in found} == {(3, 2_000_000)}
 
 
+def test_second_curves_are_not_among_them(tmp_path):
+    """Frey Face with the text's own settings, though it was trained for longer."""
+    for text, end, offset in ((False, 1_000_000, 20.0), (True, 10_000_000, 150.0)):
+        experiment = figure2_experiment("frey", "aevb", 10, 0.01, text=text)
+        write_bounds(tmp_path, experiment, end, offset)
+    found = [*Evidence(tmp_path).distances().itertuples()]
+    assert [(d.split, d.samples) for d in found] == [("train", 10**6), ("test", 10**6)]
+    assert [d.estimate.value for d in found] == pytest.approx([20.0, 20.0])
+
+
 def test_figure_3(tmp_path):
     write_figure3(tmp_path, 1000, end=10_000_000, mcem=2.0)
     found = [*Evidence(tmp_path).distances().itertuples()]

@@ -16,6 +16,7 @@ from replication.figures.text import count, csv_text, estimate, markdown, number
 from replication.paper import paper_value
 from replication.plan.experiment import LATENT_DIMS, Experiment
 from replication.plan.protocols import figure2_experiment
+from replication.plan.step_sizes import pilot_samples
 
 
 def write_run(results, experiment, bounds):
@@ -187,6 +188,55 @@ def test_a_shorter_run_can_be_closest_where_both_can_be_compared(tmp_path, roles
     write_run(tmp_path, one, paper_like(one, 1_000_000))
     write_run(tmp_path, two, paper_like(two, 2_000_000, 1) | {100_000: (-200, -200)})
     assert roles() == {"0.01": "closest", "0.02": "chosen"}
+
+
+def frey(step_size, text, **settings):
+    return figure2_experiment("frey", "aevb", 10, step_size, text=text, **settings)
+
+
+@pytest.fixture
+def both_settings(tmp_path):
+    """Frey Face as the curves tell it, on the paper's curve, and as the text tells it, above."""
+    for text, offset, best in ((False, 20.0, 0.01), (True, 150.0, 0.02)):
+        for step in (0.01, 0.02):
+            experiment = frey(step, text)
+            chosen = {pilot_samples(experiment): (800.0 + (step == best), 800.0)}
+            write_run(
+                tmp_path, experiment, paper_like(experiment, 2_000_000, offset + 9 * step) | chosen
+            )
+
+
+def test_the_texts_own_settings_are_a_second_curve(both_settings, tables):
+    rows, page = tables()
+    at_1e6 = [row for row in rows if row["samples"] == "1000000"]
+    assert [(row["step_size"], row["role"]) for row in at_1e6] == [
+        ("0.01", "chosen, closest"),
+        ("0.02", "text"),
+    ]
+    differences = [float(row["test_difference"]) for row in at_1e6]
+    assert differences == pytest.approx([20.09, 150.18], abs=1e-3)
+    assert "| 10  | AEVB      | 0.02 (text)" in page
+    choice = [line for line in page.splitlines() if line.startswith("| Frey Face |")]
+    assert [line.split("|")[5].strip() for line in choice] == ["", "", "text", "text"]
+
+
+def test_the_second_curve_is_dotted(both_settings, tmp_path, monkeypatch):
+    drawn = []
+
+    def plot(axes, curve, colour, style):
+        (role,) = curve.role.unique()
+        drawn.append((role, curve.split.iloc[0], style["linestyle"]))
+
+    monkeypatch.setattr("replication.figures.picture._plot", plot)
+    figure2.build(tmp_path)
+    dots, *_ = [style for role, _, style in drawn if role == "text"]
+    on, off = dots[1]
+    assert on <= 1 < off
+    assert [place for *place, _ in drawn] == [
+        ["chosen, closest", "train"],
+        ["chosen, closest", "test"],
+        ["text", "test"],
+    ]
 
 
 def test_without_a_choice_all_step_sizes_are_given(tmp_path, tables, roles):

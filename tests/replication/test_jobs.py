@@ -8,7 +8,7 @@ import pytest
 
 from replication.errors import ProtocolError
 from replication.plan.experiment import STEP_SIZES
-from replication.plan.protocols import figure2_experiment, figure3_experiment
+from replication.plan.protocols import figure2_experiment, figure3_experiment, is_text
 from replication.plan.step_sizes import pilot_samples
 from replication.train.jobs import Jobs
 
@@ -55,6 +55,36 @@ def test_figure_2_continues_the_best_step_size_of_each_curve(trained):
         for seed in (0, 1)
     ]
     assert jobs.log == pilots + longer
+
+
+def test_the_texts_settings_are_runs_of_their_own(tmp_path, monkeypatch):
+    """Each has its choice, its pilot's length and its split of the faces."""
+    loaded, made = [], tmp_path / "made"
+
+    def load(name, _data_dir, split_seed):
+        loaded.append((name, split_seed))
+
+    monkeypatch.setattr("replication.train.jobs.load", load)
+    frey = Jobs(["frey"], None, made)
+    log = []
+
+    def train(experiments, samples):
+        for e in experiments:
+            frey.dataset(e)
+            log.append((e, samples))
+            best = 0.02 if is_text(e) else 0.01
+            ends = {0: {e.score: -2000.0}, pilot_samples(e): {e.score: 0.0 + (e.step_size == best)}}
+            if not (made / "runs" / e.id).exists():
+                made_up.write_run(made, e, ends)
+
+    monkeypatch.setattr(frey, "train", train)
+    for text, pilot, best in ((False, 500_000, 0.01), (True, 100_000, 0.02)):
+        log.clear()
+        frey.figure2(["frey"], ("aevb",), (2,), 10**6, 1, text=text)
+        of = functools.partial(figure2_experiment, "frey", "aevb", 2, text=text)
+        assert log == [*((of(step), pilot) for step in STEP_SIZES), (of(best), 10**6)]
+    assert frey.aevb_models(["frey"], (2,), 10**6) == [figure2_experiment("frey", "aevb", 2, 0.01)]
+    assert loaded == [("frey", 0), ("frey", 11)]
 
 
 def test_given_step_sizes_need_no_pilot(trained):

@@ -66,6 +66,20 @@ def test_learns_and_evaluates_on_schedule(uninterrupted):
     assert run.info["status"] == "complete"
 
 
+def test_minibatches_of_500(digits, tmp_path):
+    """As many samples count for a step, and as many rows are in its minibatch."""
+    experiment = dataclasses.replace(EXPERIMENT, batch_size=500)
+    (run,) = runner.train([experiment], 10_700, digits, tmp_path, RunProgress())
+    assert counts(run) == [0, 10_000, 11_000]
+    assert run.info["experiment"]["batch_size"] == 500
+    folder = records.runs_folder(tmp_path) / experiment.id
+    training = Training(experiment, digits, digits.train, folder, {})
+    batches = training.batches(13_000)
+    assert len(batches) == 4
+    assert batches[0][0].shape == (500, 64)
+    assert int(np.asarray(training.model.optimizer.iterations)) == 11_000 // 500
+
+
 def test_continued_run_equals_uninterrupted_one(digits, tmp_path, uninterrupted):
     expected, expected_results = uninterrupted
     train(digits, tmp_path, 12_500)

@@ -1,0 +1,85 @@
+"""Which settings the runs of figure 2 have: those that the paper's curves tell, or its text's."""
+
+import dataclasses
+
+import pytest
+
+from replication.plan import schedule
+from replication.plan.experiment import Experiment
+from replication.plan.protocols import figure2_experiment, figure3_experiment, figure_of, is_text
+from replication.plan.step_sizes import pilot_samples
+
+PANELS = [("mnist", 20), ("digits", 5)]  # of which the text tells everything
+
+
+def settings(*panel, **text):
+    e = figure2_experiment(*panel, 0.01, **text)
+    return e.batch_size, e.split_seed, e.log_variance_gain
+
+
+@pytest.mark.parametrize("latent_dim", [2, 5, 10, 20])
+def test_the_settings_of_frey_face_are_those_of_all_its_curves(latent_dim):
+    for algorithm, gain in (("aevb", 1.0), ("wake-sleep", 0.1)):
+        panel = "frey", algorithm, latent_dim
+        assert settings(*panel) == (500, 11, 0.1)
+        assert settings(*panel, text=True) == (100, 0, gain)
+
+
+def test_nothing_else_of_an_experiment_differs():
+    new, old = (figure2_experiment("frey", "aevb", 5, 0.02, 1, text=text) for text in (False, True))
+    told = {"batch_size": 100, "split_seed": 0, "log_variance_gain": 1.0}
+    assert dataclasses.replace(new, **told) == old
+
+
+@pytest.mark.parametrize(("dataset", "latent_dim"), PANELS)
+@pytest.mark.parametrize("algorithm", ["aevb", "wake-sleep"])
+def test_other_data_sets_have_the_texts_settings_alone(dataset, algorithm, latent_dim):
+    panel = dataset, algorithm, latent_dim, 0.01
+    assert figure2_experiment(*panel) == figure2_experiment(*panel, text=True)
+    assert figure2_experiment(*panel).split_seed == 0
+    assert not is_text(figure2_experiment(*panel))
+
+
+def test_both_curves_belong_to_figure_2_and_nothing_in_between_does():
+    new, old = (figure2_experiment("frey", "aevb", 5, 0.02, text=text) for text in (False, True))
+    assert (figure_of(new), figure_of(old)) == (2, 2)
+    assert (is_text(new), is_text(old)) == (False, True)
+    for mixed in (dataclasses.replace(new, split_seed=0), dataclasses.replace(old, batch_size=500)):
+        assert figure_of(mixed) == 0
+        assert not is_text(mixed)
+    assert not is_text(figure3_experiment("mnist", "aevb", 1000, 0.02))
+
+
+@pytest.mark.parametrize(
+    ("experiment", "expected"),  # of runs that were committed before these settings came
+    [
+        (Experiment("frey", "aevb", 10, 0.01), "frey-aevb-z10-397ea471"),
+        (figure2_experiment("frey", "aevb", 20, 0.02, text=True), "frey-aevb-z20-2cbe6054"),
+        (
+            figure2_experiment("frey", "wake-sleep", 2, 0.01, text=True),
+            "frey-wake-sleep-z2-6cd614b2",
+        ),
+        (figure2_experiment("mnist", "aevb", 10, 0.01), "mnist-aevb-z10-a6ce86b5"),
+    ],
+)
+def test_older_runs_keep_their_names(experiment, expected):
+    assert experiment.id == expected
+
+
+def test_another_split_is_another_run():
+    ids = {Experiment("frey", "aevb", 2, 0.01, split_seed=seed).id for seed in range(3)}
+    assert len(ids) == 3
+
+
+def test_frey_faces_samples_are_multiples_of_500():
+    """As all sample counts of the paper's curves are, which can be read to a multiple of 100."""
+    experiment = figure2_experiment("frey", "aevb", 2, 0.01)
+    counts = schedule.evaluations(10**8, experiment.samples_per_step)
+    assert all(count % 500 == 0 for count in counts)
+    # No rounding was needed: both curves are evaluated at the same counts.
+    assert counts == schedule.evaluations(10**8, 100)
+
+
+def test_the_pilot_is_as_many_updates_with_the_larger_minibatch():
+    for text, samples in ((False, 500_000), (True, 100_000)):
+        assert pilot_samples(figure2_experiment("frey", "aevb", 2, 0.01, text=text)) == samples
