@@ -6,9 +6,10 @@ import pandas as pd
 
 from replication.claims.bounds import FASTER, SUPERFLUOUS
 from replication.claims.cost import COST
+from replication.claims.curve import Curve, Family
 from replication.claims.gradients import GRADIENTS
 from replication.claims.likelihoods import LIKELIHOOD
-from replication.claims.rules import Judgement, over_seeds
+from replication.claims.rules import Judgement
 from replication.errors import ReplicationError
 from replication.measurements.records import read_runs, runs_folder
 from replication.measurements.table import (
@@ -57,14 +58,14 @@ class Evidence:
             raise ReplicationError(f"Expected runs in {runs_folder(results)}. Received: none")
         self.table = table(self.runs)
         self.curves = self._main_curves()
-        self._panels = dict(iter(self.curves.groupby([*PANEL, "algorithm"], observed=True)))
+        self._panels = _by_panel(self.curves)
 
     def figure2(self, dataset, latent_dim, algorithm):
-        """The rows of a panel's curve, or `None`."""
+        """A panel's `Curve`, or `None`."""
         return self._panels.get((2, dataset, latent_dim, 0, algorithm))
 
     def figure3(self, n_train, algorithm):
-        """The rows of a panel's curve, or `None`."""
+        """A panel's `Curve`, or `None`."""
         return self._panels.get((3, "mnist", FIGURE3_LATENT_DIM, n_train, algorithm))
 
     def distances(self, places=()):
@@ -79,13 +80,14 @@ class Evidence:
         """
         unknown = {place[-1] for place in places} - {*self.curves.samples}
         rows = self._main_curves(unknown) if unknown else self.curves
-        rows = rows[rows.paper.notna()]
+        panels = _by_panel(rows) if unknown else self._panels
+        rows = rows[rows.paper.notna()].drop_duplicates(PLACE)
         main = rows.samples.map(is_decade) | (rows.samples == rows.curve_end)
         asked = pd.MultiIndex.from_frame(rows[PLACE].astype(object)).isin(places)
-        rows = rows[(main & (rows.samples >= FIRST_COMPARABLE)) | asked]
+        rows = rows[(main & (rows.samples >= FIRST_COMPARABLE)) | asked].sort_values(PLACE)
         found = [
-            dict(zip(PLACE, key)) | {"estimate": _distance(seeds)}
-            for key, seeds in rows.groupby(PLACE, observed=True)
+            dict(zip(PLACE, place)) | {"estimate": _distance(panels[place[:5]], *place[5:])}
+            for place in rows[PLACE].itertuples(index=False, name=None)
         ]
         return pd.DataFrame(found, columns=[*PLACE, "estimate"])
 
@@ -99,6 +101,16 @@ class Evidence:
         return shown[shown.role.str.contains("chosen") | (rivals == 1)]
 
 
-def _distance(seeds):
-    ours = over_seeds(seeds)
-    return dataclasses.replace(ours, value=ours.value - seeds.paper.iloc[0])
+def _by_panel(rows):
+    """Dict from panel and algorithm to `Curve`."""
+    found = {}
+    for _, own in rows.groupby(["figure", "dataset"], observed=True):
+        family = Family(own)
+        for key, curve in family.rows.groupby([*PANEL, "algorithm"], observed=True):
+            found[key] = Curve(curve, family)
+    return found
+
+
+def _distance(curve, split, samples):
+    ours = curve.at(samples, split)
+    return dataclasses.replace(ours, value=ours.value - curve.paper(samples, split))

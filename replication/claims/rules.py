@@ -1,4 +1,4 @@
-"""What a claim of the paper is here, and when a difference counts: the rules that claims share."""
+"""A claim, a verdict, and when a difference counts: the rules that claims share."""
 
 import dataclasses
 import enum
@@ -7,18 +7,15 @@ from collections.abc import Callable
 
 import numpy as np
 
-from replication.figures.text import number
+from replication.figures.text import with_error
 
 DATASETS = ("mnist", "frey")  # of the paper
 SIGMAS = 3  # standard errors; chance alone goes beyond them once in 370 cases
 MARGIN = 1.0  # nats; about what two seeds differ by after 10⁶ samples
-# What an evaluation's own standard error is over, by figure.
-ERROR_OVER = {2: "examples", 3: "draws of z"}
 
-DOUBLING = f"""The leader's bound is the better one in the end where, at the largest shared count,
-it leads by more than {SIGMAS} standard errors and by more than the follower gained over its last
-doubling of samples: a follower that still rises faster may catch up, and the budget is too small
-to say."""
+DOUBLING = f"""At the largest shared number of samples the leader leads by more than {SIGMAS}
+standard errors, and by more than the follower gained over its last doubling of samples: a follower
+that rises faster than that may still catch up, and the budget is too small to say."""
 
 
 class Verdict(enum.StrEnum):
@@ -36,27 +33,24 @@ class Estimate:
 
     Attributes:
         value: in nats per example, or as its name says.
-        error: standard error; 0 if none is known.
-        over: what the error is over: seeds where there are several.
+        error: standard error; NaN if it is not known, as of a single seed.
+        over: what the error is over, in words: seeds, examples, draws.
 
     Example:
-        >>> print(Estimate(-104.84, 0.27, "examples") - Estimate(-104.2, 0.36, "examples"))
-        −0.64 ± 0.45
+        >>> print(Estimate(-104.84, 0.27, ("examples",)) - Estimate(-104.2, 0.36, ("3 seeds",)))
+        −0.6 ± 0.4
     """
 
     value: float
     error: float
-    over: str
+    over: tuple[str, ...]
 
     def __sub__(self, other):
-        over = " and ".join(dict.fromkeys((self.over, other.over)))
+        over = tuple(dict.fromkeys((*self.over, *other.over)))
         return Estimate(self.value - other.value, math.hypot(self.error, other.error), over)
 
     def __str__(self):
-        if not self.error > 0:
-            return number(self.value, digits=4)
-        digits = min(max(1 - math.floor(math.log10(self.error)), 0), 6)
-        return f"{number(self.value, digits=digits)} ± {number(self.error, digits=digits)}"
+        return with_error(self.value, self.error)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,13 +93,17 @@ class Claim:
 
     Attributes:
         name: a few words.
-        statement: what the paper claims.
-        rule: when it is replicated, as text that was written before the runs.
+        statement: what the paper claims, a sentence without its stop.
+        source: where the paper claims it.
+        parts: what its findings are, in the plural.
+        rule: when it is replicated.
         judge: function from `Evidence` to the list of `Finding`.
     """
 
     name: str
     statement: str
+    source: str
+    parts: str
     rule: str
     judge: Callable[..., list[Finding]]
 
@@ -143,40 +141,13 @@ def not_run(part, *missing):
 
 
 def mean_over(values, what):
-    """The mean with its standard error, which is 0 for a single value."""
-    error = float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
-    return Estimate(float(np.mean(values)), error, f"{len(values)} {what}")
-
-
-def at(curve, samples, split):
-    """A curve's value after `samples`.
-
-    Args:
-        curve: rows of `measurements.curves`, those of one curve.
-        samples: number of training samples that a seed reaches.
-        split: `"train"` or `"test"`.
-
-    Returns:
-        `Estimate`, with its error over seeds, or that of the evaluation if there is one seed.
-    """
-    return over_seeds(curve[(curve.samples == samples) & (curve.split == split)])
-
-
-def over_seeds(rows):
-    """The `Estimate` of a curve at one count on one split, from the rows of its seeds."""
-    if len(rows) > 1:
-        return mean_over(rows.value, "seeds")
-    return Estimate(rows.value.item(), rows.error.item(), ERROR_OVER[rows.figure.item()])
-
-
-def gain(curve, samples, split):
-    """What a curve gained over its last doubling, by the seeds that reach `samples`."""
-    longest = curve[curve.end >= samples]
-    return at(longest, samples, split) - at(longest, samples // 2, split)
+    """The mean with its standard error, which is unknown for a single value."""
+    error = float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else math.nan
+    return Estimate(float(np.mean(values)), error, (f"{len(values)} {what}",))
 
 
 def ahead(difference):
-    """Whether a difference is above 0 beyond its error."""
+    """Whether a difference is above 0 by more than its error; an unknown error decides nothing."""
     if difference.value > SIGMAS * difference.error:
         return Verdict.REPLICATED
     if difference.value < -SIGMAS * difference.error:
@@ -207,7 +178,7 @@ def within(difference):
 
 def shared_end(*curves):
     """The largest number of samples that all curves reach."""
-    return min(int(curve.end.max()) for curve in curves)
+    return min(curve.end for curve in curves)
 
 
 def too_short(part, samples, needed):
@@ -218,7 +189,8 @@ def too_short(part, samples, needed):
 
 def lead(leader, follower, samples, split, name):
     """A number: how far one curve is above another."""
-    return Number(name, at(leader, samples, split) - at(follower, samples, split), "> 0", samples)
+    ahead_by = leader.at(samples, split) - follower.at(samples, split)
+    return Number(name, ahead_by, "> 0", samples)
 
 
 def stays_ahead(leader, follower, split, name):
@@ -229,7 +201,7 @@ def stays_ahead(leader, follower, split, name):
     """
     end = shared_end(leader, follower)
     last = lead(leader, follower, end, split, f"{name} at the end")
-    pace = gain(follower, end, split)
+    pace = follower.gain(end, split)
     rise = Number(f"{name}: what the follower gained", pace, "< the lead", end)
     verdict = ahead(last.estimate)
     if verdict is Verdict.REPLICATED and pace.value >= last.estimate.value:

@@ -5,7 +5,7 @@ import pandas as pd
 
 from replication.figures.curves import first_samples, labels, write_figure
 from replication.figures.picture import Style
-from replication.figures.text import NAMES, count, estimate, is_round, markdown, number
+from replication.figures.text import NAMES, count, is_round, markdown, number, with_error
 from replication.measurements import lock
 from replication.measurements.table import CURVE, is_decade
 from replication.paper import paper_value
@@ -105,7 +105,7 @@ def _section(means):
     for samples in sorted({*shown.samples, means.curve_end.max()}):
         at = means[means.samples == samples].set_index(CURVE)
         at = at.reindex(pd.MultiIndex.from_frame(curves[CURVE]))
-        ours = [estimate(value, sem) for value, sem in zip(at.value, at.over_seeds)]
+        ours = [with_error(value, sem) for value, sem in zip(at.value, at.over_seeds)]
         columns.append(pd.Series(ours, curves.index, name=f"{count(samples)} ours"))
         places = curves[["figure", "dataset", "algorithm", "latent_dim", "split"]]
         paper = [paper_value(*place, at=samples) for place in places.itertuples(index=False)]

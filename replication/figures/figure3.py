@@ -6,7 +6,7 @@ import pandas as pd
 
 from replication.figures.curves import first_samples, labels, write_figure
 from replication.figures.picture import Style
-from replication.figures.text import NAMES, count, estimate, markdown, number
+from replication.figures.text import NAMES, count, markdown, number, with_error
 from replication.measurements import lock
 from replication.measurements.table import CURVE, PANEL
 from replication.paper import paper_curve
@@ -56,10 +56,9 @@ INTRODUCTION = f"""\
 The mean of log p(x), in nats per example, over the first 1000 training and the first
 1000 test images (fewer where there are fewer), estimated as in App. D, for N_z = 3.
 *Paper* is read off the drawing in the paper, and *difference* is ours minus the paper's: negative
-where ours is below. ± is the standard error over seeds; in brackets, where there is one seed, the
-Monte Carlo standard error of the estimate. *Chosen* is the step size that the paper's rule picks
-(see the end), *given* any other. The ELBO at all these counts, and a second estimate where the
-curves end, are in `table.csv`.
+where ours is below. ± is the standard error over seeds, where there are several. *Chosen* is the
+step size that the paper's rule picks (see the end), *given* any other. `table.csv` has the ELBO at
+all these counts, the Monte Carlo standard errors, and a second estimate where the curves end.
 
 Training samples are counted as in the paper. AEVB and wake-sleep evaluate one minibatch in each
 step. Each iteration of MCEM takes the whole training set as one batch and counts
@@ -74,9 +73,9 @@ AGREEMENT = """\
 
 Where each curve ends: App. D beside a second estimator on the same images, which is importance
 sampling from q(z|x) for AEVB and wake-sleep, and annealed importance sampling for MCEM, which has
-no q(z|x). *App. D − other* has a standard error as above. *Gap* is
-importance sampling's log p(x) minus the ELBO: an estimate of the divergence of q(z|x) from the
-posterior.
+no q(z|x). *App. D − other* has its standard error over seeds, of one seed that over draws.
+*Gap* is importance sampling's log p(x) minus the ELBO: an estimate of the divergence of q(z|x) from
+the posterior.
 """
 
 CHOICE = f"""\
@@ -143,11 +142,11 @@ def _comparison(means):
     steps = names["step size"] + " (" + test.role + ")"
     columns = [test.samples.map(count), names["algorithm"], steps.rename("step size")]
     for title, rows in zip(SPLIT_NAMES.values(), (train, test)):
-        ours = [estimate(*row, digits=2) for row in zip(rows.value, rows.over_seeds, rows.error)]
+        ours = [with_error(*row) for row in zip(rows.value, rows.over_seeds)]
         columns.append(pd.Series(ours, name=f"{title}: ours"))
         if drawn:
-            columns.append(pd.Series([number(v, digits=2) for v in rows.paper], name="paper"))
-            differences = [number(v, "+", digits=2) for v in rows.difference]
+            columns.append(pd.Series([number(v) for v in rows.paper], name="paper"))
+            differences = [number(v, "+") for v in rows.difference]
             columns.append(pd.Series(differences, name="difference"))
     return markdown(pd.concat(columns, axis=1), left=3)
 
@@ -159,10 +158,10 @@ def _agreement(ends):
     rows = labels(ends)[["data set", "N_train", "algorithm", "step size"]]
     rows["samples"] = ends.samples.map(count)
     rows["images"] = ends.split.map(SPLIT_NAMES).astype(object)
-    rows["App. D"] = [number(value, digits=2) for value in ends.value]
-    rows["other"] = [number(value, digits=2) for value in second]
-    apart = zip(ends.apart, ends.apart_over_seeds, errors)
-    rows["App. D − other"] = [estimate(*row, sign="+", digits=2) for row in apart]
-    rows["ELBO"] = [number(value, digits=2) for value in ends.elbo]
-    rows["gap"] = [number(value, "+", digits=2) for value in second - ends.elbo]
+    rows["App. D"] = [number(value) for value in ends.value]
+    rows["other"] = [number(value) for value in second]
+    apart = zip(ends.apart, ends.apart_over_seeds.fillna(errors))
+    rows["App. D − other"] = [with_error(*row, sign="+") for row in apart]
+    rows["ELBO"] = [number(value) for value in ends.elbo]
+    rows["gap"] = [number(value, "+") for value in second - ends.elbo]
     return markdown(rows, left=6)

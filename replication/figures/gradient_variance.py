@@ -1,11 +1,9 @@
 """The table of gradient variance: estimators A and B, and the score function (section 2.2)."""
 
-import math
-
 import pandas as pd
 
 from replication.errors import ReplicationError
-from replication.figures.text import NAMES, SUPERSCRIPTS, count, markdown, write_tables
+from replication.figures.text import NAMES, count, markdown, with_error, write_tables
 from replication.measurements import lock
 from replication.measurements.records import runs_folder
 from replication.measurements.variances import COMMAND, FILE, MODEL, PARAMETERS, variances
@@ -75,22 +73,3 @@ def _page_table(table):
     ):
         rows[title] = [with_error(*row) for row in zip(*(wide[name, estimator] for name in names))]
     return markdown(rows, left=1)
-
-
-def with_error(value, error):
-    """A positive number and its standard error, with two digits of the error.
-
-    Example:
-        >>> with_error(1.1319, 0.0912), with_error(823495.0, 7693.9), with_error(2.72e-4, 3.4e-6)
-        ('1.132 ± 0.091', '(8.235 ± 0.077)·10⁵', '(2.720 ± 0.034)·10⁻⁴')
-    """
-    exponent = math.floor(math.log10(value))
-    if exponent in range(-2, 4):
-        return _decimals(value, error)
-    power = str(exponent).translate(SUPERSCRIPTS)
-    return f"({_decimals(value / 10**exponent, error / 10**exponent)})·10{power}"
-
-
-def _decimals(value, error):
-    digits = max(0, 1 - math.floor(math.log10(error)))
-    return f"{value:.{digits}f} ± {error:.{digits}f}"

@@ -50,28 +50,54 @@ def markdown(table, left=0):
 
 
 def number(value, sign="", digits=1, missing="–"):
-    """Decimals with a true minus sign; a dash for NaN. `sign="+"` marks positive numbers.
+    """Decimals with a true minus sign, a power of ten from 10⁵ on; a dash for NaN.
+
+    `sign="+"` marks positive numbers.
 
     Example:
-        >>> number(-104.84), number(0.25, "+"), number(math.nan)
-        ('−104.8', '+0.2', '–')
+        >>> number(-104.84), number(0.25, "+"), number(-242582835.2), number(math.nan)
+        ('−104.8', '+0.2', '−2.4·10⁸', '–')
     """
-    return missing if math.isnan(value) else f"{value:{sign}z.{digits}f}".replace("-", "−")
+    if math.isnan(value):
+        return missing
+    if 1e5 <= abs(value) < math.inf:
+        mantissa, exponent = f"{value:{sign}.{max(digits, 1)}e}".replace("-", "−").split("e")
+        return f"{mantissa}·{_power(int(exponent))}"
+    return f"{value:{sign}z.{digits}f}".replace("-", "−")
 
 
-def estimate(mean, sem, error=math.nan, sign="", digits=1):
-    """A mean with its standard error over seeds; for one seed, in brackets, a given `error`.
+def with_error(value, error, sign=""):
+    """A value and its standard error, both rounded to what the error allows.
+
+    As the Particle Data Group does, the error has two digits where they are 10 to 35, else one.
+    Values from 10⁴ on, and those below 10⁻², are multiples of a power of ten. Without a known
+    error, which is 0 or NaN, the value has one decimal.
 
     Example:
-        >>> estimate(-4.0, 1.0), estimate(-4.0, math.nan), estimate(-4.0, math.nan, error=0.25)
-        ('−4.0 ± 1.0', '−4.0', '−4.0 (± 0.2)')
+        >>> with_error(-1.4094, 0.0096), with_error(9509, 312), with_error(81.02, 9.62, "+")
+        ('−1.409 ± 0.010', '9510 ± 310', '+81 ± 10')
+        >>> with_error(3060194981, 50467829), with_error(2.72e-4, 3.4e-6), with_error(2.0, 0.0)
+        ('(3.06 ± 0.05)·10⁹', '(2.720 ± 0.034)·10⁻⁴', '2.0')
     """
-    text = number(mean, sign, digits)
-    if math.isnan(mean):
-        return text
-    if not math.isnan(sem):
-        return f"{text} ± {number(sem, digits=digits)}"
-    return text if math.isnan(error) else f"{text} (± {number(error, digits=digits)})"
+    if math.isnan(value) or not 0 < error < math.inf:
+        return number(value, sign)
+    size = abs(value) or 1.0
+    exponent = math.floor(math.log10(size))
+    if -3 < exponent < 4 or size < error:
+        return _rounded(value, error, sign)
+    scale = 10.0**exponent
+    return f"({_rounded(value / scale, error / scale, sign)})·{_power(exponent)}"
+
+
+def _rounded(value, error, sign):
+    exponent = math.floor(math.log10(error))
+    digits = (error < 3.55 * 10.0**exponent) - exponent  # negative left of the point
+    value, error, digits = round(value, digits), round(error, digits), max(digits, 0)
+    return f"{number(value, sign, digits)} ± {number(error, digits=digits)}"
+
+
+def _power(exponent):
+    return "10" + str(exponent).translate(SUPERSCRIPTS)
 
 
 def is_round(samples):
@@ -88,5 +114,5 @@ def count(samples):
     """
     exponent = len(str(samples)) - 1
     mantissa = f"{samples / 10**exponent:.3g}"
-    power = "10" + str(exponent).translate(SUPERSCRIPTS)
+    power = _power(exponent)
     return power if mantissa == "1" else f"{mantissa}·{power}"

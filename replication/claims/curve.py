@@ -1,0 +1,104 @@
+"""A curve of figure 2 or 3 for claims: values with the error of seeds, examples and draws."""
+
+import numpy as np
+import pandas as pd
+
+from replication.claims.rules import Estimate
+from replication.claims.seeds import Spreads
+from replication.figures.text import NAMES
+
+
+class Family:
+    """The curves of a figure and data set, each with one step size.
+
+    Args:
+        rows: rows of `measurements.curves`.
+    """
+
+    def __init__(self, rows):
+        size = "n_train" if rows.figure.iloc[0] == 3 else "latent_dim"
+        label = "N_train" if size == "n_train" else "N_z"
+        self.rows = rows.assign(
+            kind=rows.algorithm.map(NAMES).astype(str),
+            curve=[f"{label} = {n}" for n in rows[size]],
+        )
+        self._spreads = {}
+
+    def spreads(self, quantity, *arguments):
+        """The `Spreads` of a function from rows and arguments to rows with `value` and `error`."""
+        key = (quantity, *arguments)
+        if key not in self._spreads:
+            self._spreads[key] = Spreads(quantity(self.rows, *arguments))
+        return self._spreads[key]
+
+
+class Curve:
+    """One curve.
+
+    Args:
+        rows: its rows among those of `family`.
+        family: `Family`, whose seeds tell what those of this curve may differ by.
+    """
+
+    def __init__(self, rows, family):
+        self.rows = rows
+        self.family = family
+        self.kind, self.name = rows.kind.iloc[0], rows.curve.iloc[0]
+
+    @property
+    def end(self):
+        """Training samples that the longest seed reached."""
+        return int(self.rows.end.max())
+
+    def at(self, samples, split):
+        """Its value after `samples`, an `Estimate`."""
+        return self._mean(samples, _values, split)
+
+    def gain(self, samples, split):
+        """What it gained over the last doubling, by the seeds that reach `samples`."""
+        return self._mean(samples, _gains, split)
+
+    def gap(self, samples):
+        """The training value minus the test value."""
+        return self._mean(samples, _gaps)
+
+    def paper(self, samples, split):
+        """The paper's value."""
+        rows = self.rows[(self.rows.samples == samples) & (self.rows.split == split)]
+        return rows.paper.iloc[0]
+
+    def _mean(self, samples, quantity, *arguments):
+        """The mean over seeds; its error is that of seeds and evaluation together.
+
+        Figure 2 evaluates all seeds on the same examples, so that its error of examples, which
+        holds the draws of z too, does not shrink with their number. Figure 3's error of draws does.
+        """
+        rows = quantity(self.rows, *arguments)
+        rows = rows[rows.samples == samples]
+        spread, source = self.family.spreads(quantity, *arguments).of(self.kind, self.name, samples)
+        draws = self.rows.figure.iloc[0] == 3
+        evaluation = (rows.error**2).mean() / (len(rows) if draws else 1)
+        error = float(np.sqrt(spread**2 / len(rows) + evaluation))
+        over = (source, "draws" if draws else "examples")
+        return Estimate(float(rows.value.mean()), error, over)
+
+
+def _values(rows, split):
+    return rows[rows.split == split][["kind", "curve", "seed", "samples", "value", "error"]]
+
+
+def _gains(rows, split):
+    now = _values(rows, split)
+    half = now.assign(samples=2 * now.samples)
+    return _differences(now, half)
+
+
+def _gaps(rows):
+    return _differences(_values(rows, "train"), _values(rows, "test"))
+
+
+def _differences(rows, others):
+    place = ["kind", "curve", "seed", "samples"]
+    pairs = pd.merge(rows, others, on=place, suffixes=("", "_of_other"))
+    value = pairs.value - pairs.value_of_other
+    return pairs[place].assign(value=value, error=np.hypot(pairs.error, pairs.error_of_other))
