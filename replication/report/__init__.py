@@ -5,8 +5,8 @@ from pathlib import Path
 from replication.claims import Evidence
 from replication.figures.text import csv_text
 from replication.measurements import files, lock
+from replication.report.charts import STYLES, chart
 from replication.report.sections import (
-    HEADING,
     before_figures,
     behind_figures,
     drawn_figures,
@@ -31,16 +31,20 @@ def write_report(results):
     evidence = Evidence(results)
     distances = evidence.distances()
     figures = drawn_figures(results)
-    before, behind = before_figures(evidence, distances), behind_figures(evidence)
+    before, behind = before_figures(evidence, distances, figures), behind_figures(evidence)
     readme, page, table = paths = [
         Path(results) / name for name in ("README.md", "index.html", "distances.csv")
     ]
-    text = "\n".join([HEADING, *before, figures_section(figures), *behind])
-    html = web_page(results, [HEADING, *before], figures, behind)
+    text = "\n".join([*before, figures_section(figures), *behind])
+    charts = {f"figure{n}/figure{n}.png": chart(n, evidence.table) for n in STYLES}
+    html = web_page(results, before, figures, behind, charts)
     files.write(readme, text)
     files.write(page, html)
-    parts = {"difference": "value", "standard_error": "error", "error_over": "over"}
-    columns = {n: [getattr(e, part) for e in distances.estimate] for n, part in parts.items()}
-    numbers = distances.drop(columns="estimate").assign(**columns)
+    estimates = distances.estimate
+    numbers = distances.drop(columns="estimate").assign(
+        difference=[e.value for e in estimates],
+        standard_error=[e.error for e in estimates],
+        error_over=[", ".join(e.over) for e in estimates],
+    )
     files.write(table, csv_text(numbers.replace({"n_train": {0: None}})))
     return paths

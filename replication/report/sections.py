@@ -8,10 +8,17 @@ from typing import NamedTuple
 import pandas as pd
 
 from replication.claims import judge
-from replication.claims.rules import Verdict
-from replication.figures.text import NAMES, count, markdown, number
-from replication.measurements.table import is_decade
+from replication.claims.rules import SIGMAS, Verdict
+from replication.figures.text import NAMES, count, is_round, markdown, number, with_error
+from replication.measurements.table import (
+    FIRST_COMPARABLE,
+    PANEL,
+    averaged,
+    curves,
+    is_decade,
+)
 from replication.plan.experiment import SPLITS
+from replication.plan.step_sizes import chosen, pilots
 
 # Folder below the results, title, and the command that makes it.
 FIGURES = (
@@ -23,42 +30,61 @@ FIGURES = (
     ("cost", "Cost of training", "all"),
 )
 
-HEADING = """\
-# Results
+FIRST = "figure2/figure2.png"
 
-Every number here comes from a run whose folder is in [runs](runs): `run.json` has its settings,
-command, commit, versions, device and data digest, `metrics.csv` its curve. Tables, pictures and
-this page are made from these folders alone; `python -m replication report` makes it again, and
-`python -m replication verify` recomputes every verdict and distance and compares them with
-`reference.json`.
+OPENING = f"""\
+![Figure 2 of the paper: our curves over the paper's own]({FIRST})
+
+*Figure 2 of the paper: the lower bound during training. Bold: ours. Thin: the paper's own curves.*
 """
 
-CLAIMS = """\
-## The paper's claims
+NUMBERS = f"""\
+## The numbers behind the verdicts
 
-The rules were written into `replication/claims` when figure 2's first runs, of 10⁶ to 3·10⁶
-samples, were known and no others. A verdict needs a difference beyond three standard errors; ± is
-one standard error, over seeds where a curve has several, else that of the evaluation; the tables of
-the rules say which. Values are in nats per example where nothing else is said.
+A verdict needs a difference of more than {SIGMAS} standard errors. ± is one standard error, of
+seeds, examples and draws together. A curve with one seed borrows the spread of other seeds of its
+figure; where there are none, the budget is too small to say. Values are in nats per example where
+nothing else is said. [The rules](#the-rules) have every number by itself.
+"""
+
+RULES = """\
+## The rules
+
+They were written into `replication/claims` when figure 2's first runs were known, of 10⁶ to 3·10⁶
+samples, and no others. That the spread over seeds is part of every error came later.
 """
 
 PROVENANCE = """\
 ## Where the numbers come from
 
-Runs by figure and machine, those of the step-size choice among them. *Longest* is in training
-samples; hours are of training, without evaluation. "-dirty" marks code that was changed since its
-commit.
+Every number comes from a run whose folder is in [runs](runs): `run.json` has its settings, command,
+commit, versions, device and data digest, `metrics.csv` its curve. Tables, pictures and this page
+are made from these folders alone. `python -m replication report` makes this page, and
+`index.html`, which is the same with figures 2 and 3 to look into. `python -m replication verify`
+recomputes every verdict and distance and compares them with `reference.json`.
+
+The table has the runs by figure and machine, with those of the step-size choice. *Longest* is in
+training samples. Hours are of training, without evaluation. "-dirty" marks code that was changed
+since its commit.
 """
 
 CLOSENESS = """\
 ## How close the curves are to the paper's
 
-Our curves, with the chosen step sizes, minus the paper's at each decade of training samples, in
-nats per example: over the panels that reach it, the mean distance, the largest difference with its
-standard error, and how many are within one nat. These are distances, not verdicts. All of them,
-those at the ends of curves too, are in [distances.csv](distances.csv). The paper's curves are in
-`replication/paper/curves.csv`, read off the vector drawings of its PDF, with a reading error of
-about 0.02 nats for MNIST and 0.5 nats for Frey Face in figure 2 and 0.05 nats in figure 3.
+Our curves with the chosen step sizes, minus the paper's, at each decade of training samples: over
+the panels that reach it, the mean distance, the largest difference with its standard error, and how
+many are within one nat. These are distances, not verdicts. [distances.csv](distances.csv) has all
+of them, and those at the ends of curves. The paper's curves are in `replication/paper/curves.csv`,
+read off the vector drawings of its PDF. The reading error is about 0.02 nats for MNIST and 0.5 nats
+for Frey Face in figure 2, and 0.05 nats in figure 3.
+"""
+
+STEP_SIZES = """\
+## Step sizes beside the paper's curves
+
+Our test curve minus the paper's for each step size, in nats per example, after the last 1, 2 or 5
+times a power of ten that all of them reached. The chosen one is bold. ± is the standard error over
+seeds, where there are several.
 """
 
 
@@ -77,72 +103,87 @@ class Figure(NamedTuple):
 
 
 def drawn_figures(results):
-    """All figures, a list of `Figure` in the paper's order."""
-    return [
-        Figure(title, command, *(sorted((Path(results) / name).glob(p)) for p in ("*.md", "*.png")))
-        for name, title, command in FIGURES
-    ]
+    """All figures, a list of `Figure` in the paper's order.
+
+    A figure that has a picture of its own name shows no parts of it.
+    """
+    found = []
+    for name, title, command in FIGURES:
+        folder = Path(results) / name
+        whole = folder / f"{name}.png"
+        pictures = [whole] if whole.exists() else sorted(folder.glob("*.png"))
+        found.append(Figure(title, command, sorted(folder.glob("*.md")), pictures))
+    return found
 
 
 def figures_section(figures):
-    """The Markdown section that shows them."""
+    """The Markdown section that shows them, but for the picture that opens the page."""
     lines = ["## Figures\n"]
     for figure in figures:
         pages, pictures = (
             [f"{path.parent.name}/{path.name}" for path in paths]
             for paths in (figure.pages, figure.pictures)
         )
+        pictures = [picture for picture in pictures if picture != FIRST]
         links = ", ".join(f"[{page}]({page})" for page in pages)
         lines += [f"### {figure.title}\n", f"{links}\n" if links else figure.not_run]
         lines += [f"![{figure.title}]({picture})\n" for picture in pictures if links]
     return "\n".join(lines)
 
 
-def before_figures(evidence, distances):
-    """Markdown sections: verdicts at a glance, how close the curves are, and the rules."""
+def before_figures(evidence, distances, figures):
+    """Markdown sections: figure 2, a sentence for each claim, the numbers behind them."""
     judgements = judge(evidence)
-    details = [_details(i, judgement) for i, judgement in enumerate(judgements, 1)]
-    return [CLAIMS, _glance(judgements), _closeness(distances), "## The rules\n", *details]
+    opening = ["# Results\n", *([OPENING] if figures[0].pictures else [])]
+    sentences = "\n".join(_wrapped(f"{i}. {sentence(j)}") for i, j in enumerate(judgements, 1))
+    return [
+        *opening,
+        f"## The paper's claims\n\n{sentences}\n",
+        f"{NUMBERS}\n{_ranges(judgements)}",
+        _closeness(distances),
+    ]
 
 
 def behind_figures(evidence):
-    """Markdown sections: deviations and guesses, and where the numbers come from."""
+    """Markdown sections: step sizes, rules, deviations and guesses, and provenance."""
+    details = [_details(i, judgement) for i, judgement in enumerate(judge(evidence), 1)]
     page = importlib.resources.files(__package__) / "deviations.md"
-    return [page.read_text(encoding="utf-8"), _provenance(evidence)]
+    deviations = page.read_text(encoding="utf-8")
+    return [RULES, *details, _step_sizes(evidence.table), deviations, _provenance(evidence)]
 
 
-def _glance(judgements):
-    rows = pd.DataFrame(
-        {
-            "": str(i),
-            "claim": judgement.claim.name,
-            "verdict": f"**{judgement.verdict}**",
-            "numbers": headline(judgement.findings),
-        }
-        for i, judgement in enumerate(judgements, 1)
-    )
-    return markdown(rows, left=4) + "\n"
-
-
-def headline(findings):
-    """One line: how many parts say what, and the range of the numbers that decided."""
-    groups = {}
-    for finding in findings:
-        if finding.numbers:
-            deciding = finding.numbers[-1]
-            groups.setdefault(deciding.name, []).append(deciding.estimate)
+def sentence(judgement):
+    """The verdict on a claim in a sentence, with the number of its parts that say so."""
+    claim, findings = judgement.claim, judgement.findings
     verdicts = [finding.verdict for finding in findings]
     kinds = [verdict for verdict in Verdict if verdict in verdicts]
-    counts = [f"{verdicts.count(kind)} of {len(verdicts)} {kind}" for kind in kinds]
-    parts = counts if len(counts) > 1 else []
-    parts += [f"{name} {_range(estimates)}" for name, estimates in groups.items()]
-    notes = dict.fromkeys(finding.note.split(":")[0] for finding in findings)
-    return "; ".join(parts or notes)
+    if not any(finding.numbers for finding in findings):
+        tail = f" ({findings[0].note.split(':')[0]})"
+    elif len(kinds) == 1:
+        tail = ""
+    else:
+        counts = [f"{verdicts.count(kind)} {kind}" for kind in kinds]
+        tail = f" (of {len(verdicts)} {claim.parts}: {', '.join(counts)})"
+    return f"**{judgement.verdict.capitalize()}:** {claim.statement}{tail}."
 
 
-def _range(estimates):
-    low, high = (f(estimates, key=lambda e: e.value) for f in (min, max))
-    return str(low) if low == high else f"{low} to {high}"
+def _ranges(judgements):
+    """A row for each kind of number that decided: its range over the parts of the claim."""
+    rows = []
+    for i, judgement in enumerate(judgements, 1):
+        kinds = {}
+        for finding in judgement.findings:
+            if finding.numbers:
+                deciding = finding.numbers[-1]
+                kinds.setdefault((deciding.name, deciding.against), []).append(deciding.estimate)
+        for (name, against), estimates in kinds.items():
+            low, high = (str(f(estimates, key=lambda e: e.value)) for f in (min, max))
+            highest = high if len(estimates) > 1 else ""
+            rows.append([str(i), name, against, str(len(estimates)), low, highest])
+    if not rows:
+        return "Not run yet.\n"
+    header = ["claim", "number", "has to be", "parts", "value, or the lowest", "the highest"]
+    return markdown(pd.DataFrame(rows, columns=header), left=3) + "\n"
 
 
 def _details(i, judgement):
@@ -152,7 +193,7 @@ def _details(i, judgement):
     return "\n".join(
         [
             f"### {i}. {claim.name}: {judgement.verdict}\n",
-            _wrapped(f"> {claim.statement}") + "\n",
+            _wrapped(f"> {claim.statement} ({claim.source}).") + "\n",
             _wrapped(claim.rule) + "\n",
             markdown(pd.DataFrame(rows, columns=header), left=3) + "\n",
         ]
@@ -170,7 +211,7 @@ def _rows(finding):
             str(n.estimate),
             n.against,
             count(n.samples) if n.samples else "",
-            n.estimate.over,
+            ", ".join(n.estimate.over),
         ]
         for i, n in enumerate(finding.numbers)
     ]
@@ -178,7 +219,7 @@ def _rows(finding):
 
 def _wrapped(text):
     text = " ".join(text.split())
-    indent = "> " if text.startswith("> ") else ""
+    indent = "> " if text.startswith("> ") else "   " * text[0].isdigit()
     return textwrap.fill(text, 100, subsequent_indent=indent, break_on_hyphens=False)
 
 
@@ -204,9 +245,47 @@ def _cells(found):
         return ["–", "–", "–"]
     sizes = found.estimate.map(lambda estimate: abs(estimate.value))
     largest = found.loc[sizes.idxmax()]
-    size = f"N = {largest.n_train}" if largest.n_train else f"N_z = {largest.latent_dim}"
     within = f"{(sizes <= 1).sum()} of {len(sizes)}"
-    return [number(sizes.mean()), f"{largest.estimate} ({size})", within]
+    return [number(sizes.mean()), f"{largest.estimate} ({_size(largest)})", within]
+
+
+def _size(place):
+    """What tells a panel from the others of its data set."""
+    return f"N = {place.n_train}" if place.n_train else f"N_z = {place.latent_dim}"
+
+
+def _step_sizes(table):
+    """A table of the test curves' distance from the paper's, a column for each step size."""
+    rows = []
+    for _, own in table[(table.figure > 0) & (table.settings == "")].groupby("figure"):
+        means = averaged(curves(own).assign(role=""))
+        means = means[(means.split == "test") & means.paper.notna()]
+        means = means[(means.samples >= FIRST_COMPARABLE) & means.samples.map(is_round)]
+        choice = pilots(own)
+        for _, panel in means.groupby([*PANEL, "algorithm"], observed=True):
+            wide = panel.pivot(index="samples", columns="step_size", values="difference")
+            shared = wide.dropna().index
+            if wide.shape[1] > 1 and len(shared):
+                rows.append(_step_size_row(panel[panel.samples == shared[-1]], choice))
+    if not rows:
+        return f"{STEP_SIZES}\nNot run yet: no curve was trained with two step sizes that far.\n"
+    found = pd.DataFrame(rows).fillna("")
+    return f"{STEP_SIZES}\n{markdown(found, left=3)}\n"
+
+
+def _step_size_row(rows, choice):
+    place = rows.iloc[0]
+    best = chosen(choice, place.dataset, place.algorithm, place.latent_dim)
+    row = {
+        "data set": NAMES[place.dataset],
+        "algorithm": NAMES[place.algorithm],
+        "panel": _size(place),
+        "after": count(place.samples),
+    }
+    for step, value, error in zip(rows.step_size, rows.difference, rows.over_seeds):
+        text = with_error(value, error, "+")
+        row[f"{step:g}"] = f"**{text}**" if step == best else text
+    return row
 
 
 def _provenance(evidence):

@@ -4,6 +4,7 @@ import base64
 import html
 import importlib.resources
 import io
+import json
 import re
 from pathlib import Path
 
@@ -29,22 +30,68 @@ PAGE = """\
 <nav>{nav}</nav>
 <main>
 {body}</main>
-</body>
+{scripts}</body>
 </html>
 """
 
+CHART = """\
+<figure class="chart">
+<figcaption>The same, to look into. Choose a panel, switch curves on and off, and point at a curve
+for its values. Runs that diverged are left out.</figcaption>
+<div id="{key}"></div>
+</figure>
+"""
 
-def web_page(results, before, figures, behind):
-    """HTML with the pictures inside.
+SCRIPTS = """\
+<script>{bundle}</script>
+<script>
+const charts = {charts};
+for (const [key, chart] of Object.entries(charts)) {{
+  vegaEmbed("#" + key, chart, {{actions: false, renderer: "svg", config: {config}}});
+}}
+</script>
+"""
+
+# Vega's greys suit a white page; these follow the page's colours, which can be dark.
+CONFIG = {
+    "font": "system-ui, sans-serif",
+    "axis": {
+        "labelColor": "currentColor",
+        "titleColor": "currentColor",
+        "titleFontWeight": "normal",
+        "domainColor": "#8888",
+        "tickColor": "#8888",
+        "gridColor": "#8883",
+    },
+    "view": {"stroke": None},
+    "legend": {
+        "labelColor": "currentColor",
+        "titleColor": "currentColor",
+        "titleFontWeight": "normal",
+        "titleOrient": "left",
+        "symbolStrokeColor": "#888",
+        "orient": "bottom",
+        "direction": "horizontal",
+        "layout": {"bottom": {"anchor": "start", "direction": "vertical"}},
+    },
+}
+
+
+def web_page(results, before, figures, behind, charts):
+    """HTML with the pictures and the charts inside.
 
     Args:
         results: folder of the results.
         before: Markdown that comes before the figures.
         figures: list of `Figure`, whose pages become sections.
         behind: Markdown that comes after them.
+        charts: dict from pictures, their paths below the results, to what `chart` made of them. A
+            chart stands behind its picture.
     """
     results = Path(results)
-    renderer = _Renderer({page.resolve() for figure in figures for page in figure.pages})
+    pages = {page.resolve() for figure in figures for page in figure.pages}
+    charts = {(results / path).resolve(): spec for path, spec in charts.items() if spec}
+    renderer = _Renderer(pages, charts)
     parts = [renderer.render("\n".join(before), results)]
     for figure in figures:
         if not figure.pages:
@@ -59,14 +106,38 @@ def web_page(results, before, figures, behind):
         style=style.read_text(encoding="utf-8"),
         nav="\n".join(f'<a href="#{key}">{html.escape(t)}</a>' for key, t in renderer.sections),
         body="".join(parts),
+        scripts=_scripts(renderer.drawn),
     )
 
 
-class _Renderer:
-    """Markdown to HTML: raw HTML is escaped, pictures are put inside, tables scroll."""
+def _scripts(charts):
+    """The charts by the ids of their elements, and the libraries that draw them."""
+    if not charts:
+        return ""
+    import vl_convert
 
-    def __init__(self, pages):
+    bundle, specifications, config = (
+        text.replace("</", r"<\/")  # within a string: nothing else ends a script
+        for text in (
+            vl_convert.javascript_bundle(),
+            json.dumps(charts, ensure_ascii=False),
+            json.dumps(CONFIG),
+        )
+    )
+    return SCRIPTS.format(bundle=bundle, charts=specifications, config=config)
+
+
+class _Renderer:
+    """Markdown to HTML: raw HTML is escaped, pictures are put inside, tables scroll.
+
+    A picture that was shown before is not shown again.
+    """
+
+    def __init__(self, pages, charts):
         self.pages = pages
+        self.charts = charts
+        self.drawn = {}  # ids of elements to the charts in them
+        self.shown = set()
         self.sections = []
         self.markdown = MarkdownIt("js-default")
         self.markdown.add_render_rule("image", _image)
@@ -90,7 +161,27 @@ class _Renderer:
             for child in token.children or []:
                 if child.type == "link_open":
                     child.attrSet("href", self._target(child.attrGet("href"), folder))
-        return self.markdown.renderer.render(tokens, self.markdown.options, {"folder": folder})
+        env = {"folder": folder}
+        parts = [self._block(block, env) for block in _blocks(tokens)]
+        return "".join(parts)
+
+    def _block(self, tokens, env):
+        """HTML of a block, and of the chart of the picture that it shows first."""
+        pictures = {
+            (env["folder"] / child.attrGet("src")).resolve()
+            for token in tokens
+            for child in token.children or []
+            if child.type == "image"
+        }
+        if len(pictures) == 1 and pictures <= self.shown:
+            return ""
+        self.shown |= pictures
+        text = self.markdown.renderer.render(tokens, self.markdown.options, env)
+        for path in pictures & self.charts.keys():
+            key = f"chart-{path.stem}"
+            self.drawn[key] = self.charts[path]
+            text += CHART.format(key=key)
+        return text
 
     def _enter(self, token, title, page):
         """Gives a section its id, and its place in the navigation if it is not inside a page."""
@@ -103,6 +194,15 @@ class _Renderer:
         """The section of a figure's page; any other link as it is, from the results' folder."""
         path = (folder / link).resolve()
         return f"#{_key(path)}" if path in self.pages else link
+
+
+def _blocks(tokens):
+    """The tokens of one block after another: a heading, a paragraph, a table, a whole list."""
+    start = 0
+    for end, token in enumerate(tokens, 1):
+        if token.level == 0 and token.nesting <= 0:
+            yield tokens[start:end]
+            start = end
 
 
 def _key(page):
