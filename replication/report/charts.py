@@ -18,14 +18,19 @@ STYLES = {2: figure2.STYLE, 3: figure3.STYLE}
 SPLIT_NAMES = {"train": "training", "test": "test"}
 SOURCES = {"": "ours", TEXT: "settings of the paper's text"}
 PAPER = "paper"
-WIDTHS = {"ours": 1.8, SOURCES[TEXT]: 1.1, PAPER: 4.5}  # of lines, in pixels
+OURS = {"strokeWidth": 1.8, "opacity": 0.9}
+PAPERS = {"strokeWidth": 4.5, "opacity": 0.3}
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross")  # of points, by step size
 COLUMNS = ["panel", "algorithm", "split", "source", "step", "seed", "samples", "value"]
 READINGS = 50  # of the paper's, at most, in each decade of samples
 HEIGHT = 420  # pixels
 FIRST_PANELS = {2: "MNIST, N_z = 20", 3: "MNIST, N_train = 1000"}
 # What is off when the page opens; all else is on.
-OFF = {("split", "training"), ("step", "0.1"), ("source", SOURCES[TEXT])}
+OFF = {
+    2: {("split", "training"), ("step", "0.1"), ("source", SOURCES[TEXT])},
+    3: {("step", "0.01"), ("step", "0.02")},
+}
+NONE = "–"  # the step size and the seed of the paper's curves
 # The columns that have switches, and the words before a value.
 SWITCHES = {"algorithm": "", "step": "step size ", "seed": "seed ", "split": "", "source": ""}
 
@@ -53,7 +58,7 @@ def chart(figure, table):
     switches = {
         (column, value): alt.param(
             re.sub(r"\W", "_", f"{column} {value}"),
-            value=(column, value) not in OFF,
+            value=(column, value) not in OFF[figure],
             bind=alt.binding_checkbox(name=f"{words}{value} "),
         )
         for column, words in SWITCHES.items()
@@ -68,7 +73,7 @@ def chart(figure, table):
         "x": alt.X(
             "samples:Q",
             title="training samples",
-            axis=alt.Axis(format="~s", labelFlush=False),
+            axis=alt.Axis(format="~s", labelFlush=False, values=[10**k for k in range(3, 10)]),
             scale=alt.Scale(type="log", nice=False, domainMin=alt.ExprRef(f"({lefts})[panel]")),
         ),
         "y": alt.Y(
@@ -97,12 +102,7 @@ def chart(figure, table):
     steps = _values(rows, "step")
     shapes = [SHAPES[i % len(SHAPES)] for i in range(len(steps))]
     shape = alt.Shape("step:N", title="step size", scale=alt.Scale(domain=steps, range=shapes))
-    sources = [source for source in WIDTHS if source in {*rows.source}]
-    widths = [WIDTHS[source] for source in sources]
-    width = alt.StrokeWidth("source:N", title=None, scale=alt.Scale(domain=sources, range=widths))
-    near = alt.selection_point(
-        name="near", nearest=True, on="pointermove", clear="pointerout", empty=False
-    )
+    near = alt.selection_point(name="near", on="pointerover", clear="pointerout", empty=False)
     types = dict.fromkeys(COLUMNS, "string") | {"samples": "number", "value": "number"}
     text = rows[COLUMNS].to_csv(index=False, float_format="%.2f", lineterminator="\n")
     data = {"values": text, "format": {"type": "csv", "parse": types}}
@@ -112,19 +112,21 @@ def chart(figure, table):
         .encode(**axes, color=colour)
     )
     is_paper = f"datum.source == '{PAPER}'"
+    look = {
+        name: alt.condition(is_paper, alt.value(PAPERS[name]), alt.value(value))
+        for name, value in OURS.items()
+    }
     lines = base.mark_line(clip=True).encode(
-        detail=["source:N", "step:N", "seed:N"],
-        strokeDash=dash,
-        strokeWidth=width,
-        opacity=alt.condition(is_paper, alt.value(0.35), alt.value(0.9)),
+        detail=["source:N", "step:N", "seed:N"], strokeDash=dash, **look
     )
     points = base.mark_point(clip=True, filled=True, size=28).encode(
         shape=shape, opacity=alt.condition(is_paper, alt.value(0), alt.value(0.9))
     )
     hover = (
-        base.mark_point(clip=True, filled=True, size=120)
+        base.mark_point(clip=True, filled=True, size=200)
+        .properties(name="hover")
         .encode(
-            opacity=alt.condition(near, alt.value(0.8), alt.value(0)),
+            opacity=alt.condition(near, alt.value(0.6), alt.value(0)),
             tooltip=[
                 alt.Tooltip("source:N", title="curve"),
                 alt.Tooltip("algorithm:N"),
@@ -167,10 +169,11 @@ def _rows(figure, table):
             curve = paper_curve(figure, dataset, algorithm, latent_dim, split, n_train)
             if curve is not None:
                 curve = curve.groupby(np.floor(READINGS * np.log10(curve.index))).head(1)
-                own = {**dict(zip(place, key)), "source": PAPER, "step": "", "seed": ""}
+                own = {**dict(zip(place, key)), "source": PAPER, "step": NONE, "seed": NONE}
                 values = {"split": split, "samples": curve.index.astype(int), "value": curve.values}
                 parts.append(pd.DataFrame(own | values))
     rows = pd.concat(parts, ignore_index=True)
+    rows["dataset"] = pd.Categorical(rows.dataset, list(NAMES))
     rows = rows.sort_values([*place, "source", "step", "seed", "split", "samples"], kind="stable")
     size = "N_z = " + rows.latent_dim.astype(str)
     if figure == 3:
@@ -202,4 +205,4 @@ def _frames(rows):
 
 def _values(rows, column):
     """The values of a column that curves differ by, in their order."""
-    return [value for value in dict.fromkeys(rows[column].sort_values()) if value]
+    return sorted({*rows[column]} - {NONE})

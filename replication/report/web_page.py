@@ -36,8 +36,8 @@ PAGE = """\
 
 CHART = """\
 <figure class="chart">
-<figcaption>The same, to look into. Choose a panel, switch curves on and off, and point at a curve
-for its values. Runs that diverged are left out.</figcaption>
+<figcaption>The same, to look into: choose a panel, switch curves on and off, and point at a curve
+for its values. The paper's curves are broad and pale. Runs that diverged are left out.</figcaption>
 <div id="{key}"></div>
 </figure>
 """
@@ -69,7 +69,8 @@ CONFIG = {
         "titleColor": "currentColor",
         "titleFontWeight": "normal",
         "titleOrient": "left",
-        "symbolStrokeColor": "#888",
+        "symbolBaseFillColor": "#888",
+        "symbolBaseStrokeColor": "#888",
         "orient": "bottom",
         "direction": "horizontal",
         "layout": {"bottom": {"anchor": "start", "direction": "vertical"}},
@@ -116,8 +117,9 @@ def _scripts(charts):
         return ""
     import vl_convert
 
+    # A script ends at "</script", even within a string.
     bundle, specifications, config = (
-        text.replace("</", r"<\/")  # within a string: nothing else ends a script
+        re.sub("</(?=script)", r"<\\/", text, flags=re.IGNORECASE)
         for text in (
             vl_convert.javascript_bundle(),
             json.dumps(charts, ensure_ascii=False),
