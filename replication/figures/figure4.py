@@ -14,23 +14,25 @@ from keras_aevb.plots import COLOURS
 from replication.figures.images import (
     draw_mosaics,
     models_section,
+    read_mosaic,
     read_records,
+    write_mosaic,
     write_png,
     write_record,
 )
-from replication.figures.text import NAMES, markdown
+from replication.figures.text import markdown
 from replication.measurements import files, lock
 from replication.train.model import trained
 
 TILES = 20  # in each direction
-HEIGHT = 1120  # of the manifolds, in pixels
+HEIGHT = 1120  # of each manifold, in pixels
 
 PAGE = """\
 # Figure 4: the manifold of two latent variables
 
-{manifolds}
+![Manifolds side by side](figure4.png)
 
-Each picture shows the means of p(x|z) at {tiles} × {tiles} points z of the latent plane: the points
+Each part shows the means of p(x|z) at {tiles} × {tiles} points z of the latent plane: the points
 (i − ½)/{tiles} of the unit square in both directions, through the inverse distribution function of
 N(0, 1), so that every tile covers the same mass of p(z). z₁ grows to the right and z₂ upwards.
 {encoded}
@@ -57,9 +59,9 @@ def build(experiments, datasets, results):
         results: folder of the results.
 
     Returns:
-        Paths of `figure4.md`, and for each experiment `manifold-<dataset>.png`,
-        `encoded-<dataset>.png` if its test images have labels, and `<dataset>.json`, which says
-        what they were drawn from.
+        Paths of `figure4.md`, of `figure4.png`, which has what was drawn before too, and for each
+        experiment `manifold-<dataset>.png`, the mosaic alone, `encoded-<dataset>.png` if its test
+        images have labels, and `<dataset>.json`, which says what they were drawn from.
 
     Raises:
         MissingCheckpointError: if a run's weights are not there.
@@ -70,7 +72,7 @@ def build(experiments, datasets, results):
     for experiment, (model, samples) in zip(experiments, models):
         dataset = datasets[experiment.dataset]
         drawn = [folder / f"manifold-{dataset.name}.png"]
-        draw_mosaics({NAMES[dataset.name]: manifold(model, dataset.image_shape)}, HEIGHT, drawn[0])
+        write_mosaic(manifold(model, dataset.image_shape), drawn[0])
         if dataset.test_labels is not None:
             drawn.append(folder / f"encoded-{dataset.name}.png")
             draw_encoded(encoded(model, dataset.test), dataset.test_labels, drawn[1])
@@ -78,9 +80,21 @@ def build(experiments, datasets, results):
         seen = [(experiment, samples)]
         record = write_record(folder, dataset.name, seen, pictures=names, tiles=TILES)
         paths += [*drawn, record]
-    page = folder / "figure4.md"
-    files.write(page, page_text(read_records(folder)))
-    return [page, *paths]
+    return [*draw(folder), *paths]
+
+
+def draw(folder):
+    """Writes the page and the picture from the records and mosaics that are there.
+
+    Returns:
+        Their paths.
+    """
+    records = read_records(folder)
+    page, picture = folder / "figure4.md", folder / "figure4.png"
+    mosaics = {n: {"": read_mosaic(folder / r["pictures"][0])} for n, r in records.items()}
+    draw_mosaics(mosaics, HEIGHT, picture)
+    files.write(page, page_text(records))
+    return [page, picture]
 
 
 def manifold(model, image_shape):
@@ -126,14 +140,10 @@ def draw_encoded(points, labels, path):
 
 def page_text(records):
     """The page for these records."""
-    shown = [
-        {name: f"![{name}]({r['pictures'][i]})" for name, r in records.items() if r["pictures"][i:]}
-        for i in (0, 1)
-    ]
-    manifolds, encoded = (markdown(pd.DataFrame([row]), left=len(row)) for row in shown)
+    pictures = {n: f"![{n}]({r['pictures'][1]})" for n, r in records.items() if r["pictures"][1:]}
+    encoded = markdown(pd.DataFrame([pictures]), left=len(pictures))
     return PAGE.format(
-        manifolds=manifolds,
         tiles=TILES,
-        encoded=ENCODED.format(pictures=encoded) if shown[1] else "",
+        encoded=ENCODED.format(pictures=encoded) if pictures else "",
         runs=models_section(records),
     )

@@ -8,7 +8,9 @@ from keras_aevb import pictures
 from replication.figures.images import (
     draw_mosaics,
     models_section,
+    read_mosaic,
     read_records,
+    write_mosaic,
     write_record,
 )
 from replication.measurements import files, lock
@@ -21,10 +23,10 @@ SEED = 0
 PAGE = """\
 # Figure 5: random samples
 
-{pictures}
+![Samples side by side](figure5.png)
 
 Each panel shows the means of p(x|z) for {count} draws z ~ N(0, I), with NumPy's seed {seed}: what
-the paper shows too, and smoother than draws of x itself would be.
+the paper shows too, and smoother than draws of x itself would be. The paper shows MNIST alone.
 
 {runs}
 """
@@ -40,8 +42,9 @@ def build(experiments, dataset, results):
         results: folder of the results.
 
     Returns:
-        Paths of `figure5.md`, `samples-<dataset>.png`, and `<dataset>.json`, which says what it
-        was drawn from.
+        Paths of `figure5.md`, of `figure5.png`, which has what was drawn before too, of
+        `samples-<dataset>.png`, the mosaics alone, one after another, and of `<dataset>.json`,
+        which says what they were drawn from.
 
     Raises:
         MissingCheckpointError: if a run's weights are not there.
@@ -49,17 +52,29 @@ def build(experiments, dataset, results):
     models = [trained(e, dataset, results) for e in experiments]
     folder = Path(results) / "figure5"
     picture = folder / f"samples-{dataset.name}.png"
-    panels = {
-        f"$N_z = {e.latent_dim}$": samples(model, dataset.image_shape)
-        for e, (model, _) in zip(experiments, models)
-    }
-    draw_mosaics(panels, HEIGHT, picture)
+    write_mosaic(np.hstack([samples(m, dataset.image_shape) for m, _ in models]), picture)
     seen = [(e, n) for e, (_, n) in zip(experiments, models)]
     settings = {"pictures": [picture.name], "tiles": TILES, "seed": SEED}
     record = write_record(folder, dataset.name, seen, **settings)
-    page = folder / "figure5.md"
-    files.write(page, page_text(read_records(folder)))
-    return [page, picture, record]
+    return [*draw(folder), picture, record]
+
+
+def draw(folder):
+    """Writes the page and the picture from the records and mosaics that are there.
+
+    Returns:
+        Their paths.
+    """
+    records = read_records(folder)
+    page, picture = folder / "figure5.md", folder / "figure5.png"
+    blocks = {}
+    for name, record in records.items():
+        titles = [f"$N_z = {run['experiment']['latent_dim']}$" for run in record["runs"]]
+        mosaics = np.hsplit(read_mosaic(folder / record["pictures"][0]), len(titles))
+        blocks[name] = dict(zip(titles, mosaics))
+    draw_mosaics(blocks, HEIGHT, picture)
+    files.write(page, page_text(records))
+    return [page, picture]
 
 
 def samples(model, image_shape):
@@ -71,6 +86,4 @@ def samples(model, image_shape):
 
 def page_text(records):
     """The page for these records."""
-    shown = [f"## {name}\n\n![{name}]({r['pictures'][0]})" for name, r in records.items()]
-    runs = models_section(records)
-    return PAGE.format(pictures="\n\n".join(shown), count=TILES**2, seed=SEED, runs=runs)
+    return PAGE.format(count=TILES**2, seed=SEED, runs=models_section(records))

@@ -9,7 +9,7 @@ class Preset:
 
     Attributes:
         summary: one line for `--help`.
-        datasets: of figure 2; figures 3 and 5 take the first of them, figure 4 all.
+        datasets: of figures 2, 4 and 5; figure 3 takes the first of them.
         latent_dims: N_z of figure 2, by data set; `None` for the paper's.
         figure2: samples of each of figure 2's runs, by data set.
         figure3: samples of figure 3's runs, by algorithm and N_train.
