@@ -156,7 +156,7 @@ class _Renderer:
         """
         tokens = self.markdown.parse(text)
         for token, following in zip(tokens, [*tokens[1:], None]):
-            if token.type == "heading_open" and token.tag in ("h1", "h2"):
+            if token.type == "heading_open":
                 self._enter(token, following.content, page)
             if page and token.type.startswith("heading"):
                 token.tag = f"h{int(token.tag[1]) + 1}"
@@ -186,11 +186,15 @@ class _Renderer:
         return text
 
     def _enter(self, token, title, page):
-        """Gives a section its id, and its place in the navigation if it is not inside a page."""
+        """Gives a heading its id, and a section its place in the navigation.
+
+        Of a figure's page only its title has both.
+        """
         if page is None or token.tag == "h1":
-            key = _key(page) if page else re.sub(r"\W+", "-", title.lower()).strip("-")
+            key = _key(page) if page else _name(title)
             token.attrSet("id", key)
-            self.sections.append((key, title))
+            if token.tag in ("h1", "h2"):
+                self.sections.append((key, title))
 
     def _target(self, link, folder):
         """The section of a figure's page; any other link as it is, from the results' folder."""
@@ -205,6 +209,11 @@ def _blocks(tokens):
         if token.level == 0 and token.nesting <= 0:
             yield tokens[start:end]
             start = end
+
+
+def _name(title):
+    """The name that GitHub gives a heading, by which the README links to it."""
+    return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
 
 
 def _key(page):

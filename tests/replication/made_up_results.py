@@ -61,19 +61,24 @@ def write_likelihoods(results, experiment, end, offset=0.0, error=0.05):
     write_run(results, experiment, {s: metrics(s) for s in [0, *counts(end)]})
 
 
-def write_panel(results, dataset, latent_dim, end, **offsets):
-    """AEVB and wake-sleep in one panel of figure 2; `wake_sleep` moves the latter."""
+def write_panel(results, dataset, latent_dim, end, seeds=(0.0, 0.0), **offsets):
+    """AEVB and wake-sleep in one panel of figure 2; `wake_sleep` moves the latter.
+
+    `seeds` are what each seed is moved by; those of no spread leave the error of examples alone.
+    """
     for algorithm, offset in (("aevb", 0.0), ("wake-sleep", offsets.pop("wake_sleep", 0.0))):
-        experiment = figure2_experiment(dataset, algorithm, latent_dim, 0.01)
-        write_bounds(results, experiment, end, offset, **offsets)
+        for seed, own in enumerate(seeds):
+            experiment = figure2_experiment(dataset, algorithm, latent_dim, 0.01, seed)
+            write_bounds(results, experiment, end, offset + own, **offsets)
 
 
-def write_figure3(results, n_train, end, **offsets):
+def write_figure3(results, n_train, end, seeds=(0.0, 0.0), **offsets):
     """The three algorithms with one N_train of figure 3, moved by `offsets`."""
     for algorithm in ("aevb", "wake-sleep", "mcem"):
-        experiment = figure3_experiment("mnist", algorithm, n_train, 0.02)
         offset = offsets.get(algorithm.replace("-", "_"), 0.0)
-        write_likelihoods(results, experiment, end, offset)
+        for seed, own in enumerate(seeds):
+            experiment = figure3_experiment("mnist", algorithm, n_train, 0.02, seed)
+            write_likelihoods(results, experiment, end, offset + own)
 
 
 def write_variances(results, experiment, **variances):

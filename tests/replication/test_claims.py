@@ -1,6 +1,7 @@
 """Verdicts on the paper's claims, from results made up for them."""
 
 import itertools
+import math
 
 import pytest
 from made_up import write_run
@@ -14,7 +15,7 @@ from made_up_results import (
 from replication import claims
 from replication.claims import Evidence
 from replication.claims.bounds import PANELS, overfitting_shows
-from replication.claims.rules import Estimate, Verdict, ahead, at, combined, gain, not_below, within
+from replication.claims.rules import Estimate, Verdict, ahead, combined, not_below, within
 from replication.paper import paper_value
 from replication.plan.protocols import figure2_experiment
 
@@ -28,7 +29,7 @@ def judge(tmp_path):
 
 
 def estimate(value, error=1.0):
-    return Estimate(value, error, "examples")
+    return Estimate(value, error, ("examples",))
 
 
 def paper_test(samples):
@@ -123,13 +124,60 @@ def test_errors_are_over_seeds_where_there_are_several(tmp_path):
         write_bounds(tmp_path, experiment, 2_000_000 if seed else 4_000_000, offset)
     curve = Evidence(tmp_path).figure2("mnist", 20, "aevb")
     paper = paper_test(1_000_000)
-    several, single = at(curve, 1_000_000, "test"), at(curve, 4_000_000, "test")
-    # Variance of −1, 0, 4: 7. Standard error √(7/3).
-    assert several == Estimate(pytest.approx(paper + 1), pytest.approx((7 / 3) ** 0.5), "3 seeds")
-    assert (single.error, single.over) == (0.3, "examples")
-    # The last doubling compares the longest seed with itself.
-    alone = paper_test(4_000_000) - paper_test(2_000_000)
-    assert gain(curve, 4_000_000, "test").value == pytest.approx(alone)
+    several = curve.at(1_000_000, "test")
+    # Variance of −1, 0, 4: 7. All seeds are evaluated on the same examples, with an error of 0.3.
+    error = pytest.approx((7 / 3 + 0.3**2) ** 0.5)
+    assert several == Estimate(pytest.approx(paper + 1), error, ("3 seeds", "examples"))
+    # The last doubling compares the longest seed with itself, whose spread is that of others.
+    gained = curve.gain(4_000_000, "test")
+    assert gained.value == pytest.approx(paper_test(4_000_000) - paper_test(2_000_000))
+    assert gained.error == pytest.approx(0.3 * 2**0.5)  # offsets do not change what was gained
+    assert curve.gap(1_000_000).error == pytest.approx(0.3 * 2**0.5)
+
+
+def test_one_seed_has_the_spread_of_others(tmp_path):
+    def write(latent_dim, algorithm, offsets, end):
+        for seed, offset in enumerate(offsets):
+            experiment = figure2_experiment("mnist", algorithm, latent_dim, 0.01, seed)
+            write_bounds(tmp_path, experiment, end if seed == 0 else 1_000_000, offset)
+
+    write(20, "aevb", (0.0, 2.0), 4_000_000)
+    write(10, "aevb", (0.0, 1.0), 2_000_000)
+    write(5, "aevb", (0.0,), 2_000_000)
+    write(5, "wake-sleep", (0.0,), 2_000_000)
+    evidence = Evidence(tmp_path)
+
+    def spread_and_source(latent_dim, algorithm, samples):
+        found = evidence.figure2("mnist", latent_dim, algorithm).at(samples, "test")
+        return math.sqrt(found.error**2 - 0.3**2), found.over[0]
+
+    # Standard deviations of 0 and 2, and of 0 and 1.
+    wide, narrow = (pytest.approx(offset / 2**0.5) for offset in (2.0, 1.0))
+    assert spread_and_source(20, "aevb", 4_000_000) == (wide, "2 seeds after 10⁶")
+    assert spread_and_source(10, "aevb", 2_000_000) == (narrow, "2 seeds after 10⁶")
+    assert spread_and_source(5, "aevb", 2_000_000) == (wide, "seeds of N_z = 20")
+    assert spread_and_source(5, "wake-sleep", 2_000_000) == (wide, "seeds of AEVB, N_z = 20")
+
+
+def test_draws_of_figure_3_shrink_with_seeds(tmp_path):
+    write_figure3(tmp_path, 1000, end=1_000_000, seeds=(-1.0, 1.0))
+    found = Evidence(tmp_path).figure3(1000, "aevb").at(1_000_000, "train")
+    # Variance of −1 and 1: 2, of their mean 1; draws of 0.05 in each.
+    assert found.error == pytest.approx((1 + 0.05**2 / 2) ** 0.5)
+    assert found.over == ("2 seeds", "draws")
+
+
+def test_one_seed_without_others_decides_nothing(tmp_path, judge):
+    write_panel(tmp_path, "mnist", 20, end=100_000_000, seeds=(0.0,))
+    write_panel(tmp_path, "mnist", 200, end=100_000_000, seeds=(0.0,))
+    write_figure3(tmp_path, 1000, end=60_000_000, seeds=(0.0,))
+    faster, superfluous, likelihood, *_ = judge()
+    panel = part(faster, "MNIST, N_z = 20")
+    assert panel.verdict is SMALL
+    assert math.isnan(panel.numbers[-1].estimate.error)
+    assert panel.numbers[-1].estimate.over == ("one seed", "examples")
+    assert superfluous.verdict is SMALL
+    assert {finding.verdict for finding in likelihood.findings} == {SMALL}
 
 
 def test_the_chosen_step_size_is_judged(tmp_path):
@@ -137,7 +185,7 @@ def test_the_chosen_step_size_is_judged(tmp_path):
     for step_size, offset in ((0.01, 0.0), (0.02, 5.0)):
         experiment = figure2_experiment("mnist", "aevb", 20, step_size)
         write_bounds(tmp_path, experiment, 2_000_000, offset)
-    assert {*Evidence(tmp_path).figure2("mnist", 20, "aevb").step_size} == {0.02}
+    assert {*Evidence(tmp_path).figure2("mnist", 20, "aevb").rows.step_size} == {0.02}
 
 
 def test_without_a_choice_between_two_step_sizes_nothing_is_judged(tmp_path):
@@ -157,9 +205,10 @@ def test_overfitting_can_show_where_the_papers_curves_have_parted():
     [(0.0, 0.0, [YES, YES]), (3.0, 0.0, [NO, YES]), (0.0, 3.0, [YES, NO]), (-3, -3, [YES, YES])],
 )
 def test_superfluous_latents(tmp_path, judge, loss, gap, verdicts):
-    few, many = (figure2_experiment("mnist", "aevb", n, 0.01) for n in (20, 200))
-    write_bounds(tmp_path, few, 10_000_000)
-    write_bounds(tmp_path, many, 10_000_000, offset=-loss, gap=gap)
+    for seed in (0, 1):
+        few, many = (figure2_experiment("mnist", "aevb", n, 0.01, seed) for n in (20, 200))
+        write_bounds(tmp_path, few, 10_000_000)
+        write_bounds(tmp_path, many, 10_000_000, offset=-loss, gap=gap)
     assert [f.verdict for f in judge()[1].findings] == verdicts
 
 
@@ -199,25 +248,47 @@ def test_many_images(tmp_path, judge, mcem, verdict):
     ],
 )
 def test_gradients(tmp_path, judge, variances, verdicts):
-    experiment = figure2_experiment("mnist", "aevb", 20, 0.01)
-    write_bounds(tmp_path, experiment, 1_000_000)
-    write_variances(tmp_path, experiment, **variances)
+    for seed in (0, 1):
+        experiment = figure2_experiment("mnist", "aevb", 20, 0.01, seed)
+        write_bounds(tmp_path, experiment, 1_000_000)
+        write_variances(tmp_path, experiment, **variances)
     gradients = judge()[3]
     assert [f.verdict for f in gradients.findings] == verdicts
     ratio = gradients.findings[0].numbers[0].estimate
     assert ratio.value == pytest.approx(variances["A"])
-    assert ratio.error == pytest.approx(variances["A"] * 0.01 * 2**0.5)
+    # 1 % in each of two variances, of two seeds that agree.
+    assert ratio.error == pytest.approx(variances["A"] * 0.01)
+    assert ratio.over == ("2 seeds", "draws")
+
+
+def test_seeds_are_part_of_the_error_of_a_ratio(tmp_path, judge):
+    for seed, variance in enumerate((1.5, 6.0)):
+        experiment = figure2_experiment("mnist", "aevb", 20, 0.01, seed)
+        write_bounds(tmp_path, experiment, 1_000_000)
+        write_variances(tmp_path, experiment, A=variance, B=1.0, score_function=300.0)
+    ratio = judge()[3].findings[0].numbers[0].estimate
+    assert ratio.value == pytest.approx(3.0)  # √(1.5 · 6)
+    # The logarithms differ by log 4: a standard deviation of log 4/√2, and 1 % √2 of draws.
+    assert ratio.error == pytest.approx(3 * ((math.log(4) ** 2 / 2 + 2e-4) / 2) ** 0.5)
+
+
+def test_gradients_of_one_seed_decide_nothing(tmp_path, judge):
+    experiment = figure2_experiment("mnist", "aevb", 20, 0.01)
+    write_bounds(tmp_path, experiment, 1_000_000)
+    write_variances(tmp_path, experiment, A=1.5, B=1.0, score_function=300.0)
+    assert {f.verdict for f in judge()[3].findings} == {SMALL}
 
 
 def test_cost_by_machine(tmp_path, judge):
     # `made_up` takes a second for 10⁴ samples: 5/3 minutes for a million.
-    for seed in (0, 1):
+    for seed in range(3):
         experiment = figure2_experiment("mnist", "aevb", 20, 0.01, seed)
-        write_bounds(tmp_path, experiment, 1_000_000, machine=f"Abacus {seed}")
+        write_bounds(tmp_path, experiment, 1_000_000, machine=f"Abacus {seed // 2}")
     one, two = judge()[4].findings
     assert (one.part, two.part) == ("Abacus 0 (cpu:0), jax", "Abacus 1 (cpu:0), jax")
-    assert one.numbers[0].estimate == Estimate(pytest.approx(5 / 3), 0.0, "1 runs")
+    assert one.numbers[0].estimate == Estimate(pytest.approx(5 / 3), 0.0, ("2 runs",))
     assert one.verdict is YES
+    assert two.verdict is SMALL  # one run says nothing of what runs differ by
 
 
 def test_the_digits_decide_nothing_about_the_paper(tmp_path, judge):
@@ -229,4 +300,5 @@ def test_the_digits_decide_nothing_about_the_paper(tmp_path, judge):
 def test_every_claim_has_a_rule_for_readers():
     assert len(claims.CLAIMS) == len({claim.name for claim in claims.CLAIMS}) == 5
     for claim in claims.CLAIMS:
-        assert "eplicated" in claim.rule or "budget is too small" in claim.rule
+        assert "standard errors" in claim.rule and claim.source and claim.parts
+        assert not claim.statement.endswith(".")  # the report makes a sentence of it

@@ -12,7 +12,7 @@ from matplotlib import image
 
 from replication.errors import ReplicationError
 from replication.figures import figure2
-from replication.figures.text import count, csv_text, estimate, markdown, number
+from replication.figures.text import count, csv_text, markdown, number, with_error
 from replication.paper import paper_value
 from replication.plan.experiment import LATENT_DIMS, Experiment
 from replication.plan.protocols import figure2_experiment
@@ -139,7 +139,7 @@ def test_the_chosen_and_the_closest_step_size(tmp_path, tables, roles):
     write_run(tmp_path, ten, {0: (-543.0, -543.0), 100_000: (-1e6, -1e6)})
     assert roles() == {"0.01": "closest", "0.02": "chosen"}
     _, page = tables()
-    assert "|  20 |       0.1 |     1 |     −1000000.0 | diverged |" in page
+    assert "|  20 |       0.1 |     1 |       −1.0·10⁶ | diverged |" in page
     assert "diverged too" not in page
     choice = read_csv(tmp_path / "figure2" / "step_sizes.csv")
     assert [(r["step_size"], r["verdict"]) for r in choice] == [
@@ -330,10 +330,18 @@ def test_numbers_and_tables_as_text():
     assert [number(v) for v in (-104.84, 0.05, -0.04, math.nan)] == ["−104.8", "0.1", "0.0", "–"]
     assert number(0.25, "+") == "+0.2"
     assert number(-104.846, digits=2) == "−104.85"
-    assert estimate(-4.0, 1.0, 9.0, digits=2) == "−4.00 ± 1.00"
-    assert estimate(2.0, math.nan, 0.25, "+", digits=2) == "+2.00 (± 0.25)"
-    assert estimate(-4.0, math.nan) == "−4.0"
-    assert estimate(math.nan, 1.0, 0.25) == "–"
+    assert number(-242582835.2) == "−2.4·10⁸" and number(99_999.0) == "99999.0"
+    # Errors of 10 to 35 have two digits, others one.
+    assert with_error(-1.4094, 0.0096) == "−1.409 ± 0.010"
+    assert with_error(-172.84, 3.54) == "−172.8 ± 3.5"
+    assert with_error(-172.84, 3.56) == "−173 ± 4"
+    assert with_error(9509.0, 312.0) == "9510 ± 310"
+    assert with_error(2.04, 0.25, "+") == "+2.04 ± 0.25"
+    assert with_error(3060194981.0, 50467829.0) == "(3.06 ± 0.05)·10⁹"
+    assert with_error(2.72e-4, 3.4e-6) == "(2.720 ± 0.034)·10⁻⁴"
+    assert with_error(0.003, 0.1) == "0.00 ± 0.10"
+    assert with_error(-4.0, math.nan) == with_error(-4.0, 0.0) == "−4.0"
+    assert with_error(math.nan, 1.0) == "–"
     assert [count(s) for s in (100, 20_000, 10**8, 250_000_000, 1_234_500)] == [
         "10²",
         "2·10⁴",

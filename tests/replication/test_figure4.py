@@ -12,6 +12,7 @@ from scipy.stats import norm
 from keras_aevb.plots import COLOURS
 from replication.errors import MissingCheckpointError
 from replication.figures import figure4
+from replication.figures.images import MARGIN, TITLE, read_mosaic
 from replication.measurements.records import runs_folder
 from replication.plan.experiment import Experiment
 from replication.train import datasets, runner
@@ -79,6 +80,7 @@ def test_files_say_what_they_were_drawn_from(data, results):
     paths = figure4.build([DIGITS, FREY], data, results)
     assert [path.relative_to(results).as_posix() for path in paths] == [
         "figure4/figure4.md",
+        "figure4/figure4.png",
         "figure4/manifold-digits.png",
         "figure4/encoded-digits.png",
         "figure4/digits.json",
@@ -86,7 +88,7 @@ def test_files_say_what_they_were_drawn_from(data, results):
         "figure4/frey.json",
     ]
     assert all(path.exists() for path in paths)
-    record = json.loads(paths[3].read_text())
+    record = json.loads(paths[4].read_text())
     assert record["pictures"] == ["manifold-digits.png", "encoded-digits.png"]
     assert record["tiles"] == 20
     assert record["runs"] == [
@@ -96,9 +98,8 @@ def test_files_say_what_they_were_drawn_from(data, results):
     page = paths[0].read_text()
     assert "| Digits" in page
     for text in (
-        "![Digits](manifold-digits.png)",
+        "![Manifolds side by side](figure4.png)",
         "![Digits](encoded-digits.png)",
-        "![Frey Face](manifold-frey.png)",
         f"[{DIGITS.id}](../runs/{DIGITS.id}/run.json)",
         "2·10³",
     ):
@@ -108,12 +109,20 @@ def test_files_say_what_they_were_drawn_from(data, results):
 def test_the_page_keeps_what_was_drawn_before(data, results, tmp_path):
     folder = tmp_path / "runs"
     folder.symlink_to(runs_folder(results))
-    page, *_ = figure4.build([FREY], data, tmp_path)
+    page, picture, *_ = figure4.build([FREY], data, tmp_path)
     assert "Digits" not in page.read_text()
     assert "test set" not in page.read_text()
+    # 20 tiles of 4 × 3 pixels, and of 8 × 8; the height is that of HEIGHT as near as may be.
+    faces, digits = 14 * 60, 7 * 160
+    assert image.imread(picture).shape[1] == faces + 2 * MARGIN
     figure4.build([DIGITS], data, tmp_path)
-    assert "![Frey Face](manifold-frey.png)" in page.read_text()
+    assert "| Frey Face" in page.read_text()
     assert "![Digits](encoded-digits.png)" in page.read_text()
+    pixels = image.imread(picture)[..., 0]
+    assert pixels.shape[1] == faces + digits + 3 * MARGIN
+    shown = pixels[TITLE : TITLE + 1120 : 7, 2 * MARGIN + faces : -MARGIN : 7]
+    kept = read_mosaic(tmp_path / "figure4" / "manifold-digits.png")
+    np.testing.assert_allclose(shown, kept / 255, atol=1e-6)  # float32
 
 
 def test_without_weights_nothing_is_drawn(data, tmp_path):

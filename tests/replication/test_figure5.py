@@ -46,14 +46,15 @@ def test_tiles_are_means_at_draws_of_the_prior(digits, results, experiment):
 
 
 def test_panels_stand_in_the_order_of_the_experiments(digits, results):
-    page, picture, record = figure5.build(EXPERIMENTS, digits, results)
-    assert picture == results / "figure5" / "samples-digits.png"
+    page, picture, mosaics, record = figure5.build(EXPERIMENTS, digits, results)
+    assert picture == results / "figure5" / "figure5.png"
+    assert mosaics == results / "figure5" / "samples-digits.png"
     pixels = image.imread(picture)[..., 0]
-    left, side = MARGIN, 560
+    left, side, top = MARGIN, 560, 2 * TITLE
     for experiment in EXPERIMENTS:
         model, _ = trained(experiment, digits, results)
         expected = np.kron(figure5.samples(model, (8, 8)), np.ones((7, 7)))
-        shown = pixels[TITLE : TITLE + side, left : left + side]
+        shown = pixels[top : top + side, left : left + side]
         np.testing.assert_allclose(shown, expected, atol=0.51 / 255)  # 256 shades
         left += side + MARGIN
     record = json.loads(record.read_text())
@@ -62,7 +63,7 @@ def test_panels_stand_in_the_order_of_the_experiments(digits, results):
     ]
     assert (record["tiles"], record["seed"]) == (10, 0)
     text = page.read_text()
-    assert "![Digits](samples-digits.png)" in text
+    assert "![Samples side by side](figure5.png)" in text
     assert all(e.id in text for e in EXPERIMENTS)
 
 

@@ -15,12 +15,13 @@ from made_up_results import write_bounds, write_panel
 from matplotlib import image
 from PIL import Image
 
-from replication.claims import CLAIMS
-from replication.claims.rules import Estimate, Finding, Number, Verdict
+from replication.claims import CLAIMS, Evidence
+from replication.claims.rules import Claim, Estimate, Finding, Judgement, Number, Verdict
 from replication.errors import ReplicationError
 from replication.plan.protocols import figure2_experiment
 from replication.report import write_report
-from replication.report.sections import FIGURES, headline
+from replication.report.charts import chart
+from replication.report.sections import FIGURES, sentence
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = next(
@@ -31,15 +32,39 @@ FRAME = """<!DOCTYPE html>
 <script>addEventListener("message", e => { document.body.dataset.measured = e.data; });</script>
 <body><iframe src="index.html" width="{width}" height="800" style="border: 0"></iframe></body>
 """
+# What a reader does, by the elements' own events; the curves are counted before and after each.
 MEASURE = """
 <script>
-addEventListener("load", () => {
+addEventListener("load", async () => {
+  const wait = () => new Promise(done => setTimeout(done, 300));
+  const chart = document.querySelector("#chart-figure2");
+  const curves = () => chart.querySelectorAll(".mark-line path").length;
+  const press = async text => {
+    const labels = [...chart.querySelectorAll("label")];
+    labels.find(label => label.textContent.trim() === text).querySelector("input").click();
+    await wait();
+    return curves();
+  };
+  await wait();
+  const counts = [curves(), await press("step size 0.01"), await press("step size 0.01")];
+  counts.push(await press("seed 1"), await press("paper"));
+  const point = chart.querySelector(".hover_marks path");
+  const place = point.getBoundingClientRect();
+  const at = {bubbles: true, clientX: place.x + 5, clientY: place.y + 5};
+  point.dispatchEvent(new PointerEvent("pointermove", at));
+  point.dispatchEvent(new MouseEvent("mousemove", at));
+  await wait();
   const images = [...document.images];
   parent.postMessage(JSON.stringify({
     width: innerWidth,
     overflow: document.documentElement.scrollWidth - innerWidth,
     images: images.length,
     broken: images.filter(i => !i.complete || i.naturalWidth === 0).length,
+    charts: document.querySelectorAll("figure.chart svg").length,
+    widest: Math.max(...[...document.querySelectorAll("figure.chart svg")].map(e => e.clientWidth)),
+    counts,
+    hover: document.querySelector("#vg-tooltip-element")?.innerText ?? "",
+    requests: performance.getEntriesByType("resource").map(e => e.name.slice(0, 60)),
   }), "*");
 });
 </script>
@@ -89,7 +114,7 @@ class Page(html.parser.HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        if "style" not in self.open:
+        if not {"style", "script"} & {*self.open}:
             self.text += data
 
     def all(self, tag):
@@ -105,7 +130,7 @@ def test_files(results):
     assert header.startswith("figure,dataset,latent_dim,n_train,algorithm,split,samples,difference")
     # Two algorithms and splits: MNIST at 10⁶ and 2·10⁶, Frey Face at 10⁶.
     assert len(rows) == 12
-    assert rows[1] == "2,mnist,20,,aevb,train,2000000,0.0000,0.3000,examples"
+    assert rows[1] == '2,mnist,20,,aevb,train,2000000,0.0000,0.3000,"2 seeds, examples"'
 
 
 def test_without_runs(tmp_path):
@@ -113,58 +138,77 @@ def test_without_runs(tmp_path):
         write_report(tmp_path)
 
 
+def test_the_readme_opens_with_figure_2_and_a_sentence_for_each_claim(built):
+    readme, _ = built
+    title, picture, caption, heading, sentences, numbers, *_ = readme.split("\n\n")
+    assert (title, heading) == ("# Results", "## The paper's claims")
+    assert picture.endswith("](figure2/figure2.png)") and caption.startswith("*Figure 2")
+    found = re.split(r"^\d\. ", sentences, flags=re.MULTILINE)[1:]
+    for claim, words in zip(CLAIMS, found, strict=True):
+        assert " ".join(claim.statement.split()) in " ".join(words.split())
+        assert re.match(r"\*\*[A-Z][a-z ]+:\*\* ", words)
+    assert "(of 9 panels: 1 replicated, 1 partly, 7 budget too small to say)." in " ".join(
+        found[0].split()
+    )
+    assert numbers.startswith("## The numbers")
+    assert readme.count("](figure2/figure2.png)") == 1
+
+
 def test_the_readme_has_every_claim_with_its_rule_and_verdict(built):
     readme, _ = built
     text = " ".join(readme.replace(">", " ").split())
     for i, claim in enumerate(CLAIMS, 1):
-        assert f"| {i} | {claim.name} " in readme
         assert f"### {i}. {claim.name}: " in readme
-        for words in (claim.statement, claim.rule):
+        for words in (claim.statement, claim.source, claim.rule):
             assert " ".join(words.replace(">", " ").split()) in text
-    assert "| **partly** " in readme
-    assert "7 of 9 budget too small to say" in readme
 
 
 def test_missing_figures_are_named(built):
     readme, page = built
     assert readme.count("Not run yet: `python -m replication ") == len(FIGURES) - 1
     assert "### Figure 2: the lower bound during training\n\n[figure2/table.md]" in readme
-    assert "![Figure 2: the lower bound during training](figure2/figure2.png)" in readme
     assert page.count("Not run yet: <code>python -m replication ") == len(FIGURES) - 1
 
 
 def test_closeness_deviations_and_provenance(built):
     readme, _ = built
     assert re.search(r"\| 2 +\| MNIST +\| AEVB +\| +10⁶ \| +0\.0 \|", readme)
-    items = re.findall(r"^(\d+)\. \*\*", readme, re.MULTILINE)
+    deviations = readme.partition("## Deviations")[2].partition("###")[0]
+    items = re.findall(r"^\| +(\d+) \|(?:[^|]|\\\|)+\|", deviations, re.MULTILINE)
     assert items == [str(i) for i in range(1, len(items) + 1)] and len(items) > 15
-    assert re.search(r"\| 2 +\| Abacus, 2 cores \(cpu:0\), jax \| +4 \| +2·10⁶ \|", readme)
+    assert re.search(r"\| 2 +\| Abacus, 2 cores \(cpu:0\), jax \| +8 \| +2·10⁶ \|", readme)
     assert "| 0123456 |" in readme
     assert "- Python 3.11.7, keras 3.15.1, jax 0.6.2" in readme
 
 
 def test_the_readmes_links_lead_to_files(results, built):
-    links = re.findall(r"\]\(([^)]+)\)", built[0])
+    readme, _ = built
+    links = re.findall(r"\]\(([^)]+)\)", readme)
     assert len(links) >= 4
-    assert all((results / link).exists() for link in links)
+    assert all((results / link).exists() for link in links if not link.startswith("#"))
+    # GitHub's names of headings.
+    headings = re.findall(r"^#+ (.*)$", readme, re.MULTILINE)
+    names = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    assert {link[1:] for link in links if link.startswith("#")} <= names
 
 
 def test_the_web_page_is_well_formed_and_needs_nothing_else(built):
     page = Page(built[1])
     assert page.tags[0][0] == "html" and page.all("html")[0]["lang"] == "en"
-    assert not page.all("script")
-    [picture] = page.all("img")
-    assert picture["alt"] == "Curves"
+    assert page.all("script") == [{}, {}]  # within the page
+    [picture] = page.all("img")  # once, though two parts of the report show it
+    assert picture["alt"].startswith("Figure 2 of the paper")
     kind, data = picture["src"].split(",")
     assert kind == "data:image/webp;base64"
     with Image.open(io.BytesIO(base64.b64decode(data))) as decoded:
         assert decoded.size == (90, 60)
     assert [link["href"] for link in page.all("link")] == ["data:,"]
-    assert "url(" not in built[1] and "@import" not in built[1]
+    style = built[1].partition("</style>")[0]
+    assert "url(" not in style and "@import" not in style
     ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
     assert len(ids) == len(set(ids))
     anchors = [a["href"] for a in page.all("a") if a["href"].startswith("#")]
-    assert {"#figure2-table", "#the-paper-s-claims"} <= set(anchors)
+    assert {"#figure2-table", "#the-papers-claims"} <= set(anchors)
     assert {anchor[1:] for anchor in anchors} <= set(ids)
 
 
@@ -179,26 +223,51 @@ def test_the_web_page_escapes(results):
     experiment = figure2_experiment("mnist", "aevb", 5, 0.01)
     write_bounds(results, experiment, 1_000_000, machine="<script>alert(1)</script> & Co")
     page = Page(write_report(results)[1].read_text())
-    assert not page.all("script") and not page.all("b")
+    assert page.all("script") == [{}, {}] and not page.all("b")
     assert "<b>1 & 2</b>" in page.text and "<script>alert(1)</script> & Co" in page.text
 
 
-def test_headlines():
-    numbers = [Number(f"lead {i}", Estimate(i, 0.5, "draws"), "> 0") for i in (1, 2)]
-    one = Finding("one", Verdict.PARTLY, tuple(numbers))
-    assert headline([one]) == "lead 2 2.00 ± 0.50"
-    more = Finding("two", Verdict.REPLICATED, (Number("lead 2", Estimate(9, 0.5, "draws"), "> 0"),))
-    expected = "1 of 2 replicated; 1 of 2 partly; lead 2 2.00 ± 0.50 to 9.00 ± 0.50"
-    assert headline([one, more]) == expected
-    notes = [Finding(p, Verdict.TOO_SMALL, note=f"not run: {p}") for p in "ab"]
-    assert headline(notes) == "not run"
+def test_sentences():
+    lead = Number("lead", Estimate(2, 0.5, ("3 seeds",)), "> 0")
+
+    def judged(*verdicts, numbers=(lead,)):
+        claim = Claim("name", "A beats B", "sec. 1", "panels", "rule", list)
+        return Judgement(claim, [Finding(v, v, numbers, "not run: A") for v in verdicts])
+
+    yes, _, no, small = Verdict
+    assert sentence(judged(yes, yes)) == "**Replicated:** A beats B."
+    expected = "**Partly:** A beats B (of 3 panels: 2 replicated, 1 not replicated)."
+    assert sentence(judged(yes, no, yes)) == expected
+    unknown = "**Budget too small to say:** A beats B (not run)."
+    assert sentence(judged(small, small, numbers=())) == unknown
+
+
+def test_charts_show_every_run_that_did_not_diverge_and_the_paper(results):
+    table = Evidence(results).table
+    found = chart(2, table)
+    header, *rows = found["data"]["values"].splitlines()
+    assert header == "panel,algorithm,split,source,step,seed,samples,value"
+    ours = table[table.samples >= 100_000]
+    assert len([row for row in rows if ",ours," in row]) == len(ours)
+    [value] = ours[
+        (ours.dataset == "mnist")
+        & (ours.algorithm == "aevb")
+        & (ours.split == "test")
+        & (ours.seed == 1)
+        & (ours.samples == 10**6)
+    ].value
+    assert f'"MNIST, N_z = 20",AEVB,test,ours,0.01,1,1000000,{value:.2f}' in rows
+    assert any(row.startswith('"Frey Face, N_z = 2",Wake-sleep,test,paper,–,–,') for row in rows)
+    names = {p["bind"].get("name") for p in found["params"] if "bind" in p}
+    assert {"panel ", "step size 0.01 ", "seed 0 ", "seed 1 ", "paper "} <= names
+    assert chart(3, table) is None
 
 
 def test_the_page_of_this_repositorys_results_is_small(tmp_path):
     copy = shutil.copytree(ROOT / "results", tmp_path / "results")
     page = write_report(copy)[1]
     Page(page.read_text())
-    assert page.stat().st_size < 1024**2
+    assert page.stat().st_size < 3_000_000
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
@@ -218,3 +287,9 @@ def test_in_a_browser(tmp_path, width):
     assert measured["width"] == width
     assert measured["overflow"] <= 0
     assert measured["images"] >= 1 and measured["broken"] == 0
+    assert measured["charts"] == 2 and measured["widest"] <= width
+    all_on, without_step, again, without_seed, without_paper = measured["counts"]
+    assert all_on == again > without_step
+    assert all_on > without_seed > without_paper
+    assert re.search(r"samples\s+[\d,]+\s+nats\s+−[\d.]+", measured["hover"])
+    assert [name for name in measured["requests"] if not name.startswith("data:")] == []
