@@ -13,7 +13,7 @@ DATASETS = ("mnist", "frey")  # of the paper
 SIGMAS = 3  # standard errors; chance alone goes beyond them once in 370 cases
 MARGIN = 1.0  # nats; about what two seeds differ by after 10⁶ samples
 
-DOUBLING = f"""At the largest shared number of samples the leader leads by more than {SIGMAS}
+DOUBLING = f"""at the largest shared number of samples the leader leads by more than {SIGMAS}
 standard errors, and by more than the follower gained over its last doubling of samples: a follower
 that rises faster than that may still catch up, and the budget is too small to say."""
 

@@ -162,8 +162,9 @@ def sentence(judgement):
     elif len(kinds) == 1:
         tail = ""
     else:
-        counts = [f"{verdicts.count(kind)} {kind}" for kind in kinds]
-        tail = f" (of {len(verdicts)} {claim.parts}: {', '.join(counts)})"
+        counts = [f"{kind} in {verdicts.count(kind)}" for kind in kinds]
+        counts[0] += f" of {len(verdicts)} {claim.parts}"
+        tail = f": {', '.join(counts)}"
     return f"**{judgement.verdict.capitalize()}:** {claim.statement}{tail}."
 
 

@@ -147,9 +147,8 @@ def test_the_readme_opens_with_figure_2_and_a_sentence_for_each_claim(built):
     for claim, words in zip(CLAIMS, found, strict=True):
         assert " ".join(claim.statement.split()) in " ".join(words.split())
         assert re.match(r"\*\*[A-Z][a-z ]+:\*\* ", words)
-    assert "(of 9 panels: 1 replicated, 1 partly, 7 budget too small to say)." in " ".join(
-        found[0].split()
-    )
+    counts = "replicated in 1 of 9 panels, partly in 1, budget too small to say in 7."
+    assert " ".join(found[0].split()).endswith(counts)
     assert numbers.startswith("## The numbers")
     assert readme.count("](figure2/figure2.png)") == 1
 
@@ -236,7 +235,7 @@ def test_sentences():
 
     yes, _, no, small = Verdict
     assert sentence(judged(yes, yes)) == "**Replicated:** A beats B."
-    expected = "**Partly:** A beats B (of 3 panels: 2 replicated, 1 not replicated)."
+    expected = "**Partly:** A beats B: replicated in 2 of 3 panels, not replicated in 1."
     assert sentence(judged(yes, no, yes)) == expected
     unknown = "**Budget too small to say:** A beats B (not run)."
     assert sentence(judged(small, small, numbers=())) == unknown
