@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_aevb._backend import tfp
 from keras_aevb.distributions import compositions, counts
+from keras_aevb.distributions.interior import with_interior_draws
 
 tfd = tfp.distributions
 
@@ -207,5 +208,5 @@ def _class(name):
     """The class of this name in this library, in TFP or registered with Keras; or `None`."""
     for module in (compositions, counts, tfd):
         if hasattr(module, name):
-            return getattr(module, name)
+            return with_interior_draws(getattr(module, name))
     return keras.saving.get_registered_object(name)
