@@ -10,7 +10,7 @@ import keras_aevb as kv
 from keras_aevb import _backend
 from keras_aevb._backend import tfp
 from keras_aevb.distributions.family import Family
-from keras_aevb.distributions.interior import INTERIORS
+from keras_aevb.tfp_classes.interior import INTERIORS
 
 tfd = tfp.distributions
 NUM_DRAWS = 20_000

@@ -13,9 +13,7 @@ import numpy as np
 from keras import ops
 from keras.backend import standardize_dtype
 
-from keras_aevb._backend import tfp
-
-tfd = tfp.distributions
+from keras_aevb._backend import tfd, tfp
 
 # A density may divide a draw by a scale: the margin to underflow and overflow.
 MARGIN = 2.0**20
@@ -56,8 +54,17 @@ def gumbel(loc, scale, n, seed):
     return tfd.Gumbel(loc, scale).sample(n, seed=seed)
 
 
-def log_rate(gamma):
-    return ops.log(gamma.rate) if gamma.log_rate is None else gamma.log_rate
+def normal(q, n, seed):
+    return tfd.Normal(q.loc, q.scale).sample(n, seed=seed)
+
+
+def log_gamma_of_rate(q, n, seed):
+    log_rate = ops.log(q.rate) if q.log_rate is None else q.log_rate
+    return log_gamma(q.concentration, n, seed, log_rate) - log_rate
+
+
+def log_inverse_gamma(q, n, seed):
+    return ops.log(q.scale) - log_gamma(q.concentration, n, seed, q.scale)
 
 
 def log_kumaraswamy(q, n, seed):
@@ -111,20 +118,17 @@ def inside_unit_interval(z, limits):
 
 # By family: n draws of u, and the map from u to z.
 INTERIORS = {
-    "Beta": (lambda q, *how: log_odds(q.concentration1, q.concentration0, *how), sigmoid),
+    "Beta": (lambda q, n, seed: log_odds(q.concentration1, q.concentration0, n, seed), sigmoid),
     "Chi": (log_chi2, lambda u, limits: ops.sqrt(exp(u, limits))),  # its density has z²
     "Chi2": (log_chi2, exp),
-    "Dirichlet": (lambda q, *how: log_gamma(q.concentration, *how), softmax),
+    "Dirichlet": (lambda q, n, seed: log_gamma(q.concentration, n, seed), softmax),
     "F": (log_f, exp),
-    "Gamma": (lambda q, *how: log_gamma(q.concentration, *how, log_rate(q)) - log_rate(q), exp),
-    "InverseGamma": (
-        lambda q, *how: ops.log(q.scale) - log_gamma(q.concentration, *how, q.scale),
-        exp,
-    ),
+    "Gamma": (log_gamma_of_rate, exp),
+    "InverseGamma": (log_inverse_gamma, exp),
     "Kumaraswamy": (log_kumaraswamy, exp_below_1),
     "LogLogistic": (lambda q, n, seed: tfd.Logistic(q.loc, q.scale).sample(n, seed=seed), exp),
-    "LogNormal": (lambda q, n, seed: tfd.Normal(q.loc, q.scale).sample(n, seed=seed), exp),
-    "LogitNormal": (lambda q, n, seed: tfd.Normal(q.loc, q.scale).sample(n, seed=seed), sigmoid),
+    "LogNormal": (normal, exp),
+    "LogitNormal": (normal, sigmoid),
     "RelaxedBernoulli": (relaxed_log_odds, sigmoid),
     "RelaxedOneHotCategorical": (relaxed_logits, softmax),
     "Weibull": (log_weibull, exp),

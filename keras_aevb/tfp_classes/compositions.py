@@ -4,14 +4,9 @@ Other families are special cases of a TFP class: Rayleigh is `"Weibull"` with `c
 Erlang `"Gamma"` with an integer `concentration`, and χ² `"Chi2"`.
 """
 
-from typing import Any
-
 from keras import ops
 
-from keras_aevb._backend import linalg, tfp
-
-tfb = tfp.bijectors
-tfd: Any = tfp.distributions
+from keras_aevb._backend import linalg, tfb, tfd, tfp
 
 
 def parameter(event_ndims=0, shape_fn=lambda shape: shape, bijector=tfb.Softplus):
