@@ -127,7 +127,7 @@ class Kumaraswamy(tfd.Kumaraswamy):
     TFP computes $y^a$, which float32 rounds to 1; here $1 - y^a = -expm1(a \log y)$.
 
     Reference: Kumaraswamy (1980), A Generalized Probability Density Function for Double-Bounded
-    Random Processes, eq. 8.
+    Random Processes.
 
     Example:
         >>> round(float(Kumaraswamy(2.0, 0.5).log_prob(1 - 2**-24)), 3)  # ½ log 2²³
