@@ -91,6 +91,7 @@ def bernoulli_mlp(
     recognition=True,
     log_variance_gain=1.0,
     bias_stddev=0.01,
+    decoder_layers=1,
 ):
     r"""The paper's model of MNIST: Gaussian MLP encoder and Bernoulli MLP decoder.
 
@@ -113,6 +114,8 @@ def bernoulli_mlp(
             but Adagrad and Adam change σ at another rate. The authors' wake-sleep code uses 0.1.
             With 1, superfluous latent variables cost wake-sleep tens of nats.
         bias_stddev: the biases start from N(0, bias_stddev²), or from zero if it is 0.
+        decoder_layers: number of tanh layers of the decoder, 1 in the paper, each of
+            `hidden_units`.
 
     Returns:
         Dict with `encoder`, `decoder`, `posterior`, `likelihood` and `prior`, the arguments of a
@@ -134,7 +137,7 @@ def bernoulli_mlp(
     encoder = _gaussian_encoder(dense, latent_dim, hidden_units, log_variance_gain)
     return {
         **(encoder if recognition else {}),
-        "decoder": keras.Sequential([dense(hidden_units, "tanh")], name="decoder"),
+        "decoder": _decoder(dense, hidden_units, decoder_layers),
         "likelihood": Bernoulli(x_dim, logits=dense(x_dim), name="likelihood"),
         "prior": StandardNormal(latent_dim, name="prior"),
     }
@@ -151,6 +154,7 @@ def gaussian_mlp(
     recognition=True,
     log_variance_gain=1.0,
     bias_stddev=0.01,
+    decoder_layers=1,
 ):
     r"""The paper's model of continuous data: Gaussian MLPs as encoder and decoder.
 
@@ -161,7 +165,8 @@ def gaussian_mlp(
 
     Args:
         x_dim, latent_dim, hidden_units, n_train, stddev, seed, recognition, log_variance_gain,
-            bias_stddev: as for `bernoulli_mlp`; the gain applies only to the encoder.
+            bias_stddev, decoder_layers: as for `bernoulli_mlp`; the gain applies only to the
+            encoder.
         mean_activation: activation of the decoder's mean.
 
     Returns:
@@ -185,7 +190,7 @@ def gaussian_mlp(
     encoder = _gaussian_encoder(dense, latent_dim, hidden_units, log_variance_gain)
     return {
         **(encoder if recognition else {}),
-        "decoder": keras.Sequential([dense(hidden_units, "tanh")], name="decoder"),
+        "decoder": _decoder(dense, hidden_units, decoder_layers),
         "likelihood": Normal(
             x_dim,
             mean=dense(x_dim, mean_activation),
@@ -222,6 +227,12 @@ def _gaussian_encoder(dense, latent_dim, hidden_units, log_variance_gain):
             latent_dim, mean=mean, log_variance=log_variance, name="posterior"
         ),
     }
+
+
+def _decoder(dense, hidden_units, decoder_layers):
+    arguments.integer("decoder_layers", decoder_layers)
+    hidden = [dense(hidden_units, "tanh") for _ in range(decoder_layers)]
+    return keras.Sequential(hidden, name="decoder")
 
 
 def _dense_layers(n_train, stddev, bias_stddev, seed):

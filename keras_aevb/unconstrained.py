@@ -17,23 +17,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_aevb._backend import tfp
-from keras_aevb.simplex import Simplex
-
-tfb, tfd = tfp.bijectors, tfp.distributions
-
-ON_SIMPLEX = (tfd.Dirichlet, tfd.RelaxedOneHotCategorical)
-# TFP's bijectors fail for these. On spheres they reach only points with every zᵢ > 0, and not all
-# Wishart matrices. For LKJ the Jacobian is that of another map. A joint distribution's u is not one
-# tensor.
-UNUSABLE = (
-    tfd.JointDistribution,
-    tfd.LKJ,
-    tfd.PowerSpherical,
-    tfd.SphericalUniform,
-    tfd.VonMisesFisher,
-    tfd.WishartLinearOperator,
-)
+from keras_aevb import tfp_classes
+from keras_aevb._backend import tfb, tfd
 
 
 class UnconstrainedPrior:
@@ -122,10 +107,10 @@ def onto_support(prior):
 
 
 def _onto_support(prior):
-    if isinstance(prior, UNUSABLE) or _is(prior, tfd.Blockwise) or _is_discrete(prior):
+    if _is_unusable(prior) or _is(prior, tfd.Blockwise) or _is_discrete(prior):
         return None
-    if isinstance(prior, ON_SIMPLEX):
-        return Simplex()
+    if isinstance(prior, tfd.Dirichlet | tfd.RelaxedOneHotCategorical):
+        return tfp_classes.Simplex()
     if _is(prior, tfd.Independent):
         return onto_support(prior.distribution)
     if _is(prior, tfd.MixtureSameFamily):
@@ -145,6 +130,23 @@ def _onto_support(prior):
     except (AttributeError, NotImplementedError, TypeError):  # the last where `Simplex` is needed
         return None
     return bijector
+
+
+def _is_unusable(prior):
+    """Whether TFP's bijector fails for p(z).
+
+    On spheres it reaches only points with every zᵢ > 0, and not all Wishart matrices. For LKJ the
+    Jacobian is that of another map. A joint distribution's u is not one tensor.
+    """
+    return isinstance(
+        prior,
+        tfd.JointDistribution
+        | tfd.LKJ
+        | tfd.PowerSpherical
+        | tfd.SphericalUniform
+        | tfd.VonMisesFisher
+        | tfd.WishartLinearOperator,
+    )
 
 
 def _is(prior, kind):

@@ -163,6 +163,7 @@ for mlp in (networks.bernoulli_mlp, networks.gaussian_mlp):
         x_dim=NOT_SIZES_OR_NONE,
         latent_dim=NOT_SIZES_OR_NONE,
         hidden_units=NOT_SIZES_OR_NONE,
+        decoder_layers=NOT_SIZES_OR_NONE,
         n_train=NOT_POSITIVE,
         stddev=NOT_NON_NEGATIVE,
         bias_stddev=NOT_NON_NEGATIVE,

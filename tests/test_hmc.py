@@ -5,7 +5,7 @@ import pytest
 from keras import ops
 
 import keras_aevb as kv
-from keras_aevb import hmc
+from keras_aevb import hmc, tfp_classes
 from keras_aevb._backend import tfp
 
 PRECISION = np.array([0.5, 4.0])  # of a target with two independent coordinates
@@ -141,7 +141,7 @@ def test_adapted():
 
 
 def test_the_kernel_remembers_density_and_gradient_where_it_is(noise):
-    kernel = hmc.HamiltonianMonteCarlo(log_target, 0.8, STEPS)
+    kernel = tfp_classes.HamiltonianMonteCarlo(log_target, 0.8, STEPS)
     z = ops.convert_to_tensor(start(500))
     state = kernel.bootstrap_results(z)
     accepted = []

@@ -60,6 +60,29 @@ def test_architecture(mlp):
     assert all(head.activation is keras.activations.linear for head in heads)
 
 
+@BOTH
+@pytest.mark.parametrize("layers", [2, 3])
+def test_the_decoder_may_have_more_hidden_layers(mlp, layers):
+    """h₁ = tanh(W₁ z + b₁), h₂ = tanh(W₂ h₁ + b₂), …, of the same size each."""
+    parts = mlp(6, 2, 5, seed=0, stddev=0.5, decoder_layers=layers)
+    model, one = kv.AEVB(**parts), kv.AEVB(**mlp(6, 2, 5, seed=0, stddev=0.5))
+    assert model.count_params() - one.count_params() == (layers - 1) * affine_size(5, 5)
+    assert len(model.encoder.layers) == 1
+    z = np.random.default_rng(0).normal(size=(4, 2)).astype("float32")
+    h = z
+    for layer in model.decoder.layers:
+        kernel, bias = (v.numpy() for v in layer.trainable_variables)
+        h = np.tanh(h @ kernel + bias)
+    # rtol: float32 sums of five terms, thrice; atol: they may cancel
+    np.testing.assert_allclose(ops.convert_to_numpy(model.decoder(z)), h, rtol=1e-5, atol=1e-6)
+    # What comes before the new layers starts alike: the encoder, q and the first hidden layer.
+    same = one.encoder.variables + one.posterior.variables + one.decoder.variables
+    others = model.encoder.variables + model.posterior.variables + model.decoder.variables
+    assert len(same) == 8
+    for ours, theirs in zip(others, same):
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+
+
 def test_mean_activation_is_that_of_the_mean_alone():
     heads = gaussian_mlp(6, 2, 5, mean_activation="sigmoid")["likelihood"].heads
     assert heads["mean"].activation is keras.activations.sigmoid
@@ -128,6 +151,16 @@ def test_the_weight_prior_is_a_penalty_on_kernels(mlp):
         squares += np.sum(np.float64(variable.numpy()) ** 2) * (len(variable.shape) == 2)
     # rtol: float32
     np.testing.assert_allclose(float(sum(model.losses)), 0.5 * squares / 50, rtol=1e-5)
+
+
+@BOTH
+def test_the_weight_prior_is_on_every_hidden_layer(mlp):
+    kernels, _ = kernels_and_biases(mlp(6, 2, 5, n_train=50, seed=0, decoder_layers=2))
+    model = kv.WakeSleep(**mlp(6, 2, 5, n_train=50, seed=0, decoder_layers=2))
+    assert len(model.losses) == len(kernels)
+    expected = sum(np.sum(np.square(kernel, dtype="float64")) for kernel in kernels) / (2 * 50)
+    # rtol: float32 sums of up to 30 squares in each of the losses
+    np.testing.assert_allclose(float(sum(model.losses)), expected, rtol=1e-6)
 
 
 @BOTH

@@ -7,7 +7,7 @@ from keras import ops
 from scipy import stats
 
 import keras_aevb as kv
-from keras_aevb.simplex import Simplex
+from keras_aevb.tfp_classes import Simplex
 from keras_aevb.unconstrained import UnconstrainedPrior
 
 tfd, tfb = supports.tfd, supports.tfb

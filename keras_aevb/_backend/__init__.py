@@ -2,9 +2,10 @@
 
 Both backends export the same names:
 
-- `tfp`: TensorFlow Probability for the arrays of this backend.
-- `linalg`: TFP's linear operators.
-- `Bernoulli`, `Normal`: TFP's distributions, with the fastest sampling on this backend.
+- `tfp`: TensorFlow Probability for the arrays of this backend; `tfd` its distributions, `tfb` its
+  bijectors, and `linalg` its linear operators. They are loaded when first used (`lazy_module`).
+- `Bernoulli`, `Normal`: TFP's distributions, with the fastest sampling on this backend. The first
+  use loads TFP.
 - `next_seed(generator)`: the next seed of a `keras.random.SeedGenerator`, in TFP's format.
 - `fixed_seed(seed, index)`: seed number `index` of the stream derived from an integer.
 - `step(method)`: turns a stateful `method(self, data)` into the `train_step` or `test_step` that
@@ -46,14 +47,13 @@ if keras.backend.backend() == "tensorflow":
         seed_of,
         step,
         sum_over_replicas,
+        tfb,
+        tfd,
         tfp,
     )
-    from keras_aevb._backend.tensorflow_noise import Bernoulli, Normal
     from keras_aevb._backend.tensorflow_program import PredictProgram, Program
 elif keras.backend.backend() == "jax":
     from keras_aevb._backend.jax import (
-        Bernoulli,
-        Normal,
         compiled,
         device_bytes,
         fixed_seed,
@@ -69,6 +69,8 @@ elif keras.backend.backend() == "jax":
         seed_of,
         step,
         sum_over_replicas,
+        tfb,
+        tfd,
         tfp,
     )
     from keras_aevb._backend.jax_program import (  # type: ignore[assignment]
@@ -102,5 +104,17 @@ __all__ = [
     "seed_of",
     "step",
     "sum_over_replicas",
+    "tfb",
+    "tfd",
     "tfp",
 ]
+
+
+def __getattr__(name):
+    if name not in ("Bernoulli", "Normal"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if keras.backend.backend() == "jax":
+        return getattr(tfd, name)
+    from keras_aevb._backend import tensorflow_noise
+
+    return getattr(tensorflow_noise, name)

@@ -11,6 +11,8 @@ import sys
 import jax
 import keras
 
+from keras_aevb._backend.lazy_module import check_installed, lazy_module
+
 
 @contextlib.contextmanager
 def without_tensorflow():
@@ -29,23 +31,36 @@ def without_tensorflow():
             del sys.modules["tensorflow"]
 
 
-try:
-    with without_tensorflow():
-        from tensorflow_probability.substrates import jax as tfp
+def _tfp():
+    try:
+        # Its constants must not belong to a program that is being compiled.
+        with without_tensorflow(), jax.ensure_compile_time_eval():
+            from tensorflow_probability.substrates import jax as tfp
 
-        tfp.distributions  # noqa: B018  TFP loads lazily, here
-except (ImportError, AttributeError) as error:
-    raise ImportError(
+            tfp.distributions  # noqa: B018  TFP loads lazily, here
+    except (ImportError, AttributeError) as error:
+        raise _not_loaded(error) from error
+    return tfp
+
+
+def _not_loaded(cause):
+    return ImportError(
         "TensorFlow Probability could not be loaded for the jax backend: tensorflow-probability "
         f"0.25 works with jax 0.5 and 0.6, newer jax {jax.__version__!r} needs tfp-nightly. "
         "Install versions made for each other with: pip install 'keras-aevb[jax]', or, with the "
         "newest jax and without TensorFlow, 'keras-aevb[jax-latest]'. "
-        f"The cause was: {error}"
-    ) from error
+        f"The cause was: {cause}"
+    )
 
 
-linalg = tfp.tf2jax.linalg
-Bernoulli, Normal = tfp.distributions.Bernoulli, tfp.distributions.Normal
+check_installed(["tensorflow_probability"], _not_loaded)
+
+
+SUBSTRATE = "tensorflow_probability.substrates.jax"
+tfp = lazy_module(SUBSTRATE, _tfp)
+tfd = lazy_module(f"{SUBSTRATE}.distributions", lambda: tfp.distributions)
+tfb = lazy_module(f"{SUBSTRATE}.bijectors", lambda: tfp.bijectors)
+linalg = lazy_module(f"{SUBSTRATE}.tf2jax.linalg", lambda: tfp.tf2jax.linalg)
 
 
 def next_seed(generator):
@@ -172,8 +187,6 @@ def _values(scope, variables):
 
 
 __all__ = [
-    "Bernoulli",
-    "Normal",
     "compiled",
     "device_bytes",
     "fixed_seed",
@@ -189,5 +202,7 @@ __all__ = [
     "seed_of",
     "step",
     "sum_over_replicas",
+    "tfb",
+    "tfd",
     "tfp",
 ]

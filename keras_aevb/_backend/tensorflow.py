@@ -2,19 +2,37 @@
 
 import contextlib
 
-try:
-    import tensorflow as tf
-    import tensorflow_probability as tfp
+import tensorflow as tf
 
-    tfp.distributions  # noqa: B018  TFP loads lazily; raises here without tf-keras
-except (ImportError, AttributeError) as error:
-    raise ImportError(
+from keras_aevb._backend.lazy_module import check_installed, lazy_module
+
+
+def _tfp():
+    try:
+        with tf.init_scope():  # its constants must not belong to a program that is being compiled
+            import tensorflow_probability as tfp
+
+            tfp.distributions  # noqa: B018  TFP loads lazily; raises here without tf-keras
+    except (ImportError, AttributeError) as error:
+        raise _not_loaded(error) from error
+    return tfp
+
+
+def _not_loaded(cause):
+    return ImportError(
         "TensorFlow Probability could not be loaded for the tensorflow backend, which needs "
         "tensorflow, tensorflow-probability and tf-keras in versions made for each other. "
         "Install them with: pip install 'keras-aevb[tensorflow]'. "
-        f"The cause was: {error}"
-    ) from error
+        f"The cause was: {cause}"
+    )
 
+
+check_installed(["tensorflow_probability", "tf_keras"], _not_loaded)
+
+
+tfp = lazy_module("tensorflow_probability", _tfp)
+tfd = lazy_module("tensorflow_probability.distributions", lambda: tfp.distributions)
+tfb = lazy_module("tensorflow_probability.bijectors", lambda: tfp.bijectors)
 linalg = tf.linalg
 
 

@@ -7,18 +7,16 @@ in TFP, a seed gives different numbers inside and outside XLA.
 
 import tensorflow as tf
 
-from keras_aevb._backend.tensorflow import tfp
-
-tfd = tfp.distributions
+from keras_aevb._backend.tensorflow import tfd, tfp
 
 
-class Normal(tfd.Normal):  # type: ignore[name-defined]
+class Normal(tfd.Normal):
     def _sample_n(self, n, seed=None):
         noise = tf.raw_ops.StatelessRandomNormalV2(**_generator(self, n, seed), dtype=self.dtype)
         return self.loc + self.scale * noise
 
 
-class Bernoulli(tfd.Bernoulli):  # type: ignore[name-defined]
+class Bernoulli(tfd.Bernoulli):
     def _sample_n(self, n, seed=None):
         probabilities = self.probs_parameter()
         noise = tf.raw_ops.StatelessRandomUniformV2(

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_aevb import arguments
-from keras_aevb._backend import tfp
+from keras_aevb._backend import tfd
 from keras_aevb.distributions.precision import check_precision
 
 
@@ -136,7 +136,7 @@ class Bound(keras.layers.Layer):
 
     def check_gradient(self, q):
         """Raises a `ValueError` if the bound's gradient does not train q(z|x)."""
-        fully = tfp.distributions.FULLY_REPARAMETERIZED
+        fully = tfd.FULLY_REPARAMETERIZED
         if self.reparameterized and q.reparameterization_type != fully:
             raise ValueError(
                 f"{self.__class__.__name__} needs a reparameterisable posterior. Expected "

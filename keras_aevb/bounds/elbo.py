@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_aevb import arguments
-from keras_aevb._backend import tfp
+from keras_aevb._backend import tfd
 from keras_aevb.bounds.base import Bound, InForce
 from keras_aevb.bounds.gradient import log_prob_by_path
 
@@ -180,7 +180,6 @@ def by_dimension(distribution):
     Raises:
         ValueError: if the latents are not independent.
     """
-    tfd = tfp.distributions
     if isinstance(distribution, tfd.Independent):
         inner = distribution.distribution
         if not len(inner.event_shape):

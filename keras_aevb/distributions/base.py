@@ -7,10 +7,8 @@ import numpy as np
 from keras import ops
 
 from keras_aevb import arguments
-from keras_aevb._backend import tfp
+from keras_aevb._backend import tfd
 from keras_aevb.distributions.precision import at_least_float32, check_precision
-
-tfd = tfp.distributions
 
 # Examples per check of the support.
 CHUNK_SIZE = 1000
@@ -66,8 +64,8 @@ class Trainable(keras.layers.Layer):
 
     def __init__(self, shape=None, initializer="zeros", **kwargs):
         super().__init__(**kwargs)
-        self.shape = None if shape is None or shape == () else as_event_shape(shape)
-        self.is_scalar = shape == ()
+        self.is_scalar = isinstance(shape, list | tuple) and not len(shape)
+        self.shape = None if shape is None or self.is_scalar else as_event_shape(shape)
         self.initializer = keras.initializers.get(initializer)
         self.parameter_shape = self.shape
 
@@ -80,6 +78,13 @@ class Trainable(keras.layers.Layer):
         zeros = ops.zeros_like(flat[:, :1], self.value.dtype)  # [B, 1]
         values = ops.broadcast_to(self.value, self.parameter_shape)
         return zeros + ops.reshape(values, (1, -1))
+
+    def get_build_config(self):
+        return {**super().get_build_config(), "parameter_shape": self.parameter_shape}
+
+    def build_from_config(self, config):
+        self.parameter_shape = tuple(config["parameter_shape"])
+        super().build_from_config({"input_shape": config["input_shape"]})
 
     def get_config(self):
         return {

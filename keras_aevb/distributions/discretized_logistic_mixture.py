@@ -1,16 +1,12 @@
 """Likelihoods of whole numbers in a range, such as pixels from 0 to 255."""
 
-from typing import Any
-
 import keras
 import numpy as np
 from keras import ops
 
-from keras_aevb import arguments
-from keras_aevb._backend import tfp
+from keras_aevb import arguments, tfp_classes
+from keras_aevb._backend import tfd
 from keras_aevb.distributions.base import ConditionalDistribution
-
-tfd: Any = tfp.distributions
 
 # log s, with s in units of half the range from low to high: from about 1/1000 to 1000.
 LOG_SCALE_BOUNDS = (-7.0, 7.0)
@@ -81,7 +77,7 @@ class DiscretizedLogisticMixture(ConditionalDistribution):
 
     def distribution(self, logits, loc, log_scale):
         scale = ops.exp(ops.clip(log_scale, *LOG_SCALE_BOUNDS))
-        components = DiscretizedLogistic(loc, scale, self.low, self.high)
+        components = tfp_classes.DiscretizedLogistic(loc, scale, self.low, self.high)
         mixture = tfd.MixtureSameFamily(tfd.Categorical(logits), components)
         return tfd.Independent(mixture, reinterpreted_batch_ndims=len(self.event_shape))
 
@@ -97,68 +93,3 @@ class DiscretizedLogisticMixture(ConditionalDistribution):
     def get_config(self):
         numbers = {name: getattr(self, name) for name in ("num_components", "low", "high")}
         return {**super().get_config(), **numbers}
-
-
-class DiscretizedLogistic(tfd.Distribution):
-    """A logistic variable, rounded to a whole number and clipped to [low, high].
-
-    Args:
-        loc, scale: parameters of the logistic variable, on a scale where `low` is -1 and `high` 1.
-        low, high: integers.
-    """
-
-    def __init__(self, loc, scale, low, high, validate_args=False, name="DiscretizedLogistic"):
-        parameters = dict(locals())
-        self.loc, self.scale = ops.convert_to_tensor(loc), ops.convert_to_tensor(scale)
-        self.low, self.high = low, high
-        super().__init__(
-            dtype=self.loc.dtype,
-            reparameterization_type=tfd.NOT_REPARAMETERIZED,
-            validate_args=validate_args,
-            allow_nan_stats=True,
-            parameters=parameters,
-            name=name,
-        )
-
-    @classmethod
-    def _parameter_properties(cls, dtype, num_classes=None):
-        return {name: tfp.util.ParameterProperties() for name in ("loc", "scale")}
-
-    def _event_shape(self):
-        return ()
-
-    def _event_shape_tensor(self):
-        return np.array([], "int32")
-
-    def _standardized(self, x):
-        """(x - μ) / s for whole numbers x."""
-        centre, half = (self.low + self.high) / 2, (self.high - self.low) / 2
-        return ((x - centre) / half - self.loc) / self.scale
-
-    def _log_prob(self, x):
-        r"""log of σ(b) - σ(a) = σ(b) σ(-a) (1 - exp(a - b)), with b - a the width of a bin.
-
-        This form does not subtract nearly equal numbers.
-        """
-        x = ops.cast(x, self.dtype)
-        below_upper = ops.log_sigmoid(self._standardized(x + 0.5))
-        above_lower = ops.log_sigmoid(-self._standardized(x - 0.5))
-        width = 2.0 / ((self.high - self.low) * self.scale)
-        inside = below_upper + above_lower + ops.log(-ops.expm1(-width))
-        return ops.where(x <= self.low, below_upper, ops.where(x >= self.high, above_lower, inside))
-
-    def _sample_n(self, n, seed):
-        logistic = tfd.Logistic(self.loc, self.scale).sample(n, seed=seed)
-        centre, half = (self.low + self.high) / 2, (self.high - self.low) / 2
-        return ops.clip(ops.round(centre + half * logistic), self.low, self.high)
-
-    def _mean(self):
-        """low + Σ P(x ≥ i) over the whole numbers i above `low`, summed in a loop."""
-        return ops.fori_loop(
-            self.low + 1,
-            self.high + 1,
-            lambda i, total: (
-                total + ops.sigmoid(-self._standardized(ops.cast(i, self.dtype) - 0.5))
-            ),
-            ops.zeros_like(self.loc * self.scale) + self.low,
-        )

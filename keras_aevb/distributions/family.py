@@ -6,10 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_aevb._backend import tfp
-from keras_aevb.distributions import compositions, counts
-
-tfd = tfp.distributions
+from keras_aevb._backend import tfd, tfp
 
 # Alternative parameters: one of a pair is used, by default the one that TFP prefers.
 ALTERNATIVES = ({"logits", "probs"}, {"rate", "log_rate"}, {"probits", "probs"})
@@ -205,7 +202,10 @@ def _family_class(family):
 
 def _class(name):
     """The class of this name in this library, in TFP or registered with Keras; or `None`."""
+    from keras_aevb.tfp_classes import compositions, counts
+    from keras_aevb.tfp_classes.interior import with_interior_draws
+
     for module in (compositions, counts, tfd):
         if hasattr(module, name):
-            return getattr(module, name)
+            return with_interior_draws(getattr(module, name))
     return keras.saving.get_registered_object(name)

@@ -11,11 +11,9 @@ import numpy as np
 from keras import ops
 
 from keras_aevb import arguments
-from keras_aevb._backend import tfp
+from keras_aevb._backend import tfb, tfd
 from keras_aevb.distributions.priors import Prior
 from keras_aevb.distributions.wrapper import Wrapper
-
-tfb, tfd = tfp.bijectors, tfp.distributions
 
 # Bound on the absolute log scales of one step, so that no density overflows.
 LARGEST_LOG_SCALE = 5.0

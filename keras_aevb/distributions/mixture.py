@@ -4,12 +4,10 @@ import keras
 from keras import ops
 
 from keras_aevb import arguments
-from keras_aevb._backend import tfp
+from keras_aevb._backend import tfd
 from keras_aevb.distributions.conditional import family_config, split_arguments
 from keras_aevb.distributions.family import Family
 from keras_aevb.distributions.priors import Prior
-
-tfd = tfp.distributions
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")

@@ -1,16 +1,12 @@
 """Likelihoods of examples with missing values."""
 
-from typing import Any
-
 import keras
 import numpy as np
 from keras import ops
 
-from keras_aevb._backend import tfp
+from keras_aevb import tfp_classes
 from keras_aevb.distributions.family import as_fixed
 from keras_aevb.distributions.wrapper import Wrapper
-
-tfd: Any = tfp.distributions
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
@@ -49,7 +45,7 @@ class Observed(Wrapper):
         self.fill = as_fixed("fill", fill)
 
     def distribution(self, *parameters):
-        return _Observed(self.base.distribution(*parameters), self.fill)
+        return tfp_classes.ObservedElements(self.base.distribution(*parameters), self.fill)
 
     def filled(self, x):
         """x with `fill` in place of missing values."""
@@ -70,22 +66,3 @@ class Observed(Wrapper):
 
     def get_config(self):
         return {**super().get_config(), "fill": self.fill}
-
-
-class _Observed(tfd.Independent):
-    """Independent elements; the density ignores NaN."""
-
-    def __init__(self, base, fill):
-        elements = getattr(base, "distribution", base)
-        if not isinstance(base, tfd.Independent) or len(elements.event_shape):
-            raise ValueError(f"Expected a likelihood with independent elements. Received: {base}")
-        super().__init__(elements, len(base.event_shape))
-        self.fill = fill
-
-    def _log_prob(self, x, **kwargs):
-        x = ops.convert_to_tensor(x)
-        missing = ops.isnan(x)
-        values = ops.where(missing, ops.cast(self.fill, x.dtype), x)
-        log_probs = self.distribution.log_prob(values)
-        axes = tuple(range(-len(self.event_shape), 0))
-        return ops.sum(ops.where(missing, ops.zeros_like(log_probs), log_probs), axis=axes)

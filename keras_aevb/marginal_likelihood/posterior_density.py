@@ -6,8 +6,8 @@ import warnings
 import keras
 from keras import ops
 
-from keras_aevb import hmc
-from keras_aevb._backend import tfp
+from keras_aevb import hmc, tfp_classes
+from keras_aevb._backend import tfd, tfp
 from keras_aevb.condition import features_in_force
 from keras_aevb.distributions.likelihoods import log_prob_of_pairs
 from keras_aevb.marginal_likelihood.base import Estimator
@@ -99,7 +99,7 @@ class PosteriorDensity(Estimator):
         starts = likely_points(x, prior, decode, 2 * self.num_chains, start_seed)
         step_size_shape = (1, ops.shape(x)[0], *[1] * len(prior.event_shape))
         kernel = tfp.mcmc.DualAveragingStepSizeAdaptation(
-            hmc.HamiltonianMonteCarlo(
+            tfp_classes.HamiltonianMonteCarlo(
                 hmc.joint_log_density(x, prior, decode),
                 ops.full(step_size_shape, FIRST_STEP_SIZE, dtype=starts.dtype),
                 self.num_leapfrog_steps,
@@ -153,7 +153,7 @@ def likely_points(x, prior, decode, n, seed):
     logits = ops.reshape(log_likelihoods, (NUM_CANDIDATES, -1))  # [candidates, B]
     # Inverting the cumulative distribution function takes one random number per draw.
     cumulative = ops.cumsum(ops.softmax(logits, axis=0), axis=0)
-    uniform = tfp.distributions.Uniform(high=cumulative[-1])
+    uniform = tfd.Uniform(high=cumulative[-1])
     below = cumulative[:, None] < uniform.sample(n, seed=choice_seed)  # [candidates, n, B]
     chosen = ops.sum(ops.cast(below, "int32"), axis=0)  # [n, B]
     candidates = ops.reshape(z, (NUM_CANDIDATES, *z.shape[2:]))

@@ -1,9 +1,7 @@
 """q(z|x) in numbers: its moments and its parameters."""
 
-from keras_aevb._backend import tfp
+from keras_aevb._backend import tfd
 from keras_aevb.distributions.wrapper import Wrapper
-
-tfd = tfp.distributions
 
 
 def described(posterior, parameters):

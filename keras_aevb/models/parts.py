@@ -7,10 +7,8 @@ import numpy as np
 from keras import ops
 
 from keras_aevb import _backend
-from keras_aevb._backend import tfp
+from keras_aevb._backend import tfd, tfp
 from keras_aevb.unconstrained import onto_support
-
-tfd = tfp.distributions
 
 # Unconstrained coordinates at which supports are compared.
 COORDINATES = (-4.0, -1.0, 0.0, 1.0, 4.0)

@@ -3,13 +3,8 @@
 import numpy as np
 from keras import ops
 
-from keras_aevb._backend import tfp
+from keras_aevb._backend import tfd
 from keras_aevb.distributions import Conditional
-
-tfd = tfp.distributions
-
-# Their means are no events: points inside of the sphere, and sums of class numbers.
-MEANINGLESS_MEAN = (tfd.Categorical, tfd.PowerSpherical, tfd.VonMisesFisher)
 
 
 def kind_of_estimate(part):
@@ -38,7 +33,9 @@ def kind_of_estimate(part):
 
 def _has(kind, distribution):
     inner = getattr(distribution, "distribution", distribution)  # of an `Independent`
-    if kind == "mean" and isinstance(inner, MEANINGLESS_MEAN):
+    # Their means are no events: points inside of the sphere, and sums of class numbers.
+    without_mean = tfd.Categorical | tfd.PowerSpherical | tfd.VonMisesFisher
+    if kind == "mean" and isinstance(inner, without_mean):
         return False
     try:
         return np.isfinite(np.asarray(getattr(distribution, kind)())).all()

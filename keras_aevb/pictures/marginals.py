@@ -6,7 +6,7 @@ import numpy as np
 from keras import ops
 
 from keras_aevb import arguments
-from keras_aevb._backend import tfp
+from keras_aevb._backend import tfd
 from keras_aevb.models import LatentVariableModel
 from keras_aevb.models.parts import check_type
 from keras_aevb.pictures.samples import prior_draws
@@ -100,7 +100,7 @@ def prior_probabilities(model, z, condition=None):
 
 def independent_marginals(prior):
     """The scalar distributions of the latent dimensions, or `None` if they are not independent."""
-    if isinstance(prior, tfp.distributions.Independent) and not len(prior.distribution.event_shape):
+    if isinstance(prior, tfd.Independent) and not len(prior.distribution.event_shape):
         return prior.distribution
     return None
 

@@ -23,11 +23,12 @@ DECODER_HEADS = {"mnist": 1, "frey": 2, "digits": 1}  # p, or μ and log σ²
 
 # What costs time; neither step sizes nor seeds, starts or factors change the arithmetic.
 KIND = ["machine", "dataset", "measure", "n_train", "hidden_units", "latent_dim", "algorithm"]
-KIND += ["batch_size", "num_samples"]
+KIND += ["batch_size", "num_samples", "decoder_layers"]
 
 # Of `table.csv`.
-COLUMNS = ["machine", "dataset", "algorithm", "latent_dim", "hidden_units", "n_train"]
+COLUMNS = ["machine", "dataset", "algorithm", "latent_dim", "hidden_units", "decoder_layers"]
 COLUMNS += [
+    "n_train",
     "batch_size",
     "runs",
     "shared_runs",
@@ -46,9 +47,10 @@ def flop_per_sample(experiment):
     backwards to the layer's input. Nothing needs the derivative in x, nor that in z where z is
     given. With the numbers of weights
 
-    $$E = DH + 2HN_z, \qquad G = N_zH + kHD$$
+    $$E = DH + 2HN_z, \qquad G = N_zH + (d - 1)H² + kHD$$
 
-    of the encoder and the decoder, whose output has k = 1 head (Bernoulli) or 2 (Gaussian):
+    of the encoder and the decoder, which has d hidden layers and whose output has k = 1 head
+    (Bernoulli) or 2 (Gaussian):
 
     - AEVB: $6E - 2DH + 6LG$. For 784-500-20-500-784 and L = 1 that is 4.1 MFLOP.
     - Wake-sleep: $2E + L(6G - 2N_zH)$ awake, and $2G + 6E - 2DH$ asleep.
@@ -68,7 +70,8 @@ def flop_per_sample(experiment):
     """
     e = experiment
     from_x, from_z = PIXELS[e.dataset] * e.hidden_units, e.latent_dim * e.hidden_units
-    encoder, decoder = from_x + 2 * from_z, from_z + DECODER_HEADS[e.dataset] * from_x
+    between = (e.decoder_layers - 1) * e.hidden_units**2  # the decoder's hidden layers
+    encoder, decoder = from_x + 2 * from_z, from_z + between + DECODER_HEADS[e.dataset] * from_x
     train_encoder = 6 * encoder - 2 * from_x
     train_decoder = 6 * decoder - 2 * from_z  # with z given
     if e.algorithm == "aevb":
@@ -225,6 +228,7 @@ def _section(costs):
             "algorithm": costs.algorithm.map(NAMES),
             "N_z": costs.latent_dim.astype(str),
             "hidden units": costs.hidden_units.astype(str),
+            "decoder layers": costs.decoder_layers.astype(str),
             "N_train": [str(n) if n else "all" for n in costs.n_train],
             "M": costs.batch_size.astype(str),
             "runs": costs.runs.astype(str),

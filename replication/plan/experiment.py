@@ -20,7 +20,7 @@ MCEM_LEAPFROG_STEPS = 10
 MCEM_UPDATES = 5
 
 # Settings that came later: at their defaults a run keeps the name it had before.
-LATER_SETTINGS = ("n_train", "measure", "log_variance_gain", "split_seed")
+LATER_SETTINGS = ("n_train", "measure", "log_variance_gain", "split_seed", "decoder_layers")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +35,8 @@ class Experiment:
         latent_dim: number of latent variables N_z.
         step_size: Adagrad's global step size.
         seed: fixes the initial weights, the minibatches and the noise.
-        hidden_units: tanh units of the encoder, and as many of the decoder. Default: the paper's.
+        hidden_units: tanh units of the encoder, and as many of each hidden layer of the decoder.
+            Default: the paper's.
         batch_size: M, examples per minibatch. Monte Carlo EM always takes the whole training set.
         num_samples: L, samples of z per example.
         accumulate_only: number of first steps that accumulate squared gradients without moving.
@@ -45,6 +46,7 @@ class Experiment:
         log_variance_gain: c in the encoder's log σ² = c W h + b.
         initial_bias_stddev: standard deviation of the initial biases.
         split_seed: of the random split into training and test images; MNIST's is published.
+        decoder_layers: number of the decoder's hidden layers.
     """
 
     dataset: str
@@ -62,6 +64,7 @@ class Experiment:
     log_variance_gain: float = 1.0
     initial_bias_stddev: float = 0.01
     split_seed: int = SPLIT_SEED
+    decoder_layers: int = 1
 
     def __post_init__(self):
         for name, known in (

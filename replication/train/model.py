@@ -25,6 +25,7 @@ def build(experiment, dataset):
         "seed": experiment.seed,
         "recognition": experiment.algorithm != "mcem",
         "log_variance_gain": experiment.log_variance_gain,
+        "decoder_layers": experiment.decoder_layers,
     }
     if experiment.dataset == "frey":
         parts = kv.networks.gaussian_mlp(**settings, mean_activation="sigmoid")

@@ -194,6 +194,19 @@ def test_heads_of_ones_own_and_trainable_values():
     np.testing.assert_array_equal(log_variance, np.ones((4, 2, 3)))
 
 
+@pytest.mark.parametrize("shape", [None, (), (1,)], ids=str)
+def test_trainable_values_are_saved(shape, tmp_path):
+    """Values of the parameter's shape, one number, and values that broadcast to the parameter."""
+    parts = kv.networks.bernoulli_mlp(6, latent_dim=2)
+    head = kv.Trainable(shape, initializer="random_normal")
+    parts["likelihood"] = kv.Conditional("NegativeBinomial", 6, total_count=head)
+    model = kv.AEVB(**parts)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras").likelihood.heads["total_count"]
+    assert tuple(again.value.shape) == ((6,) if shape is None else shape)
+    np.testing.assert_array_equal(again.value, head.value)
+
+
 def test_gradients_reach_raw_values():
     """d log N(x; μ, σ) / d raw, with σ = softplus(raw), by the chain rule."""
     prior = kv.Unconditional("Normal", 1)

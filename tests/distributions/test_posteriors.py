@@ -8,7 +8,7 @@ from scipy import stats
 
 import keras_aevb as kv
 from keras_aevb import _backend
-from keras_aevb.distributions.normals import Normal
+from keras_aevb.tfp_classes import Normal
 
 
 def random_parameters(batch, event_shape, seed=0):

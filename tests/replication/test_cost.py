@@ -55,12 +55,13 @@ def test_seeds_and_step_sizes_are_one_row_and_what_costs_time_is_another(tmp_pat
         "hidden_units": 100,
         "n_train": 1000,
         "num_samples": 2,
+        "decoder_layers": 2,
     }
     for i, (name, value) in enumerate(others.items()):
         e = dataclasses.replace(MNIST, **{name: value})
         write_run(tmp_path, e, {0: 0.0, 10_000: 10.0}, started=f"2{i % 4}:{i:02}")
     rows = costs(tmp_path)
-    assert len(rows) == 6
+    assert len(rows) == 7
     (row,) = [r for r in rows if r.runs == 5]
     assert (row.samples, row.seconds, row.fastest_samples_per_second) == (50_000, 150.0, 1000.0)
 
@@ -104,10 +105,24 @@ def test_the_page_and_the_table(tmp_path):
     lines = [line for line in text.splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     # 100 000 samples in 20 s, shared with wake-sleep; 90 000 of them in 19 s.
-    expected = ["MNIST", "AEVB", "20", "500", "all", "100", "1", "1", "5000", "3.3", "4737", "4.10"]
+    expected = [
+        "MNIST",
+        "AEVB",
+        "20",
+        "500",
+        "1",
+        "all",
+        "100",
+        "1",
+        "1",
+        "5000",
+        "3.3",
+        "4737",
+        "4.10",
+    ]
     assert cells[2] == [*expected, "19.4", "–"]
-    assert cells[3][:11] == [*expected[:1], "Wake-sleep", *expected[2:8], "10000", "1.7", "–"]
-    assert cells[4][:8] == ["Digits", "MCEM", "3", "50", "300", "100", "1", "0"]
+    assert cells[3][:12] == [*expected[:1], "Wake-sleep", *expected[2:9], "10000", "1.7", "–"]
+    assert cells[4][:9] == ["Digits", "MCEM", "3", "50", "1", "300", "100", "1", "0"]
     assert len({len(line) for line in lines}) == 1
     row, shortest, _ = read_csv(table)
     assert row["samples_per_second"] == "5000.0000"

@@ -26,6 +26,12 @@ def test_two_samples_of_z_decode_twice():
     assert flop_per_sample(two) - flop_per_sample(one) == 6 * (20 * 500 + 500 * 784)
 
 
+def test_hidden_layers_of_the_decoder_by_hand():
+    one, two, three = (Experiment("frey", "aevb", 20, 0.01, decoder_layers=n) for n in (1, 2, 3))
+    assert flop_per_sample(two) - flop_per_sample(one) == 6 * 200 * 200
+    assert flop_per_sample(three) - flop_per_sample(one) == 2 * 6 * 200 * 200
+
+
 def test_monte_carlo_em_by_hand():
     e = Experiment("mnist", "mcem", 3, 0.01, hidden_units=100, n_train=1000)
     decoder = 3 * 100 + 100 * 784
@@ -35,15 +41,16 @@ def test_monte_carlo_em_by_hand():
 
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="only JAX shows its program as text")
 @pytest.mark.parametrize("algorithm", ["aevb", "wake-sleep"])
-@pytest.mark.parametrize("dataset, pixels, num_samples", [("digits", 64, 1), ("frey", 560, 2)])
-def test_as_many_as_in_the_matrix_products_of_a_training_step(
-    algorithm, dataset, pixels, num_samples
-):
+@pytest.mark.parametrize(
+    "dataset, pixels, settings",
+    [("digits", 64, {}), ("frey", 560, {"num_samples": 2}), ("frey", 560, {"decoder_layers": 3})],
+)
+def test_as_many_as_in_the_matrix_products_of_a_training_step(algorithm, dataset, pixels, settings):
     import jax
 
     x = np.zeros((100, pixels), "float32")
     data = datasets.Dataset(dataset, x, x, (1, pixels), digest="")
-    experiment = Experiment(dataset, algorithm, 3, 0.01, num_samples=num_samples)
+    experiment = Experiment(dataset, algorithm, 3, 0.01, **settings)
     trained = build(experiment, data)
     groups = (
         trained.trainable_variables,

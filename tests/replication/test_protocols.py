@@ -14,20 +14,20 @@ PANELS = [("mnist", 20), ("digits", 5)]  # of which the text tells everything
 
 def settings(*panel, **text):
     e = figure2_experiment(*panel, 0.01, **text)
-    return e.batch_size, e.split_seed, e.log_variance_gain
+    return e.batch_size, e.split_seed, e.log_variance_gain, e.decoder_layers
 
 
 @pytest.mark.parametrize("latent_dim", [2, 5, 10, 20])
 def test_the_settings_of_frey_face_are_those_of_all_its_curves(latent_dim):
     for algorithm, gain in (("aevb", 1.0), ("wake-sleep", 0.1)):
         panel = "frey", algorithm, latent_dim
-        assert settings(*panel) == (500, 11, 0.1)
-        assert settings(*panel, text=True) == (100, 0, gain)
+        assert settings(*panel) == (500, 11, 0.1, 2)
+        assert settings(*panel, text=True) == (100, 0, gain, 1)
 
 
 def test_nothing_else_of_an_experiment_differs():
     new, old = (figure2_experiment("frey", "aevb", 5, 0.02, 1, text=text) for text in (False, True))
-    told = {"batch_size": 100, "split_seed": 0, "log_variance_gain": 1.0}
+    told = {"batch_size": 100, "split_seed": 0, "log_variance_gain": 1.0, "decoder_layers": 1}
     assert dataclasses.replace(new, **told) == old
 
 
@@ -44,7 +44,9 @@ def test_both_curves_belong_to_figure_2_and_nothing_in_between_does():
     new, old = (figure2_experiment("frey", "aevb", 5, 0.02, text=text) for text in (False, True))
     assert (figure_of(new), figure_of(old)) == (2, 2)
     assert (is_text(new), is_text(old)) == (False, True)
-    for mixed in (dataclasses.replace(new, split_seed=0), dataclasses.replace(old, batch_size=500)):
+    changed = (new, {"split_seed": 0}), (new, {"decoder_layers": 1}), (old, {"batch_size": 500})
+    for experiment, setting in changed:
+        mixed = dataclasses.replace(experiment, **setting)
         assert figure_of(mixed) == 0
         assert not is_text(mixed)
     assert not is_text(figure3_experiment("mnist", "aevb", 1000, 0.02))
@@ -59,6 +61,10 @@ def test_both_curves_belong_to_figure_2_and_nothing_in_between_does():
             figure2_experiment("frey", "wake-sleep", 2, 0.01, text=True),
             "frey-wake-sleep-z2-6cd614b2",
         ),
+        (
+            dataclasses.replace(figure2_experiment("frey", "aevb", 10, 0.01), decoder_layers=1),
+            "frey-aevb-z10-6b166e02",
+        ),
         (figure2_experiment("mnist", "aevb", 10, 0.01), "mnist-aevb-z10-a6ce86b5"),
     ],
 )
@@ -66,9 +72,10 @@ def test_older_runs_keep_their_names(experiment, expected):
     assert experiment.id == expected
 
 
-def test_another_split_is_another_run():
-    ids = {Experiment("frey", "aevb", 2, 0.01, split_seed=seed).id for seed in range(3)}
-    assert len(ids) == 3
+@pytest.mark.parametrize("name, values", [("split_seed", (0, 1, 2)), ("decoder_layers", (1, 2, 3))])
+def test_another_setting_is_another_run(name, values):
+    ids = {Experiment("frey", "aevb", 2, 0.01, **{name: value}).id for value in values}
+    assert len(ids) == len(values)
 
 
 def test_frey_faces_samples_are_multiples_of_500():

@@ -16,7 +16,7 @@ from made_up import numbers
 from replication.errors import BackendMismatchError, MissingCheckpointError
 from replication.measurements import files, records
 from replication.plan import schedule
-from replication.plan.experiment import Experiment
+from replication.plan.experiment import ALGORITHMS, Experiment
 from replication.plan.protocols import figure2_experiment
 from replication.train import datasets, evaluation, runner
 from replication.train.model import build, trained
@@ -366,7 +366,10 @@ def test_time_is_shared_out(digits, tmp_path):
     assert runs[0].info["sessions"][0]["evaluation_seconds"] > 0
 
 
-@pytest.mark.parametrize("settings, stddev", [({}, 0.01), ({"initial_bias_stddev": 0.0}, 0.0)])
+@pytest.mark.parametrize(
+    "settings, stddev",
+    [({}, 0.01), ({"initial_bias_stddev": 0.0}, 0.0), ({"decoder_layers": 2}, 0.01)],
+)
 def test_all_parameters_start_from_the_same_distribution(digits, settings, stddev):
     experiment = Experiment("digits", "aevb", 5, 0.01, hidden_units=400, **settings)
     variables = build(experiment, digits).trainable_variables
@@ -375,6 +378,17 @@ def test_all_parameters_start_from_the_same_distribution(digits, settings, stdde
     # Five standard errors of a standard deviation, of 874 biases and more: odds 1e-6.
     assert abs(kernels.std() - 0.01) < 5 * 0.01 / (2 * kernels.size) ** 0.5
     assert abs(biases.std() - stddev) <= 5 * stddev / (2 * biases.size) ** 0.5
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_the_decoders_hidden_layers(digits, algorithm):
+    settings = {"n_train": 40, "hidden_units": 10}
+    one, two = (
+        build(Experiment("digits", algorithm, 2, 0.01, decoder_layers=n, **settings), digits)
+        for n in (1, 2)
+    )
+    assert [len(model.decoder.layers) for model in (one, two)] == [1, 2]
+    assert two.count_params() - one.count_params() == 10 * 10 + 10
 
 
 def test_checkpoints_cost_little(digits, tmp_path, monkeypatch):

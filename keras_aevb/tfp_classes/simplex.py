@@ -2,10 +2,10 @@
 
 from keras import ops
 
-from keras_aevb._backend import tfp
+from keras_aevb._backend import tfb
 
 
-class Simplex(tfp.bijectors.Bijector):
+class Simplex(tfb.Bijector):
     r"""The bijector $z = \operatorname{softmax}(u_1, …, u_n, 0)$ from ℝⁿ onto the simplex in ℝⁿ⁺¹.
 
     $$u_i = \log z_i - \log z_{n+1}, \qquad

@@ -5,15 +5,11 @@ same name.
 """
 
 import math
-from typing import Any
 
 from keras import ops
 
-from keras_aevb._backend import tfp
-from keras_aevb.distributions.compositions import parameter
-
-tfb = tfp.bijectors
-tfd: Any = tfp.distributions
+from keras_aevb._backend import tfb, tfd
+from keras_aevb.tfp_classes.compositions import parameter
 
 # The exponential of this, times a count, is finite in float32.
 LARGEST_LOG_RATE = 40.0
