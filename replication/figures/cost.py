@@ -221,6 +221,11 @@ def _evaluation_seconds(run):
     return None if None in seconds else sum(seconds)
 
 
+def _rate(value):
+    """Samples per second, with three digits; a dash for NaN."""
+    return "–" if pd.isna(value) else f"{float(f'{value:.3g}'):.0f}"
+
+
 def _section(costs):
     rows = pd.DataFrame(
         {
@@ -233,9 +238,9 @@ def _section(costs):
             "M": costs.batch_size.astype(str),
             "runs": costs.runs.astype(str),
             "shared": costs.shared_runs.astype(str),
-            "samples/s": costs.samples_per_second.map("{:.0f}".format),
+            "samples/s": costs.samples_per_second.map(_rate),
             "minutes per million": costs.minutes_per_million.map(number),
-            "fastest": [number(v, digits=0) for v in costs.fastest_samples_per_second],
+            "fastest": costs.fastest_samples_per_second.map(_rate),
             "MFLOP": [number(v, digits=2) for v in costs.mflop_per_sample],
             "GFLOP/s": costs.fastest_gflop_per_second.map(number),
             "evaluation": ["–" if pd.isna(v) else f"{v:.0%}" for v in costs.evaluation_share],

@@ -60,6 +60,7 @@ def _page_table(table):
             "data set": places.dataset.map(NAMES),
             "N_z": places.latent_dim.astype(str),
             "step size": places.step_size.map("{:g}".format),
+            "seed": places.seed.astype(str),
             "gradient in": places.parameters.map(PARAMETERS),
             "training samples": [count(n) if n else "0" for n in places.samples],
         }

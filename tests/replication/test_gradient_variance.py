@@ -154,9 +154,9 @@ def test_the_page_and_the_table(tmp_path):
     lines = [line for line in page.read_text().splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     assert [row[0] for row in cells[2:]] == ["MNIST"] * 4 + ["Digits"] * 4
-    assert cells[2][1:5] == ["2", "0.02", "φ", "0"]
-    assert cells[3][3:8] == ["φ", "10⁵", "2.00 ± 0.10", "6.00 ± 0.30", "3.00 ± 0.21"]
-    assert cells[3][8:] == ["(2.00 ± 0.10)·10⁵", "(1.00 ± 0.07)·10⁵"]
+    assert cells[2][1:6] == ["2", "0.02", "0", "φ", "0"]
+    assert cells[3][4:9] == ["φ", "10⁵", "2.00 ± 0.10", "6.00 ± 0.30", "3.00 ± 0.21"]
+    assert cells[3][9:] == ["(2.00 ± 0.10)·10⁵", "(1.00 ± 0.07)·10⁵"]
     assert len({len(line) for line in lines}) == 1
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
