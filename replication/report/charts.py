@@ -198,8 +198,8 @@ def _frames(rows):
             (left, _), (low, high) = style.frames[dataset]
         else:
             late = own[own.samples >= own.samples.max() / 30].value
-            left, low, high = own.samples.min(), late.min(), late.max()
-        found[panel] = (low, high, left)
+            left, low, high = own.samples.min(), late.min(), max(late.max(), late.min() + 1)
+        found[panel] = (float(low), float(high), float(left))
     return found
 
 

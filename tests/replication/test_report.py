@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_up import write_run
 from made_up_results import write_bounds, write_panel
 from matplotlib import image
 from PIL import Image
@@ -24,6 +25,7 @@ from replication.report.charts import chart
 from replication.report.sections import FIGURES, sentence
 
 ROOT = Path(__file__).parents[2]
+ELBOS = ("train_elbo", "test_elbo")
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
@@ -260,6 +262,19 @@ def test_charts_show_every_run_that_did_not_diverge_and_the_paper(results):
     names = {p["bind"].get("name") for p in found["params"] if "bind" in p}
     assert {"panel ", "step size 0.01 ", "seed 0 ", "seed 1 ", "paper "} <= names
     assert chart(3, table) is None
+
+
+def test_charts_of_data_without_a_curve_in_the_paper(tmp_path):
+    experiment = figure2_experiment("digits", "aevb", 2, 0.01)
+    values = {0: -40.0, 10_000: -30.0, 20_000: -25.0}
+    write_run(tmp_path, experiment, {s: dict.fromkeys(ELBOS, v) for s, v in values.items()})
+    page = write_report(tmp_path)[1].read_text()
+    assert Page(page).all("script") == []  # no picture was drawn, beside which it would stand
+    found = chart(2, Evidence(tmp_path).table)
+    scale = found["layer"][0]["encoding"]["y"]["scale"]
+    assert scale["domainMin"] == {"expr": '({"Digits, N_z = 2": -30.0})[panel]'}
+    assert scale["domainMax"] == {"expr": '({"Digits, N_z = 2": -25.0})[panel]'}
+    assert {row.split(",")[4] for row in found["data"]["values"].splitlines()[1:]} == {"ours"}
 
 
 def test_the_page_of_this_repositorys_results_is_small(tmp_path):
