@@ -13,6 +13,7 @@ from replication.measurements.table import PANEL, TEXT
 from replication.paper import paper_curve
 from replication.plan.experiment import SPLITS
 from replication.plan.schedule import FIRST_SAMPLES
+from replication.plan.step_sizes import pilots
 
 STYLES = {2: figure2.STYLE, 3: figure3.STYLE}
 SPLIT_NAMES = {"train": "training", "test": "test"}
@@ -25,11 +26,8 @@ COLUMNS = ["panel", "algorithm", "split", "source", "step", "seed", "samples", "
 READINGS = 50  # of the paper's, at most, in each decade of samples
 HEIGHT = 420  # pixels
 FIRST_PANELS = {2: "MNIST, N_z = 20", 3: "MNIST, N_train = 1000"}
-# What is off when the page opens; all else is on.
-OFF = {
-    2: {("split", "training"), ("step", "0.1"), ("source", SOURCES[TEXT])},
-    3: {("step", "0.01"), ("step", "0.02")},
-}
+# What is off when the page opens, beside the step sizes that are chosen nowhere; all else is on.
+OFF = {2: {("split", "training"), ("source", SOURCES[TEXT])}, 3: set()}
 NONE = "–"  # the step size and the seed of the paper's curves
 # The columns that have switches, and the words before a value.
 SWITCHES = {"algorithm": "", "step": "step size ", "seed": "seed ", "split": "", "source": ""}
@@ -55,10 +53,11 @@ def chart(figure, table):
     first = FIRST_PANELS[figure]
     options = alt.binding_select(options=panels, name="panel ")
     panel = alt.param("panel", value=first if first in panels else panels[0], bind=options)
+    off = OFF[figure] | _other_steps(rows, table[table.figure == figure])
     switches = {
         (column, value): alt.param(
             re.sub(r"\W", "_", f"{column} {value}"),
-            value=(column, value) not in OFF[figure],
+            value=(column, value) not in off,
             bind=alt.binding_checkbox(name=f"{words}{value} "),
         )
         for column, words in SWITCHES.items()
@@ -187,6 +186,13 @@ def _rows(figure, table):
             **rows[["source", "step", "seed", "samples", "value"]],
         }
     )
+
+
+def _other_steps(rows, table):
+    """The step sizes that are chosen in no panel, though there is a choice in some."""
+    choice = pilots(table)
+    best = {f"{step:g}" for step in choice.step_size[choice.verdict == "chosen"]}
+    return {("step", step) for step in _values(rows, "step") if best and step not in best}
 
 
 def _frames(rows):

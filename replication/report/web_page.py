@@ -164,11 +164,16 @@ class _Renderer:
                 if child.type == "link_open":
                     child.attrSet("href", self._target(child.attrGet("href"), folder))
         env = {"folder": folder}
-        parts = [self._block(block, env) for block in _blocks(tokens)]
-        return "".join(parts)
+        parts, chart = [], ""
+        for block in _blocks(tokens):
+            text, following = self._block(block, env)
+            # A chart stands behind its picture's caption.
+            parts += [text, chart] if _is_caption(block) else [chart, text]
+            chart = following
+        return "".join([*parts, chart])
 
     def _block(self, tokens, env):
-        """HTML of a block, and of the chart of the picture that it shows first."""
+        """HTML of a block, and of the chart of the picture that it is the first to show."""
         pictures = {
             (env["folder"] / child.attrGet("src")).resolve()
             for token in tokens
@@ -176,14 +181,14 @@ class _Renderer:
             if child.type == "image"
         }
         if len(pictures) == 1 and pictures <= self.shown:
-            return ""
+            return "", ""
         self.shown |= pictures
-        text = self.markdown.renderer.render(tokens, self.markdown.options, env)
+        text, charts = self.markdown.renderer.render(tokens, self.markdown.options, env), ""
         for path in pictures & self.charts.keys():
             key = f"chart-{path.stem}"
             self.drawn[key] = self.charts[path]
-            text += CHART.format(key=key)
-        return text
+            charts += CHART.format(key=key)
+        return text, charts
 
     def _enter(self, token, title, page):
         """Gives a heading its id, and a section its place in the navigation.
@@ -209,6 +214,12 @@ def _blocks(tokens):
         if token.level == 0 and token.nesting <= 0:
             yield tokens[start:end]
             start = end
+
+
+def _is_caption(tokens):
+    """Whether a block is a paragraph of emphasis alone."""
+    children = [child for token in tokens for child in token.children or []]
+    return bool(children) and (children[0].type, children[-1].type) == ("em_open", "em_close")
 
 
 def _name(title):

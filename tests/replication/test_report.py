@@ -198,6 +198,8 @@ def test_the_web_page_is_well_formed_and_needs_nothing_else(built):
     assert page.tags[0][0] == "html" and page.all("html")[0]["lang"] == "en"
     assert page.all("script") == [{}, {}]  # within the page
     [picture] = page.all("img")  # once, though two parts of the report show it
+    order = ("<img ", "<em>Figure 2 of the paper", '<div id="chart-figure2">', "<h2 ")
+    assert sorted(order, key=built[1].index) == [*order]
     assert picture["alt"].startswith("Figure 2 of the paper")
     kind, data = picture["src"].split(",")
     assert kind == "data:image/webp;base64"
