@@ -30,7 +30,7 @@ collect_ignore_glob = [f"keras_aevb/_backend/{OTHERS[keras.backend.backend()]}*.
 
 @pytest.fixture(scope="module", autouse=True)
 def forget_programs(request):
-    """Lets go of what a file has compiled and of the models that it shares: gigabytes in the end."""
+    """Lets go of what a file has compiled and of the models that its tests share."""
     yield
     for shared in vars(request.module).values():
         if hasattr(shared, "cache_clear"):
