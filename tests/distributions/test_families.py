@@ -114,7 +114,6 @@ VECTOR = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:Explicitly requested dtype float64")  # by TFP's own code
 @pytest.mark.parametrize("name", VECTOR)
 def test_densities_over_vectors(name):
     parameters, exact, x = VECTOR[name]

@@ -119,7 +119,6 @@ def test_noise_of_neighbouring_seeds_is_independent(how, make_model):
     assert stats.kstest(values[:, 0], "norm").pvalue > 1e-4
 
 
-@pytest.mark.filterwarnings("ignore:Explicitly requested dtype.*float64")  # JAX rounds it
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_noise_has_the_precision_of_the_parameters(dtype, noise):
     loc = np.zeros(3, dtype)
