@@ -293,7 +293,7 @@ def test_a_stream_is_told_of_its_epochs():
 def test_a_generator_that_is_used_up():
     """It has batches for the first of two epochs."""
     with pytest.raises(ValueError, match=r"in every epoch. Received: none in epoch 1"):
-        train((batch for batch in [(X[:8],)]), batch_size=None, epochs=2)
+        train(iter([(X[:8],)]), batch_size=None, epochs=2, steps_per_epoch=1)
 
 
 class Failing(kv.EpochMinibatches):
