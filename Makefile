@@ -1,6 +1,7 @@
 # make replicate   environment, install, Figure 2's protocol on embedded data
 # make check       lint, types, and the exact tests on one backend: what to run between edits
 # make test        lint, types, and all tests on both backends
+# make coverage    lines and branches that the tests of both backends run
 # make docs        the site, in build/site
 
 VENV ?= .venv
@@ -10,7 +11,7 @@ KERAS_BACKEND ?= jax
 BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: replicate check docs test lint types test-jax test-tensorflow clean
+.PHONY: replicate check coverage docs test lint types test-jax test-tensorflow cover-jax cover-tensorflow clean
 
 # Only what one backend needs; `make test` adds the rest to the same environment.
 replicate: $(VENV)/installed-$(KERAS_BACKEND)
@@ -34,9 +35,18 @@ lint: $(VENV)/installed-all
 types: $(VENV)/installed-all
 	$(BIN)/mypy
 
-# Files are tested side by side; a worker takes a core and a gigabyte.
+# Files are tested side by side; a worker takes a core and 1.5 gigabytes.
 test-jax test-tensorflow: test-%: $(VENV)/installed-all
 	KERAS_BACKEND=$* $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
+
+coverage: cover-jax cover-tensorflow
+	$(BIN)/coverage combine --quiet --keep --data-file build/coverage/all build/coverage/[jt]*
+	$(BIN)/coverage report --data-file build/coverage/all
+
+cover-jax cover-tensorflow: cover-%: $(VENV)/installed-all
+	rm -f build/coverage/$*
+	COVERAGE_FILE=build/coverage/$* KERAS_BACKEND=$* $(BIN)/python -m pytest -q -n auto \
+		--maxprocesses 4 --dist loadfile --cov --cov-report=
 
 # Each notebook runs, and is shown as it ran; a second `make docs` runs those that have changed.
 NOTEBOOKS := $(patsubst docs/notebooks/%.py,build/notebooks/%.md,$(wildcard docs/notebooks/*.py))

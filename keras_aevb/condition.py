@@ -208,7 +208,11 @@ class Conditions(Condition):
         self.conditions = dict(conditions)
 
     def call(self, y, training=False):
-        parts = self._parts(ops.convert_to_tensor(self.packed(y)))
+        if isinstance(y, dict):
+            self._check_names(y)
+            parts = [(c, y[name]) for name, c in self.conditions.items()]
+        else:
+            parts = self._parts(y)
         return ops.concatenate([c(part, training=training) for c, part in parts], axis=1)
 
     def _parts(self, y):
@@ -219,13 +223,16 @@ class Conditions(Condition):
             yield condition, ops.reshape(y[:, start:end], (-1, *condition.shape))
             start = end
 
-    def packed(self, y):
-        if not isinstance(y, dict):
-            return y
+    def _check_names(self, y):
         if set(y) != set(self.conditions):
             raise ValueError(
                 f"Expected a condition with {sorted(self.conditions)}. Received: {sorted(y)}"
             )
+
+    def packed(self, y):
+        if not isinstance(y, dict):
+            return y
+        self._check_names(y)
         parts = {name: np.atleast_1d(inputs.as_array(y[name], name)) for name in self.conditions}
         lengths = {name: len(part) for name, part in parts.items()}
         if len(set(lengths.values())) > 1:

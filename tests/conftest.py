@@ -11,56 +11,80 @@ from known_model import linear_gaussian  # noqa: F401
 import keras_aevb as kv
 from keras_aevb import _backend
 
-# The backends take turns where compiling takes most of the time: these files run on the other
-# backend, and on both with `-m slow or not slow`.
+# The backends take turns where compiling takes most of the time, and where no backend matters: the
+# other one runs these files, and both do with `-m "slow or not slow"`.
 SLOW_ON = {
     "jax": {
-        "bounds/test_every_bound.py",
-        "bounds/test_importance_weighted.py",
-        "bounds/test_scheduled_bounds.py",
-        "bounds/test_score_function.py",
-        "distributions/test_discretized_logistic_mixture.py",
-        "distributions/test_flow.py",
-        "distributions/test_half_precision.py",
-        "distributions/test_hierarchy.py",
-        "distributions/test_likelihood_table.py",
-        "distributions/test_mixture.py",
-        "distributions/test_observed.py",
-        "evaluation/test_linear_gaussian.py",
-        "evaluation/test_other_models.py",
-        "models/test_parts.py",
-        "models/test_point_estimates.py",
-        "models/test_semi_supervised.py",
-        "test_docs.py",
-        "test_examples.py",
-        "test_gradients.py",
-        "test_pictures.py",
-        "test_plots.py",
-        "test_properties.py",
-        "test_readme.py",
-        "test_regression.py",
-        "test_unconstrained.py",
+        "keras_aevb",  # the examples of docstrings
+        "replication",
+        "tests/bounds/test_aggregate_posterior_bounds.py",
+        "tests/bounds/test_every_bound.py",
+        "tests/bounds/test_importance_weighted.py",
+        "tests/bounds/test_scheduled_bounds.py",
+        "tests/bounds/test_score_function.py",
+        "tests/distributions/test_discretized_logistic_mixture.py",
+        "tests/distributions/test_flow.py",
+        "tests/distributions/test_half_precision.py",
+        "tests/distributions/test_hierarchy.py",
+        "tests/distributions/test_likelihood_table.py",
+        "tests/distributions/test_mixture.py",
+        "tests/distributions/test_observed.py",
+        "tests/evaluation",
+        "tests/marginal_likelihood/test_supports.py",
+        "tests/models/test_condition.py",
+        "tests/models/test_parts.py",
+        "tests/models/test_point_estimates.py",
+        "tests/models/test_semi_supervised.py",
+        "tests/models/test_wake_sleep.py",
+        "tests/replication/test_bad_commands.py",
+        "tests/replication/test_figure2.py",
+        "tests/replication/test_figure3.py",
+        "tests/replication/test_figure4.py",
+        "tests/replication/test_figure5.py",
+        "tests/replication/test_gradient_variance.py",
+        "tests/replication/test_report.py",
+        "tests/replication/test_runner.py",
+        "tests/replication/test_verify.py",
+        "tests/test_callbacks.py",
+        "tests/test_docs.py",
+        "tests/test_examples.py",
+        "tests/test_gradients.py",
+        "tests/test_pictures.py",
+        "tests/test_plots.py",
+        "tests/test_properties.py",
+        "tests/test_readme.py",
+        "tests/test_regression.py",
+        "tests/test_unconstrained.py",
     },
     "tensorflow": {
-        "marginal_likelihood/test_annealed_importance_sampling.py",
-        "marginal_likelihood/test_kernel_density.py",
-        "marginal_likelihood/test_log_likelihood.py",
-        "marginal_likelihood/test_posterior_density.py",
-        "models/test_full_vb.py",
-        "models/test_monte_carlo_em.py",
-        "models/test_pure_step.py",
-        "models/test_replicas.py",
-        "models/test_shared_parts.py",
-        "test_hmc.py",
-        "test_networks.py",
+        "tests/marginal_likelihood/test_annealed_importance_sampling.py",
+        "tests/marginal_likelihood/test_kernel_density.py",
+        "tests/marginal_likelihood/test_log_likelihood.py",
+        "tests/marginal_likelihood/test_posterior_density.py",
+        "tests/models/test_backends_agree.py",  # it starts the other one
+        "tests/models/test_conditions.py",
+        "tests/models/test_full_vb.py",
+        "tests/models/test_functional.py",
+        "tests/models/test_keras_behaviour.py",
+        "tests/models/test_monte_carlo_em.py",
+        "tests/models/test_pure_step.py",
+        "tests/models/test_replicas.py",
+        "tests/models/test_shared_parts.py",
+        "tests/replication/test_cli.py",
+        "tests/replication/test_datasets.py",
+        "tests/replication/test_lock.py",
+        "tests/replication/test_surroundings.py",
+        "tests/test_hmc.py",
+        "tests/test_networks.py",
     },
 }[keras.backend.backend()]
+ROOT = Path(__file__).parents[1]
 
 
 def pytest_collection_modifyitems(items):
-    tests = Path(__file__).parent
+    slow = [ROOT / path for path in SLOW_ON]
     for item in items:
-        if item.path.is_relative_to(tests) and str(item.path.relative_to(tests)) in SLOW_ON:
+        if any(item.path.is_relative_to(path) for path in slow):
             item.add_marker(pytest.mark.slow)
 
 

@@ -37,7 +37,7 @@ class Reverse(FlowStep):
     Example:
         >>> step = Reverse()
         >>> step.build((None, 3))
-        >>> [float(z) for z in step.bijector().forward(np.arange(3.0))]
+        >>> [float(z) for z in step.bijector().forward(np.float32([0, 1, 2]))]
         [2.0, 1.0, 0.0]
     """
 

@@ -187,6 +187,11 @@ def test_wrong_conditions(model, x):
         "one for each of 5": [
             lambda: model.decode(np.zeros((5, 2), "float32"), condition=[1, 2]),
         ],
+        "θ for each conditional sample.*Received: 2": [
+            lambda: build(kv.FullVB, n_train=13).sample(
+                4, num_weight_samples=2, condition=[0, 1, 2, 0]
+            ),
+        ],
         "made without `condition=`": [
             lambda: build_without().elbo(x, condition=Y),
             lambda: build_without().reconstruct(x, Y),

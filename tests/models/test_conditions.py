@@ -51,6 +51,13 @@ def test_features_are_those_of_each(models):
     np.testing.assert_allclose(named, plain, rtol=1e-6)  # float32
 
 
+def test_features_of_symbolic_inputs():
+    """In a functional model, whose values are not known when it is built."""
+    inputs = {name: keras.Input(y.shape[1:], name=name) for name, y in Y.items()}
+    features = keras.Model(inputs, several()(inputs))
+    np.testing.assert_allclose(features(Y), COLUMNS, rtol=1e-6)  # float32
+
+
 def test_methods_take_the_dict(models, x):
     named, plain = models
     for condition in (Y, named.condition.packed(Y)):

@@ -19,7 +19,7 @@ BACKEND = keras.backend.backend()
 SETUP = {
     "jax": """
 import os
-os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
+os.environ["XLA_FLAGS"] += " --xla_force_host_platform_device_count=4"
 import contextlib, keras
 def on_several_devices():
     devices = keras.distribution.list_devices()

@@ -200,6 +200,7 @@ def test_progress_bar(capsys):
     "models, message",
     [
         (lambda: [], "at least one model"),
+        (build, "a list of compiled models"),
         (lambda: [build()] * 2, "share no variables"),
         (lambda: [keras.Sequential()], "`models` to be a TrainingLoop"),
         (lambda: [kv.AEVB(**kv.networks.bernoulli_mlp(12, 2, 6))], "before `compile`"),
@@ -365,6 +366,17 @@ def test_a_model_that_a_callback_stops_leaves_alone():
         alone = build(seed=model.seed)
         alone.fit(X, batch_size=20, epochs=epochs, verbose=0)
         assert_alike(model, alone)
+
+
+def test_backups_of_different_epochs(tmp_path):
+    """One model was backed up after an epoch, the other one never."""
+    models = [build(seed=seed) for seed in (0, 1)]
+    backups = [
+        keras.callbacks.BackupAndRestore(tmp_path / name, delete_checkpoint=False) for name in "ab"
+    ]
+    models[0].fit(X, batch_size=20, callbacks=[backups[0]], verbose=0)
+    with pytest.raises(ValueError, match=r"one epoch for all models.*Received: .*None"):
+        kv.Replicas(models).fit(X, batch_size=20, callbacks=[[b] for b in backups], verbose=0)
 
 
 def test_callbacks_are_for_each_model():

@@ -289,6 +289,13 @@ def test_a_stream_is_told_of_its_epochs():
     assert events == 2 * ["begin", 0, 1, 2, "end"]
 
 
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")  # Keras warns of it too
+def test_a_generator_that_is_used_up():
+    """It has batches for the first of two epochs."""
+    with pytest.raises(ValueError, match=r"in every epoch. Received: none in epoch 1"):
+        train(iter([(X[:8],)]), batch_size=None, epochs=2, steps_per_epoch=1)
+
+
 class Failing(kv.EpochMinibatches):
     """Five batches, one of which cannot be had."""
 

@@ -99,6 +99,7 @@ def test_weights_alone(name, make_model, x, tmp_path):
     np.testing.assert_array_equal(other.elbo(x), model.elbo(x))
 
 
+@pytest.mark.filterwarnings("ignore:Layer InputLayer does not have a `quantize`")  # Keras' own
 @pytest.mark.parametrize("part", ["decoder", "likelihood"])
 def test_quantised_kernels_give_new_numbers_at_once(part, make_model, x, tmp_path):
     """Kernels of eight bits: pixels' means move, by less than 1/64."""

@@ -167,6 +167,7 @@ def enable_lora(model):
     layer.lora_kernel_b.assign(ops.ones(layer.lora_kernel_b.shape))
 
 
+@pytest.mark.filterwarnings("ignore:Layer InputLayer does not have a `quantize`")  # Keras' own
 @pytest.mark.parametrize(
     "change",
     [
