@@ -83,7 +83,10 @@ class StreamEpochs:
         self.stream = stream
         self.unpack = unpack
         self.check = check
-        if isinstance(stream, collections.abc.Iterator):
+        one_pass = isinstance(stream, collections.abc.Iterator)
+        self.takes_all = one_pass and settings.get("steps_per_epoch") is None
+        self.used_up = False
+        if one_pass:
             stream = _not_empty(stream)
         self.iterator = EpochIterator(stream, steps_per_execution=steps_per_execution, **settings)
         self.iterator.reset()
@@ -101,6 +104,8 @@ class StreamEpochs:
         """
         if isinstance(self.stream, RowBatches):
             self.stream.epoch = number
+        if self.used_up:  # Keras would repeat the first batch
+            raise no_batches(f"in epoch {number}")
         num_batches = 0
         for first, _, batches in self.iterator:
             checked = []
@@ -115,6 +120,7 @@ class StreamEpochs:
             num_batches += len(batches)
         if not num_batches:
             raise no_batches(f"in epoch {number}")
+        self.used_up = self.takes_all
 
 
 def _not_empty(generator):

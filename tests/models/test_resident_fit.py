@@ -296,6 +296,14 @@ def test_a_generator_that_is_used_up():
         train(iter([(X[:8],)]), batch_size=None, epochs=2, steps_per_epoch=1)
 
 
+@pytest.mark.parametrize("num_batches", [1, 3])
+def test_an_epoch_that_takes_all_of_a_generator_is_the_last(num_batches):
+    """Keras repeats the first batch."""
+    batches = (batch for batch in num_batches * [(X[:8],)])
+    with pytest.raises(ValueError, match=r"in every epoch. Received: none in epoch 1"):
+        train(batches, batch_size=None, epochs=2)
+
+
 class Failing(kv.EpochMinibatches):
     """Five batches, one of which cannot be had."""
 
