@@ -1,6 +1,6 @@
 """Auto-Encoding Variational Bayes (Kingma & Welling, arXiv:1312.6114) for Keras 3."""
 
-from keras_aevb import callbacks, evaluation, networks, pictures, plots, testing
+from keras_aevb import callbacks, evaluation, networks, pictures, plots, testing, typing
 from keras_aevb._version import __version__
 from keras_aevb.batches import EpochMinibatches, RandomMinibatches, RowBatches
 from keras_aevb.bounds import (
@@ -114,4 +114,5 @@ __all__ = [
     "pictures",
     "plots",
     "testing",
+    "typing",
 ]

@@ -2,9 +2,13 @@
 
 import math
 import numbers
+from collections.abc import Collection
+from typing import Any
 
 import keras
 import numpy as np
+
+from keras_aevb.typing import Schedule, Seed
 
 FLOAT32_TINY = 1.1754944e-38
 FLOAT32_MAX = 3.4028235e38
@@ -12,7 +16,7 @@ FLOAT32_MAX = 3.4028235e38
 LARGEST_SIZE = 2**31 - 1
 
 
-def integer(name, value, at_least=1, at_most=None):
+def integer(name: str, value: Any, at_least: int = 1, at_most: int | None = None) -> int:
     """`value` as an `int`.
 
     Args:
@@ -25,21 +29,23 @@ def integer(name, value, at_least=1, at_most=None):
     Raises:
         ValueError: if it is not an integer, is a boolean, or is out of range.
     """
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < at_least:
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < at_least:
         kind = {0: "a non-negative integer", 1: "a positive integer"}.get(
             at_least, f"an integer of at least {at_least}"
         )
         raise ValueError(f"Expected `{name}` to be {kind}. Received: {value!r}")
-    if at_most is None:
-        at_most = LARGEST_SIZE if at_least > 0 else math.inf
-    if value > at_most:
+    if at_most is None and at_least > 0:
+        at_most = LARGEST_SIZE
+    if at_most is not None and value > at_most:
         raise ValueError(
             f"Expected `{name}` to be an integer of at most {at_most}. Received: {value!r}"
         )
     return int(value)
 
 
-def number(name, value, low=0.0, high=math.inf, inclusive=False):
+def number(
+    name: str, value: Any, low: float = 0.0, high: float = math.inf, inclusive: bool = False
+) -> float:
     """`value`, if it is a number between `low` and `high` that float32 can hold.
 
     Args:
@@ -69,13 +75,13 @@ def number(name, value, low=0.0, high=math.inf, inclusive=False):
     return value
 
 
-def _interval(low, high, inclusive):
+def _interval(low: float, high: float, inclusive: bool) -> str:
     if (low, high) == (0.0, math.inf):
         return "a non-negative number" if inclusive else "a positive number"
     return f"a number from {low:g} to {high:g}" if inclusive else f"a number in ({low:g}, {high:g})"
 
 
-def boolean(name, value):
+def boolean(name: str, value: Any) -> bool:
     """`value` as a `bool`.
 
     Raises:
@@ -86,7 +92,7 @@ def boolean(name, value):
     return bool(value)
 
 
-def choice(name, value, options):
+def choice(name: str, value: Any, options: Collection[str]) -> str:
     """`value`, if it is one of a few strings.
 
     Raises:
@@ -99,7 +105,7 @@ def choice(name, value, options):
     return value
 
 
-def number_or_schedule(name, value):
+def number_or_schedule(name: str, value: Any) -> float | Schedule:
     """`value`, if it is a non-negative number that float32 can hold, or a schedule.
 
     Raises:
@@ -116,7 +122,7 @@ def number_or_schedule(name, value):
         ) from None
 
 
-def seed(value):
+def seed(value: Any) -> Seed:
     """`value`, if it is a seed: an integer from 0 to 2³² - 1, or `None`.
 
     Raises:
@@ -130,7 +136,7 @@ def seed(value):
     return int(value)
 
 
-def seeds(value, n):
+def seeds(value: Any, n: int) -> list[Seed]:
     """n seeds derived from an integer, or n times `None`.
 
     Raises:
@@ -141,7 +147,7 @@ def seeds(value, n):
     return list(map(int, np.random.SeedSequence(value).generate_state(n)))
 
 
-def check_fit(**settings):
+def check_fit(**settings: Any) -> None:
     """Raises a `ValueError` if an argument of Keras' methods is invalid.
 
     Args:

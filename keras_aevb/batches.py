@@ -4,11 +4,14 @@ The arrays can stay on the device; only the indices are sent there.
 """
 
 import functools
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_aevb import arguments
+from keras_aevb.typing import ArrayLike
 
 
 class RowBatches(keras.utils.PyDataset):
@@ -30,29 +33,29 @@ class RowBatches(keras.utils.PyDataset):
         ValueError: if `arrays` is not a tuple of arrays of one length.
     """
 
-    def __init__(self, arrays, **kwargs):
+    def __init__(self, arrays: Sequence[ArrayLike], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not isinstance(arrays, tuple | list) or not all(len(np.shape(a)) for a in arrays):
             raise ValueError(
                 "Expected a tuple (x,), (x, y) or (x, y, sample_weight) of arrays. "
                 f"Received: {type(arrays)}"
             )
-        lengths = {len(array) for array in arrays}
+        lengths = {np.shape(array)[0] for array in arrays}
         if len(lengths) != 1:
             raise ValueError(f"Expected arrays of one length. Received: lengths {sorted(lengths)}")
         self.arrays = tuple(arrays)
         (self.num_rows,) = lengths
-        self._on_host = None
+        self._on_host: list[np.ndarray] | None = None
         self.epoch = 0
 
-    def rows(self, i):
+    def rows(self, i: int) -> np.ndarray:
         """Row indices of batch i, from 0 to N - 1: an integer array of shape `[B]`."""
         raise NotImplementedError
 
-    def __getitem__(self, i):
+    def __getitem__(self, i: int) -> tuple[np.ndarray, ...]:
         return self.take(self.rows(i))
 
-    def take(self, rows):
+    def take(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
         """These rows of every array, as a tuple of NumPy arrays."""
         if self._on_host is None:
             self._on_host = [np.asarray(array) for array in self.arrays]
@@ -80,19 +83,28 @@ class EpochMinibatches(RowBatches):
         [[0.0, 1.0], [2.0, 3.0], [4.0]]
     """
 
-    def __init__(self, arrays, batch_size=32, shuffle=True, seed=None, **kwargs):
+    def __init__(
+        self,
+        arrays: Sequence[ArrayLike],
+        batch_size: int = 32,
+        shuffle: bool = True,
+        seed: int | keras.random.SeedGenerator | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(arrays, **kwargs)
         self.batch_size = arguments.integer("batch_size", batch_size)
         self.shuffle = arguments.boolean("shuffle", shuffle)
         if not isinstance(seed, keras.random.SeedGenerator):
             seed = arguments.seed(seed)
-        self.seed = np.random.SeedSequence().entropy if seed is None else seed
+        self.seed: int | keras.random.SeedGenerator = (
+            np.random.SeedSequence().entropy if seed is None else seed
+        )
         self.order = np.arange(self.num_rows)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return -(-self.num_rows // self.batch_size)
 
-    def on_epoch_begin(self):
+    def on_epoch_begin(self) -> None:
         if self.shuffle:
             seed = self.seed
             if isinstance(seed, keras.random.SeedGenerator):
@@ -101,7 +113,7 @@ class EpochMinibatches(RowBatches):
             self.order = random.permutation(self.num_rows)
         self.epoch += 1  # for loops that do not set it
 
-    def rows(self, i):
+    def rows(self, i: int) -> np.ndarray:
         return self.order[i * self.batch_size : (i + 1) * self.batch_size]
 
 
@@ -136,18 +148,20 @@ class RandomMinibatches(RowBatches):
     # Batches whose rows are drawn at once.
     BLOCK = 100
 
-    def __init__(self, x, batch_size, seed, first, length, **kwargs):
-        super().__init__((x, row_numbers(len(x))) if np.ndim(x) else (x,), **kwargs)
+    def __init__(
+        self, x: ArrayLike, batch_size: int, seed: int, first: int, length: int, **kwargs: Any
+    ) -> None:
+        super().__init__((x, row_numbers(np.shape(x)[0])) if np.ndim(x) else (x,), **kwargs)
         self.batch_size = arguments.integer("batch_size", batch_size)
         self.seed = arguments.integer("seed", seed, at_least=0)
         self.first = arguments.integer("first", first, at_least=0)
         self.length = arguments.integer("length", length, at_least=0)
-        self._block = None, None
+        self._block = -1, np.array([])  # its number and its rows
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.length
 
-    def rows(self, i):
+    def rows(self, i: int) -> np.ndarray:
         number, i_in_block = divmod(self.first + i, self.BLOCK)
         if self._block[0] != number:
             rng = np.random.default_rng([self.seed, number])
@@ -157,7 +171,7 @@ class RandomMinibatches(RowBatches):
 
 
 @functools.lru_cache(maxsize=16)
-def row_numbers(n):
+def row_numbers(n: int) -> np.ndarray:
     """The array 0 … n - 1, cached: `Replicas` detects shared arrays by their identity."""
     numbers = np.arange(n)
     numbers.flags.writeable = False

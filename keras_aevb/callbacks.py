@@ -1,7 +1,10 @@
 """Pictures of a model while it trains."""
 
 import io
+from collections.abc import Collection, Sequence
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,6 +16,7 @@ from keras_aevb.models.parts import check_type
 from keras_aevb.pictures import as_images
 from keras_aevb.pictures.marginals import independent_marginals
 from keras_aevb.training import inputs
+from keras_aevb.typing import ArrayLike, ConditionLike, Config, Seed
 
 KINDS = ("samples", "reconstructions", "traversals", "manifold", "encoded", "kl_by_dimension")
 OF_EXAMPLES = ("reconstructions", "encoded", "kl_by_dimension")
@@ -66,20 +70,20 @@ class Pictures(keras.callbacks.Callback):
 
     def __init__(
         self,
-        folder=None,
-        log_dir=None,
-        every=5,
-        kinds=None,
-        x=None,
-        labels=None,
-        condition=None,
-        image_shape=None,
-        value_range=(0.0, 1.0),
-        num_samples=100,
-        num_reconstructions=30,
-        num_traversals=10,
-        seed=0,
-    ):
+        folder: str | PathLike[str] | None = None,
+        log_dir: str | PathLike[str] | None = None,
+        every: int = 5,
+        kinds: Collection[str] | None = None,
+        x: ArrayLike | None = None,
+        labels: ArrayLike | None = None,
+        condition: ConditionLike | None = None,
+        image_shape: Sequence[int] | None = None,
+        value_range: tuple[float, float] = (0.0, 1.0),
+        num_samples: int = 100,
+        num_reconstructions: int = 30,
+        num_traversals: int = 10,
+        seed: Seed = 0,
+    ) -> None:
         super().__init__()
         if folder is None and log_dir is None:
             raise ValueError("Expected a `folder` or a `log_dir` to write to. Received: neither")
@@ -101,11 +105,11 @@ class Pictures(keras.callbacks.Callback):
         self.num_reconstructions = arguments.integer("num_reconstructions", num_reconstructions)
         self.num_traversals = arguments.integer("num_traversals", num_traversals)
         self.seed = arguments.seed(seed)
-        self.last_drawn = None
-        self.epochs_done = None
-        self.events = None
+        self.last_drawn: int | None = None
+        self.epochs_done = 0
+        self.events: EventFile | None = None
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Config | None = None) -> None:
         check_type("model", self.model, LatentVariableModel)
         possible = self._possible()
         for kind in self.kinds or ():
@@ -116,23 +120,23 @@ class Pictures(keras.callbacks.Callback):
         if self.log_dir is not None:
             self.events = EventFile(self.log_dir)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Config | None = None) -> None:
         self.epochs_done = epoch
         if self.last_drawn is None:
             self.draw(epoch)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Config | None = None) -> None:
         self.epochs_done = epoch + 1
         if self.epochs_done % self.every == 0:
             self.draw(self.epochs_done)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Config | None = None) -> None:
         if self.last_drawn not in (None, self.epochs_done):
             self.draw(self.epochs_done)
         if self.events is not None:
             self.events.close()
 
-    def draw(self, epochs_done):
+    def draw(self, epochs_done: int) -> None:
         """Draws and writes the pictures of the model as it is.
 
         Args:
@@ -148,27 +152,27 @@ class Pictures(keras.callbacks.Callback):
                 self.events.add_image(kind, png, epochs_done)
         self.last_drawn = epochs_done
 
-    def _possible(self):
+    def _possible(self) -> list[str]:
         """The kinds of pictures that the model and the data allow."""
         model = self.model
         rows = self.checked_conditions(1)
         with model.given(rows):
             independent = independent_marginals(model.prior_distribution()) is not None
-        has_examples = self.x is not None and isinstance(model, VariationalModel)
+        x = self.x if isinstance(model, VariationalModel) else None
         wanted = {
-            "reconstructions": has_examples,
-            "encoded": has_examples and int(np.prod(model.prior.event_shape)) > 1,
-            "kl_by_dimension": has_examples and independent and self._independent_posterior(),
+            "reconstructions": x is not None,
+            "encoded": x is not None and int(np.prod(model.prior.event_shape)) > 1,
+            "kl_by_dimension": x is not None and independent and self._independent_posterior(x),
             "manifold": independent and model.prior.event_shape == (2,),
         }
         images = self._has_images()
         return [k for k in KINDS if wanted.get(k, True) and (images or k not in OF_IMAGES)]
 
-    def _independent_posterior(self):
+    def _independent_posterior(self, x: np.ndarray) -> bool:
         with self.model.given(self.checked_conditions(1)):
-            return independent_marginals(self.model.encode(self.x[:1])) is not None
+            return independent_marginals(self.model.encode(x[:1])) is not None
 
-    def _has_images(self):
+    def _has_images(self) -> bool:
         example = np.zeros((1, *self.model.likelihood.event_shape))
         if self.image_shape is not None:
             as_images(example, self.image_shape)  # raises if it is none
@@ -179,7 +183,7 @@ class Pictures(keras.callbacks.Callback):
             return False
         return True
 
-    def checked_conditions(self, n):
+    def checked_conditions(self, n: int) -> np.ndarray | None:
         """The conditions of n pictures, the rows in turn; or `None`."""
         if self.condition is None:
             return None
@@ -189,17 +193,17 @@ class Pictures(keras.callbacks.Callback):
         condition = inputs.as_array(condition, "the condition")
         return condition[np.arange(n) % len(condition)]
 
-    def _png(self, kind, epochs_done):
+    def _png(self, kind: str, epochs_done: int) -> bytes:
         """A picture as the bytes of a PNG file."""
         figure = plots.matplotlib("figure").Figure(figsize=(6, 6), dpi=DPI, layout="constrained")
         ax = figure.subplots()
-        getattr(self, f"_draw_{kind}")(ax)
+        getattr(self, f"_draw_{kind}")(ax, *([self.x] if kind in OF_EXAMPLES else []))
         ax.set_title(f"{kind.replace('_', ' ')} after {epochs_done} epochs")
         file = io.BytesIO()
         figure.savefig(file, format="png", bbox_inches="tight", metadata={"Software": None})
         return file.getvalue()
 
-    def _of_images(self, ax):
+    def _of_images(self, ax: Any) -> Config:
         return {
             "image_shape": self.image_shape,
             "value_range": self.value_range,
@@ -207,17 +211,17 @@ class Pictures(keras.callbacks.Callback):
             "ax": ax,
         }
 
-    def _draw_samples(self, ax):
+    def _draw_samples(self, ax: Any) -> None:
         condition = self.checked_conditions(self.num_samples)
         plots.samples(self.model, self.num_samples, condition=condition, **self._of_images(ax))
 
-    def _draw_reconstructions(self, ax):
-        x = self.x[: self.num_reconstructions]
+    def _draw_reconstructions(self, ax: Any, x: np.ndarray) -> None:
+        x = x[: self.num_reconstructions]
         plots.reconstructions(
             self.model, x, condition=self.checked_conditions(len(x)), **self._of_images(ax)
         )
 
-    def _draw_traversals(self, ax):
+    def _draw_traversals(self, ax: Any) -> None:
         n = min(self.num_traversals, int(np.prod(self.model.prior.event_shape)))
         plots.traversals(
             self.model,
@@ -226,16 +230,16 @@ class Pictures(keras.callbacks.Callback):
             **self._of_images(ax),
         )
 
-    def _draw_manifold(self, ax):
+    def _draw_manifold(self, ax: Any) -> None:
         plots.manifold(self.model, condition=self.checked_conditions(1), **self._of_images(ax))
 
-    def _draw_encoded(self, ax):
-        how = {"seed": self.seed, "condition": self.checked_conditions(len(self.x)), "ax": ax}
-        plots.encoded(self.model, self.x, self.labels, **how)
+    def _draw_encoded(self, ax: Any, x: np.ndarray) -> None:
+        condition = self.checked_conditions(len(x))
+        plots.encoded(self.model, x, self.labels, seed=self.seed, condition=condition, ax=ax)
 
-    def _draw_kl_by_dimension(self, ax):
-        how = {"seed": self.seed, "condition": self.checked_conditions(len(self.x)), "ax": ax}
-        plots.kl_by_dimension(self.model, self.x, **how)
+    def _draw_kl_by_dimension(self, ax: Any, x: np.ndarray) -> None:
+        condition = self.checked_conditions(len(x))
+        plots.kl_by_dimension(self.model, x, self.seed, condition, ax)
 
 
 # Why a kind of picture is not possible.

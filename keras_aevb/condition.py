@@ -3,6 +3,8 @@
 import contextlib
 import contextvars
 import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Self, Unpack
 
 import keras
 import numpy as np
@@ -11,14 +13,17 @@ from keras import ops
 from keras_aevb import arguments
 from keras_aevb.distributions.base import as_event_shape
 from keras_aevb.training import inputs
+from keras_aevb.typing import Config, LayerArguments, ShapeLike, Tensor
 
 # The features of the current y, of shape `[B, F]`. A context variable, because several threads may
 # trace replicas of one model.
-_features = contextvars.ContextVar("features of the condition", default=None)
+_features: contextvars.ContextVar[Tensor | None] = contextvars.ContextVar(
+    "features of the condition", default=None
+)
 
 
 @contextlib.contextmanager
-def conditioned_on(features):
+def conditioned_on(features: Tensor | None) -> Iterator[None]:
     """A context in which encoder, decoder and prior receive these features."""
     token = _features.set(features)
     try:
@@ -27,7 +32,7 @@ def conditioned_on(features):
         _features.reset(token)
 
 
-def features_in_force():
+def features_in_force() -> Tensor | None:
     """The features that `conditioned_on` has set, or `None`."""
     return _features.get()
 
@@ -69,7 +74,13 @@ class Condition(keras.layers.Layer):
         (2, 16)
     """
 
-    def __init__(self, shape=(), num_classes=None, network=None, **kwargs):
+    def __init__(
+        self,
+        shape: ShapeLike = (),
+        num_classes: int | None = None,
+        network: keras.Layer | None = None,
+        **kwargs: Unpack[LayerArguments],
+    ) -> None:
         super().__init__(**kwargs)
         self.shape = () if shape in ((), []) else as_event_shape(shape)
         self.num_classes = num_classes
@@ -84,7 +95,7 @@ class Condition(keras.layers.Layer):
             raise ValueError(f"Expected `network` to be a Keras layer. Received: {network!r}")
         self.network = network
 
-    def call(self, y, training=False):
+    def call(self, y: Any, training: bool = False) -> Tensor:
         if self.num_classes is not None:
             labels = ops.cast(ops.reshape(y, (-1,)), "int32")
             y = ops.one_hot(labels, self.num_classes, dtype=self.compute_dtype)
@@ -94,7 +105,7 @@ class Condition(keras.layers.Layer):
             y = self.network(y, training=training)
         return ops.reshape(y, (-1, int(np.prod(y.shape[1:]))))
 
-    def checked(self, y, n):
+    def checked(self, y: Any, n: int) -> np.ndarray:
         """Validates y and returns it as an array.
 
         Raises:
@@ -123,7 +134,7 @@ class Condition(keras.layers.Layer):
             )
         return y
 
-    def of_names(self, values, y=None):
+    def of_names(self, values: Mapping[str, Any], y: Any = None) -> tuple[Any, Any]:
         """x and y from a dict of named inputs, `x` and `condition`.
 
         Raises:
@@ -137,21 +148,21 @@ class Condition(keras.layers.Layer):
             )
         return values["x"], self._of(values)
 
-    def _names(self, values):
+    def _names(self, values: Mapping[str, Any]) -> list[str]:
         return ["condition"]
 
-    def _of(self, values):
+    def _of(self, values: Mapping[str, Any]) -> Any:
         return values["condition"]
 
-    def packed(self, y):
+    def packed(self, y: Any) -> Any:
         """y as one array, the form in which models use it."""
         return y
 
-    def example(self):
+    def example(self) -> np.ndarray:
         """A valid y for one example."""
         return np.zeros((1, *self.shape), keras.config.floatx())
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "shape": self.shape,
@@ -160,7 +171,7 @@ class Condition(keras.layers.Layer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         return cls(**{n: keras.saving.deserialize_keras_object(v) for n, v in config.items()})
 
 
@@ -193,7 +204,7 @@ class Conditions(Condition):
         (2, 5)
     """
 
-    def __init__(self, conditions, **kwargs):
+    def __init__(self, conditions: dict[str, Condition], **kwargs: Unpack[LayerArguments]) -> None:
         if (
             not isinstance(conditions, dict)
             or not conditions
@@ -207,15 +218,17 @@ class Conditions(Condition):
         super().__init__(sum(math.prod(c.shape) for c in conditions.values()), **kwargs)
         self.conditions = dict(conditions)
 
-    def call(self, y, training=False):
+    def call(self, y: Any, training: bool = False) -> Tensor:
         if isinstance(y, dict):
             self._check_names(y)
-            parts = [(c, y[name]) for name, c in self.conditions.items()]
+            parts: Iterable[tuple[Condition, Tensor]] = [
+                (c, y[name]) for name, c in self.conditions.items()
+            ]
         else:
             parts = self._parts(y)
         return ops.concatenate([c(part, training=training) for c, part in parts], axis=1)
 
-    def _parts(self, y):
+    def _parts(self, y: Tensor) -> Iterator[tuple[Condition, Tensor]]:
         """Pairs of a condition and its y, from concatenated columns."""
         start = 0
         for condition in self.conditions.values():
@@ -223,13 +236,13 @@ class Conditions(Condition):
             yield condition, ops.reshape(y[:, start:end], (-1, *condition.shape))
             start = end
 
-    def _check_names(self, y):
+    def _check_names(self, y: dict[str, Any]) -> None:
         if set(y) != set(self.conditions):
             raise ValueError(
                 f"Expected a condition with {sorted(self.conditions)}. Received: {sorted(y)}"
             )
 
-    def packed(self, y):
+    def packed(self, y: Any) -> Any:
         if not isinstance(y, dict):
             return y
         self._check_names(y)
@@ -243,20 +256,20 @@ class Conditions(Condition):
         ]
         return np.concatenate(columns, axis=1)
 
-    def checked(self, y, n):
+    def checked(self, y: Any, n: int) -> np.ndarray:
         y = super().checked(self.packed(y), n)
         for condition, part in self._parts(y):
             condition.checked(part, n)
         return y
 
-    def _names(self, values):
+    def _names(self, values: Mapping[str, Any]) -> list[str]:
         return ["condition"] if "condition" in values else list(self.conditions)
 
-    def _of(self, values):
+    def _of(self, values: Mapping[str, Any]) -> Any:
         if "condition" in values:
             return values["condition"]
         return {name: values[name] for name in self.conditions}
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = keras.layers.Layer.get_config(self)
         return {**config, "conditions": keras.saving.serialize_keras_object(self.conditions)}

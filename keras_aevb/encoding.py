@@ -1,10 +1,14 @@
 """q(z|x) as a layer of other Keras models."""
 
+from typing import Any, Literal, Self, Unpack
+
 import keras
 from keras import ops
 
 from keras_aevb import _backend, arguments
+from keras_aevb.condition import Condition
 from keras_aevb.distributions import ConditionalDistribution
+from keras_aevb.typing import Config, Distribution, LayerArguments, Seed, Tensor
 
 OUTPUTS = ("mean", "mean_and_log_variance", "sample")
 
@@ -45,14 +49,14 @@ class Encoding(keras.layers.Layer):
 
     def __init__(
         self,
-        encoder,
-        posterior,
-        output="mean",
-        condition=None,
-        fill=None,
-        seed=None,
-        **kwargs,
-    ):
+        encoder: keras.Layer,
+        posterior: ConditionalDistribution,
+        output: Literal["mean", "mean_and_log_variance", "sample"] = "mean",
+        condition: Condition | None = None,
+        fill: float | None = None,
+        seed: Seed = None,
+        **kwargs: Unpack[LayerArguments],
+    ) -> None:
         super().__init__(**kwargs)
         if not isinstance(posterior, ConditionalDistribution):
             raise ValueError(
@@ -66,28 +70,28 @@ class Encoding(keras.layers.Layer):
         self.seed = arguments.seed(seed)
         self.seed_generator = keras.random.SeedGenerator(self.seed)
 
-    def build(self, shape):
+    def build(self, shape: Any) -> None:
         shapes = [shape] if self.condition is None else shape
         self._parameters(*(keras.KerasTensor(s, self.compute_dtype) for s in shapes))
 
-    def call(self, x, training=False):
+    def call(self, x: Any, training: bool = False) -> Any:
         seed = _backend.next_seed(self.seed_generator) if self.output_kind == "sample" else None
         inputs = [x] if self.condition is None else x
 
-        def output(seed, *inputs):
+        def output(seed: Tensor | None, *inputs: Tensor) -> Any:
             parameters = self._parameters(*inputs, training=training)
             return self._output(self.posterior.distribution(*parameters), seed)
 
         return _backend.over_examples(output, seed, *inputs)
 
-    def _parameters(self, x, y=None, training=False):
+    def _parameters(self, x: Any, y: Any = None, *, training: bool = False) -> tuple[Tensor, ...]:
         if self.fill is not None:
             x = ops.where(ops.isnan(x), ops.cast(self.fill, x.dtype), x)
         if self.condition is not None:
             x = [x, self.condition(y, training=training)]
         return self.posterior(self.encoder(x, training=training), training=training)
 
-    def _output(self, q, seed):
+    def _output(self, q: Distribution, seed: Tensor | None) -> Any:
         try:
             if self.output_kind == "sample":
                 return q.sample(seed=seed)
@@ -100,7 +104,7 @@ class Encoding(keras.layers.Layer):
                 f"Received: {self.output_kind!r}"
             ) from None
 
-    def get_config(self):
+    def get_config(self) -> Config:
         parts = {"encoder": self.encoder, "posterior": self.posterior, "condition": self.condition}
         return {
             **super().get_config(),
@@ -111,5 +115,5 @@ class Encoding(keras.layers.Layer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         return cls(**{n: keras.saving.deserialize_keras_object(v) for n, v in config.items()})

@@ -2,6 +2,9 @@
 
 import os
 import time
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 
 class EventFile:
@@ -11,7 +14,7 @@ class EventFile:
         folder: where it is made.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: Path) -> None:
         self.event_pb2, self.summary_pb2, record_writer = tensorboard_protocol()
         folder.mkdir(parents=True, exist_ok=True)
         name = f"events.out.tfevents.{time.time_ns()}.{os.getpid()}.pictures"
@@ -19,7 +22,7 @@ class EventFile:
         self.writer = record_writer.RecordWriter(self.file)
         self._write(file_version="brain.Event:2")
 
-    def add_image(self, tag, png, step):
+    def add_image(self, tag: str, png: bytes, step: int) -> None:
         """Adds an image.
 
         Args:
@@ -31,16 +34,16 @@ class EventFile:
         value = self.summary_pb2.Summary.Value(tag=tag, image=image)
         self._write(step=step, summary=self.summary_pb2.Summary(value=[value]))
 
-    def close(self):
+    def close(self) -> None:
         self.writer.close()
 
-    def _write(self, **content):
+    def _write(self, **content: Any) -> None:
         event = self.event_pb2.Event(wall_time=time.time(), **content)
         self.writer.write(event.SerializeToString())
         self.writer.flush()
 
 
-def tensorboard_protocol():
+def tensorboard_protocol() -> tuple[ModuleType, ModuleType, ModuleType]:
     """TensorBoard's modules `event_pb2`, `summary_pb2` and `record_writer`.
 
     Raises:

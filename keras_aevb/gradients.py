@@ -4,7 +4,8 @@ Symbols: B examples in the batch, R repeats of the gradient.
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 from keras import ops
@@ -14,6 +15,7 @@ from keras_aevb.bounds import Bound
 from keras_aevb.models import VariationalModel
 from keras_aevb.models.parts import check_type
 from keras_aevb.training import inputs
+from keras_aevb.typing import ArrayLike, ConditionLike, Seed, Tensor
 
 
 class Variance(NamedTuple):
@@ -37,7 +39,14 @@ class GradientVariance(NamedTuple):
     theta: Variance
 
 
-def gradient_variance(model, x, bound=None, num_repeats=100, seed=None, condition=None):
+def gradient_variance(
+    model: VariationalModel,
+    x: ArrayLike,
+    bound: Bound | None = None,
+    num_repeats: int = 100,
+    seed: Seed = None,
+    condition: ConditionLike | None = None,
+) -> GradientVariance:
     r"""Estimates the variance of the stochastic gradient of a bound from repeated draws.
 
     $$\sum_j Var\left[\frac{∂}{∂φ_j} \frac1B \sum_i \tilde{L}(θ, φ; x_i)\right]
@@ -86,7 +95,7 @@ def gradient_variance(model, x, bound=None, num_repeats=100, seed=None, conditio
     check_type("bound", bound, Bound)
     bound.build_for(model.likelihood)
     y = model.checked_conditions(condition, len(x))
-    with model.given(*y or [None]):
+    with model.given(y[0] if y else None):
         q, prior = model.encode(x), model.prior_distribution()
         bound.check(q, prior)
         bound.check_gradient(q)
@@ -99,14 +108,16 @@ def gradient_variance(model, x, bound=None, num_repeats=100, seed=None, conditio
     )
 
 
-def _gradient_program(model, bound, variables):
+def _gradient_program(
+    model: VariationalModel, bound: Bound, variables: list[Any]
+) -> Callable[..., list[Tensor]]:
     """The compiled gradient of a batch's mean bound, a function of x and a seed."""
 
-    def gradient(x, seed, *y):
+    def gradient(x: Tensor, seed: Tensor, *y: Tensor) -> list[Tensor]:
         x = ops.cast(x, model.likelihood.density_dtype)
 
-        def mean_bound():
-            with model.given(*y or [None]):
+        def mean_bound() -> Tensor:
+            with model.given(y[0] if y else None):
                 q, prior = model.encode(x), model.prior_distribution()
                 return ops.mean(bound(x, q, prior, model.decode, seed)[bound.objective])
 
@@ -115,7 +126,7 @@ def _gradient_program(model, bound, variables):
     return _backend.compiled(model, gradient)
 
 
-def _welford_terms(gradients):
+def _welford_terms(gradients: Iterable[list[Tensor]]) -> np.ndarray:
     """Uncorrelated estimates of each array's summed variance, one for each gradient but the first.
 
     Args:
@@ -136,7 +147,7 @@ def _welford_terms(gradients):
     return np.array(terms)
 
 
-def _variance(variables, terms):
+def _variance(variables: list[Any], terms: np.ndarray) -> Variance:
     totals = terms.sum(1)  # [R - 1]
     return Variance(
         total=float(totals.mean()),

@@ -5,16 +5,25 @@ Reference: Duane, Kennedy, Pendleton & Roweth (1987); Kingma & Welling (2013), A
 Symbols: B examples, C chains for each of them.
 """
 
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
 from keras import ops
 
 from keras_aevb import tfp_classes
 from keras_aevb._backend import tfd, tfp
+from keras_aevb.typing import Decode, Distribution, Tensor
+from keras_aevb.unconstrained import UnconstrainedPrior
+
+LogDensity: TypeAlias = Callable[[Tensor], Tensor]
 
 TARGET_ACCEPTANCE = 0.9
 STEP_SIZE_FACTOR = 1.02
 
 
-def joint_log_density(x, prior, decode):
+def joint_log_density(
+    x: Tensor, prior: Distribution | UnconstrainedPrior, decode: Decode
+) -> LogDensity:
     """log p(x, z) = log p(z) + log p(x|z) as a function of z.
 
     Args:
@@ -28,7 +37,9 @@ def joint_log_density(x, prior, decode):
     return lambda z: prior.log_prob(z) + decode(z).log_prob(x)
 
 
-def transition(log_density, z, step_size, num_leapfrog_steps, seed):
+def transition(
+    log_density: LogDensity, z: Tensor, step_size: Tensor, num_leapfrog_steps: int, seed: Tensor
+) -> tuple[Tensor, Tensor]:
     """One transition of every chain.
 
     Args:
@@ -45,7 +56,14 @@ def transition(log_density, z, step_size, num_leapfrog_steps, seed):
     return z, ops.exp(ops.minimum(state.log_accept_ratio, 0.0))
 
 
-def transitions(log_density, z, step_size, num_leapfrog_steps, seed, num_transitions):
+def transitions(
+    log_density: LogDensity,
+    z: Tensor,
+    step_size: Tensor,
+    num_leapfrog_steps: int,
+    seed: Tensor,
+    num_transitions: int,
+) -> tuple[Tensor, Tensor]:
     """`num_transitions` ≥ 1 transitions of every chain, one after another.
 
     Returns:
@@ -53,13 +71,13 @@ def transitions(log_density, z, step_size, num_leapfrog_steps, seed, num_transit
     """
     seeds = ops.stack(tfp.random.split_seed(seed, num_transitions))
 
-    def advance(i, state):
+    def advance(i: Any, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         return transition(log_density, state[0], step_size, num_leapfrog_steps, seeds[i])
 
     return ops.fori_loop(0, num_transitions, advance, (z, ops.zeros_like(log_density(z))))
 
 
-def adapted(step_size, acceptance):
+def adapted(step_size: Tensor, acceptance: Tensor) -> Tensor:
     """The next step size: a little longer above `TARGET_ACCEPTANCE`, a little shorter below.
 
     Args:
@@ -73,7 +91,7 @@ def adapted(step_size, acceptance):
     return step_size * STEP_SIZE_FACTOR ** (2 * longer - 1)
 
 
-def varied(step_size, batch_size, rank, seed):
+def varied(step_size: Tensor, batch_size: Any, rank: int, seed: Tensor) -> Tensor:
     r"""Random step sizes below ε, one for each example: ε min(1, 2v)² with v ~ U(0, 1).
 
     Where the curvature of the density varies, an ε that suits most chains is too long for others.

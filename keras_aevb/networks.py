@@ -6,12 +6,18 @@ model = MonteCarloEM(**bernoulli_mlp(784, latent_dim=3, hidden_units=100, recogn
 ```
 """
 
+from collections.abc import Callable, Sequence
+from typing import Any, Self, TypeAlias, Unpack
+
 import keras
 import numpy as np
 
 from keras_aevb import arguments
 from keras_aevb.distributions import Bernoulli, DiagonalNormal, Normal, StandardNormal
+from keras_aevb.typing import Config, LayerArguments, Seed, Tensor
 from keras_aevb.weight_prior import WeightPrior
+
+Activation: TypeAlias = str | Callable[[Any], Any]
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
@@ -33,24 +39,24 @@ class Joined(keras.layers.Layer):
         (2, 5)
     """
 
-    def __init__(self, network, **kwargs):
+    def __init__(self, network: keras.Layer, **kwargs: Unpack[LayerArguments]) -> None:
         super().__init__(**kwargs)
         self.network = network
 
-    def call(self, values, training=False):
+    def call(self, values: Sequence[Tensor], training: bool = False) -> Tensor:
         flat = [keras.ops.reshape(v, (-1, int(np.prod(v.shape[1:])))) for v in values]
         dtype = self.compute_dtype
         joined = keras.ops.concatenate([keras.ops.cast(v, dtype) for v in flat], axis=-1)
         return self.network(joined, training=training)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "network": keras.saving.serialize_keras_object(self.network),
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         return cls(**{n: keras.saving.deserialize_keras_object(v) for n, v in config.items()})
 
 
@@ -70,29 +76,29 @@ class Elements(keras.layers.Layer):
         (1, 2)
     """
 
-    def __init__(self, n, **kwargs):
+    def __init__(self, n: int, **kwargs: Unpack[LayerArguments]) -> None:
         super().__init__(**kwargs)
         self.n = arguments.integer("n", n)
 
-    def call(self, z):
+    def call(self, z: Tensor) -> Tensor:
         return z[..., : self.n]
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "n": self.n}
 
 
 def bernoulli_mlp(
-    x_dim,
-    latent_dim,
-    hidden_units=500,
-    n_train=None,
-    stddev=0.01,
-    seed=None,
-    recognition=True,
-    log_variance_gain=1.0,
-    bias_stddev=0.01,
-    decoder_layers=1,
-):
+    x_dim: int,
+    latent_dim: int,
+    hidden_units: int = 500,
+    n_train: float | None = None,
+    stddev: float = 0.01,
+    seed: Seed = None,
+    recognition: bool = True,
+    log_variance_gain: float = 1.0,
+    bias_stddev: float = 0.01,
+    decoder_layers: int = 1,
+) -> dict[str, Any]:
     r"""The paper's model of MNIST: Gaussian MLP encoder and Bernoulli MLP decoder.
 
     $$q(z|x) = N(z; μ, σ²), \quad h = \tanh(W_3 x + b_3), \quad μ = W_4 h + b_4, \quad
@@ -144,18 +150,18 @@ def bernoulli_mlp(
 
 
 def gaussian_mlp(
-    x_dim,
-    latent_dim,
-    hidden_units=200,
-    n_train=None,
-    stddev=0.01,
-    seed=None,
-    mean_activation=None,
-    recognition=True,
-    log_variance_gain=1.0,
-    bias_stddev=0.01,
-    decoder_layers=1,
-):
+    x_dim: int,
+    latent_dim: int,
+    hidden_units: int = 200,
+    n_train: float | None = None,
+    stddev: float = 0.01,
+    seed: Seed = None,
+    mean_activation: Activation | None = None,
+    recognition: bool = True,
+    log_variance_gain: float = 1.0,
+    bias_stddev: float = 0.01,
+    decoder_layers: int = 1,
+) -> dict[str, Any]:
     r"""The paper's model of continuous data: Gaussian MLPs as encoder and decoder.
 
     $$h = \tanh(W_3 \cdot + b_3), \quad μ = W_4 h + b_4, \quad \log σ² = W_5 h + b_5$$
@@ -201,12 +207,12 @@ def gaussian_mlp(
     }
 
 
-def _check_sizes(**sizes):
+def _check_sizes(**sizes: int) -> None:
     for name, size in sizes.items():
         arguments.integer(name, size)
 
 
-def _check_activation(name, activation):
+def _check_activation(name: str, activation: Activation | None) -> None:
     try:
         keras.activations.get(activation)
     except (TypeError, ValueError):
@@ -216,7 +222,9 @@ def _check_activation(name, activation):
         ) from None
 
 
-def _gaussian_encoder(dense, latent_dim, hidden_units, log_variance_gain):
+def _gaussian_encoder(
+    dense: Callable[..., keras.Layer], latent_dim: int, hidden_units: int, log_variance_gain: float
+) -> dict[str, Any]:
     arguments.number("log_variance_gain", log_variance_gain)
     hidden, mean, log_variance = dense(hidden_units, "tanh"), dense(latent_dim), dense(latent_dim)
     if log_variance_gain != 1.0:
@@ -229,13 +237,17 @@ def _gaussian_encoder(dense, latent_dim, hidden_units, log_variance_gain):
     }
 
 
-def _decoder(dense, hidden_units, decoder_layers):
+def _decoder(
+    dense: Callable[..., keras.Layer], hidden_units: int, decoder_layers: int
+) -> keras.Layer:
     arguments.integer("decoder_layers", decoder_layers)
     hidden = [dense(hidden_units, "tanh") for _ in range(decoder_layers)]
     return keras.Sequential(hidden, name="decoder")
 
 
-def _dense_layers(n_train, stddev, bias_stddev, seed):
+def _dense_layers(
+    n_train: float | None, stddev: float, bias_stddev: float, seed: Seed
+) -> Callable[..., keras.Layer]:
     """A function that makes dense layers with normal initial weights, each from new seeds."""
     for name, value in {"stddev": stddev, "bias_stddev": bias_stddev}.items():
         arguments.number(name, value, inclusive=True)
@@ -243,7 +255,7 @@ def _dense_layers(n_train, stddev, bias_stddev, seed):
         arguments.number("n_train", n_train)
     seeds = np.random.SeedSequence(arguments.seed(seed))
 
-    def dense(units, activation=None):
+    def dense(units: int, activation: Activation | None = None) -> keras.Layer:
         kernel_seed, bias_seed = map(int, seeds.spawn(1)[0].generate_state(2))
         return keras.layers.Dense(
             units,

@@ -4,13 +4,22 @@ Each function draws on `ax`, by default on axes of a new pyplot figure, and retu
 arrays come from `keras_aevb.pictures` and `keras_aevb.evaluation`.
 """
 
+from __future__ import annotations
+
 import importlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_aevb import arguments, evaluation, pictures
+from keras_aevb.models import LatentVariableModel, VariationalModel
 from keras_aevb.pictures import as_images
 from keras_aevb.training import inputs
+from keras_aevb.typing import ArrayLike, ConditionLike, Seed
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # Okabe & Ito: eight that are safe for the colour-blind; then grey and purple.
 COLOURS = (
@@ -30,7 +39,7 @@ MISSING = 0.5  # grey, of values that were not observed
 NUMBERED_BARS = 30
 
 
-def matplotlib(module):
+def matplotlib(module: str) -> Any:
     """A module of Matplotlib, which is imported when a picture is drawn and not before.
 
     Raises:
@@ -45,7 +54,12 @@ def matplotlib(module):
         ) from error
 
 
-def mosaic(images, columns=None, value_range=(0.0, 1.0), ax=None):
+def mosaic(
+    images: ArrayLike,
+    columns: int | None = None,
+    value_range: tuple[float, float] = (0.0, 1.0),
+    ax: Axes | None = None,
+) -> Axes:
     """Draws images side by side.
 
     Args:
@@ -81,15 +95,15 @@ def mosaic(images, columns=None, value_range=(0.0, 1.0), ax=None):
 
 
 def samples(
-    model,
-    n=100,
-    columns=None,
-    image_shape=None,
-    value_range=(0.0, 1.0),
-    seed=0,
-    condition=None,
-    ax=None,
-):
+    model: LatentVariableModel,
+    n: int = 100,
+    columns: int | None = None,
+    image_shape: Sequence[int] | None = None,
+    value_range: tuple[float, float] = (0.0, 1.0),
+    seed: Seed = 0,
+    condition: ConditionLike | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Draws the means of p(x|z) at n draws z ~ p(z).
 
     Args:
@@ -114,15 +128,15 @@ def samples(
 
 
 def reconstructions(
-    model,
-    x,
-    columns=10,
-    image_shape=None,
-    value_range=(0.0, 1.0),
-    seed=0,
-    condition=None,
-    ax=None,
-):
+    model: VariationalModel,
+    x: ArrayLike,
+    columns: int = 10,
+    image_shape: Sequence[int] | None = None,
+    value_range: tuple[float, float] = (0.0, 1.0),
+    seed: Seed = 0,
+    condition: ConditionLike | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Draws rows of examples, each above a row of their reconstructions.
 
     Args:
@@ -146,10 +160,11 @@ def reconstructions(
         >>> ax.images[0].get_array().shape
         (16, 24)
     """
-    columns = min(arguments.integer("columns", columns), len(x))
+    array = inputs.as_array(x)
+    columns = min(arguments.integer("columns", columns), len(array))
     decoded = pictures.reconstructions(model, x, seed=seed, condition=condition)
-    rows = [as_images(array, image_shape) for array in (inputs.as_array(x), decoded)]
-    left_over = -len(x) % columns
+    rows = [as_images(shown, image_shape) for shown in (array, decoded)]
+    left_over = -len(array) % columns
     blank = np.full((left_over, *rows[0].shape[1:]), value_range[1], rows[0].dtype)
     shape = (-1, columns, *rows[0].shape[1:])
     pairs = np.stack([np.concatenate([row, blank]).reshape(shape) for row in rows], axis=1)
@@ -157,16 +172,16 @@ def reconstructions(
 
 
 def traversals(
-    model,
-    z=None,
-    num_values=10,
-    dimensions=None,
-    image_shape=None,
-    value_range=(0.0, 1.0),
-    seed=0,
-    condition=None,
-    ax=None,
-):
+    model: LatentVariableModel,
+    z: ArrayLike | None = None,
+    num_values: int = 10,
+    dimensions: Sequence[int] | np.ndarray | None = None,
+    image_shape: Sequence[int] | None = None,
+    value_range: tuple[float, float] = (0.0, 1.0),
+    seed: Seed = 0,
+    condition: ConditionLike | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Draws a row for each latent dimension, which runs through the prior's quantiles.
 
     Args:
@@ -203,8 +218,14 @@ def traversals(
 
 
 def manifold(
-    model, n=20, image_shape=None, value_range=(0.0, 1.0), seed=0, condition=None, ax=None
-):
+    model: LatentVariableModel,
+    n: int = 20,
+    image_shape: Sequence[int] | None = None,
+    value_range: tuple[float, float] = (0.0, 1.0),
+    seed: Seed = 0,
+    condition: ConditionLike | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Draws what the plane of two latent variables decodes to: z₁ to the right and z₂ upwards.
 
     Args:
@@ -232,15 +253,15 @@ def manifold(
 
 
 def encoded(
-    model,
-    x,
-    labels=None,
-    dimensions=(0, 1),
-    unit_square=False,
-    seed=0,
-    condition=None,
-    ax=None,
-):
+    model: VariationalModel,
+    x: ArrayLike,
+    labels: ArrayLike | None = None,
+    dimensions: Sequence[int] = (0, 1),
+    unit_square: bool = False,
+    seed: Seed = 0,
+    condition: ConditionLike | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Draws the mean of q(z|x) of each example as a point, coloured by its label.
 
     Args:
@@ -278,19 +299,24 @@ def encoded(
         z = pictures.prior_probabilities(model, z, condition)
     points = z.reshape(len(z), -1)[:, list(dimensions)]
     ax = _axes(ax)
-    style = {"s": float(np.clip(60_000 / len(z), 6, 24)), "linewidths": 0, "alpha": 0.8}
+    style: dict[str, Any] = {
+        "s": float(np.clip(60_000 / len(z), 6, 24)),
+        "linewidths": 0,
+        "alpha": 0.8,
+    }
     order = np.random.default_rng(0).permutation(len(z))  # no class covers the others
+    across, up = points[order].T
     if labels is None:
-        ax.scatter(*points[order].T, **style)
+        ax.scatter(across, up, **style)
     else:
         labels = _labels(labels, len(z))
         if labels.dtype.kind == "f":
-            shown = ax.scatter(*points[order].T, c=labels[order], **style)
+            shown = ax.scatter(across, up, c=labels[order], **style)
             ax.figure.colorbar(shown, ax=ax)
         else:
             classes, index = np.unique(labels, return_inverse=True)
             colours = _colours(len(classes))
-            ax.scatter(*points[order].T, c=colours[index[order]], **style)
+            ax.scatter(across, up, c=colours[index[order]], **style)
             for name, colour in zip(classes, colours):
                 ax.scatter([], [], s=50, color=colour, label=str(name))
             ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
@@ -302,7 +328,13 @@ def encoded(
     return ax
 
 
-def kl_by_dimension(model, x, seed=0, condition=None, ax=None):
+def kl_by_dimension(
+    model: VariationalModel,
+    x: ArrayLike,
+    seed: Seed = 0,
+    condition: ConditionLike | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Draws the mean of KL(q(z_j|x) ‖ p(z_j)) over examples as a bar for each latent dimension.
 
     Args:
@@ -334,7 +366,7 @@ def kl_by_dimension(model, x, seed=0, condition=None, ax=None):
     return ax
 
 
-def _axes(ax):
+def _axes(ax: Axes | None) -> Axes:
     """The axes, or those of a new figure."""
     if ax is not None:
         return ax
@@ -342,7 +374,7 @@ def _axes(ax):
     return ax
 
 
-def _labels(labels, n):
+def _labels(labels: ArrayLike, n: int) -> np.ndarray:
     labels = np.asarray(labels)
     if labels.shape != (n,) or labels.dtype.kind not in "biufU":
         raise ValueError(
@@ -352,7 +384,7 @@ def _labels(labels, n):
     return labels
 
 
-def _colours(n):
+def _colours(n: int) -> np.ndarray:
     """n colours: those that are safe for the colour-blind, or as many others."""
     if n <= len(COLOURS):
         return np.array(COLOURS[:n])
@@ -360,7 +392,7 @@ def _colours(n):
     return np.array([matplotlib("colors").to_hex(shade) for shade in shades])
 
 
-def _name(j, shape, letter="z"):
+def _name(j: int, shape: Sequence[int], letter: str = "z") -> str:
     """The name of an element of z, by its number in a flattened z."""
     numbers = ", ".join(str(int(i)) for i in np.unravel_index(j, shape))
     return f"{letter}[{numbers}]" if letter else numbers

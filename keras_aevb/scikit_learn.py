@@ -3,6 +3,9 @@
 from keras_aevb.scikit_learn import EncodingTransformer
 """
 
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, Self
+
 import keras
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -11,11 +14,21 @@ from sklearn.utils.validation import check_is_fitted, check_random_state, valida
 from keras_aevb import arguments, networks
 from keras_aevb.models import AEVB, VariationalModel
 from keras_aevb.models.parts import check_type
+from keras_aevb.typing import ArrayLike, Config, Seed, Verbose
 
-MLPS = {"bernoulli": networks.bernoulli_mlp, "normal": networks.gaussian_mlp}
+MLPS: Mapping[str, Callable[..., Config]] = {
+    "bernoulli": networks.bernoulli_mlp,
+    "normal": networks.gaussian_mlp,
+}
 
 
-def build_mlp(x_dim, latent_dim=2, hidden_units=100, likelihood="bernoulli", seed=None):
+def build_mlp(
+    x_dim: int,
+    latent_dim: int = 2,
+    hidden_units: int = 100,
+    likelihood: Literal["bernoulli", "normal"] = "bernoulli",
+    seed: Seed = None,
+) -> AEVB:
     """The paper's model of vectors with scaled initial weights, compiled with Adam.
 
     Args:
@@ -62,14 +75,14 @@ class EncodingTransformer(TransformerMixin, BaseEstimator):
 
     def __init__(
         self,
-        build=build_mlp,
-        build_arguments=None,
-        output="mean",
-        epochs=10,
-        batch_size=100,
-        random_state=None,
-        verbose=0,
-    ):
+        build: Callable[..., VariationalModel] = build_mlp,
+        build_arguments: Config | None = None,
+        output: Literal["mean", "parameters"] = "mean",
+        epochs: int = 10,
+        batch_size: int = 100,
+        random_state: Any = None,
+        verbose: Verbose = 0,
+    ) -> None:
         self.build = build
         self.build_arguments = build_arguments
         self.output = output
@@ -78,20 +91,20 @@ class EncodingTransformer(TransformerMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
-    def fit(self, X, y=None):  # noqa: N803  scikit-learn's name
+    def fit(self, X: ArrayLike, y: Any = None) -> Self:  # noqa: N803  scikit-learn's name
         """Builds a model and trains it on the rows of X; y is ignored."""
         arguments.choice("output", self.output, ("mean", "parameters"))
-        X = validate_data(self, X, dtype="float32")  # noqa: N806
+        rows = validate_data(self, X, dtype="float32")
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        model = self.build(X.shape[1], seed=seed, **(self.build_arguments or {}))
+        model = self.build(rows.shape[1], seed=seed, **(self.build_arguments or {}))
         check_type("build(…)", model, VariationalModel)
         model.fit(
-            self._as_events(X, model),
+            self._as_events(rows, model),
             epochs=self.epochs,
             batch_size=self.batch_size,
             verbose=self.verbose,
@@ -99,24 +112,24 @@ class EncodingTransformer(TransformerMixin, BaseEstimator):
         self.model_ = model
         return self
 
-    def transform(self, X):  # noqa: N803
+    def transform(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
         """The encodings, an array of shape `[N, columns]`."""
         parameters = self._parameters(self._checked(X))
         return np.concatenate([p.reshape(len(p), -1) for p in parameters.values()], axis=1)
 
-    def inverse_transform(self, X):  # noqa: N803
+    def inverse_transform(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
         """The means of p(x|z), an array of shape `[N, features]`, at z = the means in X."""
         check_is_fitted(self)
         z = np.asarray(X, "float32")[:, : int(np.prod(self.model_.prior.event_shape))]
         p = self.model_.decode(z.reshape(-1, *self.model_.prior.event_shape))
         return np.asarray(p.mean()).reshape(len(z), -1)
 
-    def score(self, X, y=None):  # noqa: N803
+    def score(self, X: ArrayLike, y: Any = None) -> float:  # noqa: N803
         """The mean of the bound on log p(x) over the rows of X, in nats."""
         bounds = self.model_.elbo(self._checked(X), seed=0, verbose=self.verbose)
         return float(bounds.mean(dtype="float64"))
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """`mean_0`, `mean_1`, …, and the same of other parameters."""
         check_is_fitted(self)
         example = np.zeros((1, *self.model_.likelihood.event_shape), "float32")
@@ -124,14 +137,14 @@ class EncodingTransformer(TransformerMixin, BaseEstimator):
         names = [f"{name}_{i}" for name, size in sizes.items() for i in range(size)]
         return np.array(names, dtype=object)
 
-    def _checked(self, X):  # noqa: N803
+    def _checked(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
         check_is_fitted(self)
         return self._as_events(validate_data(self, X, dtype="float32", reset=False), self.model_)
 
     @staticmethod
-    def _as_events(rows, model):
+    def _as_events(rows: np.ndarray, model: VariationalModel) -> np.ndarray:
         return rows.reshape(len(rows), *model.likelihood.event_shape)
 
-    def _parameters(self, x):
+    def _parameters(self, x: np.ndarray) -> dict[str, np.ndarray]:
         parameters = self.model_.posterior_parameters(x, verbose=self.verbose)
         return {"mean": parameters["mean"]} if self.output == "mean" else parameters

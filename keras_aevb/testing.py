@@ -9,32 +9,43 @@ KERAS_AEVB_UPDATE=1:
 import json
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 
 from keras_aevb import arguments
 from keras_aevb.models import VariationalModel
 from keras_aevb.models.parts import check_type
+from keras_aevb.typing import ArrayLike, ConditionLike, Examples, Seed
 
 UPDATE = "KERAS_AEVB_UPDATE"
 # The relative change of a number from float32 and another order of summation.
 ROUNDING = 1e-5
 
 
+class Reference(TypedDict):
+    """A mean over values, as a file stores it."""
+
+    mean: float
+    standard_error: float
+    num_values: int
+
+
 def assert_elbo_unchanged(
-    model,
-    x,
-    path,
-    name="elbo",
-    num_repeats=10,
-    num_samples=None,
-    max_standard_errors=5.0,
-    batch_size=1000,
-    seed=0,
-    condition=None,
-    update=None,
-):
+    model: VariationalModel,
+    x: Examples,
+    path: str | os.PathLike[str],
+    name: str = "elbo",
+    num_repeats: int = 10,
+    num_samples: int | None = None,
+    max_standard_errors: float = 5.0,
+    batch_size: int = 1000,
+    seed: Seed = 0,
+    condition: ConditionLike | None = None,
+    update: bool | None = None,
+) -> None:
     r"""Asserts that the model's mean bound on some examples equals a stored one.
 
     Args:
@@ -60,14 +71,21 @@ def assert_elbo_unchanged(
     """
     check_type("model", model, VariationalModel)
     num_repeats = arguments.integer("num_repeats", num_repeats, at_least=2)
-    options = {} if num_samples is None else {"num_samples": num_samples}
-    options |= {"batch_size": batch_size, "condition": condition}
-    bounds = [model.elbo(x, seed=s, **options) for s in arguments.seeds(seed, num_repeats)]
+    bounds = [
+        model.elbo(x, num_samples, batch_size, s, condition)
+        for s in arguments.seeds(seed, num_repeats)
+    ]
     means = np.mean(bounds, axis=1, dtype="float64")
     assert_unchanged(means, path, name, max_standard_errors, update)
 
 
-def assert_unchanged(values, path, name, max_standard_errors=5.0, update=None):
+def assert_unchanged(
+    values: ArrayLike,
+    path: str | os.PathLike[str],
+    name: str,
+    max_standard_errors: float = 5.0,
+    update: bool | None = None,
+) -> None:
     r"""Asserts that the mean of independent values equals a stored one, within Monte Carlo error.
 
     $$|m - m_0| \le c \sqrt{s^2 + s_0^2}$$
@@ -104,7 +122,7 @@ def assert_unchanged(values, path, name, max_standard_errors=5.0, update=None):
         raise ValueError(f"Expected `values` to be two or more finite numbers. Received: {values}")
     arguments.number("max_standard_errors", max_standard_errors)
     path = Path(path)
-    received = {
+    received: Reference = {
         "mean": values.mean(),
         "standard_error": values.std(ddof=1) / math.sqrt(len(values)),
         "num_values": len(values),
@@ -133,11 +151,11 @@ def assert_unchanged(values, path, name, max_standard_errors=5.0, update=None):
         )
 
 
-def _shown(reference):
+def _shown(reference: Reference) -> str:
     return f"{reference['mean']:.4f} ± {reference['standard_error']:.4f}"
 
 
-def _read(path):
+def _read(path: Path) -> dict[str, Reference]:
     if not path.exists():
         return {}
     try:
@@ -151,7 +169,7 @@ def _read(path):
         ) from None
 
 
-def _write(path, references):
+def _write(path: Path, references: Mapping[str, Reference]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f"{path.name}.{os.getpid()}")
     new.write_text(json.dumps(references, indent=2, sort_keys=True) + "\n", "utf-8")

@@ -12,6 +12,7 @@ Reference: Stan Development Team, Stan Reference Manual, "Constraint Transforms"
 """
 
 import math
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,6 +20,7 @@ from keras import ops
 
 from keras_aevb import tfp_classes
 from keras_aevb._backend import tfb, tfd
+from keras_aevb.typing import Decode, Distribution, Tensor
 
 
 class UnconstrainedPrior:
@@ -35,7 +37,7 @@ class UnconstrainedPrior:
         (2,)
     """
 
-    def __init__(self, prior):
+    def __init__(self, prior: Distribution) -> None:
         self.bijector = onto_support(prior)
         if self.bijector is None:
             raise ValueError(
@@ -49,11 +51,11 @@ class UnconstrainedPrior:
         self.is_identity = isinstance(self.bijector, tfb.Identity)
         self.event_shape = tuple(self.bijector.inverse_event_shape(prior.event_shape))
 
-    def to_z(self, u):
+    def to_z(self, u: Tensor) -> Tensor:
         """b(u)."""
         return self.bijector.forward(u)
 
-    def to_u(self, z):
+    def to_u(self, z: Tensor) -> Tensor:
         """b⁻¹(z), or a finite point near it if z is on or beyond the boundary of the support."""
         u = self.bijector.inverse(z)
         if self.is_identity:
@@ -66,10 +68,10 @@ class UnconstrainedPrior:
         bound = -math.log(np.finfo(keras.backend.standardize_dtype(u.dtype)).eps)
         return ops.where(inside, u, ops.clip(ops.where(ops.isnan(u), 0.0, u), -bound, bound))
 
-    def sample(self, shape, seed):
+    def sample(self, shape: Any, seed: Tensor) -> Tensor:
         return self.to_u(self.prior.sample(shape, seed=seed))
 
-    def log_prob(self, u):
+    def log_prob(self, u: Tensor) -> Tensor:
         """log p(u) in nats; -∞ where z is rounded to a boundary at which p(z) is infinite."""
         log_density = self.prior.log_prob(self.to_z(u))
         if self.is_identity:
@@ -79,7 +81,7 @@ class UnconstrainedPrior:
         return ops.where(log_density < math.inf, log_density, -math.inf)
 
 
-def unconstrained(prior, decode):
+def unconstrained(prior: Distribution, decode: Decode) -> tuple[UnconstrainedPrior, Decode]:
     """p(u) and p(x|u), which replace p(z) and p(x|z).
 
     Args:
@@ -92,11 +94,11 @@ def unconstrained(prior, decode):
     Raises:
         ValueError: as `UnconstrainedPrior`.
     """
-    prior = UnconstrainedPrior(prior)
-    return prior, lambda u: decode(prior.to_z(u))
+    p_u = UnconstrainedPrior(prior)
+    return p_u, lambda u: decode(p_u.to_z(u))
 
 
-def onto_support(prior):
+def onto_support(prior: Distribution) -> Any:
     """A bijector from ℝⁿ onto the support of p(z): `Identity` if that is ℝⁿ, `None` if unknown."""
     bijector = _onto_support(prior)
     if bijector is None or not bijector.is_constant_jacobian:
@@ -106,7 +108,7 @@ def onto_support(prior):
     return tfb.Identity() if same_shape else bijector
 
 
-def _onto_support(prior):
+def _onto_support(prior: Any) -> Any:
     if _is_unusable(prior) or _is(prior, tfd.Blockwise) or _is_discrete(prior):
         return None
     if isinstance(prior, tfd.Dirichlet | tfd.RelaxedOneHotCategorical):
@@ -132,7 +134,7 @@ def _onto_support(prior):
     return bijector
 
 
-def _is_unusable(prior):
+def _is_unusable(prior: Distribution) -> bool:
     """Whether TFP's bijector fails for p(z).
 
     On spheres it reaches only points with every zᵢ > 0, and not all Wishart matrices. For LKJ the
@@ -149,10 +151,10 @@ def _is_unusable(prior):
     )
 
 
-def _is(prior, kind):
+def _is(prior: Any, kind: type) -> bool:
     """Whether p(z) is a `kind`, or of the private base class that TFP may make instead."""
     return isinstance(prior, kind) or issubclass(kind, type(prior))
 
 
-def _is_discrete(prior):
+def _is_discrete(prior: Distribution) -> bool:
     return not keras.backend.is_float_dtype(keras.backend.standardize_dtype(prior.dtype))

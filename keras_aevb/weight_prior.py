@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_aevb import arguments
 from keras_aevb.distributions.precision import at_least_float32
+from keras_aevb.typing import Config, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
@@ -37,10 +38,10 @@ class WeightPrior(keras.regularizers.Regularizer):
         0.19999998807907104
     """
 
-    def __init__(self, n_train):
+    def __init__(self, n_train: float) -> None:
         self.n_train = float(arguments.number("n_train", n_train))
 
-    def __call__(self, weights):
+    def __call__(self, weights: Tensor) -> Tensor:
         weights = ops.convert_to_tensor(weights)
         dtype = keras.backend.standardize_dtype(weights.dtype)
         weights = ops.cast(weights, at_least_float32(dtype))
@@ -48,5 +49,5 @@ class WeightPrior(keras.regularizers.Regularizer):
         # between the two sums keeps XLA from fusing them.
         return ops.sum(0.5 / self.n_train * ops.sum(ops.square(weights), axis=0))
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {"n_train": self.n_train}

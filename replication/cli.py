@@ -1,5 +1,6 @@
 """The commands; each imports what it needs when it runs, so that `--help` is immediate."""
 
+import io
 import os
 import sys
 
@@ -26,7 +27,8 @@ def main():
     given again. Commands that train different runs may share a folder at the same time. The
     environment variable KERAS_BACKEND chooses tensorflow or jax.
     """
-    sys.stdout.reconfigure(errors="backslashreplace")  # for a ± where the locale has none
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # for a ± where the locale has none
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # Runs that differ in seed or step size alone share their programs, now and after a restart.
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")

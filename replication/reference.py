@@ -139,8 +139,8 @@ def _runs(runs):
     for run in runs:
         own = table[table.run == run.experiment.id]
         # What is measured at the end alone is no number before.
-        measured = dict.fromkeys(name for row in run.rows for name in row)
-        measured = [n for n in measured if n not in ("samples", "seconds")]
+        known = dict.fromkeys(name for row in run.rows for name in row)
+        measured = [n for n in known if n not in ("samples", "seconds")]
         found.append(
             {
                 "id": run.experiment.id,

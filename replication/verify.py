@@ -42,7 +42,7 @@ def run(results, echo, update=False):
     evidence, stored = Evidence(results), reference.read(results)
     places = [tuple(d[name] or 0 for name in PLACE) for d in stored["distances"]]
     now = reference.of(evidence, places)
-    statuses = collections.Counter()
+    statuses: collections.Counter[str] = collections.Counter()
     for status, line in compare(now, stored):
         statuses[status] += 1
         echo(f"{status:9} {line}")
@@ -118,7 +118,7 @@ def agrees(value, error, other, other_error):
 def _text(entry):
     if entry["value"] is None:
         return "not finite"
-    return str(Estimate(entry["value"], entry["standard_error"] or 0.0, ""))
+    return str(Estimate(entry["value"], entry["standard_error"] or 0.0, ()))
 
 
 def _place(entry):

@@ -23,6 +23,7 @@ TITLES = {
     "plots": "keras_aevb.plots",
     "callbacks": "keras_aevb.callbacks",
     "testing": "keras_aevb.testing",
+    "typing": "keras_aevb.typing",
 }
 # Public names that users subclass or call, but that the package itself does not export.
 FURTHER = {

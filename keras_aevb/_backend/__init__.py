@@ -28,6 +28,8 @@ Both backends export the same names:
   elsewhere.
 """
 
+from typing import Any
+
 import keras
 
 if keras.backend.backend() == "tensorflow":
@@ -110,7 +112,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name not in ("Bernoulli", "Normal"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if keras.backend.backend() == "jax":

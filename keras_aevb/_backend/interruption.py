@@ -3,10 +3,11 @@
 import contextlib
 import signal
 import threading
+from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def delayed_interrupt():
+def delayed_interrupt() -> Iterator[None]:
     """Delays Ctrl-C to the end of the block, so that no step is interrupted halfway."""
     handler = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or handler is None:

@@ -7,6 +7,9 @@ holds the values, and the variables do not change.
 import contextlib
 import functools
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from types import ModuleType
+from typing import Any
 
 import jax
 import keras
@@ -15,7 +18,7 @@ from keras_aevb._backend.lazy_module import check_installed, lazy_module
 
 
 @contextlib.contextmanager
-def without_tensorflow():
+def without_tensorflow() -> Iterator[None]:
     """Hides TensorFlow from imports that can do without it, unless it is already imported.
 
     TFP on JAX imports TensorFlow only to copy its docstrings, which takes seconds and half a
@@ -31,7 +34,7 @@ def without_tensorflow():
             del sys.modules["tensorflow"]
 
 
-def _tfp():
+def _tfp() -> ModuleType:
     try:
         # Its constants must not belong to a program that is being compiled.
         with without_tensorflow(), jax.ensure_compile_time_eval():
@@ -43,7 +46,7 @@ def _tfp():
     return tfp
 
 
-def _not_loaded(cause):
+def _not_loaded(cause: object) -> ImportError:
     return ImportError(
         "TensorFlow Probability could not be loaded for the jax backend: tensorflow-probability "
         f"0.25 works with jax 0.5 and 0.6, newer jax {jax.__version__!r} needs tfp-nightly. "
@@ -63,24 +66,24 @@ tfb = lazy_module(f"{SUBSTRATE}.bijectors", lambda: tfp.bijectors)
 linalg = lazy_module(f"{SUBSTRATE}.tf2jax.linalg", lambda: tfp.tf2jax.linalg)
 
 
-def next_seed(generator):
+def next_seed(generator: keras.random.SeedGenerator) -> jax.Array:
     """Keras' seed is a raw JAX key, `uint32[2]`."""
     return generator.next()
 
 
-def fixed_seed(seed, index):
+def fixed_seed(seed: int, index: int) -> jax.Array:
     return jax.numpy.array([seed & 0xFFFFFFFF, index], "uint32")
 
 
-def seed_of(number):
+def seed_of(number: jax.Array) -> jax.Array:
     return jax.numpy.stack([number.astype("uint32"), jax.numpy.uint32(0)])
 
 
-def fold_in(seed, i):
+def fold_in(seed: jax.Array, i: jax.Array | int) -> jax.Array:
     return jax.random.fold_in(seed, i)
 
 
-def step(method):
+def step(method: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     """A pure `step(self, state, data) -> (logs, state)` from a stateful `method(self, data)`.
 
     `state` holds the values of the trainable, non-trainable, (when training) optimizer and metrics
@@ -88,7 +91,7 @@ def step(method):
     """
 
     @functools.wraps(method)
-    def pure(self, state, data):
+    def pure(self: Any, state: Sequence[Any], data: Any) -> tuple[Any, tuple[Any, ...]]:
         groups = [self.trainable_variables, self.non_trainable_variables, self.metrics_variables]
         if len(state) == 4:
             groups.insert(2, self.optimizer.variables)
@@ -99,7 +102,7 @@ def step(method):
     return pure
 
 
-def minimize(model, loss):
+def minimize(model: keras.Model, loss: Callable[[], Any]) -> None:
     trainable, optimizer_state = model.trainable_variables, model.optimizer.variables
     others = model.non_trainable_variables + model.metrics_variables + optimizer_state
     derivatives, updates = _gradients(lambda: model.optimizer.scale_loss(loss()), trainable, others)
@@ -110,12 +113,16 @@ def minimize(model, loss):
             variable.assign(value)
 
 
-def gradients(function, variables, others=()):
+def gradients(
+    function: Callable[..., Any],
+    variables: Sequence[keras.Variable],
+    others: Sequence[keras.Variable] = (),
+) -> list[jax.Array]:
     return _gradients(function, variables, others)[0]
 
 
-def compiled(model, function):
-    def pure(values, *args):
+def compiled(model: keras.Model, function: Callable[..., Any]) -> Callable[..., Any]:
+    def pure(values: Any, *args: Any) -> Any:
         with full_precision(), _scope([model.variables], [values]):
             return function(*args)
 
@@ -123,29 +130,29 @@ def compiled(model, function):
     return lambda *args: program([v.value for v in model.variables], *args)
 
 
-def full_precision():
+def full_precision() -> contextlib.AbstractContextManager[Any]:
     return jax.default_matmul_precision("highest")
 
 
-def device_bytes():
+def device_bytes() -> int | None:
     statistics = jax.local_devices()[0].memory_stats()
     return statistics["bytes_limit"] if statistics else None
 
 
-def has_replicas(model):
+def has_replicas(model: keras.Model) -> bool:
     """Always false: a step sees the whole batch, also if Keras distributes it over devices."""
     return False
 
 
-def num_replicas():
+def num_replicas() -> int:
     return 1
 
 
-def sum_over_replicas(value):
+def sum_over_replicas(value: Any) -> Any:
     return value
 
 
-def over_examples(function, seed, *arrays):
+def over_examples(function: Callable[..., Any], seed: jax.Array | None, *arrays: Any) -> Any:
     """`function(seed, *arrays)`; if the batch size is symbolic, one example at a time.
 
     TFP needs integer sizes. It receives batches of one example, and `jax.vmap` handles the symbolic
@@ -154,7 +161,7 @@ def over_examples(function, seed, *arrays):
     if all(isinstance(array.shape[0], int) for array in arrays):
         return function(seed, *arrays)
 
-    def of_one(seed, *rows):
+    def of_one(seed: jax.Array | None, *rows: jax.Array) -> Any:
         results = function(seed, *(row[None] for row in rows))
         return jax.tree.map(lambda result: result[0], results)
 
@@ -164,11 +171,15 @@ def over_examples(function, seed, *arrays):
     return jax.vmap(of_one)(seeds, *arrays)
 
 
-def _gradients(function, variables, others):
+def _gradients(
+    function: Callable[..., Any],
+    variables: Sequence[keras.Variable],
+    others: Sequence[keras.Variable],
+) -> tuple[list[jax.Array], list[Any]]:
     """Derivatives of `function()` in `variables`, and the new values of `others`."""
     other_values = [v.value for v in others]
 
-    def pure(values):
+    def pure(values: Any) -> tuple[Any, list[Any]]:
         # A scope hides the one around it, so pass on the others' values.
         with _scope([others, variables], [other_values, values]) as scope:
             result = function()
@@ -177,12 +188,14 @@ def _gradients(function, variables, others):
     return jax.grad(pure, has_aux=True)([v.value for v in variables])
 
 
-def _scope(groups, states):
+def _scope(
+    groups: Sequence[Sequence[keras.Variable]], states: Sequence[Sequence[Any]]
+) -> keras.StatelessScope:
     pairs = [pair for variables, values in zip(groups, states) for pair in zip(variables, values)]
     return keras.StatelessScope(state_mapping=pairs, collect_losses=True)
 
 
-def _values(scope, variables):
+def _values(scope: keras.StatelessScope, variables: Sequence[keras.Variable]) -> list[Any]:
     return [scope.get_current_value(v) for v in variables]
 
 

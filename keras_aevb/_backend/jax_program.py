@@ -4,6 +4,9 @@ The program takes the values of all variables and a stack of batches, runs the s
 another, and returns the new values. The variables are valid after each call, also after an error.
 """
 
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
 import jax
 import keras
 import numpy as np
@@ -15,7 +18,9 @@ from keras_aevb._backend.interruption import delayed_interrupt
 from keras_aevb._backend.keras_private import set_values, values
 
 
-def variable_groups(model, optimizer=False, metrics=False):
+def variable_groups(
+    model: keras.Model, optimizer: bool = False, metrics: bool = False
+) -> tuple[list[keras.Variable], ...]:
     """The lists of variables that form the state of a step, in Keras' order."""
     return (
         model.trainable_variables,
@@ -33,7 +38,7 @@ class Program:
         kind: `"train"` or `"test"`.
     """
 
-    def __init__(self, models, kind):
+    def __init__(self, models: Sequence[keras.Model], kind: Literal["train", "test"]) -> None:
         self.models = models
         self.training = kind == "train"
         self.steps_per_execution = models[0].steps_per_execution
@@ -44,7 +49,7 @@ class Program:
         self.side_by_side = jax.default_backend() == "cpu"
         self._run = self._compiled()
 
-    def __call__(self, arrays, steps):
+    def __call__(self, arrays: Any, steps: Sequence[Sequence[Any]]) -> Any:
         """Runs the steps.
 
         Args:
@@ -59,7 +64,7 @@ class Program:
                 logs = self._execute(arrays, group)
         return logs
 
-    def _execute(self, arrays, group):
+    def _execute(self, arrays: Any, group: list[Any]) -> Any:
         groups = [variable_groups(m, self.training, metrics=True) for m in self.models]
         states = [tuple(map(values, variables)) for variables in groups]
         # Evaluation does not change trainable variables: they are neither donated nor returned.
@@ -77,8 +82,8 @@ class Program:
                 set_values(group, new)
         return logs
 
-    def _compiled(self):
-        shardings = {}
+    def _compiled(self) -> Callable[..., Any]:
+        shardings: dict[str, Any] = {}
         if keras.distribution.distribution() is not None:
             groups = [variable_groups(m, self.training, metrics=True) for m in self.models]
             layouts = [
@@ -89,13 +94,13 @@ class Program:
             shardings["out_shardings"] = None, changing
         return jax.jit(self._steps, donate_argnums=0, **shardings)
 
-    def _steps(self, changing, fixed, arrays, batches, n):
+    def _steps(self, changing: Any, fixed: Any, arrays: Any, batches: Any, n: Any) -> Any:
         """`n` steps; the leaves of `batches` have shape `[steps_per_execution, R, B, ...]`."""
 
-        def step(changing, fixed, batch):
+        def step(changing: Any, fixed: Any, batch: Any) -> Any:
             return self._one_step(changing, fixed, arrays, batch)
 
-        def side_by_side(changing, fixed, batch):
+        def side_by_side(changing: Any, fixed: Any, batch: Any) -> Any:
             results = map(step, changing, fixed, _unstacked(batch, num_models))
             return tuple(map(list, zip(*results)))  # logs, states
 
@@ -105,7 +110,7 @@ class Program:
         if stacked:
             changing, fixed = _stacked(changing), _stacked(fixed)
 
-        def body(i, carry):
+        def body(i: Any, carry: Any) -> Any:
             return all_models(carry[1], fixed, jax.tree.map(lambda leaf: leaf[i], batches))
 
         first = jax.tree.map(lambda leaf: leaf[0], batches)
@@ -114,14 +119,18 @@ class Program:
         results = jax.lax.fori_loop(0, n, body, (logs, changing))
         return tuple(_unstacked(r, num_models) for r in results) if stacked else results
 
-    def _steps_in_python(self, changing, fixed, arrays, group):
+    def _steps_in_python(
+        self, changing: Any, fixed: Any, arrays: Any, group: list[Any]
+    ) -> tuple[list[Any], list[Any]]:
         for batches in group:
             logs, changing = zip(
-                *(self._one_step(*state, arrays, b) for *state, b in zip(changing, fixed, batches))
+                *(self._one_step(c, f, arrays, b) for c, f, b in zip(changing, fixed, batches))
             )
         return list(logs), list(changing)
 
-    def _one_step(self, changing, fixed, arrays, batch):
+    def _one_step(
+        self, changing: Any, fixed: Any, arrays: Any, batch: Any
+    ) -> tuple[Any, tuple[Any, ...]]:
         if arrays is not None:
             (rows,) = batch
             # `RowEpochs` has validated the row indices.
@@ -137,12 +146,12 @@ class PredictProgram:
         model: Keras model.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: keras.Model) -> None:
         self.model = model
         eager = model.run_eagerly or not model.jit_compile
         self._run = model.predict_step if eager else jax.jit(model.predict_step)
 
-    def __call__(self, batch):
+    def __call__(self, batch: Any) -> Any:
         """Returns a structure of arrays."""
         if keras.distribution.distribution() is not None:
             batch = jax.tree.map(lambda leaf: _distributed(leaf, leading_axes=0), batch)
@@ -153,7 +162,7 @@ class PredictProgram:
         return outputs
 
 
-def _distributed(batch, leading_axes=2):
+def _distributed(batch: Any, leading_axes: int = 2) -> jax.Array:
     """Shards a batch over Keras' distribution; replicates it if its size does not divide."""
     layout = keras.distribution.distribution().get_data_layout(batch.shape[leading_axes:])
     sharding = layout.backend_layout
@@ -168,16 +177,16 @@ def _distributed(batch, leading_axes=2):
     return jax.device_put(batch, sharded)
 
 
-def _stacked(trees):
+def _stacked(trees: Sequence[Any]) -> Any:
     """Stacks the leaves of several trees."""
 
-    def stack(*leaves):
+    def stack(*leaves: Any) -> Any:
         on_device = any(isinstance(leaf, jax.Array) for leaf in leaves)
         return (jnp if on_device else np).stack(leaves)
 
     return jax.tree.map(stack, *trees)
 
 
-def _unstacked(tree, n):
+def _unstacked(tree: Any, n: int) -> list[Any]:
     """Splits a stacked tree into the list of its n trees."""
     return [jax.tree.map(lambda leaf, i=i: leaf[i], tree) for i in range(n)]

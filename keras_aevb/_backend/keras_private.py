@@ -5,7 +5,10 @@ If Keras changes one, a test in `tests/test_keras_private.py` fails with its nam
 
 import json
 import pathlib
+from collections.abc import Callable, Sequence
+from typing import Any
 
+import keras
 from keras.src.backend.common.global_state import get_global_attribute
 from keras.src.saving.serialization_lib import ObjectSharingScope
 from keras.src.trainers import epoch_iterator
@@ -14,33 +17,33 @@ from keras.src.trainers import epoch_iterator
 class EpochIterator(epoch_iterator.EpochIterator):
     """Keras' iterator, without the warning at the end of data of unknown length."""
 
-    def _interrupted_warning(self):
+    def _interrupted_warning(self) -> None:
         if self.steps_per_epoch:
             super()._interrupted_warning()
 
 
-def values(variables):
+def values(variables: Sequence[keras.Variable]) -> list[Any]:
     """The values of Keras variables, in a fiftieth of the time of `variable.value`."""
     return [variable._value for variable in variables]
 
 
-def set_values(variables, values):
+def set_values(variables: Sequence[keras.Variable], values: Sequence[Any]) -> None:
     """Sets Keras variables to arrays of their shapes and types, without the checks of `assign`."""
     for variable, value in zip(variables, values, strict=True):
         variable._value = value
 
 
-def restored_epoch(model):
+def restored_epoch(model: keras.Model) -> int | None:
     """The epoch from which `BackupAndRestore` resumes, or `None`."""
     return model._initial_epoch
 
 
-def forget_restored_epoch(model):
+def forget_restored_epoch(model: keras.Model) -> None:
     """Resets the restored epoch; otherwise Keras would skip epochs in the next `fit` too."""
     model._initial_epoch = None
 
 
-def discard_damaged_metadata(callback):
+def discard_damaged_metadata(callback: keras.callbacks.BackupAndRestore) -> None:
     """Removes `BackupAndRestore`'s metadata file if a killed process left it incomplete.
 
     Keras would fail to parse it as JSON. The weights' file contains the same information.
@@ -54,7 +57,7 @@ def discard_damaged_metadata(callback):
         path.unlink()
 
 
-def clear_losses(model):
+def clear_losses(model: keras.Model) -> None:
     """Clears the penalties of the last step.
 
     Keras identifies penalties by id, and those of the next step may reuse an id.
@@ -62,17 +65,22 @@ def clear_losses(model):
     model._clear_losses()
 
 
-def all_layers(model):
+def all_layers(model: keras.Model) -> list[keras.Layer]:
     """A model and all the layers inside it."""
     return list(model._flatten_layers())
 
 
-def endpoint_function(archive, name, function, signature):
+def endpoint_function(
+    archive: keras.export.ExportArchive,
+    name: str,
+    function: Callable[..., Any],
+    signature: list[Any],
+) -> Any:
     """A function as a `tf.function` with the variables of an `ExportArchive`, but no endpoint."""
     return archive._backend_add_endpoint(name, function, signature)
 
 
-def is_sharing_objects():
+def is_sharing_objects() -> bool:
     """Whether Keras is recording the objects that configs share."""
     return get_global_attribute("shared_objects/id_to_config_map") is not None
 

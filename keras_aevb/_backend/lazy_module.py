@@ -6,23 +6,23 @@ command that only parses its options, or a model that waits in a notebook, needs
 
 import importlib.util
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 
 class _LazyModule(types.ModuleType):
     """A module that has the attributes of another one, and loads it for the first of them."""
 
-    def __init__(self, name, load):
+    def __init__(self, name: str, load: Callable[[], types.ModuleType]) -> None:
         super().__init__(name)
         self._load = load
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         value = getattr(self._load(), name)
         setattr(self, name, value)  # found without this method from now on
         return value
 
-    def __dir__(self):
+    def __dir__(self) -> list[str]:
         return dir(self._load())
 
 
@@ -36,7 +36,7 @@ def lazy_module(name: str, load: Callable[[], types.ModuleType]) -> Any:
     return _LazyModule(name, load)
 
 
-def check_installed(names, error):
+def check_installed(names: Sequence[str], error: Callable[[str], ImportError]) -> None:
     """Raises `error(cause)` if a package is not installed, without loading any."""
     for name in names:
         if importlib.util.find_spec(name) is None:

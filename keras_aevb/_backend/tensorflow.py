@@ -1,13 +1,17 @@
 """TensorFlow: eager variables, gradients by tape, compilation by `tf.function`."""
 
 import contextlib
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
 
+import keras
 import tensorflow as tf
 
 from keras_aevb._backend.lazy_module import check_installed, lazy_module
 
 
-def _tfp():
+def _tfp() -> ModuleType:
     try:
         with tf.init_scope():  # its constants must not belong to a program that is being compiled
             import tensorflow_probability as tfp
@@ -18,7 +22,7 @@ def _tfp():
     return tfp
 
 
-def _not_loaded(cause):
+def _not_loaded(cause: object) -> ImportError:
     return ImportError(
         "TensorFlow Probability could not be loaded for the tensorflow backend, which needs "
         "tensorflow, tensorflow-probability and tf-keras in versions made for each other. "
@@ -36,7 +40,7 @@ tfb = lazy_module("tensorflow_probability.bijectors", lambda: tfp.bijectors)
 linalg = tf.linalg
 
 
-def next_seed(generator):
+def next_seed(generator: keras.random.SeedGenerator) -> tf.Tensor:
     """Keras' seed is int64; TFP needs int32."""
     seed = tf.cast(generator.next(), tf.int32)
     if num_replicas() == 1:
@@ -45,24 +49,24 @@ def next_seed(generator):
     return fold_in(seed, replica)
 
 
-def fixed_seed(seed, index):
+def fixed_seed(seed: int, index: int) -> tf.Tensor:
     return tf.constant([seed & 0x7FFFFFFF, index], tf.int32)
 
 
-def seed_of(number):
+def seed_of(number: tf.Tensor) -> tf.Tensor:
     return tf.stack([tf.cast(number, tf.int32), 0])
 
 
-def fold_in(seed, i):
+def fold_in(seed: tf.Tensor, i: tf.Tensor | int) -> tf.Tensor:
     return tf.random.experimental.stateless_fold_in(seed, i)
 
 
-def step(method):
+def step(method: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     """Returns the method unchanged: TensorFlow's trainer calls `step(self, data)`."""
     return method
 
 
-def minimize(model, loss):
+def minimize(model: keras.Model, loss: Callable[[], Any]) -> None:
     with tf.GradientTape() as tape:
         scaled_loss = model.optimizer.scale_loss(loss())
     variables = model.trainable_variables
@@ -73,13 +77,17 @@ def minimize(model, loss):
         model.optimizer.apply(gradients, variables)
 
 
-def gradients(function, variables, others=()):
+def gradients(
+    function: Callable[..., Any],
+    variables: Sequence[keras.Variable],
+    others: Sequence[keras.Variable] = (),
+) -> list[tf.Tensor]:
     with tf.GradientTape() as tape:
         result = function()
     return tape.gradient(result, [v.value for v in variables], unconnected_gradients="zero")
 
 
-def full_precision():
+def full_precision() -> contextlib.AbstractContextManager[Any]:
     """Does nothing: TensorFlow has one setting for the whole process, and leaves it to the user.
 
     It is `tf.config.experimental.enable_tensor_float_32_execution`.
@@ -87,30 +95,50 @@ def full_precision():
     return contextlib.nullcontext()
 
 
-def device_bytes():
+def device_bytes() -> int | None:
     return None  # TensorFlow does not report it
 
 
-def has_replicas(model):
+def has_replicas(model: keras.Model) -> bool:
     with model.distribute_strategy.scope():
         return tf.distribute.has_strategy()
 
 
-def num_replicas():
+def num_replicas() -> int:
     context = tf.distribute.get_replica_context()
     return 1 if context is None else context.num_replicas_in_sync
 
 
-def sum_over_replicas(value):
+def sum_over_replicas(value: Any) -> Any:
     return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)
 
 
-def over_examples(function, seed, *arrays):
+def over_examples(function: Callable[..., Any], seed: tf.Tensor | None, *arrays: Any) -> Any:
     """`function(seed, *arrays)`: TFP on TensorFlow supports batches of unknown size."""
     return function(seed, *arrays)
 
 
-def compiled(model, function):
+def compiled(model: keras.Model, function: Callable[..., Any]) -> Callable[..., Any]:
     if model.run_eagerly:
         return function
     return tf.function(function, reduce_retracing=True, jit_compile=model.jit_compile)
+
+
+__all__ = [
+    "compiled",
+    "device_bytes",
+    "fixed_seed",
+    "fold_in",
+    "full_precision",
+    "gradients",
+    "has_replicas",
+    "linalg",
+    "minimize",
+    "next_seed",
+    "num_replicas",
+    "over_examples",
+    "seed_of",
+    "step",
+    "sum_over_replicas",
+    "tfp",
+]

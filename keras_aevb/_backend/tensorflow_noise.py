@@ -5,19 +5,21 @@ element. Here the seed's 64 bits are the key: Philox is designed for keys that d
 in TFP, a seed gives different numbers inside and outside XLA.
 """
 
+from typing import Any
+
 import tensorflow as tf
 
 from keras_aevb._backend.tensorflow import tfd, tfp
 
 
 class Normal(tfd.Normal):
-    def _sample_n(self, n, seed=None):
+    def _sample_n(self, n: Any, seed: Any = None) -> tf.Tensor:
         noise = tf.raw_ops.StatelessRandomNormalV2(**_generator(self, n, seed), dtype=self.dtype)
         return self.loc + self.scale * noise
 
 
 class Bernoulli(tfd.Bernoulli):
-    def _sample_n(self, n, seed=None):
+    def _sample_n(self, n: Any, seed: Any = None) -> tf.Tensor:
         probabilities = self.probs_parameter()
         noise = tf.raw_ops.StatelessRandomUniformV2(
             **_generator(self, n, seed), dtype=probabilities.dtype
@@ -25,7 +27,7 @@ class Bernoulli(tfd.Bernoulli):
         return tf.cast(noise < probabilities, self.dtype)
 
 
-def _generator(distribution, n, seed):
+def _generator(distribution: Any, n: Any, seed: Any) -> dict[str, Any]:
     """Arguments of a random operation for n draws; accepts any TFP seed."""
     return {
         "shape": tf.concat([[n], distribution.batch_shape_tensor()], 0),

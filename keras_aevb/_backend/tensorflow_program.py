@@ -1,5 +1,9 @@
 """TensorFlow: many steps in one program, which reads and assigns the variables themselves."""
 
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import keras
 import tensorflow as tf
 
 from keras_aevb._backend.groups import filled, of_one_shape
@@ -14,10 +18,10 @@ class Program:
         kind: `"train"` or `"test"`.
     """
 
-    def __init__(self, models, kind):
+    def __init__(self, models: Sequence[keras.Model], kind: Literal["train", "test"]) -> None:
         self._programs = [_ProgramOfOneModel(model, kind) for model in models]
 
-    def __call__(self, arrays, steps):
+    def __call__(self, arrays: Any, steps: Sequence[Sequence[Any]]) -> Any:
         """Runs the steps.
 
         Args:
@@ -32,7 +36,7 @@ class Program:
 
 
 class _ProgramOfOneModel:
-    def __init__(self, model, kind):
+    def __init__(self, model: keras.Model, kind: Literal["train", "test"]) -> None:
         self.step = model.train_step if kind == "train" else model.test_step
         self.strategy = model.distribute_strategy
         self.metrics_result = model.get_metrics_result
@@ -41,7 +45,7 @@ class _ProgramOfOneModel:
         # Like Keras, without AutoGraph.
         self._run = tf.function(self._steps, jit_compile=model.jit_compile, autograph=False)
 
-    def __call__(self, arrays, batches):
+    def __call__(self, arrays: Any, batches: Any) -> Any:
         if self.eager:
             for batch in batches:
                 self._one_step(arrays, tf.nest.map_structure(tf.constant, batch))
@@ -53,34 +57,34 @@ class _ProgramOfOneModel:
             logs = self._run(arrays, stacked, tf.constant(len(group)))
         return logs
 
-    def _steps(self, arrays, batches, n):
+    def _steps(self, arrays: Any, batches: Any, n: tf.Tensor) -> Any:
         """`n` steps; the leaves of `batches` have shape `[steps_per_execution, B, ...]`."""
 
-        def step(i):
+        def step(i: tf.Tensor) -> tf.Tensor:
             self._one_step(arrays, tf.nest.map_structure(lambda leaf: leaf[i], batches))
             return i + 1
 
         tf.while_loop(lambda i: i < n, step, [0])
         return self.metrics_result()
 
-    def _one_step(self, arrays, batch):
+    def _one_step(self, arrays: Any, batch: Any) -> None:
         self.strategy.run(lambda: self.step(_rows_of(arrays, _replica_rows(batch))))
 
 
-def _rows_of(arrays, batch):
+def _rows_of(arrays: Any, batch: Any) -> Any:
     if arrays is None:
         return batch
     return tuple(tf.gather(array, batch[0]) for array in arrays)
 
 
-def _replica_rows(batch):
+def _replica_rows(batch: Any) -> Any:
     """This replica's part of a batch."""
     context = tf.distribute.get_replica_context()
     i, num_replicas = context.replica_id_in_sync_group, context.num_replicas_in_sync
     if num_replicas == 1:
         return batch
 
-    def rows(leaf):
+    def rows(leaf: tf.Tensor) -> tf.Tensor:
         n = tf.shape(leaf)[0]
         return leaf[n * i // num_replicas : n * (i + 1) // num_replicas]
 
@@ -94,7 +98,7 @@ class PredictProgram:
         model: Keras model.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: keras.Model) -> None:
         self.step = model.predict_step
         self.strategy = model.distribute_strategy
         # If other processes have replicas too, each process computes all outputs by itself.
@@ -104,12 +108,12 @@ class PredictProgram:
         if not model.run_eagerly:
             self._run = tf.function(self._run, jit_compile=model.jit_compile, reduce_retracing=True)
 
-    def _on_replicas(self, batch):
+    def _on_replicas(self, batch: Any) -> Any:
         outputs = self.strategy.run(lambda: self.step(_replica_rows(batch)))
         parts = self.strategy.experimental_local_results(outputs)
         return tf.nest.map_structure(lambda *leaves: tf.concat(leaves, 0), *parts)
 
-    def __call__(self, batch):
+    def __call__(self, batch: Any) -> Any:
         """Returns a structure of arrays."""
         with delayed_interrupt():
             return self._run(batch)

@@ -4,6 +4,7 @@ Symbols: M examples in the minibatch, N in the training set, D latent dimensions
 """
 
 import math
+from typing import Unpack
 
 import keras
 from keras import ops
@@ -11,7 +12,8 @@ from keras import ops
 from keras_aevb import arguments
 from keras_aevb._backend import tfp
 from keras_aevb.bounds.base import InForce
-from keras_aevb.bounds.elbo import ELBO, by_dimension
+from keras_aevb.bounds.elbo import ELBO, ELBOArguments, by_dimension
+from keras_aevb.typing import Config, Decode, Distribution, Schedule, Tensor, Terms
 
 
 class PenalizedELBO(ELBO):
@@ -24,27 +26,37 @@ class PenalizedELBO(ELBO):
     penalty: str
     surrogate = "penalized"
 
-    def __init__(self, weight, num_samples=1, **kwargs):
+    def __init__(
+        self, weight: float | Schedule, num_samples: int = 1, **kwargs: Unpack[ELBOArguments]
+    ) -> None:
         super().__init__(num_samples, **kwargs)
         self.weight = self.scheduled("weight", weight)
         self.in_force.append(InForce("weight"))
 
     @property
-    def terms(self):
+    def terms(self) -> tuple[str, ...]:  # type: ignore[override]  # computed
         return (*ELBO.terms, self.penalty)
 
-    def _terms(self, x, q, prior, decode, z, seed):
+    def _terms(
+        self,
+        x: Tensor,
+        q: Distribution,
+        prior: Distribution,
+        decode: Decode,
+        z: Tensor,
+        seed: Tensor,
+    ) -> Terms:
         terms = super()._terms(x, q, prior, decode, z, seed)
         penalty = self._penalty(q, prior, z, seed)
         weight = ops.cast(self.now(self.weight), penalty.dtype)
         penalized = terms.get("objective", terms["elbo"]) - weight * penalty
         return {**terms, self.penalty: penalty, "penalized": penalized, "weight": weight}
 
-    def _penalty(self, q, prior, z, seed):
+    def _penalty(self, q: Distribution, prior: Distribution, z: Tensor, seed: Tensor) -> Tensor:
         """A tensor of shape `[M]` for samples z of shape `[L, M, ...]`."""
         raise NotImplementedError
 
-    def get_config(self):
+    def get_config(self) -> Config:
         weight = keras.saving.serialize_keras_object(self.weight)
         return {**super().get_config(), "weight": weight}
 
@@ -85,11 +97,17 @@ class TotalCorrelationELBO(PenalizedELBO):
 
     penalty = "total_correlation"
 
-    def __init__(self, weight, n_train, num_samples=1, **kwargs):
+    def __init__(
+        self,
+        weight: float | Schedule,
+        n_train: int,
+        num_samples: int = 1,
+        **kwargs: Unpack[ELBOArguments],
+    ) -> None:
         super().__init__(weight, num_samples, **kwargs)
         self.n_train = arguments.integer("n_train", n_train, at_least=2)
 
-    def _penalty(self, q, prior, z, seed):
+    def _penalty(self, q: Distribution, prior: Distribution, z: Tensor, seed: Tensor) -> Tensor:
         # Densities of each z_i under each q(z|x_j), of shape [L, M, M, D].
         log_q = by_dimension(q).log_prob(ops.expand_dims(z, 2))
         log_q = ops.reshape(log_q, (*log_q.shape[:3], -1))
@@ -100,11 +118,11 @@ class TotalCorrelationELBO(PenalizedELBO):
         log_marginals = ops.logsumexp(log_q + log_weights, axis=2)  # [L, M, D]
         return ops.mean(log_joint - ops.sum(log_marginals, axis=2), axis=0)
 
-    def check(self, q, prior):
+    def check(self, q: Distribution, prior: Distribution) -> None:
         super().check(q, prior)
         by_dimension(q)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "n_train": self.n_train}
 
 
@@ -142,13 +160,19 @@ class MaximumMeanDiscrepancyELBO(PenalizedELBO):
 
     penalty = "mmd"
 
-    def __init__(self, weight, length_scale=None, num_samples=1, **kwargs):
+    def __init__(
+        self,
+        weight: float | Schedule,
+        length_scale: float | None = None,
+        num_samples: int = 1,
+        **kwargs: Unpack[ELBOArguments],
+    ) -> None:
         super().__init__(weight, num_samples, **kwargs)
         if length_scale is not None:
             arguments.number("length_scale", length_scale)
         self.length_scale = length_scale
 
-    def _penalty(self, q, prior, z, seed):
+    def _penalty(self, q: Distribution, prior: Distribution, z: Tensor, seed: Tensor) -> Tensor:
         m, size = ops.shape(z)[1], math.prod(z.shape[2:])
         shape = z.shape[:1] if len(prior.batch_shape) else z.shape[:2]
         draws = prior.sample(shape, seed=tfp.random.split_seed(seed, 2)[1])
@@ -164,5 +188,5 @@ class MaximumMeanDiscrepancyELBO(PenalizedELBO):
         within = ops.sum(within, axis=2) / ops.cast(ops.maximum(m - 1, 1), z.dtype)
         return ops.mean(within - ops.mean(across, axis=2), axis=0)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "length_scale": self.length_scale}

@@ -1,11 +1,15 @@
 """The base class of all bounds."""
 
+from typing import Any, Self, Unpack
+
 import keras
 from keras import ops
 
 from keras_aevb import arguments
 from keras_aevb._backend import tfd
+from keras_aevb.distributions.base import ConditionalDistribution
 from keras_aevb.distributions.precision import check_precision
+from keras_aevb.typing import Config, Decode, Distribution, LayerArguments, Schedule, Tensor, Terms
 
 
 class Bound(keras.layers.Layer):
@@ -64,14 +68,16 @@ class Bound(keras.layers.Layer):
     # Whether the gradient in q's parameters passes through the samples z.
     reparameterized = True
 
-    def __init__(self, num_samples=1, **kwargs):
+    def __init__(self, num_samples: int = 1, **kwargs: Unpack[LayerArguments]) -> None:
         super().__init__(**kwargs)
         check_precision(self)
         self.num_samples = arguments.integer("num_samples", num_samples)
         self.step = None
         self.built = True
 
-    def __call__(self, x, q, prior, decode, seed):
+    def __call__(
+        self, x: Tensor, q: Distribution, prior: Distribution, decode: Decode, seed: Tensor
+    ) -> Terms:
         """The bound and its terms for each example.
 
         Args:
@@ -86,12 +92,12 @@ class Bound(keras.layers.Layer):
         """
         raise NotImplementedError
 
-    def build_for(self, likelihood):
+    def build_for(self, likelihood: ConditionalDistribution) -> None:
         """Builds the layers that the bound holds, if it does not have their variables yet."""
         if not self.built:
             self.build((None, *likelihood.event_shape))
 
-    def scheduled(self, name, value):
+    def scheduled(self, name: str, value: float | Schedule) -> float | Schedule:
         """Registers a number, or a schedule of the training step, whose current value `now` gives.
 
         Args:
@@ -116,25 +122,26 @@ class Bound(keras.layers.Layer):
             )
         return value
 
-    def now(self, value):
+    def now(self, value: float | Schedule) -> Any:
         """The value of a number or a schedule in this training step."""
         return value(ops.convert_to_tensor(self.step)) if callable(value) else value
 
-    def count_step(self):
+    def count_step(self) -> None:
         """Counts a training step; the model calls it once per step, after `__call__`."""
         if self.step is not None:
             self.step.assign_add(1)
 
-    def with_num_samples(self, num_samples):
+    def with_num_samples(self, num_samples: int) -> Self:
         """A copy with another L, which shares the variables and attributes."""
         other = object.__new__(type(self))
-        vars(other).update(vars(self), num_samples=arguments.integer("num_samples", num_samples))
+        num_samples = arguments.integer("num_samples", num_samples)
+        other.__dict__.update(vars(self), num_samples=num_samples)
         return other
 
-    def check(self, q, prior):
+    def check(self, q: Distribution, prior: Distribution) -> None:
         """Raises a `ValueError` if the bound cannot be computed for q(z|x) and p(z)."""
 
-    def check_gradient(self, q):
+    def check_gradient(self, q: Distribution) -> None:
         """Raises a `ValueError` if the bound's gradient does not train q(z|x)."""
         fully = tfd.FULLY_REPARAMETERIZED
         if self.reparameterized and q.reparameterization_type != fully:
@@ -146,17 +153,17 @@ class Bound(keras.layers.Layer):
                 "gradient does not pass through z"
             )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "num_samples": self.num_samples}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         return cls(**{n: keras.saving.deserialize_keras_object(v) for n, v in config.items()})
 
 
 class InForce(keras.metrics.Mean):
     """The value of a scheduled number in the last batch."""
 
-    def update_state(self, values, sample_weight=None):
+    def update_state(self, values: Tensor, sample_weight: Any = None) -> None:
         self.reset_state()
         super().update_state(values)

@@ -1,5 +1,7 @@
 """The bound of auto-encoding variational Bayes."""
 
+from typing import Literal, Unpack
+
 import keras
 from keras import ops
 
@@ -7,9 +9,19 @@ from keras_aevb import arguments
 from keras_aevb._backend import tfd
 from keras_aevb.bounds.base import Bound, InForce
 from keras_aevb.bounds.gradient import log_prob_by_path
+from keras_aevb.typing import Config, Decode, Distribution, LayerArguments, Schedule, Tensor, Terms
 
 # The values for which training maximises the bound itself.
 DEFAULTS = {"beta": 1, "free_bits": 0}
+
+
+class ELBOArguments(LayerArguments, total=False):
+    """The arguments of `ELBO` by name."""
+
+    kl: Literal["auto", "analytic", "sampled"]
+    beta: float | Schedule
+    free_bits: float | Schedule
+    gradient: Literal["reparameterized", "stl"]
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
@@ -72,13 +84,13 @@ class ELBO(Bound):
 
     def __init__(
         self,
-        num_samples=1,
-        kl="auto",
-        beta=1.0,
-        free_bits=0.0,
-        gradient="reparameterized",
-        **kwargs,
-    ):
+        num_samples: int = 1,
+        kl: Literal["auto", "analytic", "sampled"] = "auto",
+        beta: float | Schedule = 1.0,
+        free_bits: float | Schedule = 0.0,
+        gradient: Literal["reparameterized", "stl"] = "reparameterized",
+        **kwargs: Unpack[LayerArguments],
+    ) -> None:
         super().__init__(num_samples, **kwargs)
         self.kl = arguments.choice("kl", kl, ("auto", "analytic", "sampled"))
         self.gradient = arguments.choice("gradient", gradient, ("reparameterized", "stl"))
@@ -90,21 +102,31 @@ class ELBO(Bound):
         self.beta = self.scheduled("beta", beta)
         self.free_bits = self.scheduled("free_bits", free_bits)
         self.in_force = [InForce(n) for n, v in DEFAULTS.items() if getattr(self, n) != v]
-        self.kl_estimator = None
+        self.kl_estimator: str | None = None
 
     @property
-    def _is_default(self):
+    def _is_default(self) -> bool:
         return all(getattr(self, name) == value for name, value in DEFAULTS.items())
 
     @property
-    def surrogate(self):
+    def surrogate(self) -> str | None:  # type: ignore[override]  # computed
         return None if self._is_default else "objective"
 
-    def __call__(self, x, q, prior, decode, seed):
+    def __call__(
+        self, x: Tensor, q: Distribution, prior: Distribution, decode: Decode, seed: Tensor
+    ) -> Terms:
         z = q.sample(self.num_samples, seed=seed)  # [L, B, ...]
         return self._terms(x, q, prior, decode, z, seed)
 
-    def _terms(self, x, q, prior, decode, z, seed):
+    def _terms(
+        self,
+        x: Tensor,
+        q: Distribution,
+        prior: Distribution,
+        decode: Decode,
+        z: Tensor,
+        seed: Tensor,
+    ) -> Terms:
         reconstruction = ops.mean(decode(z).log_prob(x), axis=0)  # [B]
         divergences = self._divergences(q, prior, z)
         kl = divergences["kl"]
@@ -119,32 +141,34 @@ class ELBO(Bound):
         objective = reconstruction - beta * kl
         return {**terms, "objective": objective, "beta": beta, "free_bits": free_bits}
 
-    def _divergences(self, q, prior, z):
+    def _divergences(self, q: Distribution, prior: Distribution, z: Tensor) -> Terms:
         """Dict from term names to tensors `[B]`: `kl`, and any that a subclass adds."""
         return {"kl": self._kl(q, prior, z)}
 
-    def _by_group(self, q, prior, z, divergences):
+    def _by_group(
+        self, q: Distribution, prior: Distribution, z: Tensor, divergences: Terms
+    ) -> Tensor:
         """The divergences that free bits bound, one per latent dimension: a tensor `[B, ...]`."""
         return self._kl(by_dimension(q), by_dimension(prior), z)
 
-    def _check_groups(self, q, prior):
+    def _check_groups(self, q: Distribution, prior: Distribution) -> None:
         by_dimension(q), by_dimension(prior)
 
-    def _has_closed_form(self, q, prior):
+    def _has_closed_form(self, q: Distribution, prior: Distribution) -> bool:
         return has_closed_form(q, prior)
 
-    def _kl(self, q, prior, z):
+    def _kl(self, q: Distribution, prior: Distribution, z: Tensor) -> Tensor:
         if self._is_analytic(q, prior):
             return q.kl_divergence(prior)
         log_q = log_prob_by_path(q, z) if self.gradient == "stl" else q.log_prob(z)
         return ops.mean(log_q - prior.log_prob(z), axis=0)
 
-    def _is_analytic(self, q, prior):
+    def _is_analytic(self, q: Distribution, prior: Distribution) -> bool:
         if self.kl != "auto":
             return self.kl == "analytic"
         return self.gradient != "stl" and self._has_closed_form(q, prior)
 
-    def check(self, q, prior):
+    def check(self, q: Distribution, prior: Distribution) -> None:
         if self.kl == "analytic" and not self._has_closed_form(q, prior):
             raise ValueError(
                 "No closed form of KL(q || p) is known. Expected distributions that have one, "
@@ -155,17 +179,17 @@ class ELBO(Bound):
             self._check_groups(q, prior)
         self.kl_estimator = "analytic" if self._is_analytic(q, prior) else "sampled"
 
-    def get_config(self):
+    def get_config(self) -> Config:
         scheduled = {n: keras.saving.serialize_keras_object(getattr(self, n)) for n in DEFAULTS}
         return {**super().get_config(), "kl": self.kl, **scheduled, "gradient": self.gradient}
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (
             f"<ELBO num_samples={self.num_samples}, kl={self.kl}, kl_estimator={self.kl_estimator}>"
         )
 
 
-def has_closed_form(q, prior):
+def has_closed_form(q: Distribution, prior: Distribution) -> bool:
     """Whether TFP knows KL(q || p)."""
     try:
         q.kl_divergence(prior)
@@ -174,7 +198,7 @@ def has_closed_form(q, prior):
     return True
 
 
-def by_dimension(distribution):
+def by_dimension(distribution: Distribution) -> Distribution:
     """The distributions of the single latent dimensions, whose divergences sum to that of z.
 
     Raises:

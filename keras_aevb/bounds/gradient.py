@@ -2,13 +2,15 @@
 
 from keras import ops
 
+from keras_aevb.typing import Distribution, Tensor
 
-def zero_with_gradient(value):
+
+def zero_with_gradient(value: Tensor) -> Tensor:
     """Zero, with the gradient of `value`."""
     return value - ops.stop_gradient(value)
 
 
-def log_prob_by_path(q, z):
+def log_prob_by_path(q: Distribution, z: Tensor) -> Tensor:
     """log q(z|x), with a gradient in q's parameters only through the samples z.
 
     The gradient is the total derivative minus the score, which is the derivative at fixed z.
@@ -23,7 +25,7 @@ def log_prob_by_path(q, z):
     return q.log_prob(z) - zero_with_gradient(q.log_prob(ops.stop_gradient(z)))
 
 
-def with_scaled_gradient(z, scale):
+def with_scaled_gradient(z: Tensor, scale: Tensor) -> Tensor:
     """z, with its gradient multiplied by `scale`.
 
     Args:

@@ -1,11 +1,14 @@
 """The bound of a model with several levels of latent variables."""
 
+from typing import Any, Unpack
+
 import keras
 from keras import ops
 
 from keras_aevb import arguments
-from keras_aevb.bounds.elbo import ELBO, has_closed_form
+from keras_aevb.bounds.elbo import ELBO, ELBOArguments, has_closed_form
 from keras_aevb.bounds.gradient import zero_with_gradient
+from keras_aevb.typing import Config, Tensor, Terms
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
@@ -40,23 +43,25 @@ class HierarchicalELBO(ELBO):
         ('elbo', 'reconstruction', 'kl', 'kl_1', 'kl_2')
     """
 
-    def __init__(self, num_levels, num_samples=1, **kwargs):
+    def __init__(
+        self, num_levels: int, num_samples: int = 1, **kwargs: Unpack[ELBOArguments]
+    ) -> None:
         super().__init__(num_samples, **kwargs)
         self.num_levels = arguments.integer("num_levels", num_levels, at_least=2)
 
     @property
-    def terms(self):
+    def terms(self) -> tuple[str, ...]:  # type: ignore[override]  # computed
         return ELBO.terms + tuple(f"kl_{i}" for i in range(1, self.num_levels + 1))
 
-    def _divergences(self, q, prior, z):
+    def _divergences(self, q: Any, prior: Any, z: Tensor) -> Terms:
         by_level = [ops.mean(values, axis=0) for values in self._by_level(q, prior, z)]
         names = self.terms[-self.num_levels :]
         return {"kl": sum(by_level), **dict(zip(names, by_level))}
 
-    def _by_group(self, q, prior, z, divergences):
+    def _by_group(self, q: Any, prior: Any, z: Tensor, divergences: Terms) -> Tensor:
         return ops.stack([divergences[name] for name in self.terms[-self.num_levels :]], axis=-1)
 
-    def _by_level(self, q, prior, z):
+    def _by_level(self, q: Any, prior: Any, z: Tensor) -> list[Tensor]:
         """List with a tensor of shape `[L, B]` for each level."""
         if self._is_analytic(q, prior):
             zeros = ops.zeros_like(z[..., 0])  # the top level has one divergence for all samples
@@ -68,14 +73,14 @@ class HierarchicalELBO(ELBO):
             log_q = [log_q_i - zero_with_gradient(s) for log_q_i, s in zip(log_q, scores)]
         return [log_q_i - log_p_i for log_q_i, log_p_i in zip(log_q, prior.log_probs(z))]
 
-    def _has_closed_form(self, q, prior):
+    def _has_closed_form(self, q: Any, prior: Any) -> bool:
         pairs = zip(q.example_levels(), prior.example_levels())
         return q.top_down and all(has_closed_form(*pair) for pair in pairs)
 
-    def _check_groups(self, q, prior):
+    def _check_groups(self, q: Any, prior: Any) -> None:
         """Free bits bound levels here, which may have dependent dimensions."""
 
-    def check(self, q, prior):
+    def check(self, q: Any, prior: Any) -> None:
         for name, distribution in {"posterior": q, "prior": prior}.items():
             if len(getattr(distribution, "sizes", ())) != self.num_levels:
                 raise ValueError(
@@ -89,5 +94,5 @@ class HierarchicalELBO(ELBO):
             )
         super().check(q, prior)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "num_levels": self.num_levels}

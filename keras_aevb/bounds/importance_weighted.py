@@ -1,6 +1,7 @@
 """Bounds from importance weights."""
 
 import math
+from typing import Literal, Unpack
 
 import keras
 from keras import ops
@@ -8,6 +9,7 @@ from keras import ops
 from keras_aevb import arguments
 from keras_aevb.bounds.base import Bound
 from keras_aevb.bounds.gradient import log_prob_by_path, with_scaled_gradient, zero_with_gradient
+from keras_aevb.typing import Config, Decode, Distribution, LayerArguments, Tensor, Terms
 
 GRADIENTS = ("reparameterized", "stl", "dreg", "vimco")
 
@@ -57,14 +59,21 @@ class ImportanceWeightedBound(Bound):
     terms = ("iw_elbo", "elbo", "reconstruction", "kl")
     alpha = 0.0  # this is the Rényi bound with α = 0
 
-    def __init__(self, num_samples, gradient="reparameterized", **kwargs):
+    def __init__(
+        self,
+        num_samples: int,
+        gradient: Literal["reparameterized", "stl", "dreg", "vimco"] = "reparameterized",
+        **kwargs: Unpack[LayerArguments],
+    ) -> None:
         super().__init__(num_samples, **kwargs)
         self.gradient = arguments.choice("gradient", gradient, GRADIENTS)
         self.reparameterized = gradient != "vimco"
         if gradient == "vimco":
             arguments.integer("num_samples", num_samples, at_least=2)
 
-    def __call__(self, x, q, prior, decode, seed):
+    def __call__(
+        self, x: Tensor, q: Distribution, prior: Distribution, decode: Decode, seed: Tensor
+    ) -> Terms:
         z = q.sample(self.num_samples, seed=seed)  # [K, B, ...]
         if self.gradient == "vimco":
             z = ops.stop_gradient(z)
@@ -88,20 +97,20 @@ class ImportanceWeightedBound(Bound):
             "kl": ops.mean(log_q - log_prior, axis=0),
         }
 
-    def _log_mean(self, log_weights, axis=0):
+    def _log_mean(self, log_weights: Tensor, axis: int = 0) -> Tensor:
         """The bound from log w, with the samples along `axis`."""
         power = 1 - self.alpha
         log_sum = ops.logsumexp(power * log_weights, axis=axis)
         return (log_sum - math.log(self.num_samples)) / power
 
-    def _without_each(self, log_weights):
+    def _without_each(self, log_weights: Tensor) -> Tensor:
         """The bound with weight k replaced by the geometric mean of the others: `[K, B]`."""
         n = self.num_samples
         others = (ops.sum(log_weights, axis=0) - log_weights) / max(n - 1, 1)  # [K, B]
         same = ops.expand_dims(ops.eye(n, dtype="bool"), -1)  # [K, K, 1]
         return self._log_mean(ops.where(same, others[None], log_weights[None]), axis=1)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "gradient": self.gradient}
 
 
@@ -138,7 +147,13 @@ class RenyiBound(ImportanceWeightedBound):
     objective = "renyi"
     terms = ("renyi", "elbo", "reconstruction", "kl")
 
-    def __init__(self, alpha, num_samples, gradient="reparameterized", **kwargs):
+    def __init__(
+        self,
+        alpha: float,
+        num_samples: int,
+        gradient: Literal["reparameterized", "stl", "dreg", "vimco"] = "reparameterized",
+        **kwargs: Unpack[LayerArguments],
+    ) -> None:
         super().__init__(num_samples, gradient, **kwargs)
         self.alpha = float(arguments.number("alpha", alpha, inclusive=True))
         if self.alpha == 1:
@@ -147,5 +162,5 @@ class RenyiBound(ImportanceWeightedBound):
                 f"Received: {alpha!r}"
             )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "alpha": self.alpha}

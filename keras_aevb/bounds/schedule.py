@@ -1,8 +1,11 @@
 """Schedules of the training step beyond those of Keras."""
 
+from typing import Any, Self
+
 import keras
 
 from keras_aevb import arguments
+from keras_aevb.typing import Config, Schedule
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
@@ -30,7 +33,7 @@ class Cyclical(keras.optimizers.schedules.LearningRateSchedule):
         [0.0, 0.5, 1.0, 1.0, 0.0, 0.5]
     """
 
-    def __init__(self, schedule, period):
+    def __init__(self, schedule: Schedule, period: int) -> None:
         if not isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
             raise ValueError(
                 "Expected `schedule` to be a `keras.optimizers.schedules.LearningRateSchedule`. "
@@ -39,14 +42,14 @@ class Cyclical(keras.optimizers.schedules.LearningRateSchedule):
         self.schedule = schedule
         self.period = arguments.integer("period", period)
 
-    def __call__(self, step):
+    def __call__(self, step: Any) -> Any:
         return self.schedule(step % self.period)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         schedule = keras.saving.serialize_keras_object(self.schedule)
         return {"schedule": schedule, "period": self.period}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         schedule = keras.saving.deserialize_keras_object(config["schedule"])
         return cls(schedule, config["period"])

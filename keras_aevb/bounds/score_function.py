@@ -1,6 +1,7 @@
 """The ELBO with the score-function gradient, without reparameterisation."""
 
 import math
+from typing import Any, Literal, Unpack
 
 import keras
 from keras import ops
@@ -8,6 +9,7 @@ from keras import ops
 from keras_aevb import arguments
 from keras_aevb.bounds.base import Bound
 from keras_aevb.bounds.gradient import zero_with_gradient
+from keras_aevb.typing import Config, Decode, Distribution, LayerArguments, Shape, Tensor, Terms
 
 LEAVE_ONE_OUT = "leave-one-out"
 
@@ -48,7 +50,12 @@ class ScoreFunctionELBO(Bound):
 
     reparameterized = False
 
-    def __init__(self, num_samples=1, baseline=None, **kwargs):
+    def __init__(
+        self,
+        num_samples: int = 1,
+        baseline: Literal["leave-one-out"] | keras.Layer | None = None,
+        **kwargs: Unpack[LayerArguments],
+    ) -> None:
         super().__init__(num_samples, **kwargs)
         is_layer = isinstance(baseline, keras.layers.Layer)
         if not is_layer and baseline not in (None, LEAVE_ONE_OUT):
@@ -58,11 +65,11 @@ class ScoreFunctionELBO(Bound):
             )
         if baseline == LEAVE_ONE_OUT:
             arguments.integer("num_samples", num_samples, at_least=2)
-        self.baseline = baseline
+        self.baseline: Any = baseline
         self.surrogate = "objective" if is_layer else None
         self.built = not is_layer
 
-    def build(self, x_shape):
+    def build(self, x_shape: Shape) -> None:
         output = self.baseline(keras.Input(x_shape[1:], dtype=self.variable_dtype))
         if math.prod(output.shape[1:]) != 1:
             raise ValueError(
@@ -70,7 +77,9 @@ class ScoreFunctionELBO(Bound):
                 f"Received: output of shape {output.shape} for x of shape {x_shape}"
             )
 
-    def __call__(self, x, q, prior, decode, seed):
+    def __call__(
+        self, x: Tensor, q: Distribution, prior: Distribution, decode: Decode, seed: Tensor
+    ) -> Terms:
         z = ops.stop_gradient(q.sample(self.num_samples, seed=seed))  # [L, B, ...]
         log_q, log_prior = q.log_prob(z), prior.log_prob(z)  # [L, B]
         log_likelihood = decode(z).log_prob(x)  # [L, B]
@@ -88,7 +97,7 @@ class ScoreFunctionELBO(Bound):
         error = zero_with_gradient(ops.mean(ops.square(reward - baseline), axis=0))
         return {**terms, "objective": terms["elbo"] - error}
 
-    def _baseline(self, x, reward):
+    def _baseline(self, x: Tensor, reward: Tensor) -> Tensor | float:
         """The baseline b, which broadcasts against the rewards, `[L, B]`."""
         if self.baseline is None:
             return 0.0
@@ -96,7 +105,7 @@ class ScoreFunctionELBO(Bound):
             return (ops.sum(reward, axis=0) - reward) / max(self.num_samples - 1, 1)
         return ops.cast(ops.reshape(self.baseline(x), (-1,)), reward.dtype)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "baseline": keras.saving.serialize_keras_object(self.baseline),

@@ -1,6 +1,8 @@
 """p(y | features): a Keras layer from features to the parameters of a TFP distribution."""
 
 import math
+from collections.abc import Sequence
+from typing import Any, Self, Unpack
 
 import keras
 import numpy as np
@@ -9,12 +11,13 @@ from keras import ops
 from keras_aevb import arguments
 from keras_aevb._backend import tfd
 from keras_aevb.distributions.precision import at_least_float32, check_precision
+from keras_aevb.typing import Config, Distribution, LayerArguments, Shape, ShapeLike, Tensor
 
 # Examples per check of the support.
 CHUNK_SIZE = 1000
 
 
-def as_event_shape(shape):
+def as_event_shape(shape: ShapeLike) -> Shape:
     """An integer or a sequence of integers as a tuple.
 
     Raises:
@@ -33,13 +36,13 @@ def as_event_shape(shape):
     return sizes
 
 
-def check_head(name, head):
+def check_head(name: str, head: Any) -> None:
     """Raises a `ValueError` if the head of a parameter is neither a Keras layer nor `None`."""
     if head is not None and not isinstance(head, keras.layers.Layer):
         raise ValueError(f"Expected `{name}` to be a Keras layer or None. Received: {head!r}")
 
 
-def validating(distribution):
+def validating(distribution: Any) -> Distribution:
     """A TFP distribution that raises an error for values outside of its support."""
     if isinstance(distribution, tfd.Independent):
         inner = validating(distribution.distribution)
@@ -62,31 +65,36 @@ class Trainable(keras.layers.Layer):
         >>> one_variance_per_pixel = kv.Normal(12, log_variance=Trainable())
     """
 
-    def __init__(self, shape=None, initializer="zeros", **kwargs):
+    def __init__(
+        self,
+        shape: ShapeLike | None = None,
+        initializer: str | keras.initializers.Initializer = "zeros",
+        **kwargs: Unpack[LayerArguments],
+    ) -> None:
         super().__init__(**kwargs)
         self.is_scalar = isinstance(shape, list | tuple) and not len(shape)
         self.shape = None if shape is None or self.is_scalar else as_event_shape(shape)
         self.initializer = keras.initializers.get(initializer)
         self.parameter_shape = self.shape
 
-    def build(self, features_shape):
+    def build(self, features_shape: Shape) -> None:
         shape = () if self.is_scalar else self.shape or self.parameter_shape
         self.value = self.add_weight(shape, self.initializer, name="value")
 
-    def call(self, features):
+    def call(self, features: Tensor) -> Tensor:
         flat = ops.reshape(features, (ops.shape(features)[0], -1))  # [B, F]
         zeros = ops.zeros_like(flat[:, :1], self.value.dtype)  # [B, 1]
         values = ops.broadcast_to(self.value, self.parameter_shape)
         return zeros + ops.reshape(values, (1, -1))
 
-    def get_build_config(self):
+    def get_build_config(self) -> Config:
         return {**super().get_build_config(), "parameter_shape": self.parameter_shape}
 
-    def build_from_config(self, config):
+    def build_from_config(self, config: Config) -> None:
         self.parameter_shape = tuple(config["parameter_shape"])
         super().build_from_config({"input_shape": config["input_shape"]})
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "shape": () if self.is_scalar else self.shape,
@@ -117,7 +125,12 @@ class ConditionalDistribution(keras.layers.Layer):
             computed in the layer's precision.
     """
 
-    def __init__(self, event_shape, heads, **kwargs):
+    def __init__(
+        self,
+        event_shape: ShapeLike,
+        heads: dict[str, keras.Layer | None],
+        **kwargs: Unpack[LayerArguments],
+    ) -> None:
         super().__init__(**kwargs)
         check_precision(self)
         self.event_shape = as_event_shape(event_shape)
@@ -127,7 +140,8 @@ class ConditionalDistribution(keras.layers.Layer):
             )
         for name, head in heads.items():
             check_head(name, head)
-        self.parameter_shapes = None  # without the batch axis; set by the model
+        # Without the batch axis; set by the model.
+        self.parameter_shapes: Sequence[Shape] | None = None
         self.heads = {
             name: self._default_head(name) if h is None else h for name, h in heads.items()
         }
@@ -135,16 +149,16 @@ class ConditionalDistribution(keras.layers.Layer):
             if isinstance(head, Trainable):
                 head.parameter_shape = self.parameter_shape(name)
 
-    def parameter_shape(self, name):
+    def parameter_shape(self, name: str) -> Shape:
         """The shape of the head's output for one example."""
         return self.event_shape
 
-    def _default_head(self, name):
+    def _default_head(self, name: str) -> keras.Layer:
         size = math.prod(self.parameter_shape(name))
         layers = [keras.layers.Flatten(), keras.layers.Dense(size, dtype=self.dtype_policy)]
         return keras.Sequential(layers, name=name)
 
-    def build(self, features_shape):
+    def build(self, features_shape: Shape) -> None:
         for name, head in self.heads.items():
             if not head.built:
                 head.build(features_shape)
@@ -159,7 +173,7 @@ class ConditionalDistribution(keras.layers.Layer):
                     f"features of shape {features_shape}"
                 )
 
-    def call(self, features):
+    def call(self, features: Tensor) -> tuple[Tensor, ...]:
         return tuple(
             ops.cast(
                 ops.reshape(head(features), (-1, *self.parameter_shape(name))), self.density_dtype
@@ -168,24 +182,24 @@ class ConditionalDistribution(keras.layers.Layer):
         )
 
     @property
-    def density_dtype(self):
+    def density_dtype(self) -> str:
         """The layer's precision, but at least float32, as densities need it."""
         return at_least_float32(self.compute_dtype)
 
-    def distribution(self, *parameters):
+    def distribution(self, *parameters: Any, **named: Any) -> Distribution:
         """The TFP distribution of batch shape `[B]` and event shape `event_shape`.
 
         Args:
             *parameters: the tensors that `call` returns, possibly with more leading batch
-                dimensions.
+                dimensions. A subclass may give them names.
         """
         raise NotImplementedError
 
-    def filled(self, x):
+    def filled(self, x: Any) -> Any:
         """x for the encoder; a subclass may fill in missing values."""
         return x
 
-    def check(self, x):
+    def check(self, x: np.ndarray) -> None:
         """Raises a `ValueError` if the NumPy array `x` is not a batch of events."""
         name = self.__class__.__name__
         if x.shape[1:] != self.event_shape or not len(x):
@@ -200,7 +214,7 @@ class ConditionalDistribution(keras.layers.Layer):
             )
         self.check_support(x)
 
-    def check_support(self, x):
+    def check_support(self, x: np.ndarray) -> None:
         """Raises a `ValueError` if a finite value of the NumPy array `x` has probability zero.
 
         TFP's validation finds these values by evaluating the density. A subclass that knows its
@@ -225,10 +239,10 @@ class ConditionalDistribution(keras.layers.Layer):
                     f"{chunk.max()}, with {cause}"
                 )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         heads = {n: keras.saving.serialize_keras_object(h) for n, h in self.heads.items()}
         return {**super().get_config(), "event_shape": self.event_shape, **heads}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         return cls(**{n: keras.saving.deserialize_keras_object(v) for n, v in config.items()})

@@ -1,11 +1,15 @@
 """Any TFP family as a conditional distribution, and as a prior."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import keras
 import numpy as np
 
 from keras_aevb.distributions.base import ConditionalDistribution, as_event_shape
 from keras_aevb.distributions.family import Family, as_fixed
 from keras_aevb.distributions.priors import Prior
+from keras_aevb.typing import Config, Distribution, Shape, ShapeLike, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
@@ -52,7 +56,13 @@ class Conditional(ConditionalDistribution):
         >>> student = Conditional("StudentT", 8, df=4.0, scale=kv.Trainable(()))
     """
 
-    def __init__(self, family, event_shape, num_classes=None, **parameters):
+    def __init__(
+        self,
+        family: str | type,
+        event_shape: ShapeLike,
+        num_classes: int | None = None,
+        **parameters: Any,
+    ) -> None:
         layer_arguments, fixed, heads = split_arguments(parameters)
         event_shape = as_event_shape(event_shape)
         self.family = Family(family, event_shape, fixed, heads, num_classes)
@@ -64,13 +74,13 @@ class Conditional(ConditionalDistribution):
         heads = {name: heads.get(name) for name in self.family.parameters}
         super().__init__(event_shape, heads, **layer_arguments)
 
-    def parameter_shape(self, name):
+    def parameter_shape(self, name: str) -> Shape:
         return self.family.raw_shapes[name]
 
-    def distribution(self, *parameters):
+    def distribution(self, *parameters: Tensor) -> Distribution:
         return self.family.distribution(parameters, self.density_dtype)
 
-    def check_support(self, x):
+    def check_support(self, x: np.ndarray) -> None:
         if self.family.num_classes is None:
             super().check_support(x)
         elif not np.isin(x, np.arange(self.family.num_classes)).all():  # TFP admits one more
@@ -79,7 +89,7 @@ class Conditional(ConditionalDistribution):
                 f"Received: values from {x.min()} to {x.max()}"
             )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), **family_config(self.family)}
 
 
@@ -104,7 +114,13 @@ class Unconditional(Prior):
         -3.0
     """
 
-    def __init__(self, family, event_shape, num_classes=None, **parameters):
+    def __init__(
+        self,
+        family: str | type,
+        event_shape: ShapeLike,
+        num_classes: int | None = None,
+        **parameters: Any,
+    ) -> None:
         layer_arguments, fixed, heads = split_arguments(parameters)
         if heads:
             raise ValueError(
@@ -119,15 +135,15 @@ class Unconditional(Prior):
             for name, shape in self.family.raw_shapes.items()
         ]
 
-    def distribution(self):
+    def distribution(self) -> Distribution:
         values = [keras.ops.cast(raw, self.density_dtype) for raw in self.raw_values]
         return self.family.distribution(values, self.density_dtype)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), **family_config(self.family)}
 
 
-def split_arguments(parameters):
+def split_arguments(parameters: Mapping[str, Any]) -> tuple[Config, Config, dict[str, keras.Layer]]:
     """Arguments of `keras.layers.Layer`, fixed parameters, and layers that compute parameters."""
     layer_arguments, fixed, heads = {}, {}, {}
     for name, value in parameters.items():
@@ -140,5 +156,5 @@ def split_arguments(parameters):
     return layer_arguments, fixed, heads
 
 
-def family_config(family):
+def family_config(family: Family) -> Config:
     return {"family": family.get_config(), "num_classes": family.num_classes, **family.fixed}

@@ -1,5 +1,7 @@
 """Likelihoods of whole numbers in a range, such as pixels from 0 to 255."""
 
+from typing import Unpack
+
 import keras
 import numpy as np
 from keras import ops
@@ -7,6 +9,7 @@ from keras import ops
 from keras_aevb import arguments, tfp_classes
 from keras_aevb._backend import tfd
 from keras_aevb.distributions.base import ConditionalDistribution
+from keras_aevb.typing import Config, Distribution, LayerArguments, Shape, ShapeLike, Tensor
 
 # log s, with s in units of half the range from low to high: from about 1/1000 to 1000.
 LOG_SCALE_BOUNDS = (-7.0, 7.0)
@@ -57,31 +60,31 @@ class DiscretizedLogisticMixture(ConditionalDistribution):
 
     def __init__(
         self,
-        event_shape,
-        num_components=5,
-        low=0,
-        high=255,
-        logits=None,
-        loc=None,
-        log_scale=None,
-        **kwargs,
-    ):
+        event_shape: ShapeLike,
+        num_components: int = 5,
+        low: int = 0,
+        high: int = 255,
+        logits: keras.Layer | None = None,
+        loc: keras.Layer | None = None,
+        log_scale: keras.Layer | None = None,
+        **kwargs: Unpack[LayerArguments],
+    ) -> None:
         self.num_components = arguments.integer("num_components", num_components)
         self.low = arguments.integer("low", low, at_least=-(2**24))
         self.high = arguments.integer("high", high, at_least=self.low + 1, at_most=2**24)
         heads = {"logits": logits, "loc": loc, "log_scale": log_scale}
         super().__init__(event_shape, heads, **kwargs)
 
-    def parameter_shape(self, name):
+    def parameter_shape(self, name: str) -> Shape:
         return (*self.event_shape, self.num_components)
 
-    def distribution(self, logits, loc, log_scale):
+    def distribution(self, logits: Tensor, loc: Tensor, log_scale: Tensor) -> Distribution:
         scale = ops.exp(ops.clip(log_scale, *LOG_SCALE_BOUNDS))
         components = tfp_classes.DiscretizedLogistic(loc, scale, self.low, self.high)
         mixture = tfd.MixtureSameFamily(tfd.Categorical(logits), components)
         return tfd.Independent(mixture, reinterpreted_batch_ndims=len(self.event_shape))
 
-    def check_support(self, x):
+    def check_support(self, x: np.ndarray) -> None:
         if x.min() < self.low or x.max() > self.high or (x != np.round(x)).any():
             raise ValueError(
                 f"Expected whole numbers from {self.low} to {self.high} for a "
@@ -90,6 +93,6 @@ class DiscretizedLogisticMixture(ConditionalDistribution):
                 f"{np.sum(x != np.round(x))} are not whole"
             )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         numbers = {name: getattr(self, name) for name in ("num_components", "low", "high")}
         return {**super().get_config(), **numbers}

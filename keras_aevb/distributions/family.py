@@ -1,12 +1,15 @@
 """TFP families by name, with the shapes and constraints of their parameters."""
 
 import inspect
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from keras_aevb._backend import tfd, tfp
+from keras_aevb.typing import Config, Distribution, Shape, Tensor
 
 # Alternative parameters: one of a pair is used, by default the one that TFP prefers.
 ALTERNATIVES = ({"logits", "probs"}, {"rate", "log_rate"}, {"probits", "probs"})
@@ -20,7 +23,7 @@ CONSTRAINTS = {
 }
 
 
-def _length(vector):
+def _length(vector: Tensor) -> Tensor:
     return ops.sqrt(ops.sum(ops.square(vector), axis=-1, keepdims=True))
 
 
@@ -43,7 +46,14 @@ class Family:
             parameters or the valid values of one.
     """
 
-    def __init__(self, family, event_shape, fixed, given=(), num_classes=None):
+    def __init__(
+        self,
+        family: str | type,
+        event_shape: Shape,
+        fixed: Config,
+        given: Collection[str] = (),
+        num_classes: int | None = None,
+    ) -> None:
         self.cls = _family_class(family)
         self.name = self.cls.__name__
         self.event_shape = event_shape
@@ -70,7 +80,7 @@ class Family:
         if fixed:
             self._check_fixed()
 
-    def _check_fixed(self):
+    def _check_fixed(self) -> None:
         raw_values = [ops.ones(shape) for shape in self.raw_shapes.values()]
         try:
             self.distribution(raw_values, "float32", validate_args=True)
@@ -81,7 +91,9 @@ class Family:
                 f"{str(error).strip().splitlines()[0]!r}"
             ) from None
 
-    def distribution(self, raw_values, dtype, validate_args=False):
+    def distribution(
+        self, raw_values: Sequence[Tensor], dtype: str, validate_args: bool = False
+    ) -> Distribution:
         """The distribution of event shape `event_shape`.
 
         Args:
@@ -95,8 +107,7 @@ class Family:
         }
         for name, raw in zip(self.parameters, raw_values, strict=True):
             bijector = self._bijector(name, dtype)
-            constraint = CONSTRAINTS.get(name)
-            values[name] = bijector.forward(raw) if bijector else constraint(raw, values)
+            values[name] = bijector.forward(raw) if bijector else CONSTRAINTS[name](raw, values)
         # Floating-point samples, for decoders; TFP's class numbers are always integers.
         if "dtype" in inspect.signature(self.cls).parameters and self.cls is not tfd.Categorical:
             values["dtype"] = dtype
@@ -104,7 +115,7 @@ class Family:
         independent = len(self.event_shape) - len(distribution.event_shape)
         return tfd.Independent(distribution, independent) if independent else distribution
 
-    def get_config(self):
+    def get_config(self) -> str:
         """The name by which `Family` finds the class, on either backend.
 
         Raises:
@@ -118,7 +129,7 @@ class Family:
             f"Received: {self.cls}"
         )
 
-    def _properties(self, dtype="float32"):
+    def _properties(self, dtype: str = "float32") -> Mapping[str, Any]:
         how = {"dtype": ops.zeros((), dtype).dtype}
         if self.num_classes is not None:
             how["num_classes"] = self.num_classes
@@ -137,7 +148,7 @@ class Family:
             )
         return properties
 
-    def _bijector(self, name, dtype="float32"):
+    def _bijector(self, name: str, dtype: str = "float32") -> Any:
         """The bijector to a parameter's values, or `None`; a new one, since bijectors cache."""
         try:
             bijector = self._properties(dtype)[name].default_constraining_bijector_fn()
@@ -146,7 +157,7 @@ class Family:
             return None
         return bijector
 
-    def _shape(self, name):
+    def _shape(self, name: str) -> Shape:
         """The shape of a parameter for one event."""
         try:
             shape = self._properties()[name].shape_fn(list(self.event_shape))
@@ -157,7 +168,7 @@ class Family:
                 f"Expected `num_classes`. Received: num_classes={self.num_classes}"
             ) from None
 
-    def _raw_shape(self, name):
+    def _raw_shape(self, name: str) -> Shape:
         shape = self._shape(name)
         bijector = self._bijector(name)
         if bijector is not None:
@@ -170,7 +181,7 @@ class Family:
         )
 
 
-def as_fixed(name, value):
+def as_fixed(name: str, value: Any) -> Any:
     """A number or an array as Python numbers, for a config.
 
     Raises:
@@ -188,7 +199,7 @@ def as_fixed(name, value):
     return array.tolist()
 
 
-def _family_class(family):
+def _family_class(family: str | type) -> Any:
     if isinstance(family, type) and family is getattr(tfd, family.__name__, None):
         family = family.__name__  # this library may replace the class
     found = _class(family) if isinstance(family, str) else family
@@ -200,7 +211,7 @@ def _family_class(family):
     return found
 
 
-def _class(name):
+def _class(name: str) -> Any:
     """The class of this name in this library, in TFP or registered with Keras; or `None`."""
     from keras_aevb.tfp_classes import compositions, counts
     from keras_aevb.tfp_classes.interior import with_interior_draws

@@ -6,14 +6,19 @@ $$z = f_n(\dots f_1(ε)), \qquad
 with $z_0 = ε$ from a base distribution over vectors.
 """
 
+from collections.abc import Callable, Sequence
+from typing import Any, Self, Unpack
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_aevb import arguments
 from keras_aevb._backend import tfb, tfd
+from keras_aevb.distributions.base import ConditionalDistribution
 from keras_aevb.distributions.priors import Prior
 from keras_aevb.distributions.wrapper import Wrapper
+from keras_aevb.typing import Config, Distribution, LayerArguments, Shape, Tensor
 
 # Bound on the absolute log scales of one step, so that no density overflows.
 LARGEST_LOG_SCALE = 5.0
@@ -25,7 +30,7 @@ class FlowStep(keras.layers.Layer):
     A subclass implements `build(shape)`, with the shape `(None, n)`, and `bijector`.
     """
 
-    def bijector(self):
+    def bijector(self) -> Any:
         """A new TFP bijector on each call, since bijectors cache their results."""
         raise NotImplementedError
 
@@ -41,22 +46,27 @@ class Reverse(FlowStep):
         [2.0, 1.0, 0.0]
     """
 
-    def build(self, shape):
+    def build(self, shape: Shape) -> None:
         self.permutation = np.arange(shape[-1])[::-1].astype("int32")
 
-    def bijector(self):
+    def bijector(self) -> Any:
         return tfb.Permute(self.permutation)
 
 
 class _Network(FlowStep):
     """A step whose shifts and log scales come from a network with one hidden layer."""
 
-    def __init__(self, hidden_units, activation="relu", **kwargs):
+    def __init__(
+        self,
+        hidden_units: int,
+        activation: str | Callable[[Any], Any] = "relu",
+        **kwargs: Unpack[LayerArguments],
+    ) -> None:
         super().__init__(**kwargs)
         self.hidden_units = arguments.integer("hidden_units", hidden_units)
         self.activation = keras.activations.get(activation)
 
-    def _add_weights(self, num_inputs, num_outputs):
+    def _add_weights(self, num_inputs: int, num_outputs: int) -> None:
         """Adds the weights; the last layer starts at zero, so the step starts as the identity."""
         self.hidden_kernel = self.add_weight((num_inputs, self.hidden_units), name="hidden_kernel")
         self.hidden_bias = self.add_weight((self.hidden_units,), "zeros", name="hidden_bias")
@@ -64,7 +74,9 @@ class _Network(FlowStep):
         self.kernel = self.add_weight(shape, "zeros", name="kernel")
         self.bias = self.add_weight((2 * num_outputs,), "zeros", name="bias")
 
-    def shift_and_log_scale(self, z, hidden_mask=1.0, mask=1.0):
+    def shift_and_log_scale(
+        self, z: Tensor, hidden_mask: Any = 1.0, mask: Any = 1.0
+    ) -> tuple[Tensor, Tensor]:
         """Shift and log scale, each of shape `[..., outputs]`, for z of shape `[..., inputs]`."""
         weights = (self.hidden_kernel, self.hidden_bias, self.kernel, self.bias)
         hidden_kernel, hidden_bias, kernel, bias = (ops.cast(w, z.dtype) for w in weights)
@@ -72,7 +84,7 @@ class _Network(FlowStep):
         shift, log_scale = ops.split(ops.matmul(hidden, kernel * mask) + bias, 2, axis=-1)
         return shift, LARGEST_LOG_SCALE * ops.tanh(log_scale / LARGEST_LOG_SCALE)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "hidden_units": self.hidden_units,
@@ -100,13 +112,13 @@ class Coupling(_Network):
         >>> prior = kv.FlowPrior(kv.StandardNormal(4), [Coupling(32), kv.Reverse(), Coupling(32)])
     """
 
-    def build(self, shape):
+    def build(self, shape: Shape) -> None:
         self.num_masked = shape[-1] // 2
         if not self.num_masked:
             raise ValueError(f"Expected vectors of at least 2 elements. Received: {shape[-1]}")
         self._add_weights(self.num_masked, shape[-1] - self.num_masked)
 
-    def bijector(self):
+    def bijector(self) -> Any:
         return tfb.RealNVP(
             num_masked=self.num_masked,
             shift_and_log_scale_fn=lambda z, output_units: self.shift_and_log_scale(z),
@@ -138,11 +150,17 @@ class Autoregressive(_Network):
         >>> posterior = kv.FlowPosterior(kv.DiagonalNormal(4), [step])
     """
 
-    def __init__(self, hidden_units, activation="relu", inverse=False, **kwargs):
+    def __init__(
+        self,
+        hidden_units: int,
+        activation: str | Callable[[Any], Any] = "relu",
+        inverse: bool = False,
+        **kwargs: Unpack[LayerArguments],
+    ) -> None:
         super().__init__(hidden_units, activation, **kwargs)
         self.inverse = arguments.boolean("inverse", inverse)
 
-    def build(self, shape):
+    def build(self, shape: Shape) -> None:
         n = shape[-1]
         degrees = np.arange(self.hidden_units) % max(n - 1, 1) + 1  # from 1 to n - 1
         elements = np.arange(1, n + 1)
@@ -150,7 +168,7 @@ class Autoregressive(_Network):
         self.mask = np.tile(degrees[:, None] < elements, 2).astype("float32")
         self._add_weights(n, n)
 
-    def bijector(self):
+    def bijector(self) -> Any:
         flow = tfb.MaskedAutoregressiveFlow(
             lambda y: self.shift_and_log_scale(y, self.hidden_mask, self.mask),
             # JAX cannot differentiate a loop of unknown length.
@@ -158,11 +176,11 @@ class Autoregressive(_Network):
         )
         return tfb.Invert(flow) if self.inverse else flow
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "inverse": self.inverse}
 
 
-def _built(steps, event_shape):
+def _built(steps: Sequence[FlowStep], event_shape: Shape) -> list[FlowStep]:
     """Checks flow steps and builds them for vectors of one size.
 
     Raises:
@@ -183,7 +201,7 @@ def _built(steps, event_shape):
     return steps
 
 
-def _transformed(base, steps):
+def _transformed(base: Distribution, steps: Sequence[FlowStep]) -> Distribution:
     """`base`, transformed by the steps in order."""
     return tfd.TransformedDistribution(base, tfb.Chain([s.bijector() for s in reversed(steps)]))
 
@@ -208,14 +226,16 @@ class FlowPosterior(Wrapper):
         >>> posterior = FlowPosterior(kv.DiagonalNormal(4), steps)
     """
 
-    def __init__(self, base, steps, **kwargs):
+    def __init__(
+        self, base: ConditionalDistribution, steps: Sequence[FlowStep], **kwargs: Any
+    ) -> None:
         super().__init__(base, **kwargs)
         self.steps = _built(steps, base.event_shape)
 
-    def distribution(self, *parameters):
+    def distribution(self, *parameters: Tensor) -> Distribution:
         return _transformed(self.base.distribution(*parameters), self.steps)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "steps": _serialized(self.steps)}
 
 
@@ -238,7 +258,7 @@ class FlowPrior(Prior):
         >>> prior = FlowPrior(kv.StandardNormal(4), [kv.Autoregressive(32), kv.Reverse()])
     """
 
-    def __init__(self, base, steps, **kwargs):
+    def __init__(self, base: Prior, steps: Sequence[FlowStep], **kwargs: Any) -> None:
         if not isinstance(base, Prior):
             raise ValueError(f"Expected a Prior as base. Received: {base!r}")
         kwargs.pop("event_shape", None)  # that of the base
@@ -246,17 +266,17 @@ class FlowPrior(Prior):
         self.base = base
         self.steps = _built(steps, base.event_shape)
 
-    def distribution(self):
+    def distribution(self) -> Distribution:
         return _transformed(self.base.distribution(), self.steps)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         base = keras.saving.serialize_keras_object(self.base)
         return {**super().get_config(), "base": base, "steps": _serialized(self.steps)}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         return cls(**{n: keras.saving.deserialize_keras_object(v) for n, v in config.items()})
 
 
-def _serialized(steps):
+def _serialized(steps: Sequence[FlowStep]) -> list[Any]:
     return [keras.saving.serialize_keras_object(step) for step in steps]

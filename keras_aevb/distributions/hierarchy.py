@@ -1,6 +1,8 @@
 r"""Levels of latent variables in one vector, $z = [z_1, …, z_L]$, with $z_1$ nearest to x."""
 
 import itertools
+from collections.abc import Sequence
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -9,6 +11,7 @@ from keras import ops
 from keras_aevb import arguments, tfp_classes
 from keras_aevb.distributions.base import ConditionalDistribution
 from keras_aevb.distributions.priors import Prior
+from keras_aevb.typing import Config, Distribution, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
@@ -42,7 +45,7 @@ class HierarchicalPrior(Prior):
         [(4,), (2,)]
     """
 
-    def __init__(self, levels, **kwargs):
+    def __init__(self, levels: Sequence[Prior | ConditionalDistribution], **kwargs: Any) -> None:
         levels = _checked(levels)
         kinds = [ConditionalDistribution] * (len(levels) - 1) + [Prior]
         for i, (level, kind) in enumerate(zip(levels, kinds), 1):
@@ -53,7 +56,7 @@ class HierarchicalPrior(Prior):
         for level, above in itertools.pairwise(levels):
             level(keras.Input(above.event_shape, dtype=self.density_dtype))  # builds it
 
-    def distribution(self):
+    def distribution(self) -> Distribution:
         return tfp_classes.Hierarchy(
             self.levels[-1].distribution(),
             lambda i, above: _given(self.levels[i], above),
@@ -61,11 +64,11 @@ class HierarchicalPrior(Prior):
             top_down=True,
         )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "levels": _serialized(self.levels)}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         return cls(**{n: keras.saving.deserialize_keras_object(v) for n, v in config.items()})
 
 
@@ -109,7 +112,9 @@ class HierarchicalPosterior(ConditionalDistribution):
         ((3,), (6,))
     """
 
-    def __init__(self, levels, top_down=False, **kwargs):
+    def __init__(
+        self, levels: Sequence[ConditionalDistribution], top_down: bool = False, **kwargs: Any
+    ) -> None:
         levels = _checked(levels)
         for i, level in enumerate(levels, 1):
             _check_level(i, level, ConditionalDistribution)
@@ -118,7 +123,7 @@ class HierarchicalPosterior(ConditionalDistribution):
         self.levels = levels
         self.top_down = arguments.boolean("top_down", top_down)
 
-    def build(self, features_shape):
+    def build(self, features_shape: Shape) -> None:
         order = self.levels[::-1] if self.top_down else self.levels
         order[0](keras.Input(features_shape[1:], dtype=self.compute_dtype))
         num_features = int(np.prod(features_shape[1:])) if self.top_down else 0
@@ -126,42 +131,40 @@ class HierarchicalPosterior(ConditionalDistribution):
             size = before.event_shape[0] + num_features
             level(keras.Input((size,), dtype=self.density_dtype))
 
-    def call(self, features):
+    def call(self, features: Tensor) -> tuple[Tensor, ...]:
         if not self.top_down:
             return tuple(self.levels[0](features))
         flat = ops.reshape(features, (-1, int(np.prod(features.shape[1:]))))
         return (*self.levels[-1](features), ops.cast(flat, self.density_dtype))
 
-    def distribution(self, *parameters):
+    def distribution(self, *parameters: Tensor) -> Distribution:
         sizes = [level.event_shape[0] for level in self.levels]
         if not self.top_down:
             first = self.levels[0].distribution(*parameters)
             return tfp_classes.Hierarchy(
                 first, lambda i, below: _given(self.levels[i], below), sizes, False
             )
-        *parameters, features = parameters
+        *own, features = parameters
 
-        def conditional(i, above):
+        def conditional(i: int, above: Tensor) -> Distribution:
             shape = (*ops.shape(above)[:-1], features.shape[-1])
             inputs = ops.concatenate([above, ops.broadcast_to(features, shape)], axis=-1)
             return _given(self.levels[i], inputs)
 
-        return tfp_classes.Hierarchy(
-            self.levels[-1].distribution(*parameters), conditional, sizes, True
-        )
+        return tfp_classes.Hierarchy(self.levels[-1].distribution(*own), conditional, sizes, True)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         levels = _serialized(self.levels)
         return {**super().get_config(), "levels": levels, "top_down": self.top_down}
 
 
-def _checked(levels):
+def _checked(levels: Any) -> list[Any]:
     if not isinstance(levels, list | tuple) or len(levels) < 2:
         raise ValueError(f"Expected a list of two levels or more. Received: {levels!r}")
     return list(levels)
 
 
-def _check_level(number, level, kind):
+def _check_level(number: int, level: Any, kind: type[Any]) -> None:
     if not isinstance(level, kind) or len(level.event_shape) != 1:
         raise ValueError(
             f"Expected level {number} to be a {kind.__name__} over vectors. Received: {level!r}, "
@@ -169,12 +172,12 @@ def _check_level(number, level, kind):
         )
 
 
-def _given(level, features):
+def _given(level: ConditionalDistribution, features: Tensor) -> Distribution:
     """A level's distribution, of batch shape `[...]`, for features of shape `[..., n]`."""
     batch_shape = ops.shape(features)[:-1]
     parameters = level(ops.reshape(features, (-1, features.shape[-1])))
     return level.distribution(*(ops.reshape(p, (*batch_shape, *p.shape[1:])) for p in parameters))
 
 
-def _serialized(levels):
+def _serialized(levels: Sequence[keras.Layer]) -> list[Any]:
     return [keras.saving.serialize_keras_object(level) for level in levels]

@@ -1,6 +1,7 @@
 """Observation models p(x|z)."""
 
 import math
+from typing import Unpack
 
 import keras
 import numpy as np
@@ -10,9 +11,10 @@ from keras_aevb import arguments, tfp_classes
 from keras_aevb._backend import tfd
 from keras_aevb.distributions.base import ConditionalDistribution
 from keras_aevb.distributions.normals import LOG_VARIANCE_BOUNDS, bounded_scale, diagonal_normal
+from keras_aevb.typing import Config, Distribution, LayerArguments, ShapeLike, Tensor
 
 
-def log_prob_of_pairs(likelihoods, x):
+def log_prob_of_pairs(likelihoods: Distribution, x: Tensor) -> Tensor:
     """log p(x|z) of every pair of z and image; for Bernoulli pixels a matrix product.
 
     Args:
@@ -62,17 +64,22 @@ class Bernoulli(ConditionalDistribution):
         -2.079441547393799
     """
 
-    def __init__(self, event_shape, logits=None, **kwargs):
+    def __init__(
+        self,
+        event_shape: ShapeLike,
+        logits: keras.Layer | None = None,
+        **kwargs: Unpack[LayerArguments],
+    ) -> None:
         super().__init__(event_shape, {"logits": logits}, **kwargs)
 
-    def distribution(self, logits):
+    def distribution(self, logits: Tensor) -> Distribution:
         dtype = keras.backend.standardize_dtype(logits.dtype)
         return tfd.Independent(
             tfp_classes.BernoulliFromLogits(logits, dtype=dtype),
             reinterpreted_batch_ndims=len(self.event_shape),
         )
 
-    def check_support(self, x):
+    def check_support(self, x: np.ndarray) -> None:
         low, high = x.min(), x.max()
         if low < 0 or high > 1:
             raise ValueError(
@@ -118,7 +125,14 @@ class Normal(ConditionalDistribution):
         -1.8378770351409912
     """
 
-    def __init__(self, event_shape, mean=None, log_variance=None, scale=None, **kwargs):
+    def __init__(
+        self,
+        event_shape: ShapeLike,
+        mean: keras.Layer | None = None,
+        log_variance: keras.Layer | None = None,
+        scale: float | None = None,
+        **kwargs: Unpack[LayerArguments],
+    ) -> None:
         if scale is None:
             heads = {"mean": mean, "log_variance": log_variance}
         elif log_variance is not None:
@@ -132,14 +146,14 @@ class Normal(ConditionalDistribution):
         super().__init__(event_shape, heads, **kwargs)
         self.scale = scale
 
-    def distribution(self, mean, log_variance=None):
+    def distribution(self, mean: Tensor, log_variance: Tensor | None = None) -> Distribution:
         if log_variance is None:
             scale = ops.full_like(mean, self.scale)
         else:
             scale = bounded_scale(log_variance)
         return diagonal_normal(mean, scale, self.event_shape)
 
-    def check_support(self, x):
+    def check_support(self, x: np.ndarray) -> None:
         low, high, limit = float(x.min()), float(x.max()), self.largest_value
         if max(-low, high) >= limit:
             raise ValueError(
@@ -149,11 +163,11 @@ class Normal(ConditionalDistribution):
             )
 
     @property
-    def largest_value(self):
+    def largest_value(self) -> float:
         """The |x| from which Σ x²/σ² may overflow, with μ = 0 and the smallest σ."""
         scale = math.exp(LOG_VARIANCE_BOUNDS[0] / 2) if self.scale is None else self.scale
         largest = float(np.finfo(self.density_dtype).max)
         return scale * math.sqrt(largest / math.prod(self.event_shape))
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "scale": self.scale}

@@ -1,13 +1,18 @@
 """Mixture priors."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_aevb import arguments
 from keras_aevb._backend import tfd
+from keras_aevb.distributions.base import ConditionalDistribution
 from keras_aevb.distributions.conditional import family_config, split_arguments
 from keras_aevb.distributions.family import Family
 from keras_aevb.distributions.priors import Prior
+from keras_aevb.typing import Config, Distribution, Shape, ShapeLike, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
@@ -39,13 +44,13 @@ class MixturePrior(Prior):
 
     def __init__(
         self,
-        family,
-        event_shape,
-        num_components,
-        num_classes=None,
-        initializer="random_normal",
-        **parameters,
-    ):
+        family: str | type,
+        event_shape: ShapeLike,
+        num_components: int,
+        num_classes: int | None = None,
+        initializer: str | keras.initializers.Initializer = "random_normal",
+        **parameters: Any,
+    ) -> None:
         layer_arguments, fixed, heads = split_arguments(parameters)
         if heads:
             raise ValueError(f"Expected fixed numbers for parameters of a prior. Received: {heads}")
@@ -61,14 +66,14 @@ class MixturePrior(Prior):
             for name, shape in self.family.raw_shapes.items()
         ]
 
-    def distribution(self):
+    def distribution(self) -> Distribution:
         logits, *raw_values = (
             ops.cast(value, self.density_dtype) for value in (self.logits, *self.raw_values)
         )
         components = self.family.distribution(raw_values, self.density_dtype)
         return tfd.MixtureSameFamily(tfd.Categorical(logits), components)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             **family_config(self.family),
@@ -105,16 +110,24 @@ class VampPrior(Prior):
         (5, 16)
     """
 
-    def __init__(self, num_components, initializer=None, **kwargs):
+    def __init__(
+        self,
+        num_components: int,
+        initializer: str | keras.initializers.Initializer | None = None,
+        **kwargs: Any,
+    ) -> None:
         kwargs.pop("event_shape", None)  # that of the posterior
         super().__init__(1, **kwargs)
         self.num_components = arguments.integer("num_components", num_components)
         self.initializer = keras.initializers.get(
             initializer or keras.initializers.RandomUniform(0.0, 1.0)
         )
-        self.recognition = None
+        self._bound_to: tuple[int, int] | None = None
+        self.recognition: Callable[[Tensor], Distribution] | None = None
 
-    def bind(self, encoder, posterior, x_shape):
+    def bind(
+        self, encoder: keras.Layer, posterior: ConditionalDistribution, x_shape: Shape
+    ) -> None:
         """Takes q(z|x) from a model; `VariationalModel` calls it.
 
         Args:
@@ -139,7 +152,7 @@ class VampPrior(Prior):
             (self.num_components, *x_shape), self.initializer, name="pseudo_inputs"
         )
 
-    def distribution(self):
+    def distribution(self) -> Distribution:
         if self.recognition is None:
             raise ValueError(
                 "Expected a VampPrior that is part of a model with an encoder. Received: one "
@@ -149,7 +162,7 @@ class VampPrior(Prior):
         weights = tfd.Categorical(ops.zeros(self.num_components, self.density_dtype))
         return tfd.MixtureSameFamily(weights, q)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "num_components": self.num_components,

@@ -1,12 +1,16 @@
 """Likelihoods of examples with missing values."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_aevb import tfp_classes
+from keras_aevb.distributions.base import ConditionalDistribution
 from keras_aevb.distributions.family import as_fixed
 from keras_aevb.distributions.wrapper import Wrapper
+from keras_aevb.typing import ArrayLike, Config, Distribution, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
@@ -40,20 +44,22 @@ class Observed(Wrapper):
         [1.0, 0.0, 1.0]
     """
 
-    def __init__(self, base, fill=0.0, **kwargs):
+    def __init__(
+        self, base: ConditionalDistribution, fill: ArrayLike | float = 0.0, **kwargs: Any
+    ) -> None:
         super().__init__(base, **kwargs)
         self.fill = as_fixed("fill", fill)
 
-    def distribution(self, *parameters):
+    def distribution(self, *parameters: Tensor) -> Distribution:
         return tfp_classes.ObservedElements(self.base.distribution(*parameters), self.fill)
 
-    def filled(self, x):
+    def filled(self, x: Any) -> Any:
         """x with `fill` in place of missing values."""
         if isinstance(x, np.ndarray):
             return np.where(np.isnan(x), np.asarray(self.fill, x.dtype), x)
         return ops.where(ops.isnan(x), ops.cast(self.fill, x.dtype), x)
 
-    def check(self, x):
+    def check(self, x: np.ndarray) -> None:
         if x.shape[1:] == self.event_shape:
             missing = np.isnan(x).reshape(len(x), -1).all(1)
             if missing.any():
@@ -64,5 +70,5 @@ class Observed(Wrapper):
         self.base.parameter_shapes = self.parameter_shapes
         self.base.check(self.filled(x))
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "fill": self.fill}

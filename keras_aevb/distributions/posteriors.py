@@ -1,9 +1,12 @@
 """Recognition models q(z|x)."""
 
+from typing import Unpack
+
 import keras
 
 from keras_aevb.distributions.base import ConditionalDistribution
 from keras_aevb.distributions.normals import bounded_scale, diagonal_normal
+from keras_aevb.typing import Distribution, LayerArguments, ShapeLike, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
@@ -38,8 +41,14 @@ class DiagonalNormal(ConditionalDistribution):
         ((3,), (2,))
     """
 
-    def __init__(self, event_shape, mean=None, log_variance=None, **kwargs):
+    def __init__(
+        self,
+        event_shape: ShapeLike,
+        mean: keras.Layer | None = None,
+        log_variance: keras.Layer | None = None,
+        **kwargs: Unpack[LayerArguments],
+    ) -> None:
         super().__init__(event_shape, {"mean": mean, "log_variance": log_variance}, **kwargs)
 
-    def distribution(self, mean, log_variance):
+    def distribution(self, mean: Tensor, log_variance: Tensor) -> Distribution:
         return diagonal_normal(mean, bounded_scale(log_variance), self.event_shape)

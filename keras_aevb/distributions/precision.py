@@ -8,12 +8,12 @@ from keras import ops
 PRECISIONS = ("float16", "bfloat16", "float32", "float64")
 
 
-def at_least_float32(dtype):
+def at_least_float32(dtype: str) -> str:
     """The precision of densities in a layer of this precision."""
     return "float32" if dtype in ("float16", "bfloat16") else dtype
 
 
-def check_precision(layer):
+def check_precision(layer: keras.Layer) -> None:
     """Raises a `ValueError` if densities cannot be computed in a layer's precision.
 
     Args:
@@ -34,7 +34,7 @@ def check_precision(layer):
         )
 
 
-def _has_float64():
+def _has_float64() -> bool:
     """Whether the backend supports float64 arrays."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # JAX warns that it rounds to float32

@@ -1,11 +1,14 @@
 """Priors p(z)."""
 
+from typing import Unpack
+
 import keras
 from keras import ops
 
 from keras_aevb.distributions.base import as_event_shape
 from keras_aevb.distributions.normals import diagonal_normal
 from keras_aevb.distributions.precision import at_least_float32, check_precision
+from keras_aevb.typing import Config, Distribution, LayerArguments, ShapeLike
 
 
 class Prior(keras.layers.Layer):
@@ -19,22 +22,22 @@ class Prior(keras.layers.Layer):
             cannot be computed in the layer's precision.
     """
 
-    def __init__(self, event_shape, **kwargs):
+    def __init__(self, event_shape: ShapeLike, **kwargs: Unpack[LayerArguments]) -> None:
         super().__init__(**kwargs)
         check_precision(self)
         self.event_shape = as_event_shape(event_shape)
         self.built = True
 
     @property
-    def density_dtype(self):
+    def density_dtype(self) -> str:
         """The layer's precision, but at least float32, as densities need it."""
         return at_least_float32(self.variable_dtype)
 
-    def distribution(self):
+    def distribution(self) -> Distribution:
         """The TFP distribution of batch shape `[]` and event shape `event_shape`."""
         raise NotImplementedError
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "event_shape": self.event_shape}
 
 
@@ -53,6 +56,6 @@ class StandardNormal(Prior):
         -1.8378770351409912
     """
 
-    def distribution(self):
+    def distribution(self) -> Distribution:
         zeros = ops.zeros(self.event_shape, self.density_dtype)
         return diagonal_normal(zeros, ops.ones_like(zeros), self.event_shape)

@@ -1,8 +1,11 @@
 """The base class of distributions that wrap another conditional distribution."""
 
+from typing import Any
+
 import keras
 
 from keras_aevb.distributions.base import ConditionalDistribution
+from keras_aevb.typing import Config, Shape, Tensor
 
 
 class Wrapper(ConditionalDistribution):
@@ -18,19 +21,19 @@ class Wrapper(ConditionalDistribution):
         ValueError: if `base` is not a `ConditionalDistribution`.
     """
 
-    def __init__(self, base, **kwargs):
+    def __init__(self, base: ConditionalDistribution, **kwargs: Any) -> None:
         if not isinstance(base, ConditionalDistribution):
             raise ValueError(f"Expected a ConditionalDistribution as base. Received: {base!r}")
         kwargs.pop("event_shape", None)  # that of the base
         super().__init__(base.event_shape, {}, **kwargs)
         self.base = base
 
-    def build(self, features_shape):
+    def build(self, features_shape: Shape) -> None:
         if not self.base.built:
             self.base.build(features_shape)
 
-    def call(self, features):
+    def call(self, features: Tensor) -> tuple[Tensor, ...]:
         return self.base(features)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "base": keras.saving.serialize_keras_object(self.base)}

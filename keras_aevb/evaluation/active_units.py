@@ -1,16 +1,24 @@
 """Active units: the latent dimensions that a model uses."""
 
+import numpy as np
 from keras import ops
 
 from keras_aevb import arguments
 from keras_aevb.models import VariationalModel
 from keras_aevb.models.parts import check_type
 from keras_aevb.models.point_estimates import kind_of_estimate
+from keras_aevb.typing import ConditionLike, Examples, Seed, Tensor
 
 
 def active_units(
-    model, x, threshold=0.01, num_samples=100, batch_size=1000, seed=None, condition=None
-):
+    model: VariationalModel,
+    x: Examples,
+    threshold: float = 0.01,
+    num_samples: int = 100,
+    batch_size: int = 1000,
+    seed: Seed = None,
+    condition: ConditionLike | None = None,
+) -> np.ndarray:
     r"""Finds the latent dimensions that depend on x: their posterior means vary over the examples.
 
     $$Var_x\left(E_{q(z|x)}[z_j]\right) > 0.01$$
@@ -40,7 +48,14 @@ def active_units(
     return posterior_mean_variances(model, x, num_samples, batch_size, seed, condition) > threshold
 
 
-def posterior_mean_variances(model, x, num_samples=100, batch_size=1000, seed=None, condition=None):
+def posterior_mean_variances(
+    model: VariationalModel,
+    x: Examples,
+    num_samples: int = 100,
+    batch_size: int = 1000,
+    seed: Seed = None,
+    condition: ConditionLike | None = None,
+) -> np.ndarray:
     r"""The variance over the examples of each latent dimension's posterior mean.
 
     $$Var_x\left(E_{q(z|x)}[z_j]\right)$$
@@ -77,7 +92,7 @@ def posterior_mean_variances(model, x, num_samples=100, batch_size=1000, seed=No
     num_samples = arguments.integer("num_samples", num_samples, at_least=2)
     is_known = kind_of_estimate(model.posterior) == "mean"
 
-    def batch_means(x, seed):
+    def batch_means(x: Tensor, seed: Tensor) -> tuple[Tensor, Tensor]:
         q = model.encode(x)
         if is_known:
             return q.mean(), ops.zeros_like(q.mean())

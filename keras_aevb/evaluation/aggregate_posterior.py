@@ -10,12 +10,20 @@ from keras_aevb import arguments
 from keras_aevb.models import VariationalModel
 from keras_aevb.models.parts import check_type
 from keras_aevb.training import inputs
+from keras_aevb.typing import ArrayLike, ConditionLike, Seed, Tensor
 
 # Points z evaluated at once, each under q(z|x) of every x in a batch.
 BLOCK_SIZE = 1000
 
 
-def sample_aggregate_posterior(model, x, n, batch_size=1000, seed=None, condition=None):
+def sample_aggregate_posterior(
+    model: VariationalModel,
+    x: ArrayLike,
+    n: int,
+    batch_size: int = 1000,
+    seed: Seed = None,
+    condition: ConditionLike | None = None,
+) -> np.ndarray:
     r"""Samples the aggregate posterior: picks an example at random, then z ~ q(z|x).
 
     $$q(z) = \frac1N \sum_i q(z|x_i)$$
@@ -53,7 +61,7 @@ def sample_aggregate_posterior(model, x, n, batch_size=1000, seed=None, conditio
     entropy = np.asarray(model.next_seed(seed)).astype("uint32")
     rows = np.random.default_rng(entropy).integers(len(x), size=n)
 
-    def draws(x, seed):
+    def draws(x: Tensor, seed: Tensor) -> Tensor:
         return model.encode(x).sample(seed=seed)
 
     conditions = y[0][rows] if y else None
@@ -61,7 +69,13 @@ def sample_aggregate_posterior(model, x, n, batch_size=1000, seed=None, conditio
     return model.over_batches(key, draws, x[rows], batch_size, seed, conditions)
 
 
-def log_aggregate_posterior(model, x, z, batch_size=100, condition=None):
+def log_aggregate_posterior(
+    model: VariationalModel,
+    x: ArrayLike,
+    z: ArrayLike,
+    batch_size: int = 100,
+    condition: ConditionLike | None = None,
+) -> np.ndarray:
     r"""The log density of the aggregate posterior, exact up to rounding.
 
     $$\log q(z) = \log \frac1N \sum_i q(z|x_i)$$
@@ -98,8 +112,8 @@ def log_aggregate_posterior(model, x, z, batch_size=100, condition=None):
     inputs.check_event_shape("z", z.shape[1:], model.prior.event_shape)
     arrays = [x, *model.checked_conditions(condition, len(x))]
 
-    def log_densities(z, x, *y):  # [B, M]
-        with model.given(*y or [None]):
+    def log_densities(z: Tensor, x: Tensor, *y: Tensor) -> Tensor:  # [B, M]
+        with model.given(y[0] if y else None):
             q = model.encode(ops.cast(x, model.likelihood.density_dtype))
         shape = (len(z), len(x), *model.prior.event_shape)
         z = ops.broadcast_to(ops.cast(z, q.dtype)[:, None], shape)

@@ -1,5 +1,6 @@
 """The ELBO and its terms, for a model trained on any bound."""
 
+import numpy as np
 from keras import ops
 from keras.tree import map_structure
 
@@ -7,9 +8,17 @@ from keras_aevb.bounds import ELBO
 from keras_aevb.models import VariationalModel
 from keras_aevb.models.parts import check_type
 from keras_aevb.models.posterior_predictive import PosteriorPredictive
+from keras_aevb.typing import ConditionLike, Examples, Seed, Tensor, Terms
 
 
-def elbo_terms(model, x, num_samples=1, batch_size=100, seed=None, condition=None):
+def elbo_terms(
+    model: VariationalModel,
+    x: Examples,
+    num_samples: int = 1,
+    batch_size: int = 100,
+    seed: Seed = None,
+    condition: ConditionLike | None = None,
+) -> dict[str, np.ndarray]:
     r"""Estimates of the evidence lower bound and its terms, one for each example.
 
     $$E_{q(z|x)}[\log p(x|z)] - KL(q(z|x) \,\|\, p(z))$$
@@ -44,10 +53,10 @@ def elbo_terms(model, x, num_samples=1, batch_size=100, seed=None, condition=Non
     over_weights = isinstance(model, PosteriorPredictive)
     bound = ELBO(1 if over_weights else num_samples)
 
-    def batch_terms(x, seed):
+    def batch_terms(x: Tensor, seed: Tensor) -> Terms:
         q = model.encode(x)
 
-        def terms(seed):
+        def terms(seed: Tensor) -> Terms:
             return bound(x, q, model.prior_distribution(), model.decode, seed)
 
         if not over_weights:

@@ -6,8 +6,10 @@ import numpy as np
 
 from keras_aevb import arguments
 from keras_aevb.evaluation.elbo_terms import elbo_terms
+from keras_aevb.marginal_likelihood import Method
 from keras_aevb.models import VariationalModel
 from keras_aevb.models.parts import check_type
+from keras_aevb.typing import ConditionLike, Examples, Seed
 
 # Independent estimates of the ELBO; their spread gives its standard error.
 NUM_REPEATS = 10
@@ -26,14 +28,14 @@ class InferenceGap(NamedTuple):
 
 
 def inference_gap(
-    model,
-    x,
-    num_samples=1000,
-    method="importance",
-    batch_size=100,
-    seed=None,
-    condition=None,
-):
+    model: VariationalModel,
+    x: Examples,
+    num_samples: int = 1000,
+    method: Method = "importance",
+    batch_size: int = 100,
+    seed: Seed = None,
+    condition: ConditionLike | None = None,
+) -> InferenceGap:
     r"""Estimates of log p(x) - ELBO, one for each example.
 
     $$\log p(x) - E_{q(z|x)}\left[\log \frac{p(x, z)}{q(z|x)}\right] = KL(q(z|x) \,\|\, p(z|x))$$

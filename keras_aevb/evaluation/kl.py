@@ -1,14 +1,23 @@
 """KL(q(z|x) ‖ p(z)) of each latent dimension."""
 
+import numpy as np
 from keras import ops
 
 from keras_aevb import arguments
 from keras_aevb.bounds.elbo import by_dimension
 from keras_aevb.models import VariationalModel
 from keras_aevb.models.parts import check_type
+from keras_aevb.typing import ConditionLike, Examples, Seed, Tensor
 
 
-def kl_by_dimension(model, x, num_samples=100, batch_size=1000, seed=None, condition=None):
+def kl_by_dimension(
+    model: VariationalModel,
+    x: Examples,
+    num_samples: int = 100,
+    batch_size: int = 1000,
+    seed: Seed = None,
+    condition: ConditionLike | None = None,
+) -> np.ndarray:
     r"""The KL divergence of each latent dimension, for each example.
 
     $$KL(q(z_j|x) \,\|\, p(z_j)), \qquad \sum_j KL_j = KL(q(z|x) \,\|\, p(z))$$
@@ -42,7 +51,7 @@ def kl_by_dimension(model, x, num_samples=100, batch_size=1000, seed=None, condi
     check_type("model", model, VariationalModel)
     num_samples = arguments.integer("num_samples", num_samples)
 
-    def batch_kl(x, seed):
+    def batch_kl(x: Tensor, seed: Tensor) -> Tensor:
         q, prior = model.encode(x), model.prior_distribution()
         q_j, prior_j = by_dimension(q), by_dimension(prior)
         try:

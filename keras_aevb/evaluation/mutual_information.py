@@ -1,14 +1,23 @@
 """The mutual information of x and z under q(z|x)."""
 
+import numpy as np
 from keras import ops
 
 from keras_aevb import arguments
 from keras_aevb.evaluation.aggregate_posterior import log_aggregate_posterior
 from keras_aevb.models import VariationalModel
 from keras_aevb.models.parts import check_type
+from keras_aevb.typing import ArrayLike, ConditionLike, Seed, Tensor
 
 
-def mutual_information(model, x, num_samples=1, batch_size=100, seed=None, condition=None):
+def mutual_information(
+    model: VariationalModel,
+    x: ArrayLike,
+    num_samples: int = 1,
+    batch_size: int = 100,
+    seed: Seed = None,
+    condition: ConditionLike | None = None,
+) -> np.ndarray:
     r"""Estimates of the mutual information of x and z under q, one for each example.
 
     $$I(x; z) = E_x E_{q(z|x)}\left[\log \frac{q(z|x)}{q(z)}\right], \qquad
@@ -49,7 +58,7 @@ def mutual_information(model, x, num_samples=1, batch_size=100, seed=None, condi
     check_type("model", model, VariationalModel)
     num_samples = arguments.integer("num_samples", num_samples)
 
-    def draws(x, seed):
+    def draws(x: Tensor, seed: Tensor) -> tuple[Tensor, Tensor]:
         q = model.encode(x)
         z = q.sample(num_samples, seed=seed)
         return ops.swapaxes(z, 0, 1), ops.transpose(q.log_prob(z))

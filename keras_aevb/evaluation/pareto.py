@@ -1,12 +1,22 @@
 """Pareto k̂, the reliability of importance sampling from q(z|x)."""
 
+import numpy as np
+
 from keras_aevb import arguments
 from keras_aevb.marginal_likelihood import pareto
 from keras_aevb.models import VariationalModel
 from keras_aevb.models.parts import check_type
+from keras_aevb.typing import ConditionLike, Examples, Seed
 
 
-def pareto_k(model, x, num_samples=1000, batch_size=100, seed=None, condition=None):
+def pareto_k(
+    model: VariationalModel,
+    x: Examples,
+    num_samples: int = 1000,
+    batch_size: int = 100,
+    seed: Seed = None,
+    condition: ConditionLike | None = None,
+) -> np.ndarray:
     r"""The Pareto k̂ of the weights p(x, z) / q(z|x) of each example.
 
     k̂ is the shape of a generalised Pareto distribution, fitted to the largest weights. Below 0.7,

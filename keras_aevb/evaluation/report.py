@@ -1,6 +1,7 @@
 """A table of a trained model's metrics."""
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import keras
@@ -14,6 +15,7 @@ from keras_aevb.evaluation.mutual_information import mutual_information
 from keras_aevb.marginal_likelihood import pareto
 from keras_aevb.models import VariationalModel
 from keras_aevb.models.parts import check_type
+from keras_aevb.typing import ArrayLike, ConditionLike, Config, Seed
 
 NUM_ELBO_SAMPLES = 10
 WIDTH, BAR_WIDTH = 64, 28
@@ -54,7 +56,7 @@ class Report(NamedTuple):
     kl_by_dimension: np.ndarray | None
     pareto_k: np.ndarray
 
-    def __str__(self):
+    def __str__(self) -> str:
         names = {
             "ELBO": self.elbo,
             "  reconstruction E_q[log p(x|z)]": self.reconstruction,
@@ -79,7 +81,7 @@ class Report(NamedTuple):
         return "\n".join(lines)
 
 
-def _kl_lines(kl):
+def _kl_lines(kl: np.ndarray) -> Iterator[str]:
     """A line for each latent dimension, the largest KL first."""
     yield f"{'KL by latent dimension':<40}{'nats':>12}"
     for i in np.argsort(-kl, axis=None):
@@ -88,7 +90,15 @@ def _kl_lines(kl):
         yield f"{f'  z[{index}]':<12}{bar:<{BAR_WIDTH}}{kl.flat[i]:>12.3f}"
 
 
-def report(model, x, num_samples=1000, batch_size=100, seed=None, condition=None, verbose=True):
+def report(
+    model: VariationalModel,
+    x: ArrayLike,
+    num_samples: int = 1000,
+    batch_size: int = 100,
+    seed: Seed = None,
+    condition: ConditionLike | None = None,
+    verbose: bool = True,
+) -> Report:
     """Computes the metrics of a trained model and prints them as a table.
 
     Args:
@@ -118,7 +128,7 @@ def report(model, x, num_samples=1000, batch_size=100, seed=None, condition=None
     check_type("model", model, VariationalModel)
     arguments.boolean("verbose", verbose)
     num_samples = arguments.integer("num_samples", num_samples)
-    options = {"batch_size": batch_size, "seed": seed, "condition": condition}
+    options: Config = {"batch_size": batch_size, "seed": seed, "condition": condition}
     progress = keras.utils.Progbar(5, verbose=int(verbose), unit_name="measure")
     terms = elbo_terms(model, x, NUM_ELBO_SAMPLES, **options)
     progress.add(1)
@@ -146,13 +156,13 @@ def report(model, x, num_samples=1000, batch_size=100, seed=None, condition=None
     return result
 
 
-def _kl_by_dimension(model, x, options):
+def _kl_by_dimension(model: VariationalModel, x: ArrayLike, options: Config) -> np.ndarray | None:
     try:
         return kl_by_dimension(model, x, **options).mean(axis=0, dtype="float64")
     except ValueError:  # all arguments were accepted before: the dimensions are not independent
         return None
 
 
-def _estimate(values):
+def _estimate(values: np.ndarray) -> Estimate:
     values = values.astype("float64")
     return Estimate(float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values))))

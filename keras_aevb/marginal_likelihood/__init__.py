@@ -1,19 +1,23 @@
 """Estimators of the marginal log-likelihood log p(x)."""
 
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeAlias
+
 from keras_aevb.marginal_likelihood.annealed_importance_sampling import AnnealedImportanceSampling
 from keras_aevb.marginal_likelihood.base import Estimator
 from keras_aevb.marginal_likelihood.importance_sampling import ImportanceSampling
 from keras_aevb.marginal_likelihood.log_mean import log_mean_exp
 from keras_aevb.marginal_likelihood.posterior_density import PosteriorDensity
 
-METHODS = {
+Method: TypeAlias = Literal["annealed", "density", "importance"] | Estimator
+METHODS: Mapping[str, Callable[[], Estimator]] = {
     "annealed": AnnealedImportanceSampling,
     "density": PosteriorDensity,
     "importance": ImportanceSampling,
 }
 
 
-def get(method, num_samples=None):
+def get(method: Method, num_samples: int | None = None) -> Estimator:
     """Returns an estimator by name, or with another number of samples.
 
     Args:
@@ -26,8 +30,9 @@ def get(method, num_samples=None):
     Raises:
         ValueError: if `method` is neither, or `num_samples` is not a positive integer.
     """
-    named = isinstance(method, str) and method in METHODS
-    estimator = METHODS[method]() if named else method
+    estimator: Any = method
+    if isinstance(method, str) and method in METHODS:
+        estimator = METHODS[method]()
     if not isinstance(estimator, Estimator):
         raise ValueError(
             f"Expected `method` to be one of {sorted(METHODS)} or an Estimator. "
@@ -43,6 +48,7 @@ __all__ = [
     "AnnealedImportanceSampling",
     "Estimator",
     "ImportanceSampling",
+    "Method",
     "PosteriorDensity",
     "get",
     "log_mean_exp",

@@ -1,6 +1,7 @@
 """Annealed importance sampling from the prior to the posterior."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
@@ -9,6 +10,7 @@ from keras_aevb import hmc
 from keras_aevb._backend import tfp
 from keras_aevb.marginal_likelihood.base import CHUNK_SIZE, Estimator
 from keras_aevb.marginal_likelihood.log_mean import RunningMean, log_mean_exp
+from keras_aevb.typing import Decode, Distribution, Tensor, Terms
 from keras_aevb.unconstrained import UnconstrainedPrior, unconstrained
 
 # The powers (k/K)^5 of the likelihood are dense near 0: Friel & Pettitt (2008), sec. 3.
@@ -49,16 +51,23 @@ class AnnealedImportanceSampling(Estimator):
         {'num_samples': 10, 'num_steps': 500, 'num_leapfrog_steps': 4}
     """
 
-    def __init__(self, num_samples=10, num_steps=300, num_leapfrog_steps=4):
+    num_steps: int
+    num_leapfrog_steps: int
+
+    def __init__(
+        self, num_samples: int = 10, num_steps: int = 300, num_leapfrog_steps: int = 4
+    ) -> None:
         super().__init__(num_samples, num_steps=num_steps, num_leapfrog_steps=num_leapfrog_steps)
 
-    def __call__(self, x, q, prior, decode, seed):
-        prior, decode = unconstrained(prior, decode)
+    def __call__(
+        self, x: Tensor, q: Distribution | None, prior: Distribution, decode: Decode, seed: Tensor
+    ) -> Terms:
+        p_u, decode = unconstrained(prior, decode)
         num_blocks = math.ceil(self.num_samples / CHUNK_SIZE)
         num_chains = math.ceil(self.num_samples / num_blocks)
 
-        def log_weights(seed):
-            return self._log_weights(x, prior, decode, num_chains, seed)
+        def log_weights(seed: Tensor) -> Tensor:
+            return self._log_weights(x, p_u, decode, num_chains, seed)
 
         if num_blocks == 1:
             log_likelihood, standard_error = log_mean_exp(log_weights(seed))
@@ -66,7 +75,7 @@ class AnnealedImportanceSampling(Estimator):
 
         seeds = ops.stack(tfp.random.split_seed(seed, num_blocks))
 
-        def add_block(i, mean):
+        def add_block(i: Any, mean: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
             counts = i * num_chains + ops.arange(num_chains, dtype="int32") < self.num_samples
             return tuple(RunningMean(*mean).updated(log_weights(seeds[i]), counts))
 
@@ -74,7 +83,9 @@ class AnnealedImportanceSampling(Estimator):
         mean = RunningMean(*ops.fori_loop(0, num_blocks, add_block, initial))
         return {"log_likelihood": mean.log_mean, "standard_error": mean.standard_error}
 
-    def _log_weights(self, x, prior, decode, num_chains, seed):
+    def _log_weights(
+        self, x: Tensor, prior: UnconstrainedPrior, decode: Decode, num_chains: int, seed: Tensor
+    ) -> Tensor:
         """log w of chains that adapt their own step sizes, of shape `[num_chains, B]`."""
         batch_size = ops.shape(x)[0]
         seeds = ops.stack(tfp.random.split_seed(seed, self.num_steps + 1))
@@ -84,11 +95,11 @@ class AnnealedImportanceSampling(Estimator):
         powers = ops.array(powers, u.dtype)
         step_size_shape = (batch_size, *[1] * len(prior.event_shape))
 
-        def anneal(k, state):
+        def anneal(k: Any, state: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
             u, log_weights, step_size = state
             power, previous = powers[k + 1], powers[k]
 
-            def log_density(u):
+            def log_density(u: Tensor) -> Tensor:
                 return prior.log_prob(u) + power * decode(u).log_prob(x)
 
             log_weights += (power - previous) * decode(u).log_prob(x)
@@ -103,6 +114,6 @@ class AnnealedImportanceSampling(Estimator):
         state = ops.fori_loop(0, self.num_steps, anneal, (u, log_weights, step_size))
         return state[1][NUM_PILOTS:]
 
-    def check(self, q, prior):
+    def check(self, q: Distribution | None, prior: Distribution) -> None:
         """Raises a `ValueError` for a prior that HMC cannot sample."""
         UnconstrainedPrior(prior)

@@ -3,7 +3,13 @@
 Symbols: B examples in the batch, L Monte Carlo samples or C chains for each of them.
 """
 
+from collections.abc import Mapping
+from typing import Self
+
+import numpy as np
+
 from keras_aevb import arguments
+from keras_aevb.typing import Config, Decode, Distribution, Tensor, Terms
 
 # Samples or chains decoded at once for each example; limits the memory.
 CHUNK_SIZE = 50
@@ -20,12 +26,16 @@ class Estimator:
         ValueError: if one of them is not a positive integer.
     """
 
-    def __init__(self, num_samples, **settings):
+    num_samples: int
+
+    def __init__(self, num_samples: int, **settings: int) -> None:
         self.settings = {"num_samples": num_samples, **settings}
         for name, value in self.settings.items():
             setattr(self, name, arguments.integer(name, value))
 
-    def __call__(self, x, q, prior, decode, seed):
+    def __call__(
+        self, x: Tensor, q: Distribution | None, prior: Distribution, decode: Decode, seed: Tensor
+    ) -> Terms:
         """log p(x) of each example.
 
         Args:
@@ -41,19 +51,19 @@ class Estimator:
         """
         raise NotImplementedError
 
-    def check(self, q, prior):
+    def check(self, q: Distribution | None, prior: Distribution) -> None:
         """Raises a `ValueError` or warns if log p(x) cannot be estimated well from q and p(z)."""
 
-    def check_estimates(self, estimates):
+    def check_estimates(self, estimates: Mapping[str, np.ndarray]) -> None:
         """Warns if estimates are unreliable.
 
         Args:
             estimates: the dict that `__call__` returns, as NumPy arrays over all examples.
         """
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {name: getattr(self, name) for name in self.settings}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         return cls(**config)

@@ -2,6 +2,8 @@
 
 import math
 import warnings
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,6 +13,7 @@ from keras_aevb._backend import tfp
 from keras_aevb.marginal_likelihood import pareto
 from keras_aevb.marginal_likelihood.base import CHUNK_SIZE, Estimator
 from keras_aevb.marginal_likelihood.log_mean import RunningMean
+from keras_aevb.typing import Decode, Distribution, Tensor, Terms
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
@@ -38,23 +41,27 @@ class ImportanceSampling(Estimator):
         {'num_samples': 500}
     """
 
-    def __init__(self, num_samples=1000):
+    def __init__(self, num_samples: int = 1000) -> None:
         super().__init__(num_samples)
 
-    def __call__(self, x, q, prior, decode, seed):
-        self.check(q, prior)
+    def __call__(
+        self, x: Tensor, q: Distribution | None, prior: Distribution, decode: Decode, seed: Tensor
+    ) -> Terms:
+        q = _required(q)
         num_chunks = math.ceil(self.num_samples / CHUNK_SIZE)
         chunk_size = math.ceil(self.num_samples / num_chunks)
         seeds = ops.stack(tfp.random.split_seed(seed, num_chunks))
         num_largest = min(pareto.tail_size(self.num_samples) + 1, self.num_samples)
 
-        def add_chunk(i, state):
+        def add_chunk(
+            i: Any, state: tuple[tuple[Tensor, ...], Tensor]
+        ) -> tuple[tuple[Tensor, ...], Tensor]:
             mean, largest = state
             z = q.sample(chunk_size, seed=seeds[i])  # [chunk_size, B, ...]
             log_q = q.log_prob(z)
             log_weights = prior.log_prob(z) + decode(z).log_prob(x) - log_q
             # z rounded to the boundary of the support, where densities may be infinite
-            log_weights = ops.where(log_q == math.inf, -math.inf, log_weights)
+            log_weights = ops.where(ops.equal(log_q, math.inf), -math.inf, log_weights)
             # The last chunk may exceed the number of samples left.
             counts = i * chunk_size + ops.arange(chunk_size, dtype="int32") < self.num_samples
             mean = RunningMean(*mean).updated(log_weights, counts)
@@ -73,16 +80,11 @@ class ImportanceSampling(Estimator):
             "largest_log_weights": largest,
         }
 
-    def check(self, q, prior):
+    def check(self, q: Distribution | None, prior: Distribution) -> None:
         """Raises a `ValueError` without a recognition model."""
-        if q is None:
-            raise ValueError(
-                "Importance sampling needs a recognition model q(z|x). Expected a model with an "
-                "encoder, or one of the methods 'annealed' and 'density', which do not need it. "
-                "Received: q=None"
-            )
+        _required(q)
 
-    def check_estimates(self, estimates):
+    def check_estimates(self, estimates: Mapping[str, np.ndarray]) -> None:
         """Warns if log p(x) of some examples is unreliable, by their Pareto k̂."""
         k = pareto.worst_pareto_k(estimates["largest_log_weights"])
         unreliable = int((k > pareto.UNRELIABLE_ABOVE).sum())
@@ -95,3 +97,13 @@ class ImportanceSampling(Estimator):
                 "`keras_aevb.evaluation.pareto_k` says which they are",
                 stacklevel=3,
             )
+
+
+def _required(q: Distribution | None) -> Distribution:
+    if q is None:
+        raise ValueError(
+            "Importance sampling needs a recognition model q(z|x). Expected a model with an "
+            "encoder, or one of the methods 'annealed' and 'density', which do not need it. "
+            "Received: q=None"
+        )
+    return q

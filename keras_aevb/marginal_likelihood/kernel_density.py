@@ -4,8 +4,11 @@ Symbols: B examples, L samples for each of them, P points, D dimensions.
 """
 
 import math
+from typing import Any
 
 from keras import ops
+
+from keras_aevb.typing import Tensor
 
 # Candidate bandwidths h in standard deviations of the samples: from 0.01, for distant modes, to 1.
 BANDWIDTHS = tuple(10 ** (-2 + i / 6) for i in range(13))
@@ -41,7 +44,7 @@ class KernelDensity:
     Bayesian updating and dynamic models, for the centres.
     """
 
-    def __init__(self, samples, chains):
+    def __init__(self, samples: Tensor, chains: Tensor) -> None:
         _, n, dim = samples.shape
         self.mean = ops.mean(samples, axis=1, keepdims=True)
         centred = samples - self.mean
@@ -51,7 +54,7 @@ class KernelDensity:
         self.cholesky = ops.cholesky((n * covariance + dim * variances) / (n + dim) + smallest)
         whitened = self._whitened(samples)
 
-        def held_out_score(h):
+        def held_out_score(h: Tensor) -> Tensor:
             return ops.sum(log_sum_of_kernels(whitened, whitened, h, chains), axis=1)  # [B]
 
         bandwidths = ops.array(BANDWIDTHS, samples.dtype)
@@ -59,7 +62,7 @@ class KernelDensity:
         self.bandwidth = ops.take(bandwidths, best)[:, None, None]  # [B, 1, 1]
         self.centres = NARROWING * ops.sqrt(1 - ops.square(self.bandwidth)) * whitened
 
-    def log_prob(self, z):
+    def log_prob(self, z: Tensor) -> Tensor:
         """log q(z) for z of shape `[B, P, D]`, in nats of shape `[B, P]`."""
         width = NARROWING * self.bandwidth
         log_sum = log_sum_of_kernels(self._whitened(z), self.centres, width)
@@ -67,12 +70,14 @@ class KernelDensity:
         log_scales = ops.log(ops.diagonal(self.cholesky, axis1=1, axis2=2))  # [B, D]
         return log_mean - ops.sum(log_scales, axis=1, keepdims=True)
 
-    def _whitened(self, z):
+    def _whitened(self, z: Tensor) -> Tensor:
         columns = ops.transpose(z - self.mean, (0, 2, 1))
         return ops.transpose(ops.solve_triangular(self.cholesky, columns, lower=True), (0, 2, 1))
 
 
-def log_sum_of_kernels(points, means, scale, chains=None):
+def log_sum_of_kernels(
+    points: Tensor, means: Tensor, scale: Any, chains: Tensor | None = None
+) -> Tensor:
     """log of the sum over l of N(point; mean_l, scale² I), of shape `[B, P]`.
 
     Args:
@@ -86,7 +91,7 @@ def log_sum_of_kernels(points, means, scale, chains=None):
     chunk_size = min(n, max(1, NUM_PAIRS // means.shape[1]))
     num_chunks = math.ceil(n / chunk_size)
 
-    def of_chunk(rows):
+    def of_chunk(rows: Tensor) -> Tensor:
         log_kernels = log_normals(ops.take(points, rows, axis=1), means, scale)
         if chains is not None:
             same_chain = ops.take(chains, rows)[:, None] == chains
@@ -100,7 +105,7 @@ def log_sum_of_kernels(points, means, scale, chains=None):
     return ops.reshape(ops.transpose(chunks, (1, 0, 2)), (-1, num_chunks * chunk_size))[:, :n]
 
 
-def log_normals(points, means, scale):
+def log_normals(points: Tensor, means: Tensor, scale: Any) -> Tensor:
     """log N(point; mean, scale² I) of every point for every mean, of shape `[B, P, L]`."""
     products = ops.matmul(points, ops.transpose(means, (0, 2, 1)))
     squares = [ops.sum(ops.square(z), axis=2) for z in (points, means)]

@@ -4,12 +4,14 @@ Symbols: B examples, L weights for each of them.
 """
 
 import math
-import typing
+from typing import Any, NamedTuple, Self
 
 from keras import ops
 
+from keras_aevb.typing import Tensor
 
-def log_mean_exp(log_weights):
+
+def log_mean_exp(log_weights: Tensor) -> tuple[Tensor, Tensor]:
     r"""The logarithm of a mean of independent weights, and its standard error.
 
     $$\log \bar w, \quad \bar w = \frac1L \sum_l w_l, \qquad
@@ -30,47 +32,47 @@ def log_mean_exp(log_weights):
     return log_mean, ops.sqrt(variance / n)
 
 
-class RunningMean(typing.NamedTuple):
+class RunningMean(NamedTuple):
     r"""The same for weights that arrive in chunks, without storing them.
 
     Attributes:
-        count: L, the number of weights so far.
+        num_weights: L, the number of weights so far.
         log_mean: $\log \bar w$ of shape `[B]`.
         squares: $\sum_l (w_l / \bar w - 1)^2$ of shape `[B]`.
     """
 
-    count: typing.Any
-    log_mean: typing.Any
-    squares: typing.Any
+    num_weights: Tensor
+    log_mean: Tensor
+    squares: Tensor
 
     @classmethod
-    def of_none(cls, batch_size, dtype):
+    def of_none(cls, batch_size: Any, dtype: Any) -> Self:
         zeros = ops.zeros(batch_size, dtype)
         return cls(ops.zeros((), dtype), zeros - math.inf, zeros)
 
-    def updated(self, log_weights, counts):
+    def updated(self, log_weights: Tensor, counts: Tensor) -> Self:
         """The running mean with one more chunk.
 
         Args:
             log_weights: log w of shape `[C, B]`.
             counts: which weights to include, booleans of shape `[C]`.
         """
-        new_count = self.count + ops.sum(ops.cast(counts, log_weights.dtype))
+        num_weights = self.num_weights + ops.sum(ops.cast(counts, log_weights.dtype))
         counts = counts[:, None]
         log_weights = ops.where(counts, log_weights, -math.inf)
         log_sum = ops.logaddexp(
-            self.log_mean + ops.log(self.count), ops.logsumexp(log_weights, axis=0)
+            self.log_mean + ops.log(self.num_weights), ops.logsumexp(log_weights, axis=0)
         )
-        log_mean = log_sum - ops.log(new_count)
+        log_mean = log_sum - ops.log(num_weights)
         finite = ops.where(log_mean > -math.inf, log_mean, 0.0)
         ratio = ops.exp(self.log_mean - finite)  # of the old mean to the new one
-        squares = ops.square(ratio) * self.squares + self.count * ops.square(ratio - 1)
+        squares = ops.square(ratio) * self.squares + self.num_weights * ops.square(ratio - 1)
         deviations = ops.where(counts, ops.exp(log_weights - finite) - 1, 0.0)
         squares += ops.sum(ops.square(deviations), axis=0)
-        return RunningMean(new_count, log_mean, squares)
+        return type(self)(num_weights, log_mean, squares)
 
     @property
-    def standard_error(self):
+    def standard_error(self) -> Tensor:
         """NaN for a single weight, and where all weights are zero."""
-        error = ops.sqrt(self.squares / (self.count - 1) / self.count)
+        error = ops.sqrt(self.squares / (self.num_weights - 1) / self.num_weights)
         return ops.where(self.log_mean > -math.inf, error, math.nan)

@@ -12,12 +12,12 @@ UNRELIABLE_ABOVE = 0.7
 SMALLEST_TAIL = 5
 
 
-def tail_size(num_samples):
+def tail_size(num_samples: int) -> int:
     """M = min(L / 5, 3√L), rounded up."""
     return math.ceil(min(0.2 * num_samples, 3 * math.sqrt(num_samples)))
 
 
-def pareto_k(largest_log_weights):
+def pareto_k(largest_log_weights: np.ndarray) -> np.ndarray:
     r"""The shape k̂ of a generalised Pareto distribution, fitted to the largest weights.
 
     $$p(w) = \frac1σ \left(1 + k \frac{w - u}{σ}\right)^{-1 - 1/k}, \quad w > u$$
@@ -38,7 +38,7 @@ def pareto_k(largest_log_weights):
     return np.apply_along_axis(_shape_of, -1, np.sort(largest_log_weights).astype("float64"))
 
 
-def worst_pareto_k(largest_log_weights):
+def worst_pareto_k(largest_log_weights: np.ndarray) -> np.ndarray:
     """The largest k̂ of each example, for arrays `[N, M + 1]` or, for S draws of θ, `[N, S, M + 1]`.
 
     Returns:
@@ -48,7 +48,7 @@ def worst_pareto_k(largest_log_weights):
     return np.fmax.reduce(k.reshape(len(k), -1), axis=1)
 
 
-def _shape_of(log_weights):
+def _shape_of(log_weights: np.ndarray) -> float:
     """k̂ of one example, from ascending log weights."""
     if len(log_weights) <= SMALLEST_TAIL or np.isnan(log_weights).any():
         return np.nan
@@ -61,7 +61,7 @@ def _shape_of(log_weights):
     return np.inf if weights[0] < np.finfo("float64").tiny else -np.inf
 
 
-def _fit(excess):
+def _fit(excess: np.ndarray) -> float:
     """The posterior mean of k given n ascending excesses."""
     n = len(excess)
     grid = 30 + math.isqrt(n)

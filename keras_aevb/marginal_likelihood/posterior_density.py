@@ -13,6 +13,7 @@ from keras_aevb.distributions.likelihoods import log_prob_of_pairs
 from keras_aevb.marginal_likelihood.base import Estimator
 from keras_aevb.marginal_likelihood.kernel_density import KernelDensity
 from keras_aevb.marginal_likelihood.log_mean import log_mean_exp
+from keras_aevb.typing import Decode, Distribution, Tensor, Terms
 from keras_aevb.unconstrained import UnconstrainedPrior, unconstrained
 
 RELIABLE_BELOW = 5
@@ -67,7 +68,17 @@ class PosteriorDensity(Estimator):
         4
     """
 
-    def __init__(self, num_samples=50, num_chains=10, num_burnin_steps=20, num_leapfrog_steps=4):
+    num_chains: int
+    num_burnin_steps: int
+    num_leapfrog_steps: int
+
+    def __init__(
+        self,
+        num_samples: int = 50,
+        num_chains: int = 10,
+        num_burnin_steps: int = 20,
+        num_leapfrog_steps: int = 4,
+    ) -> None:
         super().__init__(
             num_samples,
             num_chains=num_chains,
@@ -77,10 +88,12 @@ class PosteriorDensity(Estimator):
         if num_chains < 2:
             raise ValueError(f"Expected `num_chains` to be at least 2. Received: {num_chains}")
 
-    def __call__(self, x, q, prior, decode, seed):
-        prior, decode = unconstrained(prior, decode)
-        u, log_joint = self._posterior_samples(x, prior, decode, seed)  # [S, 2C, B, ...]
-        shape = (u.shape[0] * self.num_chains, -1, math.prod(prior.event_shape))  # [SC, B, D]
+    def __call__(
+        self, x: Tensor, q: Distribution | None, prior: Distribution, decode: Decode, seed: Tensor
+    ) -> Terms:
+        p_u, decode = unconstrained(prior, decode)
+        u, log_joint = self._posterior_samples(x, p_u, decode, seed)  # [S, 2C, B, ...]
+        shape = (u.shape[0] * self.num_chains, -1, math.prod(p_u.event_shape))  # [SC, B, D]
         first, new = (
             ops.transpose(ops.reshape(group, shape), (1, 0, 2))  # [B, SC, D]
             for group in ops.split(u, 2, axis=1)
@@ -93,7 +106,9 @@ class PosteriorDensity(Estimator):
         log_reciprocal, standard_error = log_mean_exp(log_means)
         return {"log_likelihood": -log_reciprocal, "standard_error": standard_error}
 
-    def _posterior_samples(self, x, prior, decode, seed):
+    def _posterior_samples(
+        self, x: Tensor, prior: UnconstrainedPrior, decode: Decode, seed: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Samples of both groups of chains, and log p(x, u) of each."""
         start_seed, chain_seed = tfp.random.split_seed(seed, 2)
         starts = likely_points(x, prior, decode, 2 * self.num_chains, start_seed)
@@ -116,7 +131,7 @@ class PosteriorDensity(Estimator):
             seed=chain_seed,
         ).trace
 
-    def check(self, q, prior):
+    def check(self, q: Distribution | None, prior: Distribution) -> None:
         """Warns where the paper's estimator is unreliable.
 
         Raises:
@@ -132,7 +147,9 @@ class PosteriorDensity(Estimator):
             )
 
 
-def likely_points(x, prior, decode, n, seed):
+def likely_points(
+    x: Tensor, prior: UnconstrainedPrior, decode: Decode, n: int, seed: Tensor
+) -> Tensor:
     """Chooses n samples of the prior for each example, with probabilities proportional to p(x|z).
 
     All examples share the candidates, unless the prior is p(z|y).

@@ -3,6 +3,7 @@
 import keras
 
 from keras_aevb.models.variational_model import VariationalModel
+from keras_aevb.typing import Distribution, Objective, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
@@ -44,10 +45,10 @@ class AEVB(VariationalModel):
         ['elbo', 'kl', 'loss', 'reconstruction']
     """
 
-    def objective(self, x, training):
+    def objective(self, x: Tensor, training: bool) -> Objective:
         value, terms = self._bound_terms(x, self.encode(x, training), training)
-        return -value, terms
+        return Objective(-value, terms)
 
-    def check_parts(self, q, prior):
+    def check_parts(self, q: Distribution, prior: Distribution) -> None:
         self.bound.check_gradient(q)
         super().check_parts(q, prior)

@@ -1,5 +1,8 @@
 """Functions of a model, compiled and run over data of any size."""
 
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -8,14 +11,23 @@ from keras_aevb import _backend, arguments
 from keras_aevb.models.conditional_model import ConditionalModel
 from keras_aevb.training import inputs, sources
 from keras_aevb.training.progress import Progress
+from keras_aevb.typing import ConditionLike, Examples, Seed, Tensor, Verbose
 
 
 class BatchedModel(ConditionalModel):
     """A model that computes functions of examples batch by batch."""
 
     def over_batches(
-        self, key, function, x, batch_size, seed, condition=None, verbose=0, conditional=True
-    ):
+        self,
+        key: tuple[Hashable, ...],
+        function: Callable[[Tensor, Any], Any],
+        x: Examples,
+        batch_size: int,
+        seed: Seed,
+        condition: ConditionLike | None = None,
+        verbose: Verbose = 0,
+        conditional: bool = True,
+    ) -> Any:
         """`function(batch, seed)`, which returns tensors of shape `[B, ...]`, over all of `x`.
 
         Args:
@@ -32,12 +44,22 @@ class BatchedModel(ConditionalModel):
         """
         parts, n = sources.examples(self, x, condition, conditional)
 
-        def on_densities(x, seed):
+        def on_densities(x: Tensor, seed: Tensor) -> Any:
             return function(ops.cast(x, self.likelihood.density_dtype), seed)
 
         return self.in_batches(key, on_densities, parts, n, batch_size, seed, verbose)
 
-    def in_batches(self, key, function, parts, n, batch_size, seed, verbose, num_seeds=1):
+    def in_batches(
+        self,
+        key: tuple[Hashable, ...],
+        function: Callable[[Tensor, Any], Any],
+        parts: Iterable[Sequence[np.ndarray]],
+        n: int | None,
+        batch_size: int,
+        seed: Seed,
+        verbose: Verbose,
+        num_seeds: int = 1,
+    ) -> Any:
         """As `over_batches`, of lists [rows, y] or [rows] of n rows in all.
 
         Args:
@@ -48,8 +70,8 @@ class BatchedModel(ConditionalModel):
         progress = Progress(verbose, n and -(-n // batch_size))
         results = []
 
-        def run(seeds, rows, *y):
-            with self.given(*y or [None]):
+        def run(seeds: list[Tensor], rows: Tensor, *y: Tensor) -> Any:
+            with self.given(y[0] if y else None):
                 return function(rows, seeds if num_seeds > 1 else seeds[0])
 
         for i, (batch, length) in enumerate(inputs.regrouped(parts, batch_size)):
@@ -64,21 +86,30 @@ class BatchedModel(ConditionalModel):
         progress.end()
         return keras.tree.map_structure(lambda *parts: np.concatenate(parts), *results)
 
-    def next_seed(self, seed=None, index=0):
+    def next_seed(self, seed: Seed = None, index: int = 0) -> Tensor:
         """Number `index` of the seeds that an integer determines; by default the model's next."""
         if seed is None:
             return _backend.next_seed(self.seed_generator)
         return _backend.fixed_seed(seed, index)
 
-    def program(self, key, function):
+    def program(
+        self, key: tuple[Hashable, ...], function: Callable[..., Any]
+    ) -> Callable[..., Any]:
         """`function` compiled as `compile` says, once for each key."""
         return self._programs.get(key, lambda: _backend.compiled(self, function))
 
-    def over_examples(self, function, seed, x, condition=None, training=False):
+    def over_examples(
+        self,
+        function: Callable[[Any, Tensor], Any],
+        seed: Tensor | None,
+        x: Tensor,
+        condition: Tensor | None = None,
+        training: bool = False,
+    ) -> Any:
         """`function(seed, x)` given the conditions, where the size of the batch may be a symbol."""
 
-        def given_condition(seed, x, *y):
-            with self.given(*y or [None], training=training):
+        def given_condition(seed: Tensor | None, x: Tensor, *y: Tensor) -> Any:
+            with self.given(y[0] if y else None, training=training):
                 return function(seed, x)
 
         y = [] if condition is None else [condition]

@@ -1,12 +1,18 @@
 """Whether models are equal in everything but seeds, weights and the learning rate."""
 
 import numbers
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+from keras_aevb.typing import Config
 
 # Config keys that do not affect the computation.
 IGNORED = ("name", "seed")
 
 
-def difference(model, other):
+def difference(model: keras.Model, other: keras.Model) -> str | None:
     """The first difference in how two compiled models compute.
 
     Returns:
@@ -19,7 +25,7 @@ def difference(model, other):
     return None
 
 
-def _descriptions(model):
+def _descriptions(model: keras.Model) -> Iterator[Config]:
     """From the plainest difference to the most detailed."""
     variables = [*model.variables, *model.optimizer.variables]
     yield {"model": type(model).__name__, "optimizer": type(model.optimizer).__name__}
@@ -31,7 +37,7 @@ def _descriptions(model):
     yield {"optimizer": _without_numbers(_without_names(model.optimizer.get_config()))}
 
 
-def _first_difference(ours, theirs, path=""):
+def _first_difference(ours: Any, theirs: Any, path: str = "") -> str | None:
     if isinstance(ours, dict) and isinstance(theirs, dict) and ours.keys() == theirs.keys():
         pairs = [(f"{path}.{name}" if path else name, ours[name], theirs[name]) for name in ours]
     elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
@@ -41,11 +47,11 @@ def _first_difference(ours, theirs, path=""):
     return next((d for p, a, b in pairs if (d := _first_difference(a, b, p))), None)
 
 
-def _without_names(config):
+def _without_names(config: Any) -> Any:
     """A config in which layers are known by their place in it, and seeds do not stand."""
-    names = {}
+    names: dict[str, str] = {}
 
-    def collect(value):
+    def collect(value: Any) -> None:
         if isinstance(value, dict):
             if isinstance(value.get("name"), str):
                 names.setdefault(value["name"], f"layer {len(names)}")
@@ -55,7 +61,7 @@ def _without_names(config):
             for inner in value:
                 collect(inner)
 
-    def replace(value):
+    def replace(value: Any) -> Any:
         if isinstance(value, dict):
             return {key: replace(inner) for key, inner in value.items() if key not in IGNORED}
         if isinstance(value, list | tuple):
@@ -66,7 +72,7 @@ def _without_names(config):
     return replace(config)
 
 
-def _without_numbers(config):
+def _without_numbers(config: Any) -> Any:
     """A config without learning rates that are numbers: those are variables."""
     if not isinstance(config, dict):
         return config

@@ -1,19 +1,26 @@
 """Models whose networks and prior may see a condition y."""
 
 import contextlib
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_aevb.condition import conditioned_on, features_in_force
+from keras_aevb.condition import Condition, conditioned_on, features_in_force
 from keras_aevb.models.training_loop import TrainingLoop
+from keras_aevb.typing import ConditionLike, Tensor
 
 
 class ConditionalModel(TrainingLoop):
     """A model with a `condition`, which is `None` or a `Condition`."""
 
-    def given(self, condition, training=False):
+    condition: Condition | None
+
+    def given(
+        self, condition: ConditionLike | None, training: bool = False
+    ) -> contextlib.AbstractContextManager[None]:
         """A context in which the model computes p(x, z|y) and q(z|x, y).
 
         Args:
@@ -30,12 +37,14 @@ class ConditionalModel(TrainingLoop):
                 f"Expected no condition: the model was made without `condition=`. "
                 f"Received: {type(condition)}"
             )
-        condition = self.condition.packed(condition)
-        if not ops.is_tensor(condition):
-            condition = self.condition.checked(condition, len(np.atleast_1d(condition)))
-        return conditioned_on(self.condition(condition, training=training))
+        y = self.condition.packed(condition)
+        if not ops.is_tensor(y):
+            y = self.condition.checked(y, len(np.atleast_1d(y)))
+        return conditioned_on(self.condition(y, training=training))
 
-    def with_features(self, value, batch_shape=None):
+    def with_features(
+        self, value: Tensor, batch_shape: Sequence[Any] | None = None
+    ) -> Tensor | list[Tensor]:
         """What a network is called with: a value, or a pair with the features of y.
 
         Args:
@@ -56,7 +65,7 @@ class ConditionalModel(TrainingLoop):
             features = ops.reshape(features, (-1, features.shape[-1]))
         return [value, features]
 
-    def _features(self):
+    def _features(self) -> Tensor:
         features = features_in_force()
         if features is None:
             raise ValueError(
@@ -65,7 +74,7 @@ class ConditionalModel(TrainingLoop):
             )
         return features
 
-    def unpacked(self, data):
+    def unpacked(self, data: Any) -> tuple[Any, Any, Any]:
         if self.condition is None:
             return super().unpacked(data)
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
@@ -73,27 +82,27 @@ class ConditionalModel(TrainingLoop):
             x, y = self.condition.of_names(x, y)
         return x, self.condition.packed(y), sample_weight
 
-    def predict_step(self, *state_and_data):
+    def predict_step(self, *state_and_data: Any) -> Any:
         *state, data = state_and_data
         if self.condition is not None:
             x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
             data = ({"x": x, "condition": y},)
         return super().predict_step(*state, data)
 
-    def labels(self, y, n):
+    def labels(self, y: Any, n: int) -> np.ndarray:
         return super().labels(y, n) if self.condition is None else self.condition.checked(y, n)
 
-    def check_batch(self, x, y, sample_weight, training=True):
+    def check_batch(self, x: Any, y: Any, sample_weight: Any, training: bool = True) -> None:
         super().check_batch(x, y, sample_weight, training)
         if self.condition is not None:
             self.condition.checked(y, len(x))
 
-    def _loss(self, data, training):
+    def _loss(self, data: Any, training: bool) -> Tensor:
         _, y, _ = keras.utils.unpack_x_y_sample_weight(data)
         with self.given(None if self.condition is None else y, training):
             return super()._loss(data, training)
 
-    def checked_conditions(self, condition, n):
+    def checked_conditions(self, condition: ConditionLike | None, n: int) -> list[np.ndarray]:
         """A list with the checked condition of n examples, or an empty list."""
         if self.condition is None:
             self.given(condition)  # raises if there is one

@@ -1,10 +1,14 @@
 """q(z|x) in numbers: its moments and its parameters."""
 
+from collections.abc import Sequence
+
 from keras_aevb._backend import tfd
+from keras_aevb.distributions.base import ConditionalDistribution
 from keras_aevb.distributions.wrapper import Wrapper
+from keras_aevb.typing import Tensor, Terms
 
 
-def described(posterior, parameters):
+def described(posterior: ConditionalDistribution, parameters: Sequence[Tensor]) -> Terms:
     """The mean and standard deviation of a distribution, where it has them, and its parameters.
 
     Args:

@@ -1,5 +1,8 @@
 """Models that can be written as files which run without Keras."""
 
+from os import PathLike
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -7,12 +10,13 @@ from keras_aevb import _backend, arguments
 from keras_aevb._backend import tfp
 from keras_aevb.models import serving
 from keras_aevb.models.batched_model import BatchedModel
+from keras_aevb.typing import Tensor
 
 
 class ExportableModel(BatchedModel):
     """A model that `export` writes; a subclass has `decode` and `sample_joint`."""
 
-    def endpoints(self):
+    def endpoints(self) -> dict[str, serving.Endpoint]:
         """What `export` offers: a dict from names to `Endpoint`s, the first of them the default."""
         z = serving.batch_of(self.prior.event_shape, self.prior.density_dtype)
         n = {"n": serving.scalar()} if self.condition is None else {}
@@ -23,28 +27,33 @@ class ExportableModel(BatchedModel):
             ),
         }
 
-    def _condition_spec(self):
+    def _condition_spec(self) -> dict[str, keras.InputSpec]:
         if self.condition is None:
             return {}
         return {"condition": serving.batch_of(self.condition.shape, keras.config.floatx())}
 
-    def _decoded(self, z, condition=None):
-        def decoded(seed, z):
+    def _decoded(self, z: Tensor, condition: Tensor | None = None) -> Any:
+        def decoded(seed: Any, z: Tensor) -> Tensor:
             return self._point_estimate("likelihood", self.decode(z), seed)
 
         return self.over_examples(decoded, self._estimate_seed(), z, condition)
 
-    def _sampled(self, seed, n=None, condition=None):
+    def _sampled(self, seed: Any, n: Any = None, condition: Any = None) -> Any:
         """x ~ p(x), one for each element of n; or p(x|y), one for each condition."""
         rows = n if condition is None else condition
         return self.over_examples(self._draws, _backend.seed_of(seed), rows, condition)
 
-    def _draws(self, seed, rows):
+    def _draws(self, seed: Any, rows: Tensor) -> Tensor:
         return self.sample_joint(ops.shape(rows)[0], *tfp.random.split_seed(seed))[0]
 
     def export(
-        self, filepath, format="tf_saved_model", verbose=None, input_signature=None, **kwargs
-    ):
+        self,
+        filepath: str | PathLike[str],
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> None:
         """`keras.Model.export`: a file that runs without Keras, for batches of any size.
 
         A SavedModel has every endpoint of `endpoints()`: `serve(x)`, the reconstruction;

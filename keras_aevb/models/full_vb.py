@@ -1,15 +1,21 @@
 """Full variational Bayes."""
 
 import math
+from typing import Any, Literal, Unpack
 
 import keras
 from keras import ops
 
 from keras_aevb import arguments
+from keras_aevb.bounds.base import Bound
+from keras_aevb.distributions.base import ConditionalDistribution
 from keras_aevb.distributions.normals import LOG_VARIANCE_BOUNDS
+from keras_aevb.distributions.priors import Prior
 from keras_aevb.models.aevb import AEVB
+from keras_aevb.models.latent_variable_model import ModelArguments
 from keras_aevb.models.posterior_predictive import PosteriorPredictive
 from keras_aevb.models.weight_posterior import WeightPosterior
+from keras_aevb.typing import Config, Objective, Seed, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
@@ -71,18 +77,18 @@ class FullVB(PosteriorPredictive, AEVB):
 
     def __init__(
         self,
-        encoder,
-        decoder,
-        posterior,
-        likelihood,
-        prior=None,
-        bound=None,
-        weight_kl="analytic",
-        n_train=None,
-        initial_scale=0.01,
-        seed=None,
-        **kwargs,
-    ):
+        encoder: keras.Layer,
+        decoder: keras.Layer,
+        posterior: ConditionalDistribution,
+        likelihood: ConditionalDistribution,
+        prior: Prior | ConditionalDistribution | None = None,
+        bound: Bound | None = None,
+        weight_kl: Literal["analytic", "sampled"] = "analytic",
+        n_train: float | None = None,
+        initial_scale: float = 0.01,
+        seed: Seed = None,
+        **kwargs: Unpack[ModelArguments],
+    ) -> None:
         if weight_kl not in ("analytic", "sampled"):
             raise ValueError(
                 f"Expected `weight_kl` to be 'analytic' or 'sampled'. Received: {weight_kl!r}"
@@ -104,7 +110,7 @@ class FullVB(PosteriorPredictive, AEVB):
         ]
         self.weight_posterior = WeightPosterior(means, log_variances, likelihood.density_dtype)
 
-    def _generative_variables(self):
+    def _generative_variables(self) -> list[keras.Variable]:
         variables = self.theta
         if not variables:
             raise ValueError(
@@ -119,7 +125,9 @@ class FullVB(PosteriorPredictive, AEVB):
                 )
         return variables
 
-    def _add_variable(self, name, shape, value, trainable=True):
+    def _add_variable(
+        self, name: str, shape: Shape, value: float, trainable: bool = True
+    ) -> keras.Variable:
         return self.add_weight(
             shape,
             initializer=keras.initializers.Constant(value),
@@ -131,15 +139,15 @@ class FullVB(PosteriorPredictive, AEVB):
     # Training
 
     @property
-    def n_train(self):
+    def n_train(self) -> float | None:
         """N, or `None` as long as it is not known."""
         return float(self._n_train.numpy()) or None
 
-    def adapt(self, x):
+    def adapt(self, x: Tensor) -> None:
         if self._given_n_train is None:
             self._n_train.assign(len(x))
 
-    def check_ready(self, training=True, class_weight=None):
+    def check_ready(self, training: bool = True, class_weight: Any = None) -> None:
         if self.n_train is None:
             raise ValueError(
                 "The loss has KL(q(θ) ‖ p(θ)) / N, and N, the number of training examples, is not "
@@ -147,7 +155,7 @@ class FullVB(PosteriorPredictive, AEVB):
                 "Received: n_train=None"
             )
 
-    def objective(self, x, training):
+    def objective(self, x: Tensor, training: bool) -> Objective:
         q, p = self.weight_posterior.distribution(), self.weight_posterior.prior()
         weights = q.sample(seed=self.next_seed())
         with self.at_weights(weights) as scope:
@@ -158,9 +166,9 @@ class FullVB(PosteriorPredictive, AEVB):
             weight_kl = q.log_prob(weights) - p.log_prob(weights)
         # Penalties of the layers' activities would be lost with the scope.
         losses = losses + weight_kl / self._n_train + sum(scope.losses)
-        return losses, {**terms, "weight_kl": ops.full_like(losses, weight_kl)}
+        return Objective(losses, {**terms, "weight_kl": ops.full_like(losses, weight_kl)})
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "weight_kl": self.weight_kl,

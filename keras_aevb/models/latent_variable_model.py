@@ -1,5 +1,8 @@
 """What all algorithms share: p(x, z), made of parts that the user hands in."""
 
+from collections.abc import Sequence
+from typing import Any, Unpack
+
 import keras
 import numpy as np
 from keras import ops
@@ -8,11 +11,31 @@ from keras_aevb import arguments, marginal_likelihood
 from keras_aevb.condition import Condition
 from keras_aevb.distributions import ConditionalDistribution, Prior
 from keras_aevb.distributions.precision import check_precision
+from keras_aevb.marginal_likelihood import Method
+from keras_aevb.marginal_likelihood.base import Estimator
 from keras_aevb.models import parts
 from keras_aevb.models.exportable_model import ExportableModel
 from keras_aevb.models.point_estimates import kind_of_estimate, point_estimate
 from keras_aevb.models.serialization import SerializableModel
 from keras_aevb.training import inputs
+from keras_aevb.typing import (
+    ArrayLike,
+    ConditionLike,
+    Decode,
+    Distribution,
+    Examples,
+    LayerArguments,
+    Seed,
+    Tensor,
+    Terms,
+    Verbose,
+)
+
+
+class ModelArguments(LayerArguments, total=False):
+    """The arguments of a model that all algorithms pass on."""
+
+    condition: Condition | None
 
 
 class LatentVariableModel(SerializableModel, ExportableModel):
@@ -38,7 +61,16 @@ class LatentVariableModel(SerializableModel, ExportableModel):
     # The constructor's arguments that are objects, in order.
     parts: tuple[str, ...] = ("decoder", "likelihood", "prior", "condition")
 
-    def __init__(self, decoder, likelihood, prior, terms, seed=None, condition=None, **kwargs):
+    def __init__(
+        self,
+        decoder: keras.Layer,
+        likelihood: ConditionalDistribution,
+        prior: Prior | ConditionalDistribution,
+        terms: Sequence[str],
+        seed: Seed = None,
+        condition: Condition | None = None,
+        **kwargs: Unpack[LayerArguments],
+    ) -> None:
         super().__init__(**kwargs)
         check_precision(self)
         parts.check_type("likelihood", likelihood, ConditionalDistribution)
@@ -66,10 +98,12 @@ class LatentVariableModel(SerializableModel, ExportableModel):
         self.point_estimates = {"likelihood": kind_of_estimate(likelihood)}
         self.built = True
 
-    def _symbolic_features(self):
-        return self.condition(keras.Input(self.condition.shape))
+    def _symbolic_features(self) -> Tensor:
+        condition = self.condition
+        assert condition is not None  # callers have seen to it
+        return condition(keras.Input(condition.shape))
 
-    def _symbolic_call(self, name, network, value):
+    def _symbolic_call(self, name: str, network: keras.Layer, value: Tensor) -> Tensor:
         """A network's features, when a model is made: of a value, or with the features of y."""
         if self.condition is None:
             return network(value)
@@ -82,25 +116,27 @@ class LatentVariableModel(SerializableModel, ExportableModel):
                 f"{str(error).strip().splitlines()[0]!r}"
             ) from error
 
-    def _example_prior(self):
+    def _example_prior(self) -> Distribution:
         if isinstance(self.prior, Prior):
             return self.prior.distribution()
         return parts.example_distribution(self.prior, self._symbolic_features())
 
     # Distributions
 
-    def prior_distribution(self):
+    def prior_distribution(self) -> Distribution:
         """p(z), a TFP distribution of batch shape `[]`; or p(z|y), of batch shape `[B]`."""
         if isinstance(self.prior, Prior):
             return self.prior.distribution()
         return self.prior.distribution(*self.prior(self._features()))
 
-    def sample_prior(self, n, seed):
+    def sample_prior(self, n: int, seed: Tensor) -> Tensor:
         """Draws n z ~ p(z), or one z ~ p(z|y) for each of n y: a tensor `[n, *event_shape]`."""
         prior = self.prior_distribution()
-        return prior.sample(*([n] if isinstance(self.prior, Prior) else []), seed=seed)
+        return prior.sample(n if isinstance(self.prior, Prior) else (), seed=seed)
 
-    def decode(self, z, training=False, condition=None):
+    def decode(
+        self, z: ArrayLike, training: bool = False, condition: ConditionLike | None = None
+    ) -> Distribution:
         """p(x|z), a TFP distribution of batch shape `[...]`, for z of shape `[..., *event_shape]`.
 
         Args:
@@ -113,10 +149,9 @@ class LatentVariableModel(SerializableModel, ExportableModel):
                 does not fit.
         """
         with self.given(condition, training):
-            return self._decode(z, training)
+            return self._decode(ops.convert_to_tensor(z), training)
 
-    def _decode(self, z, training):
-        z = ops.convert_to_tensor(z)
+    def _decode(self, z: Tensor, training: bool) -> Distribution:
         rank = len(self.prior.event_shape)
         inputs.check_event_shape("z", tuple(z.shape[z.ndim - rank :]), self.prior.event_shape)
         batch_shape = ops.shape(z)[: z.ndim - rank]
@@ -128,21 +163,28 @@ class LatentVariableModel(SerializableModel, ExportableModel):
             *(ops.reshape(p, (*batch_shape, *p.shape[1:])) for p in parameters)
         )
 
-    def decoder_of(self, training):
+    def decoder_of(self, training: bool) -> Decode:
         """`decode` as a function of z alone, as bounds want it."""
         return lambda z: self.decode(z, training)
 
-    def _point_estimate(self, part, distribution, seed):
+    def _point_estimate(self, part: str, distribution: Distribution, seed: Tensor | None) -> Tensor:
         """The mean, or what `point_estimates` says, of a draw with a seed of its own."""
         return point_estimate(distribution, self.point_estimates[part], seed)
 
-    def _estimate_seed(self):
+    def _estimate_seed(self) -> Tensor | None:
         """A seed where a draw stands for a mean, else `None`."""
         return self.next_seed() if "sample" in self.point_estimates.values() else None
 
     # Arrays in, arrays out
 
-    def sample(self, n, seed=None, condition=None, batch_size=10_000, verbose="auto"):
+    def sample(
+        self,
+        n: int,
+        seed: Seed = None,
+        condition: ConditionLike | None = None,
+        batch_size: int = 10_000,
+        verbose: Verbose = "auto",
+    ) -> np.ndarray:
         """Draws x from the model: z ~ p(z), then x ~ p(x|z).
 
         Args:
@@ -160,7 +202,7 @@ class LatentVariableModel(SerializableModel, ExportableModel):
         """
         n = arguments.integer("n", n)
 
-        def samples(rows, seeds):
+        def samples(rows: Tensor, seeds: Any) -> Tensor:
             return self.sample_joint(rows.shape[0], *seeds)[0]
 
         rows = [np.arange(n), *self.checked_conditions(condition, n)]
@@ -168,22 +210,24 @@ class LatentVariableModel(SerializableModel, ExportableModel):
             ("sample",), samples, [rows], n, batch_size, seed, verbose, num_seeds=2
         )
 
-    def sample_joint(self, n, z_seed, x_seed, training=False):
+    def sample_joint(
+        self, n: int, z_seed: Tensor, x_seed: Tensor, training: bool = False
+    ) -> tuple[Tensor, Tensor]:
         """Draws n pairs (x, z) ~ p(x, z), as tensors."""
         z = self.sample_prior(n, z_seed)
         return self.decode(z, training).sample(seed=x_seed), z
 
     def log_likelihood(
         self,
-        x,
-        num_samples=None,
-        method="importance",
-        batch_size=100,
-        seed=None,
-        return_standard_error=False,
-        condition=None,
-        verbose="auto",
-    ):
+        x: Examples,
+        num_samples: int | None = None,
+        method: Method = "importance",
+        batch_size: int = 100,
+        seed: Seed = None,
+        return_standard_error: bool = False,
+        condition: ConditionLike | None = None,
+        verbose: Verbose = "auto",
+    ) -> np.ndarray | Any:
         """log p(x) of each example, estimated.
 
         Args:
@@ -212,23 +256,31 @@ class LatentVariableModel(SerializableModel, ExportableModel):
             return estimates["log_likelihood"], estimates["standard_error"]
         return estimates["log_likelihood"]
 
-    def estimator(self, method, num_samples=None):
+    def estimator(self, method: Method, num_samples: int | None = None) -> Estimator:
         """The `Estimator` of log p(x) that a method stands for, as for `log_likelihood`."""
         return marginal_likelihood.get(method, num_samples)
 
-    def estimates(self, estimator, x, batch_size, seed, condition, verbose=0):
+    def estimates(
+        self,
+        estimator: Estimator,
+        x: Examples,
+        batch_size: int,
+        seed: Seed,
+        condition: ConditionLike | None,
+        verbose: Verbose = 0,
+    ) -> dict[str, np.ndarray]:
         """What an estimator of log p(x) returns, as NumPy arrays of all examples."""
         one_x = ops.zeros((1, *self.likelihood.event_shape))
         with self.given(None if self.condition is None else self.condition.example()):
             estimator.check(self._recognition(one_x), self.prior_distribution())
 
-        def batch_log_likelihood(x, seed):
+        def batch_log_likelihood(x: Tensor, seed: Tensor) -> Terms:
             q, prior = self._recognition(x), self.prior_distribution()
             return estimator(x, q, prior, self.decode, seed)
 
         key = (estimator.__class__, *estimator.get_config().items())
         return self.over_batches(key, batch_log_likelihood, x, batch_size, seed, condition, verbose)
 
-    def _recognition(self, x):
+    def _recognition(self, x: Tensor) -> Distribution | None:
         """q(z|x) of batch shape `[B]`, or `None` where the model has none."""
         return None

@@ -1,12 +1,18 @@
 """Monte Carlo EM."""
 
+from collections.abc import Callable
+from typing import Any, Unpack
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_aevb import _backend, arguments, hmc
 from keras_aevb._backend.keras_private import clear_losses
-from keras_aevb.models.latent_variable_model import LatentVariableModel
+from keras_aevb.distributions.base import ConditionalDistribution
+from keras_aevb.distributions.priors import Prior
+from keras_aevb.models.latent_variable_model import LatentVariableModel, ModelArguments
+from keras_aevb.typing import Config, Objective, Seed, Shape, Tensor, Terms
 from keras_aevb.unconstrained import UnconstrainedPrior, unconstrained
 
 # Of the chains that `evaluate` starts from p(z).
@@ -73,16 +79,16 @@ class MonteCarloEM(LatentVariableModel):
 
     def __init__(
         self,
-        decoder,
-        likelihood,
-        prior,
-        num_leapfrog_steps=10,
-        updates_per_sample=5,
-        initial_step_size=0.1,
-        n_train=None,
-        seed=None,
-        **kwargs,
-    ):
+        decoder: keras.Layer,
+        likelihood: ConditionalDistribution,
+        prior: Prior,
+        num_leapfrog_steps: int = 10,
+        updates_per_sample: int = 5,
+        initial_step_size: float = 0.1,
+        n_train: int | None = None,
+        seed: Seed = None,
+        **kwargs: Unpack[ModelArguments],
+    ) -> None:
         if n_train is not None:
             n_train = arguments.integer("n_train", n_train)
         if kwargs.get("condition") is not None:
@@ -96,20 +102,20 @@ class MonteCarloEM(LatentVariableModel):
         self.num_leapfrog_steps = arguments.integer("num_leapfrog_steps", num_leapfrog_steps)
         self.updates_per_sample = arguments.integer("updates_per_sample", updates_per_sample)
         self.initial_step_size = float(arguments.number("initial_step_size", initial_step_size))
-        self.n_train = None
+        self.n_train: int | None = None
         self.hmc_step_size = self._state("hmc_step_size", (), lambda: initial_step_size)
         if n_train is not None:
             self._start_chains(n_train)
 
-    def _start_chains(self, n_train):
+    def _start_chains(self, n_train: int) -> None:
         self.n_train = int(n_train)
         self.chains = self._state(
             "chains",
-            (self.n_train, *self.prior.event_shape),
+            (n_train, *self.prior.event_shape),
             lambda: self.prior.distribution().sample(self.n_train, seed=self.next_seed()),
         )
 
-    def _state(self, name, shape, value):
+    def _state(self, name: str, shape: Shape, value: Callable[[], Any]) -> keras.Variable:
         return self.add_weight(
             shape,
             initializer=lambda shape, dtype: ops.cast(value(), dtype),
@@ -120,7 +126,7 @@ class MonteCarloEM(LatentVariableModel):
 
     # Training
 
-    def check_ready(self, training=True, class_weight=None):
+    def check_ready(self, training: bool = True, class_weight: Any = None) -> None:
         if class_weight is not None:
             raise ValueError(
                 "A stream's labels are the indices of MonteCarloEM's chains. Expected sample "
@@ -138,7 +144,7 @@ class MonteCarloEM(LatentVariableModel):
                 f"Received: {type(self.distribute_strategy).__name__}"
             )
 
-    def check_batch(self, x, y, sample_weight, training=True):
+    def check_batch(self, x: Any, y: Any, sample_weight: Any, training: bool = True) -> None:
         super().check_batch(x, y, sample_weight, training)
         if not training:
             return
@@ -154,11 +160,12 @@ class MonteCarloEM(LatentVariableModel):
             or not (index.min() >= 0 and index.max() < self.n_train)
         ):
             raise ValueError(
-                f"Expected the index of each example, integers from 0 to {self.n_train - 1}, in "
-                f"the place of labels. Received: {index.dtype} of shape {index.shape}, {index}"
+                "Expected the index of each example, integers from 0 to "
+                f"{self.chains.shape[0] - 1}, in the place of labels. Received: "
+                f"{index.dtype} of shape {index.shape}, {index}"
             )
 
-    def adapt(self, x):
+    def adapt(self, x: Tensor) -> None:
         if self.n_train is None:
             self._start_chains(len(x))
         if self.n_train != len(x):
@@ -169,7 +176,7 @@ class MonteCarloEM(LatentVariableModel):
             )
 
     @_backend.step
-    def train_step(self, data):
+    def train_step(self, data: Any) -> Any:
         """A transition and the updates with its z; on JAX a pure function of the variables."""
         x, index, sample_weight = self._unpack(data)
         index = ops.reshape(ops.cast(index, "int32"), (-1,))  # [B]
@@ -178,7 +185,7 @@ class MonteCarloEM(LatentVariableModel):
         acceptance_rate = ops.mean(statistics["acceptance_rate"])
         self.hmc_step_size.assign(hmc.adapted(self.hmc_step_size, acceptance_rate))
 
-        def loss():
+        def loss() -> Tensor:
             clear_losses(self)
             return self._mean_loss(*self._complete_data(x, z, statistics, True), sample_weight)
 
@@ -186,7 +193,7 @@ class MonteCarloEM(LatentVariableModel):
             _backend.minimize(self, loss)
         return self.get_metrics_result()
 
-    def _store(self, index, z):
+    def _store(self, index: Tensor, z: Tensor) -> None:
         """Writes z to the chains; all occurrences of an index write what the last one brings."""
         last = ops.segment_max(ops.arange(ops.shape(index)[0]), index, num_segments=self.n_train)
         z = ops.take(z, ops.take(last, index), axis=0)
@@ -194,13 +201,13 @@ class MonteCarloEM(LatentVariableModel):
 
     # Both
 
-    def objective(self, x, training):
+    def objective(self, x: Tensor, training: bool) -> Objective:
         """-log p(x, z) for each example, with z at the end of a new chain."""
         z = self.sample_prior(ops.shape(x)[0], self.next_seed())
         z, statistics = self._run_chains(x, z, EVALUATION_TRANSITIONS)
         return self._complete_data(x, z, statistics, training)
 
-    def _run_chains(self, x, z, num_transitions):
+    def _run_chains(self, x: Tensor, z: Tensor, num_transitions: int) -> tuple[Tensor, Terms]:
         """z after the transitions, and what to log about the last, each of shape `[B]`."""
         prior, decode = unconstrained(self.prior.distribution(), self.decode)
         log_density = hmc.joint_log_density(x, prior, decode)
@@ -222,20 +229,21 @@ class MonteCarloEM(LatentVariableModel):
         }
         return ops.stop_gradient(prior.to_z(u)), statistics
 
-    def _complete_data(self, x, z, statistics, training):
+    def _complete_data(self, x: Tensor, z: Tensor, statistics: Terms, training: bool) -> Objective:
         """-log p(x, z) of shape `[B]`, and the terms for the logs."""
         reconstruction = self.decode(z, training).log_prob(x)
         log_joint = self.prior.distribution().log_prob(z) + reconstruction
-        return -log_joint, {"log_joint": log_joint, "reconstruction": reconstruction, **statistics}
+        terms = {"log_joint": log_joint, "reconstruction": reconstruction, **statistics}
+        return Objective(-log_joint, terms)
 
-    def call(self, x, training=False):
+    def call(self, x: Tensor, training: bool = False) -> Any:
         """There is no q(z|x) to predict with."""
         raise NotImplementedError(
             "MonteCarloEM has no recognition model that leads from x to z. What it has learnt is "
             "in `sample`, `sample_joint` and `decode`; `chains` holds a z for each training example"
         )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "num_leapfrog_steps": self.num_leapfrog_steps,

@@ -1,6 +1,8 @@
 """Whether the parts of a model fit together: checked when it is made."""
 
 import inspect
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -8,6 +10,8 @@ from keras import ops
 
 from keras_aevb import _backend
 from keras_aevb._backend import tfd, tfp
+from keras_aevb.distributions.base import ConditionalDistribution
+from keras_aevb.typing import Distribution, Tensor
 from keras_aevb.unconstrained import onto_support
 
 # Unconstrained coordinates at which supports are compared.
@@ -16,7 +20,7 @@ BATCH = 3
 NUM_DRAWS = 32
 
 
-def check_type(name, part, expected):
+def check_type(name: str, part: Any, expected: type | tuple[type, ...]) -> None:
     """Raises a `ValueError` if a part of a model is not of its type."""
     if not isinstance(part, expected):
         kinds = expected if isinstance(expected, tuple) else (expected,)
@@ -24,13 +28,13 @@ def check_type(name, part, expected):
         raise ValueError(f"Expected `{name}` to be a {wanted}. Received: {part!r}")
 
 
-def check_network(name, network):
+def check_network(name: str, network: Any) -> None:
     """Raises a `ValueError` if an encoder or decoder is not a Keras layer."""
     if not isinstance(network, keras.layers.Layer):
         raise ValueError(f"Expected `{name}` to be a Keras model or layer. Received: {network!r}")
 
 
-def example_distribution(part, features):
+def example_distribution(part: ConditionalDistribution, features: Tensor) -> Distribution:
     """A part's distribution of batch shape `[3]`, all of whose parameters are one.
 
     Args:
@@ -43,7 +47,9 @@ def example_distribution(part, features):
     return part.distribution(*ones)
 
 
-def check_distribution(name, distribution, batch_shape, event_shape):
+def check_distribution(
+    name: str, distribution: Any, batch_shape: Sequence[int], event_shape: Sequence[int]
+) -> None:
     """Raises a `ValueError` unless a part returns a TFP distribution of these shapes."""
     if not isinstance(distribution, tfd.Distribution):
         raise ValueError(
@@ -61,7 +67,7 @@ def check_distribution(name, distribution, batch_shape, event_shape):
         )
 
 
-def check_same_z(q, prior):
+def check_same_z(q: Distribution, prior: Distribution) -> None:
     """Raises a `ValueError` unless q(z|x) and p(z) are distributions over the same z."""
     received = (
         f"posterior {type(q).__name__} with event shape {tuple(q.event_shape)} and dtype "
@@ -96,23 +102,23 @@ def check_same_z(q, prior):
         )
 
 
-def _is_discrete(z):
+def _is_discrete(z: Any) -> bool:
     """Whether draws are whole numbers, which those of a density are with probability 0."""
     return bool(np.all(np.asarray(z) == np.round(np.asarray(z))))
 
 
-def _dtype(distribution):
+def _dtype(distribution: Distribution) -> str:
     return keras.backend.standardize_dtype(distribution.dtype)
 
 
-def _points(bijector, event_shape):
+def _points(bijector: Any, event_shape: Sequence[int]) -> Tensor:
     """Points of a support, from near one edge to near the other: `[5, 3, *event_shape]`."""
     shape = bijector.inverse_event_shape(event_shape)
     coordinates = np.array(COORDINATES, "float32").reshape(-1, *[1] * (len(shape) + 1))
     return bijector.forward(ops.broadcast_to(coordinates, (len(COORDINATES), BATCH, *shape)))
 
 
-def _holds(bijector, z):
+def _holds(bijector: Any, z: Any) -> bool:
     """Whether points lie in the support of a bijector: it maps them there and back."""
     with np.errstate(all="ignore"):
         # Without what the bijector remembers of z itself.
@@ -120,7 +126,7 @@ def _holds(bijector, z):
         return np.allclose(np.asarray(back), np.asarray(z), rtol=1e-2, atol=1e-3)
 
 
-def check_config(name, part):
+def check_config(name: str, part: Any) -> None:
     """Raises a `ValueError` if a part's `get_config` loses an argument of its constructor."""
     config = part.get_config()
     parameters = inspect.signature(type(part).__init__).parameters

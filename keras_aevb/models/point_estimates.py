@@ -1,13 +1,17 @@
 """One value in place of a distribution: its mean, or where it has none its mode, or a draw."""
 
+from typing import Any
+
 import numpy as np
 from keras import ops
 
 from keras_aevb._backend import tfd
 from keras_aevb.distributions import Conditional
+from keras_aevb.distributions.base import ConditionalDistribution
+from keras_aevb.typing import Distribution, Tensor
 
 
-def kind_of_estimate(part):
+def kind_of_estimate(part: ConditionalDistribution) -> str:
     """`"mean"` if a part's distributions have one, else `"mode"` or, without that, `"sample"`.
 
     A mean that exists for some parameters alone, as Student's with more than one degree of
@@ -21,7 +25,10 @@ def kind_of_estimate(part):
     values = (1.0, -5.0) if is_family else (1.0,)
     examples = [
         part.distribution(
-            *(ops.full((1, *shape), value, part.density_dtype) for shape in part.parameter_shapes)
+            *(
+                ops.full((1, *shape), value, part.density_dtype)
+                for shape in part.parameter_shapes or ()
+            )
         )
         for value in values
     ]
@@ -31,7 +38,7 @@ def kind_of_estimate(part):
     return "sample"
 
 
-def _has(kind, distribution):
+def _has(kind: str, distribution: Distribution) -> bool:
     inner = getattr(distribution, "distribution", distribution)  # of an `Independent`
     # Their means are no events: points inside of the sphere, and sums of class numbers.
     without_mean = tfd.Categorical | tfd.PowerSpherical | tfd.VonMisesFisher
@@ -43,7 +50,7 @@ def _has(kind, distribution):
         return False
 
 
-def point_estimate(distribution, kind, seed):
+def point_estimate(distribution: Distribution, kind: str, seed: Any) -> Tensor:
     """The mean, the mode, or a draw.
 
     Args:

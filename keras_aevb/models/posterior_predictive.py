@@ -1,17 +1,33 @@
 """What a model with q(θ) over its weights says about x: averages over draws of θ."""
 
 import math
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
 from keras_aevb import _backend, arguments
 from keras_aevb._backend import tfp
 from keras_aevb.condition import conditioned_on, features_in_force
+from keras_aevb.marginal_likelihood import Method
 from keras_aevb.marginal_likelihood.base import Estimator
 from keras_aevb.marginal_likelihood.log_mean import log_mean_exp
 from keras_aevb.models.variational_model import VariationalModel
 from keras_aevb.models.weight_posterior import WeightPosterior, substituted
+from keras_aevb.typing import (
+    ConditionLike,
+    Config,
+    Decode,
+    Distribution,
+    Examples,
+    Seed,
+    Tensor,
+    Terms,
+    Verbose,
+)
 
 
 class PosteriorPredictive(VariationalModel):
@@ -23,12 +39,14 @@ class PosteriorPredictive(VariationalModel):
 
     weight_posterior: WeightPosterior
 
-    def at_weights(self, weights):
+    def at_weights(self, weights: Tensor) -> AbstractContextManager[keras.StatelessScope]:
         """A context in which the model computes with `weights` θ in place of the mean of q(θ)."""
         values = self.weight_posterior.split(weights)
         return substituted(self, self.weight_posterior.means, values)
 
-    def at_weight_samples(self, function, num_weight_samples, seed, *arrays):
+    def at_weight_samples(
+        self, function: Callable[..., Any], num_weight_samples: int, seed: Tensor, *arrays: Tensor
+    ) -> Any:
         """`function(seed)`, which uses the model, at draws of θ ~ q(θ).
 
         Args:
@@ -45,7 +63,7 @@ class PosteriorPredictive(VariationalModel):
         """
         num_weight_samples = arguments.integer("num_weight_samples", num_weight_samples)
 
-        def at_draw(seed_and_rows):
+        def at_draw(seed_and_rows: tuple[Tensor, ...]) -> Any:
             weight_seed, seed = tfp.random.split_seed(seed_and_rows[0])
             with self.at_weights(self.weight_posterior.distribution().sample(seed=weight_seed)):
                 return function(seed, *seed_and_rows[1:])
@@ -55,13 +73,13 @@ class PosteriorPredictive(VariationalModel):
 
     def sample(
         self,
-        n,
-        seed=None,
-        num_weight_samples=None,
-        condition=None,
-        batch_size=10_000,
-        verbose="auto",
-    ):
+        n: int,
+        seed: Seed = None,
+        condition: ConditionLike | None = None,
+        batch_size: int = 10_000,
+        verbose: Verbose = "auto",
+        num_weight_samples: int | None = None,
+    ) -> np.ndarray:
         """Draws x from the posterior predictive: θ ~ q(θ), z ~ p(z), then x ~ p(x|z).
 
         Args:
@@ -85,9 +103,9 @@ class PosteriorPredictive(VariationalModel):
         share = math.ceil(n / draws)  # samples of each θ
         y = self.checked_conditions(condition, n)
 
-        def samples(rows, seed):
-            def at_draw(seed, *y):
-                with self.given(*(part[None] for part in y) if y else [None]):
+        def samples(rows: Tensor, seed: Tensor) -> Tensor:
+            def at_draw(seed: Tensor, *y: Tensor) -> Tensor:
+                with self.given(y[0][None] if y else None):
                     return self.sample_joint(share, *tfp.random.split_seed(seed))[0]
 
             return self.at_weight_samples(at_draw, rows.shape[0], seed, *([rows] if y else []))
@@ -103,10 +121,10 @@ class PosteriorPredictive(VariationalModel):
         )  # [draws, share, *event_shape]
         return np.swapaxes(x, 0, 1).reshape(-1, *self.likelihood.event_shape)[:n]
 
-    def _draws(self, seed, rows):
+    def _draws(self, seed: Tensor, rows: Tensor) -> Tensor:
         features = features_in_force()
 
-        def draw(i):
+        def draw(i: Tensor) -> Tensor:
             weight_seed, own_seed = tfp.random.split_seed(_backend.fold_in(seed, i))
             weights = self.weight_posterior.distribution().sample(seed=weight_seed)
             own = None if features is None else ops.take(features, [i], axis=0)
@@ -115,7 +133,7 @@ class PosteriorPredictive(VariationalModel):
 
         return ops.map(draw, ops.arange(ops.shape(rows)[0]))
 
-    def _bound_values(self, x, seed, num_samples=None):
+    def _bound_values(self, x: Tensor, seed: Tensor, num_samples: int | None = None) -> Tensor:
         """A bound on log E_q(θ)[p(x|θ)]; `num_samples` draws of θ for each batch, by default one.
 
         For each θ there are the bound's own samples of z.
@@ -123,7 +141,7 @@ class PosteriorPredictive(VariationalModel):
         num_samples = 1 if num_samples is None else num_samples
         q = self.encode(x)
 
-        def bound(seed):
+        def bound(seed: Tensor) -> Tensor:
             terms = self.bound(x, q, self.prior_distribution(), self.decode, seed)
             return terms[self.bound.objective]
 
@@ -131,16 +149,16 @@ class PosteriorPredictive(VariationalModel):
 
     def log_likelihood(
         self,
-        x,
-        num_samples=None,
-        method="importance",
-        batch_size=100,
-        seed=None,
-        return_standard_error=False,
-        num_weight_samples=10,
-        condition=None,
-        verbose="auto",
-    ):
+        x: Examples,
+        num_samples: int | None = None,
+        method: Method = "importance",
+        batch_size: int = 100,
+        seed: Seed = None,
+        return_standard_error: bool = False,
+        condition: ConditionLike | None = None,
+        verbose: Verbose = "auto",
+        num_weight_samples: int = 10,
+    ) -> np.ndarray | Any:
         """log E_q(θ)[p(x|θ)] of each example, the posterior predictive density, estimated.
 
         Args:
@@ -160,7 +178,9 @@ class PosteriorPredictive(VariationalModel):
             x, None, density, batch_size, seed, return_standard_error, condition, verbose
         )
 
-    def estimator(self, method, num_samples=None, num_weight_samples=10):
+    def estimator(
+        self, method: Method, num_samples: int | None = None, num_weight_samples: int = 10
+    ) -> Estimator:
         if isinstance(method, PredictiveDensity):
             return method
         return PredictiveDensity(self, super().estimator(method, num_samples), num_weight_samples)
@@ -169,13 +189,19 @@ class PosteriorPredictive(VariationalModel):
 class PredictiveDensity(Estimator):
     """An estimator of log p(x|θ) as one of log E_q(θ)[p(x|θ)]."""
 
-    def __init__(self, model, estimator, num_weight_samples):
+    num_weight_samples: int
+
+    def __init__(
+        self, model: PosteriorPredictive, estimator: Estimator, num_weight_samples: int
+    ) -> None:
         super().__init__(estimator.num_samples, num_weight_samples=num_weight_samples)
         self.model = model
         self.estimator = estimator
 
-    def __call__(self, x, q, prior, decode, seed):
-        def at_weights(seed):
+    def __call__(
+        self, x: Tensor, q: Distribution | None, prior: Distribution, decode: Decode, seed: Tensor
+    ) -> Terms:
+        def at_weights(seed: Tensor) -> Terms:
             return self.estimator(x, q, self.model.prior_distribution(), decode, seed)
 
         estimates = self.model.at_weight_samples(at_weights, self.num_weight_samples, seed)
@@ -183,12 +209,12 @@ class PredictiveDensity(Estimator):
         of_each_example = {name: ops.swapaxes(e, 0, 1) for name, e in estimates.items()}
         return {**of_each_example, "log_likelihood": log_mean, "standard_error": standard_error}
 
-    def check(self, q, prior):
+    def check(self, q: Distribution | None, prior: Distribution) -> None:
         self.estimator.check(q, prior)
 
-    def check_estimates(self, estimates):
+    def check_estimates(self, estimates: Mapping[str, np.ndarray]) -> None:
         self.estimator.check_estimates(estimates)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         estimator = (self.estimator.__class__, *self.estimator.get_config().items())
         return {**super().get_config(), "estimator": estimator}

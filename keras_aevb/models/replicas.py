@@ -1,15 +1,20 @@
 """Several models trained side by side."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import keras
 import numpy as np
 
 from keras_aevb import _backend, arguments
+from keras_aevb.batches import RowBatches
 from keras_aevb.models.compatibility import difference
 from keras_aevb.models.parts import check_type
-from keras_aevb.models.training_loop import TrainingLoop
+from keras_aevb.models.training_loop import Callbacks, TrainingLoop
 from keras_aevb.training import epochs as epochs_of
 from keras_aevb.training import inputs, loop, sources
 from keras_aevb.training.programs import Programs
+from keras_aevb.typing import ArrayLike, Config, Stream, Verbose
 
 
 class Replicas:
@@ -46,7 +51,7 @@ class Replicas:
         (4, 3)
     """
 
-    def __init__(self, models):
+    def __init__(self, models: Sequence[TrainingLoop]) -> None:
         if not isinstance(models, list | tuple):
             raise ValueError(f"Expected a list of compiled models. Received: {models!r}")
         self.models = list(models)
@@ -65,11 +70,11 @@ class Replicas:
         variables = [id(v) for m in self.models for v in (*m.variables, *m.optimizer.variables)]
         if len(set(variables)) < len(variables):
             raise ValueError("Expected models that share no variables. Received some that do")
-        self._programs = {}
-        self._compiled_as = None
+        self._programs: dict[tuple[int, ...], Programs] = {}
+        self._compiled_as: list[Any] | None = None
         self._check_alike()
 
-    def _check_alike(self):
+    def _check_alike(self) -> None:
         """Compares the models, if one was compiled since they were last compared."""
         compiled_as = [
             (m.optimizer, m.run_eagerly, m.jit_compile, m.steps_per_execution) for m in self.models
@@ -87,17 +92,17 @@ class Replicas:
 
     def fit(
         self,
-        x,
-        sample_weight=None,
-        batch_size=None,
-        epochs=1,
-        shuffle=True,
-        verbose=1,
-        report=None,
-        validation_data=None,
-        callbacks=None,
-        initial_epoch=0,
-    ):
+        x: ArrayLike | Sequence[Stream],
+        sample_weight: ArrayLike | None = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        shuffle: bool = True,
+        verbose: Verbose = 1,
+        report: Callable[[int, Config], None] | None = None,
+        validation_data: Any = None,
+        callbacks: Sequence[Callbacks] | None = None,
+        initial_epoch: int = 0,
+    ) -> list[keras.callbacks.History]:
         """Trains all models.
 
         Args:
@@ -130,24 +135,30 @@ class Replicas:
         )
         self._check_alike()
         streams = self._epochs(x, sample_weight, batch_size, shuffle)
-        calls = self._callback_lists(callbacks, streams[0].num_batches, epochs, verbose, report)
+        num_batches = streams[0].num_batches
+        assert num_batches is not None  # streams of unknown length are refused
+        calls = self._callback_lists(callbacks, num_batches, epochs, verbose, report)
         validate = None
         if validation_data is not None:
             held_out = keras.utils.unpack_x_y_sample_weight(validation_data)
 
-            def validate(model, calls, epoch):
+            def validate(
+                model: TrainingLoop, calls: keras.callbacks.CallbackList, epoch: int
+            ) -> dict[str, float]:
                 return model.validation(held_out, batch_size, calls)
 
         loop.fit(self.models, streams, self._program, calls, epochs, initial_epoch, validate)
         return [model.history for model in self.models]
 
-    def _program(self, models):
+    def _program(self, models: Sequence[TrainingLoop]) -> Any:
         """The program of those models that still train."""
         key = tuple(map(id, models))
         programs = self._programs.setdefault(key, Programs(models))
         return programs.get("train", lambda: _backend.Program(models, "train"))
 
-    def _epochs(self, x, sample_weight, batch_size, shuffle):
+    def _epochs(
+        self, x: Any, sample_weight: ArrayLike | None, batch_size: int | None, shuffle: bool
+    ) -> list[epochs_of.Epochs]:
         """For each model its epochs of batches; arrays that all share lie on the device once."""
         if not isinstance(x, list | tuple):
             checked = sources.checked(self.models[0], x, None, sample_weight)
@@ -175,7 +186,7 @@ class Replicas:
         arrays = epochs_of.on_device(x[0].arrays) if shared else None
         return [epochs_of.RowEpochs(stream, steps, None, shared, arrays) for stream in x]
 
-    def _check_streams(self, streams):
+    def _check_streams(self, streams: Sequence[Any]) -> None:
         if len(streams) != len(self.models):
             raise ValueError(
                 f"Expected {len(self.models)} streams, one for each model. Received: {len(streams)}"
@@ -192,7 +203,14 @@ class Replicas:
                 f"Expected streams of one length, at least 1. Received: lengths {lengths}"
             )
 
-    def _callback_lists(self, callbacks, num_batches, epochs, verbose, report):
+    def _callback_lists(
+        self,
+        callbacks: Sequence[Callbacks] | None,
+        num_batches: int,
+        epochs: int,
+        verbose: Verbose,
+        report: Callable[[int, Config], None] | None,
+    ) -> list[keras.callbacks.CallbackList]:
         callbacks = [[] for _ in self.models] if callbacks is None else list(callbacks)
         if len(callbacks) != len(self.models):
             raise ValueError(
@@ -218,31 +236,33 @@ class Replicas:
 class _Report(keras.callbacks.Callback):
     """Calls a function of the steps made, of all models together, and of one model's logs."""
 
-    def __init__(self, report, num_models, steps_per_epoch):
+    def __init__(
+        self, report: Callable[[int, Any], None], num_models: int, steps_per_epoch: int
+    ) -> None:
         super().__init__()
         self.report = report
         self.num_models = num_models
         self.steps_per_epoch = steps_per_epoch
         self.done = 0
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Config | None = None) -> None:
         # Keras counts the last group of an epoch as if it were whole.
         steps = min(batch + 1, self.steps_per_epoch)
         self.report((self.done + steps) * self.num_models, logs)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Config | None = None) -> None:
         self.done += self.steps_per_epoch
 
 
 class _ProgressBar:
-    def __init__(self, total):
+    def __init__(self, total: int) -> None:
         self.bar = keras.utils.Progbar(total, unit_name="step", stateful_metrics=["loss"])
 
-    def __call__(self, done, logs):
+    def __call__(self, done: int, logs: Config) -> None:
         self.bar.update(done, [("loss", float(np.asarray(logs["loss"])))])
 
 
-def _share_arrays(streams):
+def _share_arrays(streams: Sequence[RowBatches]) -> bool:
     """Whether all streams take their rows from the same arrays."""
     first = streams[0].arrays
     return all(

@@ -1,6 +1,7 @@
 """Semi-supervised learning with labels that are missing for some examples."""
 
 import math
+from typing import Any
 
 import keras
 import numpy as np
@@ -8,9 +9,11 @@ from keras import ops
 
 from keras_aevb import arguments
 from keras_aevb._backend.keras_private import clear_losses
+from keras_aevb.condition import Condition
 from keras_aevb.models import parts
 from keras_aevb.models.aevb import AEVB
 from keras_aevb.training import inputs
+from keras_aevb.typing import Config, Examples, Objective, Tensor, Verbose
 
 # The label of an example that has none.
 MISSING = -1
@@ -65,8 +68,11 @@ class SemiSupervisedAEVB(AEVB):
 
     parts = ("classifier", *AEVB.parts)
     extra_terms = ("classification",)
+    condition: Condition
 
-    def __init__(self, classifier, classification_weight=1.0, **kwargs):
+    def __init__(
+        self, classifier: keras.Layer, classification_weight: float = 1.0, **kwargs: Any
+    ) -> None:
         parts.check_network("classifier", classifier)
         super().__init__(**kwargs)
         num_classes = getattr(self.condition, "num_classes", None)
@@ -88,7 +94,7 @@ class SemiSupervisedAEVB(AEVB):
                 f"Received: output of shape {shape}"
             )
 
-    def objective(self, x, training, y=None):
+    def objective(self, x: Tensor, training: bool, y: Any = None) -> Objective:
         """As documented for the class; without y for examples without labels."""
         k, n = self.num_classes, ops.shape(x)[0]
         log_q = ops.log_softmax(self._logits(x, training))  # [B, K]
@@ -113,12 +119,12 @@ class SemiSupervisedAEVB(AEVB):
         value = terms.pop("value") + log_evidence
         terms[self.bound.objective] = terms[self.bound.objective] + log_evidence
         classification = ops.sum(is_label * log_q, axis=1)
-        return -value - self.classification_weight * classification, {
-            **terms,
-            "classification": classification,
-        }
+        loss = -value - self.classification_weight * classification
+        return Objective(loss, {**terms, "classification": classification})
 
-    def classify(self, x, batch_size=1000, verbose="auto"):
+    def classify(
+        self, x: Examples, batch_size: int = 1000, verbose: Verbose = "auto"
+    ) -> np.ndarray:
         """q(y|x) of each example.
 
         Args:
@@ -131,7 +137,7 @@ class SemiSupervisedAEVB(AEVB):
             ValueError: if x has the wrong shape, or values of probability zero.
         """
 
-        def probabilities(x, seed):
+        def probabilities(x: Tensor, seed: Tensor) -> Tensor:
             return ops.softmax(self._logits(x, training=False))
 
         return self.over_batches(
@@ -139,18 +145,18 @@ class SemiSupervisedAEVB(AEVB):
         )
 
     @property
-    def phi(self):
+    def phi(self) -> list[keras.Variable]:
         return [*super().phi, *self.classifier.trainable_variables]
 
-    def _logits(self, x, training):
+    def _logits(self, x: Tensor, training: bool) -> Tensor:
         return self.classifier(self.likelihood.filled(x), training=training)
 
-    def _loss(self, data, training):
+    def _loss(self, data: Any, training: bool) -> Tensor:
         clear_losses(self)
         x, y, sample_weight = self._unpack(data)
         return self._mean_loss(*self.objective(x, training, y), sample_weight)
 
-    def labels(self, y, n):
+    def labels(self, y: Any, n: int) -> np.ndarray:
         if y is None:
             raise ValueError("Expected labels y, with -1 where one is missing. Received: y=None")
         labels = inputs.as_array(y, "y")
@@ -162,9 +168,9 @@ class SemiSupervisedAEVB(AEVB):
         self.condition.checked(np.maximum(labels, 0), n)
         return labels.astype("int32")
 
-    def check_batch(self, x, y, sample_weight, training=True):
+    def check_batch(self, x: Any, y: Any, sample_weight: Any, training: bool = True) -> None:
         super().check_batch(x, np.zeros(len(x)), sample_weight, training)
         self.labels(y, len(x))
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "classification_weight": self.classification_weight}

@@ -2,12 +2,16 @@
 
 import contextlib
 import zipfile
+from collections.abc import Iterator, Mapping
+from os import PathLike
+from typing import Any, Self
 
 import keras
 import numpy as np
 
 from keras_aevb._backend.keras_private import ObjectSharingScope, is_sharing_objects
 from keras_aevb.models import parts
+from keras_aevb.typing import Config
 
 
 class UnreadableWeightsError(OSError, ValueError):
@@ -21,15 +25,17 @@ class SerializableModel(keras.Model):
     """
 
     parts: tuple[str, ...] = ()
+    epochs_done: int
+    restored_epoch: int | None
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         """The variables, and what Keras leaves out: the state of the noise, and epochs done."""
         super().save_own_variables(store)
         store["epochs_done"] = np.array(self.epochs_done)
         for i, variable in enumerate(self._seed_states()):
             store[f"seed_state_{i}"] = np.asarray(variable, "int64")
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         names = list(store.keys())
         extra = {k: np.asarray(store[k]) for k in names if k.startswith(("epochs", "seed_state"))}
         super().load_own_variables({k: store[k] for k in names if k not in extra})
@@ -39,7 +45,7 @@ class SerializableModel(keras.Model):
         for i, variable in enumerate(self._seed_states()):
             variable.assign(extra[f"seed_state_{i}"])
 
-    def load_weights(self, filepath, *args, **kwargs):
+    def load_weights(self, filepath: str | PathLike[str], *args: Any, **kwargs: Any) -> None:
         """`keras.Model.load_weights`, whose errors name the file.
 
         Raises:
@@ -56,15 +62,15 @@ class SerializableModel(keras.Model):
                 f"Received: {str(filepath)!r}, which could not be loaded: {error}"
             ) from error
 
-    def _seed_states(self):
+    def _seed_states(self) -> list[keras.Variable]:
         """States of all seed generators, those of layers like dropout included."""
         weights = {id(v) for v in (*self.weights, *self.metrics_variables)}
         return [v for v in self.non_trainable_variables if id(v) not in weights]
 
-    def _given_parts(self):
+    def _given_parts(self) -> list[str]:
         return [name for name in self.parts if getattr(self, name) is not None]
 
-    def get_config(self):
+    def get_config(self) -> Config:
         # Inside one scope, so that a layer in two parts is written, and read again, as one.
         with _sharing_objects():
             for name in self._given_parts():
@@ -82,7 +88,7 @@ class SerializableModel(keras.Model):
         return {**super().get_config(), **objects, "seed": self.seed}
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: Config, custom_objects: Mapping[str, Any] | None = None) -> Self:
         missing = [n for n in cls.parts if n not in config and n != "condition"]
         if missing:
             raise ValueError(
@@ -100,7 +106,7 @@ class SerializableModel(keras.Model):
         return cls(**{**config, **objects})
 
 
-def _sharing_objects():
+def _sharing_objects() -> contextlib.AbstractContextManager[Any]:
     """Keras' scope of shared objects, or the one that is open already."""
     return contextlib.nullcontext() if is_sharing_objects() else ObjectSharingScope()
 
@@ -109,7 +115,7 @@ def _sharing_objects():
 STATELESS = {"keras.initializers", "keras.regularizers", "keras.constraints"}
 
 
-def _check_registered(objects):
+def _check_registered(objects: Config) -> None:
     """Raises a `ValueError` if Keras will not find the class or function of an object again.
 
     Args:
@@ -125,7 +131,7 @@ def _check_registered(objects):
         )
 
 
-def _unregistered(config, path=""):
+def _unregistered(config: Any, path: str = "") -> Iterator[str]:
     """Places and names of classes and functions in a config that are not registered."""
     if isinstance(config, dict):
         if _is_unregistered(config):
@@ -138,7 +144,7 @@ def _unregistered(config, path=""):
             yield from _unregistered(value, f"{path}[{i}]")
 
 
-def _is_unregistered(config):
+def _is_unregistered(config: Any) -> bool:
     name, module = _object_name(config), str(config.get("module", ""))
     if name is None or keras.saving.get_registered_object(name) is not None:
         return False
@@ -148,7 +154,7 @@ def _is_unregistered(config):
     return module.partition(".")[0] not in ("keras", "keras_hub")
 
 
-def _object_name(config):
+def _object_name(config: Any) -> str | None:
     """The name that Keras looks for, or `None` if a dict is not the config of an object."""
     if "registered_name" not in config or "class_name" not in config:
         return None
@@ -156,11 +162,11 @@ def _object_name(config):
     return config["config"] if is_function else config["registered_name"] or config["class_name"]
 
 
-def _with_small_numbers(config):
+def _with_small_numbers(config: Any) -> Any:
     """A config whose shared layers have the numbers 0, 1, … in place of their addresses."""
-    numbers = {}
+    numbers: dict[int, int] = {}
 
-    def renumbered(value):
+    def renumbered(value: Any) -> Any:
         if isinstance(value, list):
             return [renumbered(item) for item in value]
         if not isinstance(value, dict):

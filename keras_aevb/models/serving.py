@@ -2,12 +2,14 @@
 
 import inspect
 import pathlib
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
+from typing import Any, NamedTuple
 
 import keras
 
 from keras_aevb._backend.keras_private import endpoint_function
+from keras_aevb.typing import Tensor
 
 
 class Endpoint(NamedTuple):
@@ -18,20 +20,25 @@ class Endpoint(NamedTuple):
         inputs: dict from names to `keras.InputSpec`.
     """
 
-    function: Callable
-    inputs: dict
+    function: Callable[..., Any]
+    inputs: dict[str, keras.InputSpec]
 
 
-def batch_of(shape, dtype):
+def batch_of(shape: Sequence[int], dtype: str) -> keras.InputSpec:
     """The spec of a batch of any size."""
     return keras.InputSpec(shape=(None, *shape), dtype=dtype)
 
 
-def scalar():
+def scalar() -> keras.InputSpec:
     return keras.InputSpec(shape=(), dtype="int32")
 
 
-def export_saved_model(model, filepath, endpoints, verbose):
+def export_saved_model(
+    model: keras.Model,
+    filepath: str | PathLike[str],
+    endpoints: Mapping[str, Endpoint],
+    verbose: bool | None,
+) -> None:
     """Writes a SavedModel of TensorFlow.
 
     Args:
@@ -53,7 +60,9 @@ def export_saved_model(model, filepath, endpoints, verbose):
     archive.write_out(filepath, verbose=verbose)
 
 
-def _counted(archive, name, endpoint, specs):
+def _counted(
+    archive: keras.export.ExportArchive, name: str, endpoint: Endpoint, specs: list[Any]
+) -> Any:
     """A `tf.function` of n and a seed: on JAX n must be the size of an array."""
     import tensorflow as tf
 
@@ -64,10 +73,10 @@ def _counted(archive, name, endpoint, specs):
     return function
 
 
-def _named(endpoint):
+def _named(endpoint: Endpoint) -> Callable[..., Any]:
     """The function with the parameters that are given, by which exporters know their number."""
 
-    def function(*tensors):
+    def function(*tensors: Tensor) -> Any:
         return endpoint.function(**dict(zip(endpoint.inputs, tensors)))
 
     function.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
@@ -76,7 +85,14 @@ def _named(endpoint):
     return function
 
 
-def export_endpoint(model, endpoint, filepath, format, verbose, **kwargs):
+def export_endpoint(
+    model: keras.Model,
+    endpoint: Endpoint,
+    filepath: str | PathLike[str],
+    format: str,
+    verbose: bool | None,
+    **kwargs: Any,
+) -> None:
     """Writes one endpoint in one of Keras' formats, as a functional model."""
     specs = [
         keras.InputSpec(shape=spec.shape, dtype=spec.dtype) for spec in endpoint.inputs.values()
@@ -94,7 +110,7 @@ def export_endpoint(model, endpoint, filepath, format, verbose, **kwargs):
         _check_onnx(filepath)
 
 
-def _check_onnx(filepath):
+def _check_onnx(filepath: str | PathLike[str]) -> None:
     """Raises a `ValueError` if a file has operations that ONNX does not, and removes it.
 
     tf2onnx writes such files, and only logs an error.
@@ -112,11 +128,11 @@ def _check_onnx(filepath):
 
 
 class _EndpointLayer(keras.layers.Layer):
-    def __init__(self, model, endpoint):
+    def __init__(self, model: keras.Model, endpoint: Endpoint) -> None:
         super().__init__(dtype=model.likelihood.density_dtype)
         self.model = model
         self.endpoint = endpoint
         self.built = True
 
-    def call(self, *tensors):
+    def call(self, *tensors: Tensor) -> Any:
         return self.endpoint.function(**dict(zip(self.endpoint.inputs, tensors)))

@@ -1,6 +1,7 @@
 """Keras' `compile`, `fit`, `evaluate` and `predict` for an objective that is known per example."""
 
-import numbers
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, TypeAlias, Unpack
 
 import keras
 import numpy as np
@@ -9,9 +10,23 @@ from keras import ops
 from keras_aevb import _backend, arguments
 from keras_aevb._backend.keras_private import clear_losses
 from keras_aevb.batches import row_numbers
+from keras_aevb.distributions import ConditionalDistribution
 from keras_aevb.training import inputs, loop, sources
 from keras_aevb.training.epochs import with_given_parts
 from keras_aevb.training.programs import Programs
+from keras_aevb.typing import (
+    ArrayLike,
+    ConditionLike,
+    Config,
+    Data,
+    LayerArguments,
+    Objective,
+    Tensor,
+    Terms,
+    Verbose,
+)
+
+Callbacks: TypeAlias = Sequence[keras.callbacks.Callback] | keras.callbacks.Callback
 
 
 class TrainingLoop(keras.Model):
@@ -27,14 +42,17 @@ class TrainingLoop(keras.Model):
     # Which terms of the objective are better the larger, or the smaller, they are.
     maximize: tuple[str, ...] = ()
     minimize: tuple[str, ...] = ()
+    likelihood: ConditionalDistribution
+    epochs_done: int
+    restored_epoch: int | None
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Unpack[LayerArguments]) -> None:
         super().__init__(**kwargs)
         self.epochs_done = 0
         self.restored_epoch = None
         self._programs = Programs([self])
 
-    def objective(self, x, training):
+    def objective(self, x: Tensor, training: bool) -> Objective:
         """What training minimises, for each example.
 
         Args:
@@ -42,11 +60,11 @@ class TrainingLoop(keras.Model):
             training: whether the layers run in training mode.
 
         Returns:
-            The loss of shape `[B]`, and a dict of terms of shape `[B]` for the logs.
+            An `Objective`: the loss of shape `[B]`, and terms of shape `[B]` for the logs.
         """
         raise NotImplementedError
 
-    def adapt(self, x):
+    def adapt(self, x: Tensor) -> None:
         """Sets up what depends on the training set; `fit` calls it with its arrays.
 
         Args:
@@ -56,7 +74,7 @@ class TrainingLoop(keras.Model):
             ValueError: if the model was made for another training set.
         """
 
-    def check_ready(self, training=True, class_weight=None):
+    def check_ready(self, training: bool = True, class_weight: Any = None) -> None:
         """Raises a `ValueError` if a step needs `adapt`, or an argument in its place, first.
 
         Args:
@@ -64,7 +82,7 @@ class TrainingLoop(keras.Model):
             class_weight: what is given for a stream, whose labels Keras reads then.
         """
 
-    def unpacked(self, data):
+    def unpacked(self, data: Any) -> tuple[Any, Any, Any]:
         """(x, y, sample weights) of what a stream yields, or of the arguments of `fit`.
 
         Raises:
@@ -78,11 +96,11 @@ class TrainingLoop(keras.Model):
             )
         return x, y, sample_weight
 
-    def labels(self, y, n):
+    def labels(self, y: Any, n: int) -> np.ndarray:
         """The labels of n examples in arrays, as steps take them: by default the rows' numbers."""
         return row_numbers(n)
 
-    def check_batch(self, x, y, sample_weight, training=True):
+    def check_batch(self, x: Any, y: Any, sample_weight: Any, training: bool = True) -> None:
         """Raises a `ValueError` if a batch of a stream cannot be trained on or evaluated."""
         x = inputs.as_array(x)
         self.likelihood.check(x)
@@ -91,29 +109,29 @@ class TrainingLoop(keras.Model):
     # Steps
 
     @_backend.step
-    def train_step(self, data):
+    def train_step(self, data: Any) -> Any:
         """One optimizer step on a batch; on JAX a pure function of the variables' values."""
         _backend.minimize(self, lambda: self._loss(data, training=True))
         return self.get_metrics_result()
 
     @_backend.step
-    def test_step(self, data):
+    def test_step(self, data: Any) -> Any:
         """The objective's running means over a batch; on JAX a pure function."""
         with _backend.full_precision():
             self._loss(data, training=False)
         return self.get_metrics_result()
 
-    def _loss(self, data, training):
+    def _loss(self, data: Any, training: bool) -> Tensor:
         clear_losses(self)
         x, _, sample_weight = self._unpack(data)
         return self._mean_loss(*self.objective(x, training), sample_weight)
 
-    def _unpack(self, data):
+    def _unpack(self, data: Any) -> tuple[Tensor, Any, Any]:
         """x as densities need it, y, and sample weights or `None`."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         return ops.cast(x, self.likelihood.density_dtype), y, sample_weight
 
-    def _mean_loss(self, losses, terms, sample_weight):
+    def _mean_loss(self, losses: Tensor, terms: Terms, sample_weight: Any) -> Tensor:
         """The mean loss of a batch plus penalties; updates the running means of the logs.
 
         With several replicas on TensorFlow, the replica's share of the loss: the shares' sum, like
@@ -140,7 +158,14 @@ class TrainingLoop(keras.Model):
 
     # Keras' methods
 
-    def compile(self, optimizer="adam", loss=None, metrics=None, weighted_metrics=None, **kwargs):
+    def compile(
+        self,
+        optimizer: str | keras.Optimizer = "adam",
+        loss: None = None,
+        metrics: None = None,
+        weighted_metrics: None = None,
+        **kwargs: Any,
+    ) -> None:
         """`keras.Model.compile` without losses and metrics: the objective is the loss.
 
         Raises:
@@ -164,29 +189,29 @@ class TrainingLoop(keras.Model):
         # The parts are built, so the optimizer can be: for checkpoints, and for XLA on TensorFlow.
         self.optimizer.build(self.trainable_variables)
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: Config) -> None:
         """Compiles a loaded model as it was."""
         self.compile(**keras.saving.deserialize_keras_object(config))
 
     def fit(
         self,
-        x=None,
-        y=None,
-        batch_size=None,
-        epochs=1,
-        verbose="auto",
-        callbacks=None,
-        validation_split=0.0,
-        validation_data=None,
-        shuffle=True,
-        class_weight=None,
-        sample_weight=None,
-        initial_epoch=0,
-        steps_per_epoch=None,
-        validation_steps=None,
-        validation_batch_size=None,
-        validation_freq=1,
-    ):
+        x: Data | None = None,
+        y: ConditionLike | None = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Verbose = "auto",
+        callbacks: Callbacks | None = None,
+        validation_split: float = 0.0,
+        validation_data: Data | None = None,
+        shuffle: bool = True,
+        class_weight: dict[int, float] | None = None,
+        sample_weight: ArrayLike | None = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int | Collection[int] = 1,
+    ) -> keras.callbacks.History:
         """`keras.Model.fit`; labels are ignored, and the data is checked.
 
         Arrays are checked before training starts, streams batch by batch before a batch is used.
@@ -213,28 +238,32 @@ class TrainingLoop(keras.Model):
         if class_weight is not None and inputs.is_array(x):
             sample_weight, class_weight = inputs.class_weights(y, class_weight, sample_weight), None
         data = sources.checked(self, x, y, sample_weight)
+        held_out: tuple[Any, Any, Any] | None = None
         if validation_data is not None:
-            validation_data = self.unpacked(validation_data)
-            validation_data = sources.checked(self, *validation_data, name="validation_data")
+            held_out = self.unpacked(validation_data)
+            held_out = sources.checked(self, *held_out, name="validation_data")
         elif validation_split:
-            data, validation_data = inputs.split(*data, validation_split)
+            data, held_out = inputs.split(*data, validation_split)
         if inputs.is_array(x):
             self.adapt(data[0])
         self.check_ready(class_weight=class_weight)
         source = sources.epochs(self, data, batch_size, steps_per_epoch, shuffle, class_weight)
         validate = None
-        if validation_data is not None:
-            held_out = sources.epochs(
+        if held_out is not None:
+            validation = sources.epochs(
                 self,
-                validation_data,
+                held_out,
                 validation_batch_size or batch_size,
                 validation_steps,
                 training=False,
             )
 
-            def validate(model, calls, epoch):
+            def validate(
+                model: keras.Model, calls: keras.callbacks.CallbackList, epoch: int
+            ) -> dict[str, float] | None:
                 if _is_due(epoch, validation_freq):
-                    return loop.evaluate(self, held_out, self._test_program, calls)
+                    return loop.evaluate(self, validation, self._test_program, calls)
+                return None
 
         calls = self._callback_list(
             callbacks, verbose, epochs=epochs, steps=source.num_batches, add_history=True
@@ -244,15 +273,15 @@ class TrainingLoop(keras.Model):
 
     def evaluate(
         self,
-        x=None,
-        y=None,
-        batch_size=None,
-        verbose="auto",
-        sample_weight=None,
-        steps=None,
-        callbacks=None,
-        return_dict=False,
-    ):
+        x: Data | None = None,
+        y: ConditionLike | None = None,
+        batch_size: int | None = None,
+        verbose: Verbose = "auto",
+        sample_weight: ArrayLike | None = None,
+        steps: int | None = None,
+        callbacks: Callbacks | None = None,
+        return_dict: bool = False,
+    ) -> list[float] | Any:
         """`keras.Model.evaluate`, with the checks of `fit`."""
         self._check_compiled("evaluate")
         arguments.check_fit(batch_size=batch_size, verbose=verbose, steps=steps)
@@ -263,7 +292,14 @@ class TrainingLoop(keras.Model):
         logs = loop.evaluate(self, source, self._test_program, calls)
         return logs if return_dict else self._in_order(logs)
 
-    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
+    def predict(
+        self,
+        x: Data,
+        batch_size: int | None = None,
+        verbose: Verbose = "auto",
+        steps: int | None = None,
+        callbacks: Callbacks | None = None,
+    ) -> np.ndarray | Any:
         """`keras.Model.predict`, with the checks of `fit`."""
         arguments.check_fit(batch_size=batch_size, verbose=verbose, steps=steps)
         data = sources.checked(self, x)
@@ -271,7 +307,14 @@ class TrainingLoop(keras.Model):
         calls = self._callback_list(callbacks, verbose, epochs=1, steps=source.num_batches)
         return loop.predict(self, source, self._predict_program, calls)
 
-    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
+    def train_on_batch(
+        self,
+        x: ArrayLike | dict[str, Any],
+        y: ConditionLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        class_weight: dict[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> list[float] | Any:
         """`keras.Model.train_on_batch`, with the checks of `fit`."""
         self._check_compiled("train_on_batch")
         self.check_ready()
@@ -279,13 +322,19 @@ class TrainingLoop(keras.Model):
             sample_weight = inputs.class_weights(y, class_weight, sample_weight)
         return self._on_batch(self._train_program, (x, y, sample_weight), return_dict)
 
-    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
+    def test_on_batch(
+        self,
+        x: ArrayLike | dict[str, Any],
+        y: ConditionLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        return_dict: bool = False,
+    ) -> list[float] | Any:
         """`keras.Model.test_on_batch`, with the checks of `fit`."""
         self._check_compiled("test_on_batch")
         self.check_ready(training=False)
         return self._on_batch(self._test_program, (x, y, sample_weight), return_dict, False)
 
-    def predict_on_batch(self, x):
+    def predict_on_batch(self, x: ArrayLike | dict[str, Any]) -> np.ndarray | Any:
         """`keras.Model.predict_on_batch`, with the checks of `fit`."""
         x, y, _ = self.unpacked((x,))
         self.check_batch(x, y, None, training=False)
@@ -293,7 +342,13 @@ class TrainingLoop(keras.Model):
         outputs = self._predict_program([self])(batch)
         return keras.tree.map_structure(np.asarray, outputs)
 
-    def _on_batch(self, program, data, return_dict, training=True):
+    def _on_batch(
+        self,
+        program: Callable[[Sequence[keras.Model]], Any],
+        data: tuple[Any, Any, Any],
+        return_dict: bool,
+        training: bool = True,
+    ) -> list[float] | Any:
         data = self.unpacked(data)
         self.check_batch(*data, training=training)
         batch = with_given_parts(*(None if part is None else np.asarray(part) for part in data))
@@ -302,26 +357,33 @@ class TrainingLoop(keras.Model):
         logs = loop.as_numbers(logs)
         return logs if return_dict else self._in_order(logs)
 
-    def _in_order(self, logs):
+    def _in_order(self, logs: Mapping[str, float]) -> list[float]:
         return [logs[name] for name in self.metrics_names]
 
     # Programs and callbacks
 
-    def _train_program(self, models):
+    def _train_program(self, models: Sequence[keras.Model]) -> Any:
         return self._programs.get("train", lambda: _backend.Program(models, "train"))
 
-    def _test_program(self, models):
+    def _test_program(self, models: Sequence[keras.Model]) -> Any:
         return self._programs.get("test", lambda: _backend.Program(models, "test"))
 
-    def _predict_program(self, models):
+    def _predict_program(self, models: Sequence[keras.Model]) -> Any:
         return self._programs.get("predict", lambda: _backend.PredictProgram(*models))
 
-    def validation(self, data, batch_size, callbacks):
+    def validation(
+        self,
+        data: tuple[Any, Any, Any],
+        batch_size: int | None,
+        callbacks: keras.callbacks.CallbackList,
+    ) -> dict[str, float]:
         """Validation logs of (x, y, sample weights), as within `fit`."""
         source = sources.epochs(self, sources.checked(self, *data), batch_size, training=False)
         return loop.evaluate(self, source, self._test_program, callbacks)
 
-    def _callback_list(self, callbacks, verbose, **settings):
+    def _callback_list(
+        self, callbacks: Callbacks, verbose: Verbose, **settings: Any
+    ) -> keras.callbacks.CallbackList:
         if isinstance(callbacks, keras.callbacks.CallbackList):
             return callbacks
         for callback in keras.tree.flatten(callbacks):
@@ -333,7 +395,7 @@ class TrainingLoop(keras.Model):
             callbacks, add_progbar=verbose != 0, verbose=verbose, model=self, **settings
         )
 
-    def set_mode(self, callbacks):
+    def set_mode(self, callbacks: Callbacks | None) -> None:
         """Callbacks that monitor a term of the objective need no `mode`: Keras knows its own alone.
 
         Args:
@@ -346,7 +408,7 @@ class TrainingLoop(keras.Model):
             if watched in modes and getattr(callback, "mode", None) == "auto":
                 callback.mode = modes[watched]
 
-    def _check_compiled(self, method):
+    def _check_compiled(self, method: str) -> None:
         if not self.compiled:
             raise ValueError(
                 f"Expected a compiled model: call `compile()` before `{method}()`. "
@@ -354,8 +416,8 @@ class TrainingLoop(keras.Model):
             )
 
 
-def _is_due(epoch, validation_freq):
+def _is_due(epoch: int, validation_freq: int | Collection[int]) -> bool:
     """Whether there is a validation after an epoch: every few epochs, or after those in a list."""
-    if isinstance(validation_freq, numbers.Integral):
-        return (epoch + 1) % validation_freq == 0
-    return epoch + 1 in validation_freq
+    if isinstance(validation_freq, Collection):
+        return epoch + 1 in validation_freq
+    return (epoch + 1) % validation_freq == 0

@@ -1,5 +1,7 @@
 """What the variational algorithms share: a recognition model q(z|x) beside p(x, z), and a bound."""
 
+from typing import TYPE_CHECKING, Any, Literal, Unpack
+
 import keras
 import numpy as np
 from keras import ops
@@ -8,13 +10,28 @@ from keras_aevb import _backend, arguments
 from keras_aevb._backend import tfp
 from keras_aevb.bounds import ELBO, Bound
 from keras_aevb.distributions import ConditionalDistribution, StandardNormal, VampPrior
+from keras_aevb.distributions.priors import Prior
 from keras_aevb.encoding import Encoding
 from keras_aevb.models import parts, serving
 from keras_aevb.models.described import described
-from keras_aevb.models.latent_variable_model import LatentVariableModel
+from keras_aevb.models.latent_variable_model import LatentVariableModel, ModelArguments
 from keras_aevb.models.point_estimates import kind_of_estimate
 from keras_aevb.training import inputs
 from keras_aevb.training.progress import ProgressOfPrediction
+from keras_aevb.typing import (
+    ArrayLike,
+    ConditionLike,
+    Data,
+    Distribution,
+    Examples,
+    Seed,
+    Tensor,
+    Terms,
+    Verbose,
+)
+
+if TYPE_CHECKING:
+    from keras_aevb.evaluation import Report
 
 
 class VariationalModel(LatentVariableModel):
@@ -50,15 +67,15 @@ class VariationalModel(LatentVariableModel):
 
     def __init__(
         self,
-        encoder,
-        decoder,
-        posterior,
-        likelihood,
-        prior=None,
-        bound=None,
-        seed=None,
-        **kwargs,
-    ):
+        encoder: keras.Layer,
+        decoder: keras.Layer,
+        posterior: ConditionalDistribution,
+        likelihood: ConditionalDistribution,
+        prior: Prior | ConditionalDistribution | None = None,
+        bound: Bound | None = None,
+        seed: Seed = None,
+        **kwargs: Unpack[ModelArguments],
+    ) -> None:
         parts.check_type("posterior", posterior, ConditionalDistribution)
         parts.check_network("encoder", encoder)
         prior = StandardNormal(posterior.event_shape) if prior is None else prior
@@ -84,19 +101,19 @@ class VariationalModel(LatentVariableModel):
         self.check_parts(q, self._example_prior())
         self.point_estimates["posterior"] = kind_of_estimate(posterior)
 
-    def check_parts(self, q, prior):
+    def check_parts(self, q: Distribution, prior: Distribution) -> None:
         """Raises a `ValueError` if q(z|x) and p(z) do not fit together, or not this algorithm."""
         parts.check_same_z(q, prior)
         self.bound.check(q, prior)
 
     @property
-    def phi(self):
+    def phi(self) -> list[keras.Variable]:
         """Trainable variables φ of q(z|x): those of encoder and posterior, and the condition's."""
         condition = [] if self.condition is None else [self.condition]
         return _trainable(self.encoder, self.posterior, *condition)
 
     @property
-    def theta(self):
+    def theta(self) -> list[keras.Variable]:
         """Trainable variables θ of p(x, z): those of decoder, likelihood and prior, without φ.
 
         A prior may hold the encoder, as VampPrior does; its variables belong to φ.
@@ -107,15 +124,15 @@ class VariationalModel(LatentVariableModel):
         ]
 
     @property
-    def maximize(self):
+    def maximize(self) -> tuple[str, ...]:  # type: ignore[override]  # computed
         return (self.bound.objective, "elbo", "reconstruction")
 
     @property
-    def minimize(self):
+    def minimize(self) -> tuple[str, ...]:  # type: ignore[override]  # computed
         names = (*self.bound.terms, *self.extra_terms)
         return tuple(n for n in names if n in ("kl", "weight_kl") or n.startswith("kl_"))
 
-    def _bound_terms(self, x, q, training):
+    def _bound_terms(self, x: Tensor, q: Distribution, training: bool) -> tuple[Tensor, Terms]:
         """What is maximised for each example, and the terms of the bound."""
         terms = self.bound(
             x, q, self.prior_distribution(), self.decoder_of(training), self.next_seed()
@@ -125,7 +142,14 @@ class VariationalModel(LatentVariableModel):
         self.bound.count_step()
         return terms[self.bound.surrogate or self.bound.objective], terms
 
-    def encode(self, x, training=False, condition=None, batch_size=None, verbose="auto"):
+    def encode(
+        self,
+        x: Examples,
+        training: bool = False,
+        condition: ConditionLike | None = None,
+        batch_size: int | None = None,
+        verbose: Verbose = "auto",
+    ) -> Distribution:
         """q(z|x), a TFP distribution of batch shape `[B]`, for x of shape `[B, *event_shape]`.
 
         Args:
@@ -143,8 +167,9 @@ class VariationalModel(LatentVariableModel):
         """
         if isinstance(x, dict):
             x, condition, _ = self.unpacked((x, condition))
-        if ops.is_tensor(x) and batch_size is None:
+        if inputs.is_tensor(x) and batch_size is None:
             inputs.check_event_shape("x", tuple(x.shape[1:]), self.likelihood.event_shape)
+            values = x
         elif inputs.is_stream(x) or batch_size is not None:
             parameters = self.over_batches(
                 ("encode", training),
@@ -160,11 +185,13 @@ class VariationalModel(LatentVariableModel):
             array = inputs.as_array(x)
             inputs.check_event_shape("x", array.shape[1:], self.likelihood.event_shape)
             self.likelihood.check(array)
-            x = x if isinstance(x, np.ndarray) else array
+            values = x if isinstance(x, np.ndarray) else array
         with self.given(condition, training):
-            return self.posterior.distribution(*self._encoder_parameters(x, training))
+            return self.posterior.distribution(*self._encoder_parameters(values, training))
 
-    def encoding(self, output="mean", **kwargs):
+    def encoding(
+        self, output: Literal["mean", "mean_and_log_variance", "sample"] = "mean", **kwargs: Any
+    ) -> Encoding:
         """q(z|x) as a layer of other Keras models, which shares its weights with this one.
 
         Args:
@@ -177,7 +204,13 @@ class VariationalModel(LatentVariableModel):
         fill = getattr(self.likelihood, "fill", None)
         return Encoding(self.encoder, self.posterior, output, self.condition, fill, **kwargs)
 
-    def posterior_parameters(self, x, batch_size=1000, condition=None, verbose="auto"):
+    def posterior_parameters(
+        self,
+        x: Examples,
+        batch_size: int = 1000,
+        condition: ConditionLike | None = None,
+        verbose: Verbose = "auto",
+    ) -> dict[str, np.ndarray]:
         """q(z|x) of each example in numbers.
 
         Args:
@@ -188,23 +221,23 @@ class VariationalModel(LatentVariableModel):
             knows them, and the parameters, as the endpoint `encode` of `export` has them.
         """
 
-        def parameters(x, seed):
+        def parameters(x: Tensor, seed: Tensor) -> Terms:
             return described(self.posterior, self._encoder_parameters(x, training=False))
 
         found = self.over_batches(
             ("posterior_parameters",), parameters, x, batch_size, None, condition, verbose
         )
-        ones = [ops.ones((1, *s)) for s in self.posterior.parameter_shapes]
+        ones = [ops.ones((1, *s)) for s in self.posterior.parameter_shapes or ()]
         return {name: found[name] for name in described(self.posterior, ones)}  # JAX sorts names
 
-    def _recognition(self, x):
+    def _recognition(self, x: Tensor) -> Distribution:
         return self.encode(x)
 
-    def _encoder_parameters(self, x, training):
+    def _encoder_parameters(self, x: Tensor, training: bool) -> tuple[Tensor, ...]:
         features = self.encoder(self.with_features(self.likelihood.filled(x)), training=training)
         return self.posterior(features, training=training)
 
-    def call(self, x, training=False, condition=None):
+    def call(self, x: Any, training: bool = False, condition: Any = None) -> Any:
         """The mean of p(x|z) at the mean of q(z|x), or what `point_estimates` says.
 
         Args:
@@ -215,17 +248,19 @@ class VariationalModel(LatentVariableModel):
         if isinstance(x, dict):
             x, condition, _ = self.unpacked((x, condition))
 
-        def reconstruction(seed, x):
+        def reconstruction(seed: Tensor | None, x: Tensor) -> Tensor:
             return self._reconstruction(seed, x, training)
 
         return self.over_examples(reconstruction, self._estimate_seed(), x, condition, training)
 
-    def _reconstruction(self, seed, x, training=False):
+    def _reconstruction(self, seed: Tensor | None, x: Tensor, training: bool = False) -> Tensor:
         seeds = [None] * 2 if seed is None else list(tfp.random.split_seed(seed, 2))
         z = self._point_estimate("posterior", self.encode(x, training), seeds[0])
         return self._point_estimate("likelihood", self.decode(z, training), seeds[1])
 
-    def reconstruct(self, x, condition=None, verbose="auto"):
+    def reconstruct(
+        self, x: Data, condition: ConditionLike | None = None, verbose: Verbose = "auto"
+    ) -> np.ndarray:
         """The mean of p(x|z) at the mean of q(z|x), an array of the shape of `x`.
 
         Where a distribution has no mean its mode is taken, or a draw: `point_estimates` says which.
@@ -239,7 +274,9 @@ class VariationalModel(LatentVariableModel):
             x = {"x": x, "condition": condition}
         return self.predict(x, verbose=0, callbacks=[ProgressOfPrediction(verbose)])
 
-    def impute(self, x, condition=None, verbose="auto"):
+    def impute(
+        self, x: Examples, condition: ConditionLike | None = None, verbose: Verbose = "auto"
+    ) -> np.ndarray:
         """x with reconstructions where values are missing, which are NaN.
 
         Args:
@@ -254,13 +291,21 @@ class VariationalModel(LatentVariableModel):
                 values, and the likelihood is not `Observed`.
         """
 
-        def imputed(x, seed):
+        def imputed(x: Tensor, seed: Tensor) -> Tensor:
             reconstruction = self._reconstruction(seed, x)
             return ops.where(ops.isnan(x), ops.cast(reconstruction, x.dtype), x)
 
         return self.over_batches(("impute",), imputed, x, 1000, None, condition, verbose)
 
-    def elbo(self, x, num_samples=None, batch_size=1000, seed=None, condition=None, verbose="auto"):
+    def elbo(
+        self,
+        x: Examples,
+        num_samples: int | None = None,
+        batch_size: int = 1000,
+        seed: Seed = None,
+        condition: ConditionLike | None = None,
+        verbose: Verbose = "auto",
+    ) -> np.ndarray:
         """The model's bound on log p(x), estimated for each example.
 
         Args:
@@ -281,19 +326,19 @@ class VariationalModel(LatentVariableModel):
         if num_samples is not None:
             num_samples = arguments.integer("num_samples", num_samples)
 
-        def batch_elbo(x, seed):
+        def batch_elbo(x: Tensor, seed: Tensor) -> Tensor:
             return self._bound_values(x, seed, num_samples)
 
         key = ("elbo", num_samples)
         return self.over_batches(key, batch_elbo, x, batch_size, seed, condition, verbose)
 
-    def _bound_values(self, x, seed, num_samples=None):
+    def _bound_values(self, x: Tensor, seed: Tensor, num_samples: int | None = None) -> Tensor:
         """The bound for each example, of shape `[B]`."""
         bound = self.bound if num_samples is None else self.bound.with_num_samples(num_samples)
         q, prior = self.encode(x), self.prior_distribution()
         return bound(x, q, prior, self.decode, seed)[bound.objective]
 
-    def endpoints(self):
+    def endpoints(self) -> dict[str, serving.Endpoint]:
         x = serving.batch_of(self.likelihood.event_shape, self.likelihood.density_dtype)
         condition = self._condition_spec()
         return {
@@ -305,21 +350,29 @@ class VariationalModel(LatentVariableModel):
             ),
         }
 
-    def _encoded(self, x, condition=None):
+    def _encoded(self, x: Tensor, condition: Tensor | None = None) -> Terms:
         """Dict of the mean, the standard deviation and the parameters of q(z|x)."""
 
-        def encoded(seed, x):
+        def encoded(seed: Tensor | None, x: Tensor) -> Terms:
             return described(self.posterior, self._encoder_parameters(x, training=False))
 
         return self.over_examples(encoded, None, x, condition)
 
-    def _bounded(self, x, seed, condition=None):
-        def bounds(seed, x):
+    def _bounded(self, x: Tensor, seed: Tensor, condition: Tensor | None = None) -> Tensor:
+        def bounds(seed: Tensor, x: Tensor) -> Tensor:
             return self._bound_values(x, seed)
 
         return self.over_examples(bounds, _backend.seed_of(seed), x, condition)
 
-    def report(self, x, num_samples=1000, batch_size=100, seed=None, condition=None, verbose=True):
+    def report(
+        self,
+        x: ArrayLike,
+        num_samples: int = 1000,
+        batch_size: int = 100,
+        seed: Seed = None,
+        condition: ConditionLike | None = None,
+        verbose: bool = True,
+    ) -> "Report":
         """Prints what the model is worth, as a table: `keras_aevb.evaluation.report`.
 
         Args:
@@ -336,6 +389,6 @@ class VariationalModel(LatentVariableModel):
         return evaluation.report(self, x, num_samples, batch_size, seed, condition, verbose)
 
 
-def _trainable(*layers):
+def _trainable(*layers: keras.Layer) -> list[keras.Variable]:
     """The trainable variables of layers, each once."""
     return list({id(v): v for layer in layers for v in layer.trainable_variables}.values())

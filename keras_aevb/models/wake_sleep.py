@@ -1,10 +1,13 @@
 """The wake-sleep algorithm."""
 
+from typing import Any
+
 import keras
 from keras import ops
 from keras.tree import map_structure
 
 from keras_aevb.models.variational_model import VariationalModel
+from keras_aevb.typing import Objective, Tensor, Terms
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
@@ -44,17 +47,17 @@ class WakeSleep(VariationalModel):
 
     extra_terms = ("sleep",)
 
-    def objective(self, x, training):
+    def objective(self, x: Tensor, training: bool) -> Objective:
         wake, terms = self._wake(x, training)
         sleep = self._sleep(ops.shape(x)[0], training)
-        return -wake - sleep, {**terms, "sleep": sleep}
+        return Objective(-wake - sleep, {**terms, "sleep": sleep})
 
-    def _wake(self, x, training):
+    def _wake(self, x: Tensor, training: bool) -> tuple[Tensor, Terms]:
         """The bound at a fixed q(z|x): its gradient in θ is that of log p(x, z)."""
         parameters = map_structure(ops.stop_gradient, self._encoder_parameters(x, training))
         return self._bound_terms(x, self.posterior.distribution(*parameters), training)
 
-    def _sleep(self, n, training):
+    def _sleep(self, n: Any, training: bool) -> Tensor:
         """log q(z|x) of n pairs (x, z) ~ p(x, z), of shape `[n]`."""
         x, z = map_structure(
             ops.stop_gradient, self.sample_joint(n, self.next_seed(), self.next_seed(), training)

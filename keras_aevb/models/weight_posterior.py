@@ -3,11 +3,13 @@
 import contextlib
 import itertools
 import math
+from collections.abc import Iterator, Sequence
 
 import keras
 from keras import ops
 
 from keras_aevb.distributions.normals import bounded_scale, diagonal_normal
+from keras_aevb.typing import Distribution, Tensor
 
 
 class WeightPosterior:
@@ -32,34 +34,38 @@ class WeightPosterior:
         12.5
     """
 
-    def __init__(self, means, log_variances, dtype):
+    def __init__(
+        self, means: Sequence[keras.Variable], log_variances: Sequence[keras.Variable], dtype: str
+    ) -> None:
         self.means = means
         self.log_variances = log_variances
         self.dtype = dtype
         sizes = (math.prod(v.shape) for v in means)
         self.edges = list(itertools.accumulate(sizes, initial=0))
 
-    def distribution(self):
+    def distribution(self) -> Distribution:
         """q(θ), of event shape `[D]`."""
         scale = bounded_scale(self._flat(self.log_variances))
         return diagonal_normal(self._flat(self.means), scale, self.edges[-1:])
 
-    def prior(self):
+    def prior(self) -> Distribution:
         """p(θ), of event shape `[D]`."""
         zeros = ops.zeros(self.edges[-1], self.dtype)
         return diagonal_normal(zeros, ops.ones_like(zeros), self.edges[-1:])
 
-    def split(self, weights):
+    def split(self, weights: Tensor) -> list[Tensor]:
         """θ of shape `[D]` as a list of tensors, shaped like the variables."""
         parts = [weights[start:end] for start, end in itertools.pairwise(self.edges)]
         return [ops.reshape(part, v.shape) for part, v in zip(parts, self.means)]
 
-    def _flat(self, variables):
+    def _flat(self, variables: Sequence[keras.Variable]) -> Tensor:
         return ops.concatenate([ops.cast(ops.ravel(v), self.dtype) for v in variables])
 
 
 @contextlib.contextmanager
-def substituted(model, variables, values):
+def substituted(
+    model: keras.Layer, variables: Sequence[keras.Variable], values: Sequence[Tensor]
+) -> Iterator[keras.StatelessScope]:
     """Lets a model compute with `values` in place of `variables`, which are left alone.
 
     What its layers assign to other variables is assigned in the end.

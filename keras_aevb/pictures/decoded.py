@@ -1,14 +1,22 @@
 """What points z decode to."""
 
+import numpy as np
 from keras import ops
 
 from keras_aevb.models import LatentVariableModel
 from keras_aevb.models.parts import check_type
 from keras_aevb.models.point_estimates import kind_of_estimate, point_estimate
 from keras_aevb.training import inputs
+from keras_aevb.typing import ArrayLike, ConditionLike, Seed, Tensor
 
 
-def decoded(model, z, batch_size=100, seed=0, condition=None):
+def decoded(
+    model: LatentVariableModel,
+    z: ArrayLike,
+    batch_size: int = 100,
+    seed: Seed = 0,
+    condition: ConditionLike | None = None,
+) -> np.ndarray:
     """The mean of p(x|z) at each z; where it has none its mode or, without that, a draw.
 
     Args:
@@ -37,7 +45,7 @@ def decoded(model, z, batch_size=100, seed=0, condition=None):
     parts = [[z, *model.checked_conditions(condition, len(z))]]
     kind = kind_of_estimate(model.likelihood)
 
-    def batch_decoded(z, seed):
+    def batch_decoded(z: Tensor, seed: Tensor) -> Tensor:
         p = model.decode(ops.cast(z, model.prior.density_dtype))
         return point_estimate(p, kind, lambda: seed)
 

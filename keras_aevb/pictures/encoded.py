@@ -1,13 +1,22 @@
 """Where examples lie in latent space, and what is decoded from there."""
 
+import numpy as np
+
 from keras_aevb import arguments
 from keras_aevb.models import VariationalModel
 from keras_aevb.models.parts import check_type
 from keras_aevb.models.point_estimates import point_estimate
 from keras_aevb.pictures.decoded import decoded
+from keras_aevb.typing import ConditionLike, Examples, Seed, Tensor
 
 
-def encoded(model, x, batch_size=100, seed=0, condition=None):
+def encoded(
+    model: VariationalModel,
+    x: Examples,
+    batch_size: int = 100,
+    seed: Seed = 0,
+    condition: ConditionLike | None = None,
+) -> np.ndarray:
     """The mean of q(z|x) of each example; where it has none its mode or, without that, a draw.
 
     Args:
@@ -32,13 +41,19 @@ def encoded(model, x, batch_size=100, seed=0, condition=None):
     check_type("model", model, VariationalModel)
     kind = model.point_estimates["posterior"]
 
-    def batch_encoded(x, seed):
+    def batch_encoded(x: Tensor, seed: Tensor) -> Tensor:
         return point_estimate(model.encode(x), kind, lambda: seed)
 
     return model.over_batches(("encoded",), batch_encoded, x, batch_size, seed, condition)
 
 
-def reconstructions(model, x, batch_size=100, seed=0, condition=None):
+def reconstructions(
+    model: VariationalModel,
+    x: Examples,
+    batch_size: int = 100,
+    seed: Seed = 0,
+    condition: ConditionLike | None = None,
+) -> np.ndarray:
     """What each example's point of `encoded` decodes to.
 
     It is `model.reconstruct(x)`, with draws that do not come from the model's own stream.

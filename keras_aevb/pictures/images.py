@@ -1,5 +1,7 @@
 """Examples as images, and images side by side."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from keras_aevb import arguments
@@ -7,7 +9,7 @@ from keras_aevb import arguments
 CHANNELS = (1, 3)  # of the last axis of an image: grey, or red, green and blue
 
 
-def as_images(x, image_shape=None):
+def as_images(x: np.ndarray, image_shape: Sequence[int] | None = None) -> np.ndarray:
     """Examples as images, grey or with three colours.
 
     Args:
@@ -43,7 +45,7 @@ def as_images(x, image_shape=None):
     return x[..., 0] if len(shape) == 3 and shape[2] == 1 else x
 
 
-def mosaic(images, columns=None, fill=1.0):
+def mosaic(images: np.ndarray, columns: int | None = None, fill: float = 1.0) -> np.ndarray:
     """Images in rows, without margins.
 
     Args:

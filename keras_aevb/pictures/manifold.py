@@ -7,9 +7,16 @@ from keras_aevb.models import LatentVariableModel
 from keras_aevb.models.parts import check_type
 from keras_aevb.pictures.decoded import decoded
 from keras_aevb.pictures.marginals import checked_marginals, prior_quantiles
+from keras_aevb.typing import ConditionLike, Seed
 
 
-def manifold(model, n=20, batch_size=100, seed=0, condition=None):
+def manifold(
+    model: LatentVariableModel,
+    n: int = 20,
+    batch_size: int = 100,
+    seed: Seed = 0,
+    condition: ConditionLike | None = None,
+) -> np.ndarray:
     r"""The means of p(x|z) on a grid of the latent plane, whose tiles cover equal masses of p(z).
 
     $$z_j = F_j^{-1}\left(\frac{i_j - \frac12}{n}\right), \quad i_1, i_2 = 1, \dots, n$$
@@ -47,7 +54,7 @@ def manifold(model, n=20, batch_size=100, seed=0, condition=None):
             f"Received: z of shape {model.prior.event_shape}"
         )
     y = model.checked_conditions(condition, 1)
-    with model.given(*y or [None]):
+    with model.given(y[0] if y else None):
         checked_marginals(model.prior_distribution())
     first, second = prior_quantiles(model, (np.arange(n) + 0.5) / n, condition=condition).T
     z = np.stack(np.meshgrid(first, second[::-1]), axis=-1).reshape(-1, 2)

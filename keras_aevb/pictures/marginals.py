@@ -1,6 +1,7 @@
 """Between a latent dimension and its probabilities under the prior."""
 
 import contextlib
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -11,9 +12,16 @@ from keras_aevb.models import LatentVariableModel
 from keras_aevb.models.parts import check_type
 from keras_aevb.pictures.samples import prior_draws
 from keras_aevb.training import inputs
+from keras_aevb.typing import ArrayLike, ConditionLike, Distribution, Seed
 
 
-def prior_quantiles(model, probabilities, num_samples=10_000, seed=0, condition=None):
+def prior_quantiles(
+    model: LatentVariableModel,
+    probabilities: ArrayLike,
+    num_samples: int = 10_000,
+    seed: Seed = 0,
+    condition: ConditionLike | None = None,
+) -> np.ndarray:
     r"""The values of each latent dimension with given probabilities under the prior.
 
     $$P(z_j \le q_{kj}) = u_k$$
@@ -46,7 +54,7 @@ def prior_quantiles(model, probabilities, num_samples=10_000, seed=0, condition=
         raise ValueError(f"Expected `probabilities` to be numbers in (0, 1). Received: {u}")
     y = model.checked_conditions(condition, 1)
     column = u.reshape(-1, *[1] * len(model.prior.event_shape))
-    with model.given(*y or [None]), contextlib.suppress(NotImplementedError):
+    with model.given(y[0] if y else None), contextlib.suppress(NotImplementedError):
         inner = independent_marginals(model.prior_distribution())
         if inner is not None:
             return np.asarray(inner.quantile(ops.cast(column, inner.dtype)))
@@ -56,7 +64,9 @@ def prior_quantiles(model, probabilities, num_samples=10_000, seed=0, condition=
     return np.quantile(z, u, axis=0).astype(z.dtype)
 
 
-def prior_probabilities(model, z, condition=None):
+def prior_probabilities(
+    model: LatentVariableModel, z: ArrayLike, condition: ConditionLike | None = None
+) -> np.ndarray:
     r"""The probabilities of smaller values of each latent dimension under the prior.
 
     $$u_j = P(z'_j \le z_j), \quad z' \sim p(z)$$
@@ -98,14 +108,14 @@ def prior_probabilities(model, z, condition=None):
             ) from None
 
 
-def independent_marginals(prior):
+def independent_marginals(prior: Any) -> Distribution | None:
     """The scalar distributions of the latent dimensions, or `None` if they are not independent."""
     if isinstance(prior, tfd.Independent) and not len(prior.distribution.event_shape):
         return prior.distribution
     return None
 
 
-def checked_marginals(prior):
+def checked_marginals(prior: Distribution) -> Distribution:
     """The scalar distributions of the latent dimensions.
 
     Raises:

@@ -6,9 +6,16 @@ from keras_aevb import arguments
 from keras_aevb.models import LatentVariableModel
 from keras_aevb.models.parts import check_type
 from keras_aevb.pictures.decoded import decoded
+from keras_aevb.typing import ConditionLike, Seed, Tensor
 
 
-def samples(model, n=100, batch_size=100, seed=0, condition=None):
+def samples(
+    model: LatentVariableModel,
+    n: int = 100,
+    batch_size: int = 100,
+    seed: Seed = 0,
+    condition: ConditionLike | None = None,
+) -> np.ndarray:
     """The means of p(x|z) at n draws z ~ p(z), without the noise of `model.sample`.
 
     Args:
@@ -39,11 +46,13 @@ def samples(model, n=100, batch_size=100, seed=0, condition=None):
     return decoded(model, prior_draws(model, n, of_z, condition), batch_size, of_x, condition)
 
 
-def prior_draws(model, n, seed, condition):
+def prior_draws(
+    model: LatentVariableModel, n: int, seed: Seed, condition: ConditionLike | None
+) -> np.ndarray:
     """n draws z ~ p(z), or p(z|y) for each of n y: an array of shape `[n, *z_shape]`."""
 
-    def draws(seed, *y):
-        with model.given(*y or [None]):
+    def draws(seed: Tensor, *y: Tensor) -> Tensor:
+        with model.given(y[0] if y else None):
             return model.sample_prior(n, seed)
 
     program = model.program(("prior draws", n), draws)

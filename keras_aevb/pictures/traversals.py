@@ -1,5 +1,7 @@
 """What changes when one latent dimension does."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from keras_aevb import arguments
@@ -8,11 +10,18 @@ from keras_aevb.models.parts import check_type
 from keras_aevb.pictures.decoded import decoded
 from keras_aevb.pictures.marginals import prior_quantiles
 from keras_aevb.training import inputs
+from keras_aevb.typing import ArrayLike, ConditionLike, Seed
 
 
 def traversals(
-    model, z=None, num_values=10, dimensions=None, batch_size=100, seed=0, condition=None
-):
+    model: LatentVariableModel,
+    z: ArrayLike | None = None,
+    num_values: int = 10,
+    dimensions: Sequence[int] | np.ndarray | None = None,
+    batch_size: int = 100,
+    seed: Seed = 0,
+    condition: ConditionLike | None = None,
+) -> np.ndarray:
     r"""The means of p(x|z) where one latent dimension runs through the prior's quantiles.
 
     $$z_j = F_j^{-1}\left(\frac{k - \frac12}{K}\right), \quad k = 1, \dots, K$$

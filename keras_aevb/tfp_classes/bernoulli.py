@@ -5,6 +5,7 @@ import math
 from keras import ops
 
 from keras_aevb._backend import Bernoulli
+from keras_aevb.typing import Tensor
 
 LARGEST_LOGIT = 1e30
 # Σ x s and Σ log(1 + exp(s)) are summed separately; the bound keeps their difference accurate.
@@ -22,14 +23,14 @@ class BernoulliFromLogits(Bernoulli):
     s = 0. TFP computes a softplus for each of the two terms.
     """
 
-    def _log_prob(self, x):
+    def _log_prob(self, x: Tensor) -> Tensor:
         # Replace infinite logits, for example from overflow in a float16 layer, by large ones.
         logits = ops.clip(self.logits_parameter(), -LARGEST_LOGIT, LARGEST_LOGIT)
         x = ops.cast(x, logits.dtype)
         distance = ops.abs(logits)
         return x * logits - 0.5 * (logits + distance) - ops.log1p(ops.exp(-distance))
 
-    def log_prob_of_pairs(self, x):
+    def log_prob_of_pairs(self, x: Tensor) -> Tensor:
         """Implements `distributions.likelihoods.log_prob_of_pairs`, for images of any rank."""
         bound = LARGEST_LOGIT_OF_PAIRS
         logits = ops.clip(self.logits_parameter(), -bound, bound)  # [S, *event_shape]

@@ -4,12 +4,20 @@ Other families are special cases of a TFP class: Rayleigh is `"Weibull"` with `c
 Erlang `"Gamma"` with an integer `concentration`, and χ² `"Chi2"`.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from keras import ops
 
 from keras_aevb._backend import linalg, tfb, tfd, tfp
+from keras_aevb.typing import Tensor
 
 
-def parameter(event_ndims=0, shape_fn=lambda shape: shape, bijector=tfb.Softplus):
+def parameter(
+    event_ndims: int = 0,
+    shape_fn: Callable[[list[int]], list[int]] = lambda shape: shape,
+    bijector: Callable[[], Any] = tfb.Softplus,
+) -> Any:
     """TFP's `ParameterProperties`, by default of a positive parameter of the event's shape."""
     return tfp.util.ParameterProperties(
         event_ndims=event_ndims, shape_fn=shape_fn, default_constraining_bijector_fn=bijector
@@ -32,7 +40,14 @@ class Reciprocal(tfd.TransformedDistribution):
         0.9618
     """
 
-    def __init__(self, low, high, validate_args=False, allow_nan_stats=True, name="Reciprocal"):
+    def __init__(
+        self,
+        low: Tensor,
+        high: Tensor,
+        validate_args: bool = False,
+        allow_nan_stats: bool = True,
+        name: str = "Reciprocal",
+    ) -> None:
         parameters = dict(locals())
         super().__init__(
             tfd.Uniform(ops.log(low), ops.log(high), validate_args, allow_nan_stats),
@@ -43,7 +58,7 @@ class Reciprocal(tfd.TransformedDistribution):
         )
 
     @classmethod
-    def _parameter_properties(cls, dtype, num_classes=None):
+    def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict[str, Any]:
         return {"low": parameter(), "high": parameter()}
 
 
@@ -64,8 +79,13 @@ class Gompertz(tfd.TransformedDistribution):
     """
 
     def __init__(
-        self, concentration, rate, validate_args=False, allow_nan_stats=True, name="Gompertz"
-    ):
+        self,
+        concentration: Tensor,
+        rate: Tensor,
+        validate_args: bool = False,
+        allow_nan_stats: bool = True,
+        name: str = "Gompertz",
+    ) -> None:
         parameters = dict(locals())
         concentration = ops.convert_to_tensor(concentration)
         rate = ops.convert_to_tensor(rate)
@@ -79,7 +99,7 @@ class Gompertz(tfd.TransformedDistribution):
         )
 
     @classmethod
-    def _parameter_properties(cls, dtype, num_classes=None):
+    def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict[str, Any]:
         return {"concentration": parameter(), "rate": parameter()}
 
 
@@ -99,7 +119,14 @@ class F(tfd.TransformedDistribution):
         0.2963
     """
 
-    def __init__(self, df1, df2, validate_args=False, allow_nan_stats=True, name="F"):
+    def __init__(
+        self,
+        df1: Tensor,
+        df2: Tensor,
+        validate_args: bool = False,
+        allow_nan_stats: bool = True,
+        name: str = "F",
+    ) -> None:
         parameters = dict(locals())
         df1, df2 = ops.convert_to_tensor(df1), ops.convert_to_tensor(df2)
         super().__init__(
@@ -111,11 +138,11 @@ class F(tfd.TransformedDistribution):
         )
         self.df1, self.df2 = df1, df2
 
-    def _default_event_space_bijector(self):
+    def _default_event_space_bijector(self) -> Any:
         return tfb.Exp()
 
     @classmethod
-    def _parameter_properties(cls, dtype, num_classes=None):
+    def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict[str, Any]:
         return {"df1": parameter(), "df2": parameter()}
 
 
@@ -134,7 +161,7 @@ class Kumaraswamy(tfd.Kumaraswamy):
         7.971
     """
 
-    def _log_prob(self, y):
+    def _log_prob(self, y: Tensor) -> Tensor:
         a, b = self.concentration1, self.concentration0
         log_y = ops.log(y)
         log_rest = ops.log(-ops.expm1(a * log_y))
@@ -161,13 +188,13 @@ class MultivariateStudentT(tfd.MultivariateStudentTLinearOperator):
 
     def __init__(
         self,
-        df,
-        loc,
-        scale_tril,
-        validate_args=False,
-        allow_nan_stats=True,
-        name="MultivariateStudentT",
-    ):
+        df: Tensor,
+        loc: Tensor,
+        scale_tril: Tensor,
+        validate_args: bool = False,
+        allow_nan_stats: bool = True,
+        name: str = "MultivariateStudentT",
+    ) -> None:
         parameters = dict(locals())
         super().__init__(
             df=df,
@@ -182,7 +209,7 @@ class MultivariateStudentT(tfd.MultivariateStudentTLinearOperator):
         self._parameters = parameters
 
     @classmethod
-    def _parameter_properties(cls, dtype, num_classes=None):
+    def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict[str, Any]:
         return {
             "df": parameter(shape_fn=lambda shape: shape[:-1]),
             "loc": parameter(1, bijector=tfb.Identity),

@@ -5,11 +5,13 @@ same name.
 """
 
 import math
+from typing import Any
 
 from keras import ops
 
 from keras_aevb._backend import tfb, tfd
 from keras_aevb.tfp_classes.compositions import parameter
+from keras_aevb.typing import Tensor
 
 # The exponential of this, times a count, is finite in float32.
 LARGEST_LOG_RATE = 40.0
@@ -35,17 +37,19 @@ class Poisson(tfd.Poisson):
         -7.826
     """
 
-    def __init__(self, rate=None, log_rate=None, **kwargs):
+    def __init__(
+        self, rate: Tensor | None = None, log_rate: Tensor | None = None, **kwargs: Any
+    ) -> None:
         if log_rate is not None:
             log_rate = ops.convert_to_tensor(log_rate)
             log_rate = ops.clip(log_rate, -LARGEST_LOG_RATE, LARGEST_LOG_RATE)
         super().__init__(rate, log_rate, **kwargs)
 
     @classmethod
-    def _parameter_properties(cls, dtype, num_classes=None):
+    def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict[str, Any]:
         return super()._parameter_properties(dtype, num_classes)
 
-    def _log_prob(self, x):
+    def _log_prob(self, x: Tensor) -> Tensor:
         x = ops.cast(x, self.dtype)
         small = super()._log_prob(ops.minimum(x, LARGE_COUNT))
         n = ops.maximum(x, LARGE_COUNT)
@@ -65,12 +69,18 @@ class NegativeBinomial(tfd.NegativeBinomial):
         0.7071
     """
 
-    def __init__(self, total_count, logits=None, probs=None, **kwargs):
+    def __init__(
+        self,
+        total_count: Tensor,
+        logits: Tensor | None = None,
+        probs: Tensor | None = None,
+        **kwargs: Any,
+    ) -> None:
         kwargs = {"require_integer_total_count": False, **kwargs}
         super().__init__(total_count, logits, probs, **kwargs)
 
     @classmethod
-    def _parameter_properties(cls, dtype, num_classes=None):
+    def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict[str, Any]:
         return super()._parameter_properties(dtype, num_classes)
 
 
@@ -96,13 +106,13 @@ class ZeroInflatedNegativeBinomial(tfd.Inflated):
 
     def __init__(
         self,
-        total_count,
-        logits,
-        inflated_logits,
-        validate_args=False,
-        allow_nan_stats=True,
-        name="ZeroInflatedNegativeBinomial",
-    ):
+        total_count: Tensor,
+        logits: Tensor,
+        inflated_logits: Tensor,
+        validate_args: bool = False,
+        allow_nan_stats: bool = True,
+        name: str = "ZeroInflatedNegativeBinomial",
+    ) -> None:
         parameters = dict(locals())
         counts = NegativeBinomial(
             total_count, logits, validate_args=validate_args, allow_nan_stats=allow_nan_stats
@@ -118,7 +128,7 @@ class ZeroInflatedNegativeBinomial(tfd.Inflated):
         self._parameters = parameters
 
     @classmethod
-    def _parameter_properties(cls, dtype, num_classes=None):
+    def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict[str, Any]:
         counts = NegativeBinomial.parameter_properties(dtype, num_classes)
         return {
             **{name: counts[name] for name in ("total_count", "logits")},

@@ -1,9 +1,12 @@
 """Logistic variables, rounded to whole numbers in a range."""
 
+from typing import Any
+
 import numpy as np
 from keras import ops
 
 from keras_aevb._backend import tfd, tfp
+from keras_aevb.typing import Tensor
 
 
 class DiscretizedLogistic(tfd.Distribution):
@@ -14,7 +17,15 @@ class DiscretizedLogistic(tfd.Distribution):
         low, high: integers.
     """
 
-    def __init__(self, loc, scale, low, high, validate_args=False, name="DiscretizedLogistic"):
+    def __init__(
+        self,
+        loc: Tensor,
+        scale: Tensor,
+        low: int,
+        high: int,
+        validate_args: bool = False,
+        name: str = "DiscretizedLogistic",
+    ) -> None:
         parameters = dict(locals())
         self.loc, self.scale = ops.convert_to_tensor(loc), ops.convert_to_tensor(scale)
         self.low, self.high = low, high
@@ -28,21 +39,21 @@ class DiscretizedLogistic(tfd.Distribution):
         )
 
     @classmethod
-    def _parameter_properties(cls, dtype, num_classes=None):
+    def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict[str, Any]:
         return {name: tfp.util.ParameterProperties() for name in ("loc", "scale")}
 
-    def _event_shape(self):
+    def _event_shape(self) -> Any:
         return ()
 
-    def _event_shape_tensor(self):
+    def _event_shape_tensor(self) -> np.ndarray:
         return np.array([], "int32")
 
-    def _standardized(self, x):
+    def _standardized(self, x: Tensor) -> Tensor:
         """(x - μ) / s for whole numbers x."""
         centre, half = (self.low + self.high) / 2, (self.high - self.low) / 2
         return ((x - centre) / half - self.loc) / self.scale
 
-    def _log_prob(self, x):
+    def _log_prob(self, x: Tensor) -> Tensor:
         r"""log of σ(b) - σ(a) = σ(b) σ(-a) (1 - exp(a - b)), with b - a the width of a bin.
 
         This form does not subtract nearly equal numbers.
@@ -54,12 +65,12 @@ class DiscretizedLogistic(tfd.Distribution):
         inside = below_upper + above_lower + ops.log(-ops.expm1(-width))
         return ops.where(x <= self.low, below_upper, ops.where(x >= self.high, above_lower, inside))
 
-    def _sample_n(self, n, seed):
+    def _sample_n(self, n: Any, seed: Any) -> Tensor:
         logistic = tfd.Logistic(self.loc, self.scale).sample(n, seed=seed)
         centre, half = (self.low + self.high) / 2, (self.high - self.low) / 2
         return ops.clip(ops.round(centre + half * logistic), self.low, self.high)
 
-    def _mean(self):
+    def _mean(self) -> Tensor:
         """low + Σ P(x ≥ i) over the whole numbers i above `low`, summed in a loop."""
         return ops.fori_loop(
             self.low + 1,

@@ -1,15 +1,17 @@
 """Hamiltonian Monte Carlo as a transition kernel."""
 
 import math
-import typing
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from keras import ops
 
 from keras_aevb._backend import tfd, tfp
 from keras_aevb.tfp_classes.normal import Normal
+from keras_aevb.typing import Tensor
 
 
-class State(typing.NamedTuple):
+class State(NamedTuple):
     """The state that a transition passes to the next one, besides z.
 
     Attributes:
@@ -19,10 +21,10 @@ class State(typing.NamedTuple):
         step_size: ε.
     """
 
-    log_density: typing.Any
-    gradient: typing.Any
-    log_accept_ratio: typing.Any
-    step_size: typing.Any
+    log_density: Tensor
+    gradient: Tensor
+    log_accept_ratio: Tensor
+    step_size: Tensor
 
 
 class HamiltonianMonteCarlo(tfp.mcmc.TransitionKernel):
@@ -43,28 +45,30 @@ class HamiltonianMonteCarlo(tfp.mcmc.TransitionKernel):
     Reference: Duane, Kennedy, Pendleton & Roweth (1987).
     """
 
-    def __init__(self, log_density, step_size, num_leapfrog_steps):
+    def __init__(
+        self, log_density: Callable[[Tensor], Tensor], step_size: Tensor, num_leapfrog_steps: int
+    ) -> None:
         self.log_density = log_density
         self.step_size = step_size
         self.num_leapfrog_steps = num_leapfrog_steps
 
     @property
-    def is_calibrated(self):
+    def is_calibrated(self) -> bool:
         return True
 
-    def bootstrap_results(self, z):
+    def bootstrap_results(self, z: Tensor) -> State:
         log_density, gradient = self._value_and_gradient(z)
         step_size = ops.cast(self.step_size, z.dtype)
         return State(log_density, gradient, ops.zeros_like(log_density), step_size)
 
-    def one_step(self, z, state, seed=None):
+    def one_step(self, z: Tensor, state: State, seed: Any = None) -> tuple[Tensor, State]:
         momentum_seed, uniform_seed = tfp.random.split_seed(seed, 2)
         step_size = state.step_size
 
-        def kick(momentum, gradient, fraction=1.0):
+        def kick(momentum: Tensor, gradient: Tensor, fraction: float = 1.0) -> Tensor:
             return momentum + fraction * step_size * gradient
 
-        def leap(_, phase):
+        def leap(_: Any, phase: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
             z, momentum = phase
             z = z + step_size * momentum
             return z, kick(momentum, self._value_and_gradient(z)[1])
@@ -92,6 +96,6 @@ class HamiltonianMonteCarlo(tfp.mcmc.TransitionKernel):
             step_size,
         )
 
-    def _value_and_gradient(self, z):
+    def _value_and_gradient(self, z: Tensor) -> tuple[Tensor, Tensor]:
         # XLA removes an unused output.
         return tfp.math.value_and_gradient(self.log_density, z)

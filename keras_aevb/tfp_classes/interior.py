@@ -8,18 +8,21 @@ would be rounded to an edge becomes the number beside it. Gradients pass through
 
 import functools
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from keras import ops
 from keras.backend import standardize_dtype
 
 from keras_aevb._backend import tfd, tfp
+from keras_aevb.typing import Tensor
 
 # A density may divide a draw by a scale: the margin to underflow and overflow.
 MARGIN = 2.0**20
 
 
-def log_gamma(concentration, n, seed, like=None):
+def log_gamma(concentration: Tensor, n: Any, seed: Any, like: Tensor | None = None) -> Tensor:
     r"""The logarithms of n draws of Gamma(α, 1), also where the draws themselves underflow.
 
     $$\log z = \log z' + \frac{\log ε}{α}, \qquad z' \sim Gamma(α + 1, 1), \quad ε \sim U(0, 1)$$
@@ -38,7 +41,7 @@ def log_gamma(concentration, n, seed, like=None):
     return tfd.ExpGamma(a + 1, 1.0).sample(n, seed=gamma_seed) - minus_log_uniform / a
 
 
-def log_odds(concentration1, concentration0, n, seed):
+def log_odds(concentration1: Tensor, concentration0: Tensor, n: Any, seed: Any) -> Tensor:
     """log z / (1 - z) of n draws z of Beta."""
     seeds = tfp.random.split_seed(seed, 2)
     return log_gamma(concentration1, n, seeds[0], concentration0) - log_gamma(
@@ -46,78 +49,78 @@ def log_odds(concentration1, concentration0, n, seed):
     )
 
 
-def exponential(rate, n, seed):
+def exponential(rate: Tensor, n: Any, seed: Any) -> Tensor:
     return tfd.Exponential(rate).sample(n, seed=seed)
 
 
-def gumbel(loc, scale, n, seed):
+def gumbel(loc: Tensor, scale: Tensor, n: Any, seed: Any) -> Tensor:
     return tfd.Gumbel(loc, scale).sample(n, seed=seed)
 
 
-def normal(q, n, seed):
+def normal(q: Any, n: Any, seed: Any) -> Tensor:
     return tfd.Normal(q.loc, q.scale).sample(n, seed=seed)
 
 
-def log_gamma_of_rate(q, n, seed):
+def log_gamma_of_rate(q: Any, n: Any, seed: Any) -> Tensor:
     log_rate = ops.log(q.rate) if q.log_rate is None else q.log_rate
     return log_gamma(q.concentration, n, seed, log_rate) - log_rate
 
 
-def log_inverse_gamma(q, n, seed):
+def log_inverse_gamma(q: Any, n: Any, seed: Any) -> Tensor:
     return ops.log(q.scale) - log_gamma(q.concentration, n, seed, q.scale)
 
 
-def log_kumaraswamy(q, n, seed):
+def log_kumaraswamy(q: Any, n: Any, seed: Any) -> Tensor:
     a, b = q.concentration1, q.concentration0
     return ops.log(-ops.expm1(-exponential(b + ops.zeros_like(a), n, seed))) / a
 
 
-def relaxed_logits(q, n, seed):
+def relaxed_logits(q: Any, n: Any, seed: Any) -> Tensor:
     temperature = ops.expand_dims(q.temperature, -1)
     return gumbel(q.logits_parameter() / temperature, 1 / temperature, n, seed)
 
 
-def log_chi2(q, n, seed):
+def log_chi2(q: Any, n: Any, seed: Any) -> Tensor:
     return log_gamma(q.df / 2, n, seed) + math.log(2)
 
 
-def log_weibull(q, n, seed):
+def log_weibull(q: Any, n: Any, seed: Any) -> Tensor:
     return ops.log(q.scale) - gumbel(ops.zeros_like(q.scale), 1 / q.concentration, n, seed)
 
 
-def log_f(q, n, seed):
+def log_f(q: Any, n: Any, seed: Any) -> Tensor:
     return log_odds(q.df1 / 2, q.df2 / 2, n, seed) + ops.log(q.df2) - ops.log(q.df1)
 
 
-def relaxed_log_odds(q, n, seed):
+def relaxed_log_odds(q: Any, n: Any, seed: Any) -> Tensor:
     logistic = tfd.Logistic(q.logits_parameter() / q.temperature, 1 / q.temperature)
     return logistic.sample(n, seed=seed)
 
 
-def exp(u, limits):
+def exp(u: Tensor, limits: Any) -> Tensor:
     low, high = limits.tiny * MARGIN, limits.max / MARGIN
     return ops.exp(ops.clip(u, math.log(low), math.log(high)))
 
 
-def exp_below_1(u, limits):
+def exp_below_1(u: Tensor, limits: Any) -> Tensor:
     return inside_unit_interval(ops.exp(ops.clip(u, math.log(limits.tiny), 0)), limits)
 
 
-def sigmoid(u, limits):
+def sigmoid(u: Tensor, limits: Any) -> Tensor:
     u = ops.clip(u, math.log(limits.tiny), -math.log(limits.epsneg))
     return inside_unit_interval(ops.sigmoid(u), limits)
 
 
-def softmax(u, limits):
+def softmax(u: Tensor, limits: Any) -> Tensor:
     return inside_unit_interval(ops.softmax(u), limits)
 
 
-def inside_unit_interval(z, limits):
+def inside_unit_interval(z: Tensor, limits: Any) -> Tensor:
     return ops.clip(z, limits.tiny, 1 - limits.epsneg)
 
 
 # By family: n draws of u, and the map from u to z.
-INTERIORS = {
+INTERIORS: dict[str, tuple[Callable[[Any, Any, Any], Tensor], Callable[[Tensor, Any], Tensor]]] = {
     "Beta": (lambda q, n, seed: log_odds(q.concentration1, q.concentration0, n, seed), sigmoid),
     "Chi": (log_chi2, lambda u, limits: ops.sqrt(exp(u, limits))),  # its density has z²
     "Chi2": (log_chi2, exp),
@@ -136,22 +139,24 @@ INTERIORS = {
 
 
 @functools.cache
-def with_interior_draws(cls):
+def with_interior_draws(cls: Any) -> Any:
     """The subclass whose draws lie inside the open support; `cls` itself where all do."""
     if cls.__name__ not in INTERIORS:
         return cls
     draws_of_u, to_z = INTERIORS[cls.__name__]
 
     class Interior(cls):
-        def _sample_n(self, n, seed=None):
+        def _sample_n(self, n: Any, seed: Any = None) -> Tensor:
             limits = np.finfo(standardize_dtype(self.dtype))
             return to_z(draws_of_u(self, n, tfp.random.sanitize_seed(seed)), limits)
 
         # Transformed distributions of TFP do not call `_sample_n`.
-        def _call_sample_n(self, *args, **kwargs):
+        def _call_sample_n(self, *args: Any, **kwargs: Any) -> Tensor:
             return tfd.Distribution._call_sample_n(self, *args, **kwargs)
 
-        def _sample_and_log_prob(self, sample_shape, seed, **kwargs):
+        def _sample_and_log_prob(
+            self, sample_shape: Any, seed: Any, **kwargs: Any
+        ) -> tuple[Tensor, Tensor]:
             z = self._call_sample_n(sample_shape, seed, **kwargs)
             return z, self._call_log_prob(z, "log_prob", **kwargs)
 

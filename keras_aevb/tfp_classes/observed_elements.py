@@ -1,21 +1,24 @@
 """Independent elements of which some are missing."""
 
+from typing import Any
+
 from keras import ops
 
 from keras_aevb._backend import tfd
+from keras_aevb.typing import Tensor
 
 
 class ObservedElements(tfd.Independent):
     """Independent elements; the density ignores NaN."""
 
-    def __init__(self, base, fill):
+    def __init__(self, base: Any, fill: Any) -> None:
         elements = getattr(base, "distribution", base)
         if not isinstance(base, tfd.Independent) or len(elements.event_shape):
             raise ValueError(f"Expected a likelihood with independent elements. Received: {base}")
         super().__init__(elements, len(base.event_shape))
         self.fill = fill
 
-    def _log_prob(self, x, **kwargs):
+    def _log_prob(self, x: Tensor, **kwargs: Any) -> Tensor:
         x = ops.convert_to_tensor(x)
         missing = ops.isnan(x)
         values = ops.where(missing, ops.cast(self.fill, x.dtype), x)

@@ -1,8 +1,11 @@
 """Unconstrained coordinates of the probability simplex."""
 
+from typing import Any
+
 from keras import ops
 
 from keras_aevb._backend import tfb
+from keras_aevb.typing import Tensor
 
 
 class Simplex(tfb.Bijector):
@@ -19,29 +22,29 @@ class Simplex(tfb.Bijector):
         [0.25, 0.25, 0.25, 0.25]
     """
 
-    def __init__(self, name="simplex"):
+    def __init__(self, name: str = "simplex") -> None:
         super().__init__(forward_min_event_ndims=1, parameters={"name": name}, name=name)
 
     @classmethod
-    def _parameter_properties(cls, dtype):
+    def _parameter_properties(cls, dtype: Any) -> dict[str, Any]:
         return {}
 
-    def _forward_event_shape(self, shape):
+    def _forward_event_shape(self, shape: Any) -> Any:
         return shape[:-1].concatenate(shape[-1] + 1)
 
-    def _inverse_event_shape(self, shape):
+    def _inverse_event_shape(self, shape: Any) -> Any:
         return shape[:-1].concatenate(shape[-1] - 1)
 
-    def _forward(self, u):
+    def _forward(self, u: Tensor) -> Tensor:
         return ops.softmax(with_zero(u), axis=-1)
 
-    def _inverse(self, z):
+    def _inverse(self, z: Tensor) -> Tensor:
         log_z = ops.log(z)
         return log_z[..., :-1] - log_z[..., -1:]
 
-    def _forward_log_det_jacobian(self, u):
+    def _forward_log_det_jacobian(self, u: Tensor) -> Tensor:
         return ops.sum(ops.log_softmax(with_zero(u), axis=-1), axis=-1)
 
 
-def with_zero(u):
+def with_zero(u: Tensor) -> Tensor:
     return ops.concatenate([u, ops.zeros_like(u[..., :1])], axis=-1)

@@ -1,8 +1,9 @@
 """Epochs of batches, in groups for programs that run several steps per call."""
 
-import collections.abc
 import contextlib
 import itertools
+from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import Any, TypeAlias, TypeGuard
 
 import keras
 import numpy as np
@@ -11,10 +12,15 @@ from keras import ops
 from keras_aevb import _backend
 from keras_aevb._backend.keras_private import EpochIterator
 from keras_aevb.batches import RowBatches
+from keras_aevb.typing import ArrayLike, Stream, Tensor
 
 # The largest device-resident data: a share of an accelerator's memory, or bytes of main memory.
 DEVICE_SHARE = 0.25
 HOST_BYTES = 2**31
+
+Arrays: TypeAlias = tuple[ArrayLike, ...]
+Batch: TypeAlias = tuple[Any, ...]  # (row indices,), or (x,), (x, y) or (x, y, sample_weight)
+Group: TypeAlias = tuple[int, list[Batch]]  # of steps, with the number of the first
 
 
 class RowEpochs:
@@ -31,7 +37,14 @@ class RowEpochs:
         arrays: the stream's arrays on the device. Default: copies them there.
     """
 
-    def __init__(self, stream, steps_per_execution, steps=None, resident=True, arrays=None):
+    def __init__(
+        self,
+        stream: RowBatches,
+        steps_per_execution: int,
+        steps: int | None = None,
+        resident: bool = True,
+        arrays: Arrays | None = None,
+    ) -> None:
         self.stream = stream
         self.steps_per_execution = steps_per_execution
         self.num_batches = steps or len(stream)
@@ -39,13 +52,13 @@ class RowEpochs:
         if not len(stream):
             raise ValueError("Expected a stream of at least one batch. Received: length 0")
 
-    def epoch(self, number):
+    def epoch(self, number: int) -> Generator[Group, None, None]:
         """Yields the first step of each group and its batches, each `(row indices,)` or whole."""
         for first in range(0, self.num_batches, self.steps_per_execution):
             last = min(first + self.steps_per_execution, self.num_batches)
             yield first, [self._batch(number * self.num_batches + i) for i in range(first, last)]
 
-    def _batch(self, step):
+    def _batch(self, step: int) -> Batch:
         """The batch of a step, counted from the beginning of training."""
         number, i = divmod(step, len(self.stream))
         if i == 0 or step % self.num_batches == 0:
@@ -56,7 +69,7 @@ class RowEpochs:
             self.stream.on_epoch_end()
         return (rows,) if self.arrays is not None else self.stream.take(rows)
 
-    def _rows(self, i):
+    def _rows(self, i: int) -> np.ndarray:
         rows, n = np.asarray(self.stream.rows(i), "int32"), self.stream.num_rows
         # Accelerators raise no error for rows that do not exist.
         if rows.min(initial=0) < 0 or rows.max(initial=0) >= n:
@@ -79,24 +92,31 @@ class StreamEpochs:
 
     arrays = None
 
-    def __init__(self, stream, steps_per_execution, unpack, check, **settings):
+    def __init__(
+        self,
+        stream: Stream,
+        steps_per_execution: int,
+        unpack: Callable[[Any], tuple[Any, Any, Any]],
+        check: Callable[..., None],
+        **settings: Any,
+    ) -> None:
         self.stream = stream
         self.unpack = unpack
         self.check = check
-        one_pass = isinstance(stream, collections.abc.Iterator)
-        self.takes_all = one_pass and settings.get("steps_per_epoch") is None
+        self.takes_all = False  # whether an epoch is all that an iterator has
         self.used_up = False
-        if one_pass:
+        if isinstance(stream, Iterator):
+            self.takes_all = settings.get("steps_per_epoch") is None
             stream = _not_empty(stream)
         self.iterator = EpochIterator(stream, steps_per_execution=steps_per_execution, **settings)
         self.iterator.reset()
 
     @property
-    def num_batches(self):
+    def num_batches(self) -> int | None:
         """Batches in an epoch, or `None` if unknown."""
         return self.iterator.num_batches
 
-    def epoch(self, number):
+    def epoch(self, number: int) -> Generator[Group, None, None]:
         """Yields the first step of each group and its batches, each `(x, y, sample_weight)`.
 
         Raises:
@@ -123,7 +143,10 @@ class StreamEpochs:
         self.used_up = self.takes_all
 
 
-def _not_empty(generator):
+Epochs: TypeAlias = RowEpochs | StreamEpochs
+
+
+def _not_empty(generator: Iterator[Any]) -> Iterator[Any]:
     """The same generator; raises a `ValueError` if it has no batch."""
     try:
         first = next(generator)
@@ -132,7 +155,7 @@ def _not_empty(generator):
     return (batch for batch in itertools.chain([first], generator))
 
 
-def no_batches(when):
+def no_batches(when: str) -> ValueError:
     """The error for a stream without batches."""
     return ValueError(
         f"Expected a stream with at least one batch in every epoch. Received: none {when}. A "
@@ -141,29 +164,29 @@ def no_batches(when):
     )
 
 
-def with_given_parts(x, y=None, sample_weight=None):
+def with_given_parts(x: Any, y: Any = None, sample_weight: Any = None) -> Batch:
     """The batch (x,), (x, y) or (x, y, sample_weight); a missing y before weights is zeros."""
     if sample_weight is not None:
         return x, np.zeros(len(x)) if y is None else y, sample_weight
     return (x,) if y is None else (x, y)
 
 
-def on_device(arrays):
+def on_device(arrays: Arrays) -> Arrays:
     """Arrays as tensors on the device; NumPy floats become Keras' `floatx`."""
     return tuple(map(_tensor, arrays))
 
 
-def _tensor(array):
+def _tensor(array: ArrayLike) -> Tensor:
     floating = isinstance(array, np.ndarray) and np.issubdtype(array.dtype, np.floating)
     return ops.convert_to_tensor(array, keras.config.floatx() if floating else None)
 
 
-def are_rows(stream):
+def are_rows(stream: Any) -> TypeGuard[RowBatches]:
     """Whether a stream's batches are unchanged rows of its arrays."""
     return isinstance(stream, RowBatches) and type(stream).__getitem__ is RowBatches.__getitem__
 
 
-def fit_the_device(stream):
+def fit_the_device(stream: RowBatches) -> bool:
     """Whether a stream's arrays may stay on the device."""
     if keras.distribution.distribution() is not None:
         return False
@@ -173,7 +196,9 @@ def fit_the_device(stream):
 
 
 @contextlib.contextmanager
-def side_by_side(sources, number):
+def side_by_side(
+    sources: Sequence[Epochs], number: int
+) -> Iterator[Iterator[tuple[int, list[list[Batch]]]]]:
     """Zips the epochs of R sources: pairs (first step of a group, its steps of R batches each)."""
     epochs = [source.epoch(number) for source in sources]
     try:

@@ -6,6 +6,8 @@ a variable that is replaced, a quantised or LoRA kernel.
 """
 
 import types
+from collections.abc import Hashable
+from typing import Any
 
 import keras
 import numpy as np
@@ -34,7 +36,7 @@ OPAQUE = {"builtins", "jax", "jaxlib", "keras", "numpy", "tensorflow", "tensorfl
 DEPTH = 4
 
 
-def fingerprint(model):
+def fingerprint(model: keras.Model) -> Hashable:
     """A hashable value that changes when the model's computation changes."""
     return tuple(_of_layer(layer) for layer in all_layers(model))
 
@@ -42,17 +44,17 @@ def fingerprint(model):
 class Identity:
     """Compares objects by identity. It keeps them alive, so that no other object gets their id."""
 
-    def __init__(self, value):
+    def __init__(self, value: Any) -> None:
         self.value = value
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         return isinstance(other, Identity) and self.value is other.value
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return id(self.value)
 
 
-def _of_layer(layer):
+def _of_layer(layer: keras.Layer) -> Hashable:
     variables = (*layer.trainable_variables, *layer.non_trainable_variables)
     return (
         Identity(layer),
@@ -67,13 +69,13 @@ def _of_layer(layer):
     )
 
 
-def _is_internal(name, layer):
+def _is_internal(name: str, layer: keras.Layer) -> bool:
     """Whether an attribute is internal to TensorFlow, or to Keras in one of Keras' layers."""
     keras_owns = type(layer).__module__.startswith("keras.")
     return name.startswith("_self_") or (name.startswith("_") and keras_owns)
 
 
-def _of_value(value, depth):
+def _of_value(value: Any, depth: int) -> Hashable:
     if value is None or isinstance(value, bool | int | float | complex | str | bytes):
         return type(value), value
     if isinstance(value, np.ndarray | np.generic):
@@ -87,7 +89,7 @@ def _of_value(value, depth):
     return Identity(value)
 
 
-def _is_plain_object(value):
+def _is_plain_object(value: Any) -> bool:
     """Whether a value is an object of a user's class, whose attributes a step may read."""
     return (
         hasattr(value, "__dict__")

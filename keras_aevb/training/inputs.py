@@ -1,8 +1,13 @@
 """Input validation and conversion: arrays, streams, weights, and batches of one size."""
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeGuard
+
 import keras
 import numpy as np
 from keras import ops
+
+from keras_aevb.typing import Tensor
 
 # Kinds of NumPy types that are numbers: booleans, integers and floating-point numbers.
 REAL = "biuf"
@@ -10,13 +15,18 @@ REAL = "biuf"
 PART_BYTES = 2**26
 
 
-def is_array(x):
+def is_array(x: Any) -> bool:
     """Whether x is one array of all examples, and not a stream of batches."""
     # A NumPy scalar has no length, but is an array of the wrong shape, not a stream.
     return isinstance(x, np.generic) or (hasattr(x, "shape") and hasattr(x, "__len__"))
 
 
-def is_stream(x):
+def is_tensor(x: Any) -> TypeGuard[Tensor]:
+    """Whether x is an array of the backend."""
+    return ops.is_tensor(x)
+
+
+def is_stream(x: Any) -> bool:
     """Whether x is a stream of batches, and not the examples themselves."""
     values = str | bytes | dict | list | tuple | set | frozenset | keras.layers.Layer
     return (
@@ -26,7 +36,7 @@ def is_stream(x):
     )
 
 
-def as_array(x, name="x"):
+def as_array(x: Any, name: str = "x") -> np.ndarray:
     """Data as a NumPy array in Keras' float type.
 
     Raises:
@@ -48,7 +58,7 @@ def as_array(x, name="x"):
         return array.astype(keras.config.floatx(), copy=False)
 
 
-def parts(x):
+def parts(x: Any) -> Iterator[np.ndarray]:
     """Yields an array in Keras' float type; a large one, which may be on disk, in parts."""
     if not isinstance(x, np.ndarray) or not x.ndim or x.nbytes <= PART_BYTES:
         yield as_array(x)
@@ -58,7 +68,7 @@ def parts(x):
         yield as_array(x[start : start + rows])
 
 
-def check_in_parts(x, check):
+def check_in_parts(x: Any, check: Callable[[np.ndarray], None]) -> int:
     """Checks an array with a function that raises a `ValueError`; returns its length."""
     n = 0
     for part in parts(x):
@@ -67,7 +77,7 @@ def check_in_parts(x, check):
     return n
 
 
-def check_stream(x, name="x"):
+def check_stream(x: Any, name: str = "x") -> None:
     """Raises a `ValueError` if x is not a stream of batches."""
     if not is_stream(x):
         raise ValueError(
@@ -76,12 +86,12 @@ def check_stream(x, name="x"):
         )
 
 
-def as_resident(x, name="x"):
+def as_resident(x: Any, name: str = "x") -> Tensor:
     """x as an array that programs can index: a backend tensor is kept, others become NumPy."""
     return x if ops.is_tensor(x) or isinstance(x, np.ndarray) else as_array(x, name)
 
 
-def check_sample_weight(sample_weight, n):
+def check_sample_weight(sample_weight: Any, n: int) -> None:
     """Raises a `ValueError` unless there is one finite weight for each of n examples."""
     if sample_weight is None:
         return
@@ -98,7 +108,7 @@ def check_sample_weight(sample_weight, n):
         )
 
 
-def class_weights(y, class_weight, sample_weight):
+def class_weights(y: Any, class_weight: Any, sample_weight: Any) -> np.ndarray:
     """The sample weights of labels y, from `class_weight`, a dict from label to weight.
 
     Raises:
@@ -130,7 +140,9 @@ def class_weights(y, class_weight, sample_weight):
     return np.array([class_weight.get(int(label), 1.0) for label in labels], "float32")
 
 
-def split(x, labels, sample_weight, share):
+def split(
+    x: Any, labels: Any, sample_weight: Any, share: float
+) -> tuple[tuple[Any, Any, Any], tuple[Any, Any, Any]]:
     """Splits off the last rows of validated arrays as validation data.
 
     Args:
@@ -155,19 +167,20 @@ def split(x, labels, sample_weight, share):
             "Expected `validation_split` to leave examples on both sides. "
             f"Received: validation_split={share} of {n} examples"
         )
-    arrays = (x, labels, sample_weight)
-    return (
-        tuple(None if a is None else a[:cut] for a in arrays),
-        tuple(None if a is None else a[cut:] for a in arrays),
-    )
+    weights = (None, None) if sample_weight is None else (sample_weight[:cut], sample_weight[cut:])
+    return (x[:cut], labels[:cut], weights[0]), (x[cut:], labels[cut:], weights[1])
 
 
-def padded_batches(arrays, batch_size):
+def padded_batches(
+    arrays: Sequence[np.ndarray], batch_size: int
+) -> Iterator[tuple[list[np.ndarray], int]]:
     """Pairs (batch of all arrays, length); the last row is repeated to fill the last batch."""
     return regrouped([arrays], batch_size)
 
 
-def regrouped(parts, batch_size):
+def regrouped(
+    parts: Iterable[Sequence[np.ndarray]], batch_size: int
+) -> Iterator[tuple[list[np.ndarray], int]]:
     """Regroups the rows of all parts, in order, into batches of one size.
 
     Args:
@@ -194,13 +207,13 @@ def regrouped(parts, batch_size):
         yield [array[rows] for array in _joined(waiting)], num_waiting
 
 
-def _joined(parts):
+def _joined(parts: Sequence[Sequence[np.ndarray]]) -> Sequence[np.ndarray]:
     if len(parts) == 1:
         return parts[0]
     return [np.concatenate(arrays) for arrays in zip(*parts)]
 
 
-def check_event_shape(name, received, expected):
+def check_event_shape(name: str, received: Sequence[int], expected: Sequence[int]) -> None:
     """Raises a `ValueError` unless an array has events of this shape."""
     if tuple(received) != tuple(expected):
         raise ValueError(

@@ -1,6 +1,8 @@
 """The loops of `fit`, `evaluate` and `predict`."""
 
 import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,10 +12,19 @@ from keras_aevb._backend.keras_private import (
     forget_restored_epoch,
     restored_epoch,
 )
-from keras_aevb.training.epochs import side_by_side
+from keras_aevb.training.epochs import Epochs, side_by_side
+from keras_aevb.typing import Tensor
 
 
-def fit(models, sources, program, callbacks, epochs, initial_epoch=0, validate=None):
+def fit(
+    models: Sequence[keras.Model],
+    sources: Sequence[Epochs],
+    program: Callable[[Sequence[keras.Model]], Any],
+    callbacks: Sequence[keras.callbacks.CallbackList],
+    epochs: int,
+    initial_epoch: int = 0,
+    validate: Callable[[keras.Model, Any, int], dict[str, float] | None] | None = None,
+) -> None:
     """Trains models side by side. A model that a callback stops leaves at the end of the epoch.
 
     Args:
@@ -34,13 +45,15 @@ def fit(models, sources, program, callbacks, epochs, initial_epoch=0, validate=N
             discard_damaged_metadata(backup)
         calls.on_train_begin()
     initial_epoch = _restored(models, callbacks) or initial_epoch
-    last_logs = {id(model): {} for model in models}
+    last_logs: dict[int, dict[str, float]] = {id(model): {} for model in models}
     groups = list(zip(models, sources, callbacks))
     active = groups
     try:
         for epoch in range(initial_epoch, epochs):
             before = [updates(model) for model, _, _ in active]
-            for (model, _, calls), logs in zip(active, _epoch(*zip(*active), program, epoch)):
+            training, streams, calls_of = zip(*active)
+            all_logs = _epoch(training, streams, calls_of, program, epoch)
+            for (model, _, calls), logs in zip(active, all_logs):
                 model.epochs_done = epoch + 1
                 validation = validate and validate(model, calls, epoch)
                 if validation:
@@ -60,13 +73,13 @@ def fit(models, sources, program, callbacks, epochs, initial_epoch=0, validate=N
         calls.on_train_end(last_logs[id(model)])
 
 
-def updates(model):
+def updates(model: keras.Model) -> int | None:
     """The number of updates by a `LossScaleOptimizer`, which skips overflows; or `None`."""
     inner = getattr(model.optimizer, "inner_optimizer", None)
     return None if inner is None else int(np.asarray(inner.iterations))
 
 
-def warn_of_overflow(model, epoch):
+def warn_of_overflow(model: keras.Model, epoch: int) -> None:
     warnings.warn(
         f"No step of epoch {epoch} changed the weights of {model.name!r}: every gradient "
         "overflowed in float16, whose largest number is 65504. Scale the data and the features, or "
@@ -75,12 +88,14 @@ def warn_of_overflow(model, epoch):
     )
 
 
-def backups(callbacks):
+def backups(callbacks: keras.callbacks.CallbackList) -> list[keras.callbacks.BackupAndRestore]:
     """The callbacks that restore weights when training begins."""
     return [c for c in callbacks.callbacks if isinstance(c, keras.callbacks.BackupAndRestore)]
 
 
-def _restored(models, callbacks):
+def _restored(
+    models: Sequence[keras.Model], callbacks: Sequence[keras.callbacks.CallbackList]
+) -> int | None:
     """The epoch from which `BackupAndRestore` resumes, or `None`."""
     # Prefer the count in the weights: the callback writes two files, with a possible kill between.
     epochs = {
@@ -92,7 +107,13 @@ def _restored(models, callbacks):
     return epochs.pop()
 
 
-def _epoch(models, sources, callbacks, program, epoch):
+def _epoch(
+    models: Sequence[keras.Model],
+    sources: Sequence[Epochs],
+    callbacks: Sequence[keras.callbacks.CallbackList],
+    program: Callable[[Sequence[keras.Model]], Any],
+    epoch: int,
+) -> list[dict[str, float]]:
     """Trains for one epoch and returns R dicts of logs."""
     for model, calls in zip(models, callbacks):
         model.epochs_done = epoch
@@ -115,7 +136,7 @@ def _epoch(models, sources, callbacks, program, epoch):
     return list(map(as_numbers, all_logs))
 
 
-def change_models_between_batches(callbacks):
+def change_models_between_batches(callbacks: keras.callbacks.CallbackList) -> bool:
     """Whether a callback that is not Keras' own runs code between the batches of an epoch."""
     hooks = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
     return any(
@@ -131,7 +152,12 @@ def change_models_between_batches(callbacks):
     )
 
 
-def evaluate(model, source, program, callbacks):
+def evaluate(
+    model: keras.Model,
+    source: Epochs,
+    program: Callable[[Sequence[keras.Model]], Any],
+    callbacks: keras.callbacks.CallbackList,
+) -> dict[str, float]:
     """Runs the test steps of one epoch.
 
     Args:
@@ -160,7 +186,12 @@ def evaluate(model, source, program, callbacks):
     return logs
 
 
-def predict(model, source, program, callbacks):
+def predict(
+    model: keras.Model,
+    source: Epochs,
+    program: Callable[[Sequence[keras.Model]], Any],
+    callbacks: keras.callbacks.CallbackList,
+) -> Any:
     """Runs the model on one epoch of whole batches.
 
     Args:
@@ -186,6 +217,6 @@ def predict(model, source, program, callbacks):
     return keras.tree.map_structure(lambda *parts: np.concatenate(parts), *outputs)
 
 
-def as_numbers(logs):
+def as_numbers(logs: Mapping[str, Tensor]) -> dict[str, float]:
     """Logs as Python numbers."""
     return {name: float(np.asarray(value)) for name, value in logs.items()}

@@ -1,5 +1,10 @@
 """The compiled programs of a model."""
 
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+import keras
+
 from keras_aevb.training.fingerprint import fingerprint
 
 
@@ -10,19 +15,19 @@ class Programs:
         models: list of the models that the programs run.
     """
 
-    def __init__(self, models):
+    def __init__(self, models: Sequence[keras.Model]) -> None:
         self.models = models
-        self.programs = {}
-        self.made_for = None
+        self.programs: dict[Hashable, Any] = {}
+        self.made_for: list[Hashable] | None = None
 
-    def get(self, key, make):
+    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """The program of this key; `make()` makes it if there is none, or it is out of date."""
         self.refresh()
         if key not in self.programs:
             self.programs[key] = make()
         return self.programs[key]
 
-    def refresh(self):
+    def refresh(self) -> bool:
         """Clears the cache if the models have changed, and returns whether they have."""
         current = [_description(model) for model in self.models]
         changed = current != self.made_for
@@ -32,7 +37,7 @@ class Programs:
         return changed
 
 
-def _description(model):
+def _description(model: keras.Model) -> Hashable:
     optimizer = getattr(model, "optimizer", None)  # there is none before `compile`
     how = optimizer, model.run_eagerly, model.jit_compile, model.steps_per_execution
     return how, fingerprint(model)

@@ -5,6 +5,7 @@ import time
 import keras
 
 from keras_aevb import arguments
+from keras_aevb.typing import Config, Verbose
 
 # Seconds before the bar appears.
 PATIENCE = 2.0
@@ -20,14 +21,14 @@ class Progress:
         total: number of batches, or `None` if unknown.
     """
 
-    def __init__(self, verbose="auto", total=None):
+    def __init__(self, verbose: Verbose = "auto", total: int | None = None) -> None:
         arguments.check_fit(verbose=verbose)
         self.patience = {"auto": PATIENCE, 0: float("inf")}.get(verbose, 0.0)
         self.total = total
-        self.start = None
-        self.bar = None
+        self.start: float | None = None
+        self.bar: keras.utils.Progbar | None = None
 
-    def update(self, done):
+    def update(self, done: int) -> None:
         """Shows that `done` batches are done."""
         if self.start is None:
             self.start = time.monotonic()
@@ -37,7 +38,7 @@ class Progress:
             self.bar.update(done, finalize=False)
         self.done = done
 
-    def end(self):
+    def end(self) -> None:
         """Ends the bar's line."""
         if self.bar is not None:
             self.bar.update(self.done, finalize=True)
@@ -46,15 +47,15 @@ class Progress:
 class ProgressOfPrediction(keras.callbacks.Callback):
     """A callback that shows a `Progress` of `predict`."""
 
-    def __init__(self, verbose="auto"):
+    def __init__(self, verbose: Verbose = "auto") -> None:
         super().__init__()
         self.verbose = verbose
 
-    def on_predict_begin(self, logs=None):
+    def on_predict_begin(self, logs: Config | None = None) -> None:
         self.progress = Progress(self.verbose, self.params["steps"])
 
-    def on_predict_batch_end(self, batch, logs=None):
+    def on_predict_batch_end(self, batch: int, logs: Config | None = None) -> None:
         self.progress.update(batch + 1)
 
-    def on_predict_end(self, logs=None):
+    def on_predict_end(self, logs: Config | None = None) -> None:
         self.progress.end()

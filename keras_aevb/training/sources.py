@@ -1,13 +1,20 @@
 """Validates the data that users pass, and makes epochs of batches from it."""
 
+from collections.abc import Iterable, Iterator
+from typing import Any
+
 import keras
+import numpy as np
 
 from keras_aevb.batches import EpochMinibatches, RowBatches
 from keras_aevb.training import inputs
-from keras_aevb.training.epochs import RowEpochs, StreamEpochs, are_rows, fit_the_device
+from keras_aevb.training.epochs import Epochs, RowEpochs, StreamEpochs, are_rows, fit_the_device
+from keras_aevb.typing import ConditionLike
 
 
-def checked(model, x, y=None, sample_weight=None, name="x"):
+def checked(
+    model: keras.Model, x: Any, y: Any = None, sample_weight: Any = None, name: str = "x"
+) -> tuple[Any, Any, Any]:
     """Validates data for training or evaluation.
 
     Args:
@@ -47,7 +54,9 @@ def checked(model, x, y=None, sample_weight=None, name="x"):
     )
 
 
-def examples(model, x, condition=None, conditional=True):
+def examples(
+    model: keras.Model, x: Any, condition: ConditionLike | None = None, conditional: bool = True
+) -> tuple[Iterable[list[np.ndarray]], int | None]:
     """Validates examples for functions of only x and a condition, such as `predict`.
 
     Args:
@@ -77,7 +86,7 @@ def examples(model, x, condition=None, conditional=True):
             f"Received: condition={type(condition)}"
         )
 
-    def check(x, y=None, sample_weight=None):
+    def check(x: Any, y: Any = None, sample_weight: Any = None) -> None:
         array = inputs.as_array(x)
         model.likelihood.check(array)
         if needs_y:
@@ -92,7 +101,7 @@ def examples(model, x, condition=None, conditional=True):
     ), None
 
 
-def _row_slices(parts):
+def _row_slices(parts: Iterable[np.ndarray]) -> Iterator[tuple[slice, np.ndarray]]:
     """Pairs of parts of an array and the slices of their rows."""
     start = 0
     for part in parts:
@@ -100,7 +109,12 @@ def _row_slices(parts):
         start += len(part)
 
 
-def row_batches(model, data, batch_size=None, shuffle=False):
+def row_batches(
+    model: keras.Model,
+    data: tuple[Any, Any, Any],
+    batch_size: int | None = None,
+    shuffle: bool = False,
+) -> RowBatches | None:
     """Validated arrays as `EpochMinibatches`, a `RowBatches` unchanged, else `None`."""
     if isinstance(data[0], RowBatches):
         return data[0]
@@ -111,15 +125,15 @@ def row_batches(model, data, batch_size=None, shuffle=False):
 
 
 def epochs(
-    model,
-    data,
-    batch_size=None,
-    steps=None,
-    shuffle=False,
-    class_weight=None,
-    training=True,
-    whole=False,
-):
+    model: keras.Model,
+    data: tuple[Any, Any, Any],
+    batch_size: int | None = None,
+    steps: int | None = None,
+    shuffle: bool = False,
+    class_weight: Any = None,
+    training: bool = True,
+    whole: bool = False,
+) -> Epochs:
     """Epochs of validated data, as row indices if the arrays fit the device, else whole."""
     stream = row_batches(model, data, batch_size, shuffle)
     if are_rows(stream) and not class_weight:
@@ -138,5 +152,5 @@ def epochs(
     )
 
 
-def _described(x):
+def _described(x: Any) -> str:
     return repr(x) if x is None or isinstance(x, str) else f"a {type(x).__name__} of {len(x)}"

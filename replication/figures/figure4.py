@@ -5,6 +5,7 @@ makes p(z) uniform on it.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -125,12 +126,18 @@ def draw_encoded(points, labels, path):
     colours = np.array(COLOURS)[labels]
     size = np.clip(60_000 / len(points), 6, 24)
     order = np.random.default_rng(0).permutation(len(points))  # no class covers the others
-    axes.scatter(*points[order].T, s=size, c=colours[order], linewidths=0, alpha=0.8)
+    across, up = points[order].T
+    axes.scatter(across, up, s=size, c=colours[order], linewidths=0, alpha=0.8)
     for label in np.unique(labels):
-        middle = np.median(points[labels == label], axis=0)
-        style = {"ha": "center", "va": "center", "fontsize": 15, "fontweight": "bold"}
+        x, y = np.median(points[labels == label], axis=0)
+        style: dict[str, Any] = {
+            "ha": "center",
+            "va": "center",
+            "fontsize": 15,
+            "fontweight": "bold",
+        }
         outline = [withStroke(linewidth=3, foreground="white")]
-        axes.text(*middle, str(label), color="0.1", path_effects=outline, **style)
+        axes.text(x, y, str(label), color="0.1", path_effects=outline, **style)
         axes.scatter([], [], s=50, color=COLOURS[label], label=str(label))
     axes.set(xlabel=r"$\Phi(z_1)$", ylabel=r"$\Phi(z_2)$", aspect="equal")
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))

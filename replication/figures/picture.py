@@ -1,6 +1,7 @@
 """The pictures of figures 2 and 3: our curves over the paper's, in the paper's panels."""
 
 import dataclasses
+from typing import Any
 
 from replication.figures.images import write_png
 from replication.figures.text import NAMES
@@ -18,7 +19,7 @@ TRAIN = {"linestyle": (0, (4, 1.5)), "linewidth": 1.5, "zorder": 3}
 OTHER = {"linestyle": (0, (1, 1.2)), "linewidth": 2.0, "zorder": 5}
 SECOND = {"linestyle": (0, (1, 2)), "linewidth": 1.3, "zorder": 3}
 PAPER = {"linewidth": 1.0, "alpha": 0.5, "zorder": 1}
-BAND = {"alpha": 0.2, "linewidth": 0, "zorder": 2}
+BAND: dict[str, Any] = {"alpha": 0.2, "linewidth": 0, "zorder": 2}
 
 
 @dataclasses.dataclass(frozen=True)

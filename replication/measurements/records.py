@@ -137,8 +137,8 @@ def read_metrics(folder):
 
 def write_metrics(folder, rows):
     """Writes `metrics.csv`. What is measured at the end alone leaves its cells empty before."""
-    names = dict.fromkeys(name for row in rows for name in row)
-    names = ["samples", *(n for n in names if n not in ("samples", "seconds")), "seconds"]
+    known = dict.fromkeys(name for row in rows for name in row)
+    names = ["samples", *(n for n in known if n not in ("samples", "seconds")), "seconds"]
     texts = [{**row, "seconds": f"{row['seconds']:.2f}"} for row in rows]
     file = io.StringIO()
     writer = csv.DictWriter(file, names, lineterminator="\n")

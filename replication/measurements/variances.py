@@ -1,6 +1,7 @@
 """The variance of gradient estimators that was measured of a run, as a file in its folder."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ COMMAND = "python -m replication gradient-variance"
 REFERENCE = "B"
 ESTIMATORS = ("A", REFERENCE, "score function")
 PARAMETERS = {"phi": "φ", "theta": "θ"}
-SHAPE = {
+SHAPE: dict[str, Any] = {
     "samples": whole,
     "variances": [
         {

@@ -98,9 +98,11 @@ class Experiment:
         In Monte Carlo EM every leapfrog step and every weight update evaluates the whole training
         set once: the points of the paper's curves lie at multiples of 15 N_train.
         """
-        if self.algorithm == "mcem":
-            return (MCEM_LEAPFROG_STEPS + MCEM_UPDATES) * self.n_train
-        return self.batch_size
+        if self.algorithm != "mcem":
+            return self.batch_size
+        if self.n_train is None:
+            raise ValueError("Expected `n_train` of Monte Carlo EM. Received: None")
+        return (MCEM_LEAPFROG_STEPS + MCEM_UPDATES) * self.n_train
 
     @property
     def score(self):

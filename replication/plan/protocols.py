@@ -1,5 +1,7 @@
 """The settings of the runs that each figure shows."""
 
+from typing import Any
+
 from replication.plan.experiment import Experiment
 
 FIGURE2_ALGORITHMS = ("aevb", "wake-sleep")
@@ -12,7 +14,7 @@ FIGURE3_N_TRAIN = {"mnist": (1000, 50_000), "digits": (300, 1500)}
 MANIFOLD_LATENT_DIM = 2
 
 # What algorithms have of their own in every figure.
-ALGORITHM_SETTINGS = {
+ALGORITHM_SETTINGS: dict[str, dict[str, Any]] = {
     "aevb": {},
     # c in log σ² = c W h + b of the encoder, from the authors' code of wake-sleep.
     "wake-sleep": {"log_variance_gain": 0.1},
@@ -23,7 +25,7 @@ ALGORITHM_SETTINGS = {
 
 # Figure 2's settings that the paper's text does not have: its curves tell them, but for the gain,
 # which is a guess. Both algorithms have them in all panels of the data set.
-INFERRED_SETTINGS = {
+INFERRED_SETTINGS: dict[str, dict[str, Any]] = {
     "frey": {"batch_size": 500, "split_seed": 11, "log_variance_gain": 0.1, "decoder_layers": 2}
 }
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -68,7 +69,7 @@ def chart(figure, table):
         for (column, value), switch in switches.items()
     )
     lows, highs, lefts = (json.dumps(dict(zip(panels, f))) for f in zip(*frames.values()))
-    axes = {
+    axes: dict[str, Any] = {
         "x": alt.X(
             "samples:Q",
             title="training samples",

@@ -3,7 +3,7 @@
 import importlib.resources
 import textwrap
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -172,7 +172,7 @@ def _ranges(judgements):
     """A row for each kind of number that decided: its range over the parts of the claim."""
     rows = []
     for i, judgement in enumerate(judgements, 1):
-        kinds = {}
+        kinds: dict[tuple[str, Any], list[Any]] = {}
         for finding in judgement.findings:
             if finding.numbers:
                 deciding = finding.numbers[-1]

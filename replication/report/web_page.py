@@ -121,7 +121,7 @@ def _scripts(charts):
     bundle, specifications, config = (
         re.sub("</(?=script)", r"<\\/", text, flags=re.IGNORECASE)
         for text in (
-            vl_convert.javascript_bundle(),
+            vl_convert.javascript_bundle(None),
             json.dumps(charts, ensure_ascii=False),
             json.dumps(CONFIG),
         )
@@ -155,9 +155,9 @@ class _Renderer:
             page: its path if it is a figure's page, whose headings go one level down.
         """
         tokens = self.markdown.parse(text)
-        for token, following in zip(tokens, [*tokens[1:], None]):
+        for i, token in enumerate(tokens):
             if token.type == "heading_open":
-                self._enter(token, following.content, page)
+                self._enter(token, tokens[i + 1].content, page)
             if page and token.type.startswith("heading"):
                 token.tag = f"h{int(token.tag[1]) + 1}"
             for child in token.children or []:

@@ -185,7 +185,7 @@ def _verified(values, name, source, way_out=REPLACE):
 def _sha256(*arrays):
     digest = hashlib.sha256()
     for values in arrays:
-        digest.update(np.ascontiguousarray(values))
+        digest.update(np.ascontiguousarray(values).data)
     return digest.hexdigest()
 
 

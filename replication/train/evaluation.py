@@ -58,7 +58,7 @@ def measure(model, experiment, dataset, at_start=False, at_end=False):
     Returns:
         Dict from names to floats.
     """
-    metrics = {}
+    metrics: dict[str, float] = {}
     for split, x in examples(experiment, dataset).items():
         if experiment.measure == "bound":
             metrics |= _bound(model, split, x)

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+from typing import Any
 
 from replication.errors import ProtocolError
 from replication.measurements import lock
@@ -126,7 +127,7 @@ class Jobs:
         """Trains each experiment up to `samples`, side by side where they can be."""
         from replication.train.runner import train  # loads Keras
 
-        groups = {}
+        groups: dict[tuple[Any, bool], list[Any]] = {}
         for experiment in dict.fromkeys(experiments):
             discard = self.fresh and experiment not in self.begun
             self.begun.add(experiment)
@@ -175,8 +176,8 @@ class Jobs:
             self.require_free(of(*setting) for of in needed for setting in settings)
         steps = [step_sizes or [self.choose(pilot, seeds)] for pilot, _ in curves]
         for (_, of_sizes), own in zip(curves, steps):
-            settings = itertools.product(of_sizes, own, range(seeds))
-            self.train([of(step, seed) for of, step, seed in settings], samples)
+            of_each = itertools.product(of_sizes, own, range(seeds))
+            self.train([of(step, seed) for of, step, seed in of_each], samples)
 
     def _chosen(self, experiment):
         """The step size that the runs so far choose for an experiment's curve, or `None`."""

@@ -3,7 +3,7 @@
 import time
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 REFRESH_SECONDS = 0.5
 
@@ -27,7 +27,7 @@ class RunProgress:
             disable=not self.console.is_terminal,
             speed_estimate_period=60,
         )
-        self.task = None
+        self.task: TaskID | None = None
 
     def __enter__(self):
         self.bars.start()
@@ -58,6 +58,7 @@ class RunProgress:
 
     def update(self, done, bound, runs=1):
         """Each of so many runs has done so many samples."""
+        assert self.task is not None  # `begin` comes first
         self.shown = time.monotonic()
         seconds = self.shown - self.started
         rate = runs * (done - self.start) / seconds if seconds > 0 else 0

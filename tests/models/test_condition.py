@@ -127,6 +127,17 @@ def test_every_method(algorithm, x, tmp_path):
     np.testing.assert_array_equal(loaded.elbo(x, **settings), after)
 
 
+@pytest.mark.parametrize("algorithm", [kv.AEVB, kv.FullVB])
+def test_arguments_by_position_are_the_same_for_every_algorithm(algorithm, x):
+    """The condition is the third argument of `sample`, the seventh of `log_likelihood`."""
+    model = build(algorithm)
+    y = np.array([0, 1, 2])
+    np.testing.assert_array_equal(model.sample(3, 0, y), model.sample(3, seed=0, condition=y))
+    by_position = model.log_likelihood(x, 5, "importance", 100, 0, False, Y, 0)
+    by_name = model.log_likelihood(x, 5, seed=0, condition=Y, verbose=0)
+    np.testing.assert_array_equal(by_position, by_name)
+
+
 def test_covariates_and_missing_values(x):
     """A condition of several numbers through a network, beside missing pixels."""
     covariates = np.random.default_rng(0).normal(size=(13, 4))

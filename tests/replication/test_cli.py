@@ -1,6 +1,8 @@
 """The commands, as a person at the keyboard meets them."""
 
+import contextlib
 import csv
+import io
 
 import pytest
 from click.testing import CliRunner
@@ -83,3 +85,10 @@ def test_figure2_chooses_the_step_size_and_trains_on(tmp_path):
 
     rows = list(csv.DictReader((tmp_path / "figure2" / "step_sizes.csv").open()))
     assert [float(r["step_size"]) for r in rows if r["verdict"] == "chosen"] == [best]
+
+
+def test_output_into_a_string():
+    """A program that calls the commands may have put a `StringIO` in the place of stdout."""
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        main.main(["data", "--help"], standalone_mode=False)
+    assert "Usage" in output.getvalue()

@@ -90,3 +90,8 @@ def test_frey_faces_samples_are_multiples_of_500():
 def test_the_pilot_is_as_many_updates_with_the_larger_minibatch():
     for text, samples in ((False, 500_000), (True, 100_000)):
         assert pilot_samples(figure2_experiment("frey", "aevb", 2, 0.01, text=text)) == samples
+
+
+def test_steps_of_monte_carlo_em_need_the_size_of_its_training_set():
+    with pytest.raises(ValueError, match="Expected `n_train` of Monte Carlo EM"):
+        Experiment("mnist", "mcem", 3, 0.01).samples_per_step  # noqa: B018
