@@ -1,18 +1,15 @@
 """`--scheduler`: a real scheduler and real workers, some of which are killed."""
 
-import json
-import os
 import signal
 import socket
 import subprocess
 import sys
-import time
 
-import psutil
 import pytest
 from made_up import numbers
+from processes import holders, strays, trains, wait_until
 
-from replication.measurements import lock, records
+from replication.measurements import records
 from replication.plan.protocols import figure2_experiment
 
 pytest.importorskip("distributed")
@@ -23,91 +20,31 @@ RUNS = [figure2_experiment("digits", "aevb", n, 0.02).id for n in (2, 3)]
 
 
 @pytest.fixture
-def python():
-    """python(*arguments, **environment): a process, which does not outlive the test."""
-    processes = []
-
-    def start(*arguments, **environment):
-        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **environment}
-        pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
-        command = [sys.executable, "-m", *map(str, arguments)]
-        processes.append(subprocess.Popen(command, env=environment, **pipes))
-        return processes[-1]
-
-    yield start
-    for process in processes:
-        process.kill()
-        process.communicate()
-
-
-@pytest.fixture
-def scheduler(python, tmp_path):
+def scheduler(processes, tmp_path):
     """The address of a scheduler without workers."""
-    path = tmp_path / "scheduler.json"
-    options = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", path]
-    process = python("distributed.cli.dask_scheduler", *options)
-    wait_until(path.exists, process)
-    return json.loads(path.read_text())["address"]
-
-
-@pytest.fixture
-def worker(python, scheduler):
-    """worker(): a worker process, which nobody starts again."""
-
-    def start(**environment):
-        options = ["--nthreads", "1", "--no-nanny", "--no-dashboard"]
-        return python("distributed.cli.dask_worker", scheduler, *options, **environment)
-
-    return start
-
-
-def wait_until(condition, process):
-    deadline = time.monotonic() + 240
-    while not condition():
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def trains(results, run):
-    return (results / "runs" / run / records.RUN).exists()
-
-
-def strays(results):
-    return [p.name for p in results.rglob("*") if p.suffix in (lock.SUFFIX, ".tmp")]
-
-
-def holders(results, run):
-    """The processes that have the lock of a run open."""
-    path = str(results / "runs" / f"{run}{lock.SUFFIX}")
-    found = []
-    for process in psutil.process_iter():
-        try:
-            found += [process.pid for file in process.open_files() if file.path == path]
-        except (psutil.AccessDenied, psutil.NoSuchProcess):
-            continue
-    return found
+    return processes.scheduler(tmp_path)
 
 
 @pytest.mark.slow
 def test_a_killed_workers_run_goes_on_elsewhere_and_ends_with_the_same_numbers(
-    tmp_path, python, scheduler, worker
+    tmp_path, processes, scheduler
 ):
     results, samples = tmp_path / "results", "1000000"
-    workers = {process.pid: process for process in (worker(), worker())}
-    command = ["replication", *TWO, "--samples", samples, "--results"]
-    process = python(*command, results, "--scheduler", scheduler)
+    workers = [processes.worker(scheduler) for _ in range(2)]
+    workers = {process.pid: process for process in workers}
+    command = [*TWO, "--samples", samples]
+    process = processes.command(results, *command, "--scheduler", scheduler)
     wait_until(lambda: any(trains(results, run) for run in RUNS), process)
     lost = next(run for run in RUNS if trains(results, run))
     (owner,) = holders(results, lost)
     workers[owner].send_signal(signal.SIGSTOP)
     # Another command for the same runs is told who works there.
-    _, message = (second := python(*command, results)).communicate(timeout=240)
+    _, message = (second := processes.command(results, *command)).communicate(timeout=240)
     assert second.returncode == 1
     name = f"process {owner} on {socket.gethostname()} (python -m replication figure2 "
     assert f"is locked by {name}" in message and message.count("\n") == 1
     workers[owner].kill()
-    worker()
+    processes.worker(scheduler)
     assert process.communicate(timeout=400)[1] == "" and process.returncode == 0
     assert strays(results) == []
     for run in RUNS:
@@ -116,7 +53,7 @@ def test_a_killed_workers_run_goes_on_elsewhere_and_ends_with_the_same_numbers(
         assert "--scheduler" in read.info["sessions"][-1]["command"]
     assert records.read_run(results / "runs" / lost).info["sessions"][1]["samples_from"] > 0
 
-    alone = python(*command, tmp_path / "alone", "--jobs", "1")
+    alone = processes.command(tmp_path / "alone", *command, "--jobs", "1")
     assert alone.communicate(timeout=400)[1] == "" and alone.returncode == 0
     for run in RUNS:
         read = [records.read_run(f / "runs" / run) for f in (results, tmp_path / "alone")]
@@ -125,11 +62,11 @@ def test_a_killed_workers_run_goes_on_elsewhere_and_ends_with_the_same_numbers(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
-def test_workers_stop_when_nobody_waits_for_them(tmp_path, python, scheduler, worker, sent):
+def test_workers_stop_when_nobody_waits_for_them(tmp_path, processes, scheduler, sent):
     results = tmp_path / "results"
-    workers = [worker() for _ in range(2)]
-    command = ["replication", *TWO, "--results", results, "--scheduler", scheduler, "--samples"]
-    process = python(*command, "1e9")
+    workers = [processes.worker(scheduler) for _ in range(2)]
+    command = [results, *TWO, "--scheduler", scheduler, "--samples"]
+    process = processes.command(*command, "1e9")
     wait_until(lambda: all(trains(results, run) for run in RUNS), process)
     process.send_signal(sent)
     message = process.communicate(timeout=120)[1]
@@ -137,24 +74,23 @@ def test_workers_stop_when_nobody_waits_for_them(tmp_path, python, scheduler, wo
         assert message == "\nInterrupted. Give the same command again to continue.\n"
         assert strays(results) == []
     kept = max(records.read_run(results / "runs" / run).info["samples"] for run in RUNS)
-    again = python(*command, kept + 100_000)
+    again = processes.command(*command, kept + 100_000)
     assert again.communicate(timeout=400)[1] == "" and again.returncode == 0
     assert all(process.poll() is None for process in workers)
     assert strays(results) == []
 
 
 @pytest.mark.slow
-def test_a_worker_that_is_not_alike_is_one_line(tmp_path, python, scheduler):
+def test_a_worker_that_is_not_alike_is_one_line(tmp_path, processes, scheduler):
     """Two threads would train two groups at once."""
-    worker = "distributed.cli.dask_worker"
-    python(worker, scheduler, "--nthreads", "2", "--no-nanny", "--no-dashboard")
-    process = python("replication", *TWO, "--results", tmp_path / "r", "--scheduler", scheduler)
+    processes.worker(scheduler, threads=2)
+    process = processes.command(tmp_path / "r", *TWO, "--scheduler", scheduler)
     message = process.communicate(timeout=240)[1]
     assert process.returncode == 1 and message.count("\n") == 1
     assert "to have threads (`dask worker --nthreads`) 1. Received: threads" in message
 
 
-def test_without_a_scheduler(tmp_path, python):
+def test_without_a_scheduler(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"

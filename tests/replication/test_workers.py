@@ -1,14 +1,11 @@
 """`--jobs`: several processes give the numbers of one, and end together."""
 
-import os
 import signal
-import subprocess
-import sys
-import time
 
 import psutil
 import pytest
 from made_up import numbers
+from processes import strays, trains, wait_until
 
 from replication.measurements import lock, records
 from replication.plan.protocols import figure2_experiment
@@ -19,33 +16,9 @@ RUNS = [figure2_experiment("digits", "aevb", n, 0.02).id for n in (2, 3)]
 
 
 @pytest.fixture
-def command():
-    """command(results, *arguments): a process, which does not outlive the test."""
-    processes = []
-
-    def start(results, *arguments):
-        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-        call = [sys.executable, "-m", "replication", *arguments, "--results", str(results)]
-        pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
-        processes.append(subprocess.Popen(call, env=environment, **pipes))
-        return processes[-1]
-
-    yield start
-    for process in processes:
-        process.kill()
-        process.communicate()
-
-
-def trains(results, run):
-    return (results / "runs" / run / records.RUN).exists()
-
-
-def wait_until(condition, process):
-    deadline = time.monotonic() + 240
-    while not condition():
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+def command(processes):
+    """command(results, *arguments): a command of the replication."""
+    return processes.command
 
 
 def trainers(process):
@@ -62,11 +35,6 @@ def at_work(tmp_path, command):
     found = trainers(process)
     assert len(found) == 2
     return process, found
-
-
-def strays(results):
-    """What should not be there when a command has ended by itself."""
-    return [p.name for p in results.rglob("*") if p.suffix in (lock.SUFFIX, ".tmp")]
 
 
 def again(results, command):
