@@ -8,6 +8,7 @@ from training one run, also where Dask takes a worker for lost that is not.
 import asyncio
 import concurrent.futures
 import dataclasses
+import functools
 import itertools
 import os
 import sys
@@ -15,6 +16,7 @@ import time
 import uuid
 
 from replication import environment
+from replication.commands import BACKENDS
 from replication.errors import BusyError, DamagedFileError, WorkerError
 from replication.measurements import lock, provenance, records
 from replication.train.groups import Group, Places, train
@@ -28,6 +30,7 @@ except ImportError as error:
         "`pip install 'keras-aevb[dask]'`"
     ) from error
 
+THREADS = "threads (`dask worker --nthreads`)"
 SECONDS_TO_CONNECT = 30
 # How long a worker waits for a run that a lost worker still has, until the system releases it.
 SECONDS_FOR_A_LOST_WORKER = 600.0
@@ -43,9 +46,7 @@ class Order:
         group: `Group`.
         places: `Places`.
         arguments: of the command, for the record.
-        backend: Keras' backend.
-        versions: dict of the packages' versions.
-        commit: of the source.
+        about: dict of the packages' versions, the source's commit and Keras' backend.
         topic: Dask's topic for what progress sends; `None` if nobody looks.
         number: of the group there.
     """
@@ -53,9 +54,7 @@ class Order:
     group: Group
     places: Places
     arguments: tuple[str, ...]
-    backend: str
-    versions: dict[str, str]
-    commit: str | None
+    about: dict[str, str | None]
     topic: str | None
     number: int
 
@@ -88,12 +87,6 @@ class Cluster:
                 "scheduler`, and name the address that it prints"
             ) from error
         self._executor = self._client.get_executor(pure=False)
-        self._about = {
-            "arguments": tuple(sys.argv[1:]),
-            "backend": os.environ.get("KERAS_BACKEND") or "tensorflow",
-            "versions": provenance.versions(),
-            "commit": provenance.commit(),
-        }
         if display.is_seen:
             self._client.subscribe_topic(self._topic, self._show)
             if not self._client.scheduler_info()["workers"]:
@@ -113,7 +106,8 @@ class Cluster:
         number = len(self._groups)
         self._groups[number] = group
         topic = self._topic if self.display.is_seen else None
-        order = Order(group, self.places, **self._about, topic=topic, number=number)
+        about = _about(os.environ.get("KERAS_BACKEND") or BACKENDS[0])
+        order = Order(group, self.places, tuple(sys.argv[1:]), about, topic, number)
         return self._executor.submit(_train, order)
 
     def collect(self, future):
@@ -194,20 +188,10 @@ def _require_like(order, worker):
     if "keras" in sys.modules:
         backend = sys.modules["keras"].backend.backend()
     else:
-        backend = os.environ["KERAS_BACKEND"] = order.backend
-    here = {
-        **provenance.versions(),
-        "commit": provenance.commit(),
-        "Keras' backend": backend,
-        "threads (`dask worker --nthreads`)": worker.state.nthreads,
-    }
-    wanted = {
-        **order.versions,
-        "commit": order.commit,
-        "Keras' backend": order.backend,
-        "threads (`dask worker --nthreads`)": 1,
-    }
-    differing = [name for name in {**wanted, **here} if here.get(name) != wanted.get(name)]
+        backend = os.environ["KERAS_BACKEND"] = order.about["Keras' backend"]
+    here = _about(backend) | {THREADS: worker.state.nthreads}
+    wanted = order.about | {THREADS: 1}
+    differing = [name for name in wanted | here if here.get(name) != wanted.get(name)]
     if differing:
         expected, received = (
             ", ".join(f"{name} {values.get(name) or 'none'}" for name in differing)
@@ -215,5 +199,11 @@ def _require_like(order, worker):
         )
         raise WorkerError(
             f"Expected worker {worker.address} to have {expected}. Received: {received}. Start it "
-            "in an environment and a clone like those of this command"
+            "anew, in an environment and a clone like those of this command"
         )
+
+
+@functools.cache  # what was imported then, whatever lies in the folder later
+def _about(backend):
+    """What a process makes its numbers with."""
+    return {**provenance.versions(), "commit": provenance.commit(), "Keras' backend": backend}

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import os
 
-from replication.plan.experiment import Experiment, title
+from replication.plan.experiment import Experiment
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,9 +18,6 @@ class Group:
 
     experiments: tuple[Experiment, ...]
     samples: int
-
-    def __str__(self):
-        return title(self.experiments)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -70,8 +70,7 @@ class Processes:
         self._stopped = context.Event()
         shared = self._messages, self._stopped, max(1, environment.available_cores() // number)
         self._executor = concurrent.futures.ProcessPoolExecutor(number, context, _begin, shared)
-        self._listener = threading.Thread(target=self._listen, daemon=True)
-        self._listener.start()
+        threading.Thread(target=self._listen, daemon=True).start()
 
     def __enter__(self):
         return self
@@ -85,8 +84,6 @@ class Processes:
             for process in multiprocessing.active_children():
                 process.kill()
             raise
-        self._messages.put(None)
-        self._listener.join()
 
     def submit(self, group):
         """Returns the `concurrent.futures.Future` of a group."""
@@ -114,8 +111,9 @@ class Processes:
                 process.terminate()
 
     def _listen(self):
-        while (message := self._messages.get()) is not None:
-            self.display.show(*message)
+        # To the end of the program: a process that was killed may have left the queue locked.
+        while True:
+            self.display.show(*self._messages.get())
 
 
 @contextlib.contextmanager

@@ -37,6 +37,9 @@ class Recorder:
         future.set_result([])
         return future
 
+    def collect(self, future):
+        future.result()
+
 
 @pytest.fixture
 def trained(tmp_path, monkeypatch):
