@@ -23,7 +23,8 @@ class Processes:
     def __exit__(self, *exception):
         for process in self.all:
             process.kill()
-            process.communicate()
+            process.wait()
+            process.stderr.close()
 
     def python(self, *arguments, **environment):
         """A process of this interpreter, whose standard error is kept."""
