@@ -58,7 +58,7 @@ build/notebooks/%.md: docs/notebooks/%.py docs/site/notebooks.py | $(VENV)/insta
 	KERAS_BACKEND=$(KERAS_BACKEND) $(BIN)/python docs/site/notebooks.py $< build/notebooks
 
 $(VENV)/installed-docs: EXTRAS = $(KERAS_BACKEND),plots,docs
-$(VENV)/installed-all: EXTRAS = tensorflow,jax,plots,replication,test
+$(VENV)/installed-all: EXTRAS = tensorflow,jax,plots,replication,dask,test
 $(VENV)/installed-%: EXTRAS = $*,replication
 
 # uv installs in seconds what takes pip minutes; either will do.

@@ -31,3 +31,7 @@ class DamagedFileError(ReplicationError):
 
 class BusyError(ReplicationError):
     """Another command trains the same run or writes the same files."""
+
+
+class WorkerError(ReplicationError):
+    """Who was to train runs ended, cannot be reached or is not fit for it."""

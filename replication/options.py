@@ -1,5 +1,6 @@
 """The options that commands share, with the values that they accept."""
 
+import functools
 import math
 
 import click
@@ -10,6 +11,7 @@ from replication.plan.experiment import BATCH_SIZE
 MOST_SAMPLES = 10**10
 MOST_LATENT_DIMS = 1000
 MOST_SEEDS = 100
+MOST_JOBS = 1000
 STEP_SIZE_RANGE = 1e-6, 1e3
 
 
@@ -141,6 +143,42 @@ data_dir = click.option(
 fresh = click.option("--fresh", is_flag=True, help="Start over: discard these runs' folders first.")
 
 
+jobs = click.option(
+    "--jobs",
+    type=click.IntRange(1, MOST_JOBS),
+    help="Processes that train side by side, each with its share of the cores. Default: one for "
+    "each core, with a GPU one in all.",
+)
+
+
+rerun = click.option(
+    "--rerun",
+    type=SampleCount(),
+    metavar="SAMPLES",
+    help="Train every run of the results anew, so far, and compare.",
+)
+
+
+scheduler = click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Give the runs to the workers of the Dask scheduler at this address, which share the "
+    "folder of the results, in place of processes here.",
+)
+
+
+def workers(command):
+    """The options that say who trains."""
+
+    @functools.wraps(command)
+    def checked(*arguments, **options):
+        if options["jobs"] and options["scheduler"]:
+            raise click.UsageError("Expected --jobs or --scheduler. Received: both.")
+        return command(*arguments, **options)
+
+    return jobs(scheduler(checked))
+
+
 def places(command):
     """The options of every command that trains."""
-    return data_dir(results(fresh(command)))
+    return data_dir(results(fresh(workers(command))))

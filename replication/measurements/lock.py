@@ -25,30 +25,39 @@ SUFFIX = ".lock"
 # has found out that there is nothing to do; with a figure, until it is drawn.
 SECONDS_FOR_A_RUN = 1.0
 SECONDS_FOR_AN_OUTPUT = 600.0
+# How long the workers of a scheduler may take to notice that their command has ended.
+SECONDS_FOR_A_WORKER = 60.0
 SECONDS_BETWEEN_TRIES = 0.02
 
 
 @contextlib.contextmanager
-def runs(folders):
+def runs(folders, patience=None):
     """Keeps all other commands from training these runs, and removes what was left unfinished.
 
     Args:
         folders: run folders, which need not be there.
+        patience: seconds to wait for another command. Default: `SECONDS_FOR_A_RUN`.
 
     Raises:
         BusyError: if another command works on one of them; then none is locked.
     """
+    patience = SECONDS_FOR_A_RUN if patience is None else patience
     with contextlib.ExitStack() as stack:
         for folder in sorted({Path(folder) for folder in folders}):  # the same order for everyone
-            stack.enter_context(_alone(folder, "train", SECONDS_FOR_A_RUN))
+            stack.enter_context(_alone(folder, "train", patience))
         yield
 
 
-def require_free(folders):
-    """Raises a `BusyError` if another command works on one of these runs; writes nothing new."""
+def require_free(folders, patience=None):
+    """Raises a `BusyError` if another command works on one of these runs; writes nothing new.
+
+    Args:
+        folders: run folders.
+        patience: as for `runs`.
+    """
     for folder in folders:
         if _file_of(folder).exists():
-            with runs([folder]):
+            with runs([folder], patience):
                 pass
 
 

@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from replication import environment
+
 PACKAGES = ("keras", "jax", "tensorflow", "tensorflow-probability", "tfp-nightly", "numpy")
 
 PLACES = ("--results", "--data-dir")
@@ -25,7 +27,7 @@ def session():
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "backend": keras.backend.backend(),
         "device": ", ".join(keras.distribution.list_devices()),
-        "machine": ", ".join([processor(), f"{os.cpu_count()} cores", *gpus()]),
+        "machine": ", ".join([processor(), cores(), *gpus()]),
         "python": platform.python_version(),
         "versions": versions(),
     }
@@ -75,6 +77,12 @@ def commit():
     except (OSError, subprocess.CalledProcessError):
         return None
     return head + "-dirty" if changes else head
+
+
+def cores():
+    """The machine's cores, and this process's share of them where it is limited."""
+    count, used = os.cpu_count(), environment.cores()
+    return f"{count} cores" if used == count else f"{used} of {count} cores"
 
 
 def processor():

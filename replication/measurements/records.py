@@ -7,6 +7,7 @@ import csv
 import dataclasses
 import io
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -177,6 +178,15 @@ def restore_checkpoint(folder, model):
         for i, variable in enumerate(_variables(model)):
             variable.assign(arrays[f"arr_{i}"])
         return int(arrays["samples"]), float(arrays["seconds"])
+
+
+def discard(folder):
+    """Deletes a run, if there is one; it is to be locked."""
+    # This file first: who reads the folder meanwhile finds a whole run or none.
+    if (folder / RUN).is_file():
+        (folder / RUN).unlink()
+    if folder.exists():
+        shutil.rmtree(folder)
 
 
 def way_out(folder):

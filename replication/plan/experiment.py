@@ -110,6 +110,11 @@ class Experiment:
         return self.measured[0]
 
     @property
+    def scores(self):
+        """The score, and the same quantity on the test set."""
+        return self.measured[: len(SPLITS)]
+
+    @property
     def measured(self):
         """Names of the quantities that every evaluation measures, the score first."""
         return [f"{split}_{name}" for name in MEASURED[self.measure] for split in SPLITS]

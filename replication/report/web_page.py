@@ -121,7 +121,7 @@ def _scripts(charts):
     bundle, specifications, config = (
         re.sub("</(?=script)", r"<\\/", text, flags=re.IGNORECASE)
         for text in (
-            vl_convert.javascript_bundle(None),
+            vl_convert.javascript_bundle(),  # type: ignore[call-arg]  # its stub lacks the default
             json.dumps(charts, ensure_ascii=False),
             json.dumps(CONFIG),
         )

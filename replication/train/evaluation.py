@@ -105,7 +105,7 @@ def measure_gradients(experiment, dataset, results):
 
 
 def _bound(model, split, x):
-    values = model.elbo(x, num_samples=1, seed=SEED).astype("float64")
+    values = model.elbo(x, num_samples=1, seed=SEED, verbose=0).astype("float64")
     sem = values.std(ddof=1) / np.sqrt(len(values))
     return {f"{split}_elbo": float(values.mean()), f"{split}_sem": float(sem)}
 
@@ -116,7 +116,7 @@ def _likelihood(model, split, x, at_end):
     recognition = isinstance(model, kv.VariationalModel)
     if recognition:
         metrics[f"{split}_elbo"] = float(
-            model.elbo(x, num_samples=1, seed=SEED).astype("float64").mean()
+            model.elbo(x, num_samples=1, seed=SEED, verbose=0).astype("float64").mean()
         )
     if at_end and recognition:
         metrics |= _mean(f"{split}_importance", *_log_likelihood(model, x, IMPORTANCE))
@@ -135,7 +135,9 @@ def _log_likelihood(model, x, estimator):
     with warnings.catch_warnings():
         # Estimators are held against each other, whatever the importance weights are like.
         warnings.filterwarnings("ignore", "The importance weights", UserWarning)
-        estimates = model.log_likelihood(x, method=estimator, seed=SEED, return_standard_error=True)
+        estimates = model.log_likelihood(
+            x, method=estimator, seed=SEED, return_standard_error=True, verbose=0
+        )
     return [values.astype("float64") for values in estimates]
 
 

@@ -1,30 +1,28 @@
 """Trains the runs that a figure needs, and chooses step sizes on the way."""
 
+import concurrent.futures
+import contextlib
 import functools
 import itertools
-from typing import Any
 
 from replication.errors import ProtocolError
 from replication.measurements import lock
-from replication.measurements.records import read_runs, runs_folder
+from replication.measurements.records import discard, read_runs, runs_folder
 from replication.measurements.table import TEXT, table
-from replication.plan.experiment import LATENT_DIMS, SPLIT_SEED, STEP_SIZES
-from replication.plan.protocols import (
-    FIGURE3_N_TRAIN,
-    figure2_experiment,
-    figure3_experiment,
-    figure_of,
-    is_text,
-)
-from replication.plan.step_sizes import chosen, pilot_samples, pilots
+from replication.plan.curves import figure2_curves, figure3_curves, model_curves
+from replication.plan.experiment import SPLIT_SEED, STEP_SIZES
+from replication.plan.protocols import FIGURE3_N_TRAIN, figure_of, is_text
+from replication.plan.step_sizes import chosen, pilots
+from replication.train import workers
 from replication.train.datasets import load
-from replication.train.progress import RunProgress
+from replication.train.groups import Group, Places, groups_of
+from replication.train.progress import Display
 
 
 class Jobs:
     """Trains runs below one folder of results.
 
-    Use as a context manager, for the progress display.
+    Use as a context manager, for the progress display and the processes.
 
     Args:
         datasets: names of the data sets, loaded first: one that is missing is reported before
@@ -32,25 +30,35 @@ class Jobs:
         data_dir: folder with the data sets, or `None`.
         results: folder of the results.
         fresh: whether each run's folder is discarded before the run is trained first.
+        jobs: number of processes; default: what is fastest here.
+        scheduler: address of a Dask scheduler, whose workers train in place of processes.
     """
 
-    def __init__(self, datasets, data_dir, results, fresh=False):
+    def __init__(self, datasets, data_dir, results, fresh=False, jobs=None, scheduler=None):
         self._load = functools.cache(lambda name, split_seed: load(name, data_dir, split_seed))
         for name in datasets:
             self._load(name, SPLIT_SEED)
         if not fresh:
             read_runs(results)
         self.results = results
+        self.places = Places.of(results, data_dir)
         self.fresh = fresh
+        self.jobs = jobs
+        self.scheduler = scheduler
         self.begun = set()
-        self.progress = RunProgress()
+        self.display = Display()
+        self._stack = contextlib.ExitStack()  # of the workers
+        self._number = 0
 
     def __enter__(self):
-        self.progress.__enter__()
+        self.display.__enter__()
         return self
 
     def __exit__(self, *exception):
-        self.progress.__exit__(*exception)
+        try:
+            self._stack.__exit__(*exception)
+        finally:
+            self.display.__exit__(*exception)
 
     def dataset(self, experiment):
         """The data set of an experiment, split as it says."""
@@ -72,33 +80,25 @@ class Jobs:
             ProtocolError: if the samples are too few to choose a step size, or all diverge.
             BusyError: if another command works on one of the runs that may be needed.
         """
-        panels = [
-            functools.partial(figure2_experiment, dataset, algorithm, latent_dim, text=text)
-            for dataset in datasets
-            for algorithm in algorithms
-            for latent_dim in latent_dims or LATENT_DIMS[dataset]
-        ]
-        self._curves([(of, [of]) for of in panels], samples, seeds, step_sizes)
+        curves = figure2_curves(datasets, algorithms, latent_dims, samples, text)
+        self.curves(curves, seeds, step_sizes)
 
     def figure3(self, datasets, algorithms, n_trains, samples, seeds, step_sizes=()):
         """Trains figure 3's runs; arguments and errors as for `figure2`.
 
         Args:
-            n_trains: the training set's sizes N_train; default: the paper's. The step size is
-                chosen on the smallest.
+            n_trains: the training set's sizes N_train; default: the paper's.
 
         Raises:
             DatasetError: if a data set has less training images than an N_train.
         """
-        for dataset, n_train in itertools.product(datasets, n_trains):
-            self._load(dataset, SPLIT_SEED).first(n_train)
         curves = []
-        for dataset, algorithm in itertools.product(datasets, algorithms):
-            of = functools.partial(figure3_experiment, dataset, algorithm)
-            sizes = FIGURE3_N_TRAIN[dataset]
-            pilot = functools.partial(of, min(sizes))
-            curves.append((pilot, [functools.partial(of, n) for n in n_trains or sizes]))
-        self._curves(curves, samples, seeds, step_sizes)
+        for dataset in datasets:
+            sizes = n_trains or FIGURE3_N_TRAIN[dataset]
+            for n_train in sizes:
+                self._load(dataset, SPLIT_SEED).first(n_train)
+            curves += figure3_curves([dataset], algorithms, dict.fromkeys(sizes, samples))
+        self.curves(curves, seeds, step_sizes)
 
     def aevb_models(self, datasets, latent_dims, samples):
         """Trains AEVB with figure 2's settings and its choice of step size, as figures 4 and 5 do.
@@ -110,74 +110,123 @@ class Jobs:
             ProtocolError: if the samples are too few to choose a step size, or all diverge.
             BusyError: if another command works on one of the runs that may be needed.
         """
-        models = [
-            functools.partial(figure2_experiment, dataset, "aevb", latent_dim)
-            for dataset in datasets
-            for latent_dim in latent_dims
-        ]
+        curves = model_curves(datasets, latent_dims, samples)
         # A choice among runs that are being trained may become another one.
-        self.require_free(of(step) for of in models for step in STEP_SIZES)
-        steps = [self._chosen(of(STEP_SIZES[0])) for of in models]
-        _require_pilots([of for of, step in zip(models, steps) if step is None], samples)
-        experiments = [of(step or self.choose(of)) for of, step in zip(models, steps)]
-        self.train(experiments, samples)
-        return experiments
+        self.require_free(experiment for curve in curves for experiment in curve.trials(1))
+        steps = [self._chosen(curve.first) for curve in curves]
+        _require_pilots([curve for curve, step in zip(curves, steps) if step is None])
+        plans = [self._trained(curve, 1, step and [step]) for curve, step in zip(curves, steps)]
+        self._train(plans, _width(curves))
+        return [curve.pilot(self._chosen(curve.first)) for curve in curves]
+
+    def curves(self, curves, seeds, step_sizes=()):
+        """Trains curves; errors as for `figure2`.
+
+        Args:
+            curves: list of `Curve`.
+            seeds: number of seeds.
+            step_sizes: Adagrad's step sizes; default: one is chosen for each curve.
+        """
+        if not step_sizes:
+            _require_pilots(curves)
+        settings = [*itertools.product(step_sizes or STEP_SIZES, range(seeds))]
+        for curve in curves:
+            needed = [*(of for of, _ in curve.budgets), *([] if step_sizes else [curve.pilot])]
+            self.require_free(of(*setting) for of in needed for setting in settings)
+        plans = [self._trained(curve, seeds, step_sizes) for curve in curves]
+        self._train(plans, _width(curves))
 
     def train(self, experiments, samples):
-        """Trains each experiment up to `samples`, side by side where they can be."""
-        from replication.train.runner import train  # loads Keras
+        """Trains experiments up to `samples`, each by itself.
 
-        groups: dict[tuple[Any, bool], list[Any]] = {}
-        for experiment in dict.fromkeys(experiments):
-            discard = self.fresh and experiment not in self.begun
-            self.begun.add(experiment)
-            groups.setdefault((experiment.shape, discard), []).append(experiment)
-        for (shape, discard), group in groups.items():
-            dataset = self.dataset(shape)
-            train(group, samples, dataset, self.results, self.progress, discard)
+        All that differ in step size and seed alone share one compiled program, which takes longer
+        to compile for several side by side than short runs take to train.
+        """
+        groups = [Group((experiment,), samples) for experiment in dict.fromkeys(experiments)]
+        self._train([iter([groups])], len(groups))
 
     def require_free(self, experiments):
         """Raises a `BusyError` if another command works on a run of these experiments."""
-        lock.require_free(runs_folder(self.results) / e.id for e in experiments)
+        patience = lock.SECONDS_FOR_A_WORKER if self.scheduler else None
+        lock.require_free((runs_folder(self.results) / e.id for e in experiments), patience)
 
-    def choose(self, experiment_of, seeds=1):
-        """Chooses a step size as the paper does: short runs with each of them come first.
+    def _trained(self, curve, seeds, step_sizes):
+        """Yields lists of groups, each of which is trained before the next is asked for."""
+        if not step_sizes:
+            yield groups_of(curve.trials(seeds), curve.pilot_samples)
+            step_sizes = [self._choice(curve)]
+        settings = [*itertools.product(step_sizes, range(seeds))]
+        budgets = ((itertools.starmap(of, settings), samples) for of, samples in curve.budgets)
+        yield [group for budget in budgets for group in groups_of(*budget)]
+
+    def _train(self, plans, width):
+        """Trains what the plans ask for, each in its order, and all side by side.
 
         Args:
-            experiment_of: function from a step size and a seed to an `Experiment`.
-            seeds: number of seeds with which each step size is tried.
-
-        Returns:
-            The step size.
-
-        Raises:
-            ProtocolError: if all of them diverge.
+            plans: list of generators as `_trained`.
+            width: how many groups may be trained at a time.
         """
-        trials = [experiment_of(*s) for s in itertools.product(STEP_SIZES, range(seeds))]
-        first = trials[0]
-        self.train(trials, pilot_samples(first))
-        step_size = self._chosen(first)
+        workers = self._workers(width)
+        waiting: dict = {}  # for each plan the futures of its groups
+        ready = plans
+        while ready or waiting:
+            # All choices that can be made come before any long run.
+            asked = [(plan, next(plan, ())) for plan in ready]
+            waiting |= {
+                plan: {group: self._submit(workers, group) for group in groups}
+                for plan, groups in asked
+                if groups
+            }
+            futures = [future for of_plan in waiting.values() for future in of_plan.values()]
+            done, _ = concurrent.futures.wait(futures, return_when="FIRST_COMPLETED")
+            for of_plan in waiting.values():
+                for group in [g for g, future in of_plan.items() if future in done]:
+                    workers.collect(of_plan.pop(group))
+                    self.display.finish(group)
+            ready = [plan for plan, of_plan in waiting.items() if not of_plan]
+            waiting = {plan: of_plan for plan, of_plan in waiting.items() if of_plan}
+
+    def _workers(self, width):
+        """As many as are of use, those of the last time where they are."""
+        number = -1 if self.scheduler else min(self.jobs or workers.default_number(), width)
+        if number != self._number:
+            self._stack.close()
+            self._working = self._stack.enter_context(self._new_workers(number))
+            self._number = number
+        return self._working
+
+    def _new_workers(self, number):
+        if self.scheduler:
+            from replication.train.cluster import Cluster
+
+            return Cluster(self.scheduler, self.places, self.display)
+        if number > 1:
+            return workers.Processes(number, self.places, self.display)
+        return workers.ThisProcess(self.places, self.display)
+
+    def _submit(self, workers, group):
+        if self.fresh:
+            self._discard([e for e in group.experiments if e not in self.begun])
+            self.begun.update(group.experiments)
+        return workers.submit(group)
+
+    def _discard(self, experiments):
+        folders = [runs_folder(self.results) / e.id for e in experiments]
+        with lock.runs(folders):
+            for folder in folders:
+                discard(folder)
+
+    def _choice(self, curve):
+        """The step size that the curve's trials choose."""
+        step_size = self._chosen(curve.first)
         if step_size is None:
             tried = ", ".join(map(str, STEP_SIZES))
             raise ProtocolError(
-                f"Expected a step size that trains {first.curve}. Received: {tried}, which all "
-                "diverged. Give another --step-size to figure 2 or 3"
+                f"Expected a step size that trains {curve.first.curve}. Received: {tried}, which "
+                "all diverged. Give another --step-size to figure 2 or 3"
             )
-        self.progress.say(f"{first.curve}: step size {step_size:g} chosen")
+        self.display.say(f"{curve.first.curve}: step size {step_size:g} chosen")
         return step_size
-
-    def _curves(self, curves, samples, seeds, step_sizes):
-        """Trains curves: pairs of the runs that choose a step size and of those that use it."""
-        if not step_sizes:
-            _require_pilots([pilot for pilot, _ in curves], samples)
-        settings = [*itertools.product(step_sizes or STEP_SIZES, range(seeds))]
-        for pilot, of_sizes in curves:
-            needed = [*of_sizes, *([] if step_sizes else [pilot])]
-            self.require_free(of(*setting) for of in needed for setting in settings)
-        steps = [step_sizes or [self.choose(pilot, seeds)] for pilot, _ in curves]
-        for (_, of_sizes), own in zip(curves, steps):
-            of_each = itertools.product(of_sizes, own, range(seeds))
-            self.train([of(step, seed) for of, step, seed in of_each], samples)
 
     def _chosen(self, experiment):
         """The step size that the runs so far choose for an experiment's curve, or `None`."""
@@ -189,13 +238,17 @@ class Jobs:
         return chosen(pilots(table(runs)), e.dataset, e.algorithm, e.latent_dim, settings)
 
 
-def _require_pilots(pilots_of, samples):
+def _width(curves):
+    return sum(len(curve.budgets) for curve in curves)
+
+
+def _require_pilots(curves):
     """Raises a `ProtocolError` if choosing a step size takes more samples than were asked for."""
-    for experiment in (of(STEP_SIZES[0]) for of in pilots_of):
-        needed = pilot_samples(experiment)
+    for curve in curves:
+        needed, samples = curve.pilot_samples, min(samples for _, samples in curve.budgets)
         if samples < needed:
             raise ProtocolError(
                 f"Expected --samples {needed} or more, after which the step size for "
-                f"{experiment.dataset} with {experiment.algorithm} is chosen. Received: {samples}. "
-                "Ask for more samples, or give figure 2 or 3 a --step-size"
+                f"{curve.first.dataset} with {curve.first.algorithm} is chosen. Received: "
+                f"{samples}. Ask for more samples, or give figure 2 or 3 a --step-size"
             )

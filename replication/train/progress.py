@@ -1,15 +1,61 @@
-"""What the person at the terminal sees of a long command; nothing where there is no terminal."""
+"""What the person at the terminal sees of a long command; nothing where there is no terminal.
 
+`Display` draws one bar for each group of runs that is trained now. A `RunProgress` follows one
+group where it is trained, which may be another process or another machine.
+"""
+
+import threading
 import time
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 REFRESH_SECONDS = 0.5
 
 
 class RunProgress:
-    """A bar for runs that are trained side by side: samples, rate, current bound, time left.
+    """How far a group of runs is that are trained side by side: samples, rate, current bound.
+
+    Args:
+        send: function that is called with the fields of a bar as keyword arguments; default: none,
+            if nobody looks.
+        check: function that is called between steps of training, and may raise an error to stop it.
+    """
+
+    def __init__(self, send=None, check=None):
+        self.send = send
+        self.check = check
+
+    def begin(self, description, done, total):
+        """The group starts from `done` of `total` samples of each run."""
+        self.started, self.start = time.monotonic(), done
+        self.shown = 0.0
+        self.total = total
+        if self.send:
+            self.send(description=description, completed=done, total=total)
+
+    def due(self):
+        """Whether the display is old enough to be worth the cost of reading the bound."""
+        if self.check:
+            self.check()
+        return self.send is not None and time.monotonic() - self.shown > REFRESH_SECONDS
+
+    def update(self, done, bound, runs=1):
+        """Each of so many runs has done so many samples."""
+        self.shown = time.monotonic()
+        seconds = self.shown - self.started
+        rate = runs * (done - self.start) / seconds if seconds > 0 else 0
+        if self.send:
+            self.send(
+                completed=done,
+                samples=f"{done:,}/{self.total:,}",
+                rate=f"{rate:,.0f}/s",
+                bound=f"bound {bound:,.1f}",
+            )
+
+
+class Display:
+    """The bars of all groups at work, each with samples, rate, current bound and time left.
 
     Use as a context manager around all runs of a command.
     """
@@ -27,55 +73,55 @@ class RunProgress:
             disable=not self.console.is_terminal,
             speed_estimate_period=60,
         )
-        self.task: TaskID | None = None
+        self.tasks = {}
+        self.finished = set()
+        self.lock = threading.Lock()
 
     def __enter__(self):
         self.bars.start()
         return self
 
     def __exit__(self, *exception):
-        self._finish()
+        for group in [*self.tasks]:
+            self.finish(group)
         self.bars.stop()
+
+    @property
+    def is_seen(self):
+        return self.console.is_terminal
 
     def say(self, message):
         """A line above the bars."""
-        if self.console.is_terminal:
+        if self.is_seen:
             self.bars.console.print(message, highlight=False)
 
-    def begin(self, description, done, total):
-        """A new bar in place of the last one."""
-        self._finish()
-        self.started, self.start = time.monotonic(), done
-        self.shown = 0.0
-        self.total = total
-        self.task = self.bars.add_task(
-            description, total=total, completed=done, samples="", rate="", bound=""
-        )
+    def show(self, group, fields):
+        """Draws what a group's `RunProgress` sent; any thread may call it.
 
-    def due(self):
-        """Whether the display is old enough to be worth the cost of reading the bound."""
-        return self.console.is_terminal and time.monotonic() - self.shown > REFRESH_SECONDS
+        Args:
+            group: what tells it from other groups.
+            fields: dict of the fields of its bar.
+        """
+        with self.lock:
+            if group in self.finished:  # a message that came late
+                return
+            if group not in self.tasks:
+                blank = {"description": "", "total": None, "samples": "", "rate": "", "bound": ""}
+                self.tasks[group] = self.bars.add_task(**{**blank, **fields})
+            else:
+                self.bars.update(self.tasks[group], **fields)
 
-    def update(self, done, bound, runs=1):
-        """Each of so many runs has done so many samples."""
-        assert self.task is not None  # `begin` comes first
-        self.shown = time.monotonic()
-        seconds = self.shown - self.started
-        rate = runs * (done - self.start) / seconds if seconds > 0 else 0
-        self.bars.update(
-            self.task,
-            completed=done,
-            samples=f"{done:,}/{self.total:,}",
-            rate=f"{rate:,.0f}/s",
-            bound=f"bound {bound:,.1f}",
-        )
-
-    def _finish(self):
-        """Turns the bar into a line above, so that a long command does not fill the screen."""
-        if self.task is None:
-            return
-        fields = self.bars.tasks[-1].fields
-        description = self.bars.tasks[-1].description
-        self.say(f"{description:45} {fields['samples']:>24} {fields['rate']:>10} {fields['bound']}")
-        self.bars.remove_task(self.task)
-        self.task = None
+    def finish(self, group):
+        """Turns a bar into a line above, so that a long command does not fill the screen."""
+        with self.lock:
+            self.finished.add(group)
+            number = self.tasks.pop(group, None)
+            if number is None:
+                return
+            task = next(task for task in self.bars.tasks if task.id == number)
+            fields = task.fields
+            self.say(
+                f"{task.description:45} {fields['samples']:>24} {fields['rate']:>10} "
+                f"{fields['bound']}"
+            )
+            self.bars.remove_task(number)

@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import shutil
 import time
 
 from keras import ops
@@ -20,7 +19,7 @@ from replication.train.training import Training
 SECONDS_BETWEEN_CHECKPOINTS = 10
 
 
-def train(experiments, samples, dataset, results, progress, fresh=False):
+def train(experiments, samples, dataset, results, progress, patience=None):
     """Trains experiments that differ in step size and seed alone, up to `samples` each.
 
     A run that was killed and continued ends with the same numbers as one that was not: minibatches
@@ -34,7 +33,7 @@ def train(experiments, samples, dataset, results, progress, fresh=False):
         dataset: `Dataset`.
         results: folder below which `runs/<id>/` is kept.
         progress: `RunProgress`.
-        fresh: whether to throw away what the folders hold.
+        patience: seconds to wait for another command that works on one of the runs.
 
     Returns:
         List of `Run`.
@@ -47,19 +46,13 @@ def train(experiments, samples, dataset, results, progress, fresh=False):
         BusyError: if another command works on one of the runs; nothing is trained then.
     """
     folders = [records.runs_folder(results) / e.id for e in experiments]
-    with lock.runs(folders):
-        return _train(experiments, folders, samples, dataset, progress, fresh)
+    with lock.runs(folders, patience):
+        return _train(experiments, folders, samples, dataset, progress)
 
 
-def _train(experiments, folders, samples, dataset, progress, fresh):
+def _train(experiments, folders, samples, dataset, progress):
     first = experiments[0]
     samples = schedule.whole(samples, first.samples_per_step)
-    for folder in folders:
-        if fresh and folder.exists():
-            # This file first: who reads the folder meanwhile finds a whole run or none.
-            if (folder / records.RUN).is_file():
-                (folder / records.RUN).unlink()
-            shutil.rmtree(folder)
     unfinished = [(e, f) for e, f in zip(experiments, folders) if not _finished(f, samples)]
     if unfinished:
         dataset = dataset.first(first.n_train)

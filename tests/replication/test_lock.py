@@ -5,13 +5,12 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import textwrap
 import time
 
 import made_up
 import pytest
+from processes import locks, wait_until
 
 from replication.errors import BusyError
 from replication.measurements import lock, records
@@ -24,37 +23,6 @@ AEVB, WAKE_SLEEP = (
 )
 RUN = figure2_experiment("digits", "aevb", 2, 0.02).id
 OTHER = figure2_experiment("digits", "wake-sleep", 3, 0.02).id
-
-
-@pytest.fixture
-def python():
-    """python(*arguments): a process, which does not outlive the test."""
-    processes = []
-
-    def start(*arguments):
-        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-        command = [sys.executable, *map(str, arguments)]
-        pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-        processes.append(subprocess.Popen(command, env=environment, text=True, **pipes))
-        return processes[-1]
-
-    yield start
-    for process in processes:
-        process.kill()
-        process.wait()
-        process.stderr.close()
-
-
-def locks(results):
-    return sorted(path.name for path in results.rglob(f"*{lock.SUFFIX}"))
-
-
-def wait_until(condition, process):
-    deadline = time.monotonic() + 240
-    while not condition():
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def numbers(results, run):

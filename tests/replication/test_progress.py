@@ -2,18 +2,19 @@
 
 import io
 
+import pytest
 from rich.console import Console
 
-from replication.train.progress import RunProgress
+from replication.train.progress import Display, RunProgress
 
 
 def display(terminal):
     file = io.StringIO()
-    console = Console(file=file, force_terminal=terminal, width=120)
-    with RunProgress(console) as progress:
+    with Display(Console(file=file, force_terminal=terminal, width=120)) as shown:
+        progress = RunProgress(lambda **fields: shown.show("group", fields))
         progress.begin("mnist aevb", 0, 1_000_000)
         progress.update(250_000, -123.456)
-        progress.say("step size 0.02 chosen")
+        shown.say("step size 0.02 chosen")
     return file.getvalue()
 
 
@@ -26,11 +27,36 @@ def test_shows_samples_rate_bound_and_time_left():
 def test_the_rate_is_that_of_all_runs_together(monkeypatch):
     clock = iter([0.0, 10.0])
     monkeypatch.setattr("replication.train.progress.time.monotonic", lambda: next(clock))
-    with RunProgress(Console(file=io.StringIO(), force_terminal=True)) as progress:
-        progress.begin("three runs", 1_000, 100_000)
-        progress.update(11_000, -100.0, runs=3)
-        assert progress.bars.tasks[-1].fields["rate"] == "3,000/s"
-        progress.task = None
+    sent = []
+    progress = RunProgress(lambda **fields: sent.append(fields))
+    progress.begin("three runs", 1_000, 100_000)
+    progress.update(11_000, -100.0, runs=3)
+    assert sent[-1]["rate"] == "3,000/s" and sent[-1]["completed"] == 11_000
+
+
+def test_a_bar_for_each_group_until_it_is_finished():
+    file = io.StringIO()
+    with Display(Console(file=file, force_terminal=True, width=120)) as shown:
+        for group in "ab":
+            shown.show(group, {"description": f"group {group}", "completed": 0, "total": 100})
+        shown.finish("a")
+        shown.show("a", {"completed": 100})  # too late
+        shown.finish("a")
+        assert [task.description for task in shown.bars.tasks] == ["group b"]
+    assert "group a" in file.getvalue() and "group b" in file.getvalue()
+
+
+def test_nobody_looks_and_somebody_checks():
+    def check():
+        raise ZeroDivisionError
+
+    progress = RunProgress()
+    progress.begin("one run", 0, 100)
+    progress.update(100, -1.0)
+    assert not progress.due()
+    progress.check = check
+    with pytest.raises(ZeroDivisionError):
+        progress.due()
 
 
 def test_silent_where_there_is_no_terminal():

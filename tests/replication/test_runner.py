@@ -37,8 +37,8 @@ def short_intervals(monkeypatch):
     monkeypatch.setattr(runner, "SECONDS_BETWEEN_CHECKPOINTS", 0)
 
 
-def train(digits, results, samples, fresh=False):
-    (run,) = runner.train([EXPERIMENT], samples, digits, results, RunProgress(), fresh)
+def train(digits, results, samples):
+    (run,) = runner.train([EXPERIMENT], samples, digits, results, RunProgress())
     return run
 
 
@@ -242,8 +242,12 @@ def test_kill_while_the_last_files_are_written(
     assert numbers(run) == numbers(expected)
 
 
-def test_fresh_starts_over(digits, tmp_path, copied):
-    again = train(digits, tmp_path, 10_000, fresh=True)
+def test_a_run_that_is_discarded_starts_over(digits, tmp_path, copied):
+    folder = records.runs_folder(tmp_path) / EXPERIMENT.id
+    for _ in range(2):  # once more without a run
+        records.discard(folder)
+        assert not folder.exists()
+    again = train(digits, tmp_path, 10_000)
     assert numbers(again) == numbers(copied)
     (session,) = again.info["sessions"]
     assert session["samples_from"] == 0

@@ -1,0 +1,94 @@
+"""`--jobs`: several processes give the numbers of one, and end together."""
+
+import signal
+
+import psutil
+import pytest
+from made_up import numbers
+from processes import strays, trains, wait_until
+
+from replication.measurements import lock, records
+from replication.plan.protocols import figure2_experiment
+
+FIGURE2 = ["figure2", "--dataset", "digits", "--step-size", "0.02", "--algorithm", "aevb"]
+TWO = [*FIGURE2, "--latent-dim", "2", "--latent-dim", "3", "--jobs", "2", "--samples"]
+RUNS = [figure2_experiment("digits", "aevb", n, 0.02).id for n in (2, 3)]
+
+
+@pytest.fixture
+def command(processes):
+    """command(results, *arguments): a command of the replication."""
+    return processes.command
+
+
+def trainers(process):
+    """The processes that train: of all children, those that hold the lock of a run."""
+    children = psutil.Process(process.pid).children(recursive=True)
+    return [c for c in children if any(f.path.endswith(lock.SUFFIX) for f in c.open_files())]
+
+
+@pytest.fixture
+def at_work(tmp_path, command):
+    """A command whose two processes train, and these."""
+    process = command(tmp_path, *TWO, "1e9")
+    wait_until(lambda: all(trains(tmp_path, run) for run in RUNS), process)
+    found = trainers(process)
+    assert len(found) == 2
+    return process, found
+
+
+def again(results, command):
+    """Gives the command again, a little further than it came."""
+    samples = max(records.read_run(results / "runs" / run).info["samples"] for run in RUNS)
+    process = command(results, *TWO, str(samples + 1000))
+    assert process.communicate(timeout=300)[1] == "" and process.returncode == 0
+    for run in RUNS:
+        read = records.read_run(results / "runs" / run)
+        assert read.info["status"] == "complete" and len(read.info["sessions"]) == 2
+    assert strays(results) == []
+
+
+def test_two_processes_give_the_numbers_of_one(tmp_path, command):
+    """To the last digit: programs for one thread and for two differ in no sum of these networks."""
+    for jobs in ("1", "2"):
+        process = command(tmp_path / jobs, *TWO, "20000", "--jobs", jobs)
+        assert process.communicate(timeout=300)[1] == "" and process.returncode == 0
+    for run in RUNS:
+        one, two = (records.read_run(tmp_path / jobs / "runs" / run) for jobs in ("1", "2"))
+        assert numbers(one) == numbers(two)
+        assert one.info["sessions"][0]["command"].endswith("--jobs 1")
+        assert two.info["sessions"][0]["command"].endswith("--jobs 2")
+    assert strays(tmp_path) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("whom", ["the command", "all, as a terminal does"])
+def test_ctrl_c_ends_all_and_keeps_what_was_kept(tmp_path, at_work, command, whom):
+    process, children = at_work
+    for receiver in [process, *(children if whom != "the command" else [])]:
+        receiver.send_signal(signal.SIGINT)
+    message = process.communicate(timeout=120)[1]
+    assert message == "\nInterrupted. Give the same command again to continue.\n"
+    assert process.returncode == 130
+    assert psutil.wait_procs(children, timeout=10)[1] == []
+    assert strays(tmp_path) == []
+    again(tmp_path, command)
+
+
+@pytest.mark.slow
+def test_a_killed_command_leaves_no_process(tmp_path, at_work, command):
+    process, children = at_work
+    process.kill()
+    assert psutil.wait_procs(children, timeout=60)[1] == []
+    again(tmp_path, command)
+
+
+@pytest.mark.slow
+def test_a_killed_process_is_one_line(tmp_path, at_work, command):
+    process, children = at_work
+    children[0].kill()
+    message = process.communicate(timeout=120)[1]
+    assert process.returncode == 1 and message.count("\n") == 1
+    assert message.startswith("Error: Expected every process of --jobs to run to its end.")
+    assert psutil.wait_procs(children, timeout=10)[1] == []
+    again(tmp_path, command)
