@@ -137,6 +137,10 @@ def has_replicas(model):
     return False
 
 
+def is_first_process(model):
+    return jax.process_count() == 1 or jax.process_index() == 0
+
+
 def num_replicas():
     return 1
 
@@ -194,6 +198,7 @@ __all__ = [
     "full_precision",
     "gradients",
     "has_replicas",
+    "is_first_process",
     "linalg",
     "minimize",
     "next_seed",

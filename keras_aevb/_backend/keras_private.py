@@ -51,7 +51,13 @@ def discard_damaged_metadata(callback):
     except FileNotFoundError:
         pass
     except ValueError:
-        path.unlink()
+        path.unlink(missing_ok=True)  # another process may have done it
+
+
+def only_restore(callback):
+    """Makes a `BackupAndRestore` restore and not write, for all processes but the first."""
+    callback._save_model = lambda: None
+    callback.delete_checkpoint = False
 
 
 def clear_losses(model):
@@ -86,6 +92,7 @@ __all__ = [
     "endpoint_function",
     "forget_restored_epoch",
     "is_sharing_objects",
+    "only_restore",
     "restored_epoch",
     "set_values",
     "values",

@@ -96,6 +96,11 @@ def has_replicas(model):
         return tf.distribute.has_strategy()
 
 
+def is_first_process(model):
+    cluster = model.distribute_strategy.cluster_resolver
+    return cluster is None or not cluster.task_id
+
+
 def num_replicas():
     context = tf.distribute.get_replica_context()
     return 1 if context is None else context.num_replicas_in_sync

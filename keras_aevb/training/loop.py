@@ -5,9 +5,11 @@ import warnings
 import keras
 import numpy as np
 
+from keras_aevb import _backend
 from keras_aevb._backend.keras_private import (
     discard_damaged_metadata,
     forget_restored_epoch,
+    only_restore,
     restored_epoch,
 )
 from keras_aevb.training.epochs import side_by_side
@@ -32,6 +34,8 @@ def fit(models, sources, program, callbacks, epochs, initial_epoch=0, validate=N
         forget_restored_epoch(model)
         for backup in backups(calls):
             discard_damaged_metadata(backup)
+            if not _backend.is_first_process(model):
+                only_restore(backup)
         calls.on_train_begin()
     initial_epoch = _restored(models, callbacks) or initial_epoch
     last_logs = {id(model): {} for model in models}
