@@ -15,6 +15,7 @@ import numpy as np
 from keras import ops
 import keras_aevb as kv
 from keras_aevb._backend import tfp
+from keras_aevb.models import weight_posterior
 
 class Steady(tfp.distributions.Normal):
     def _sample_n(self, n, seed=None):
@@ -28,6 +29,11 @@ def steady(base):
             return tfp.distributions.Independent(Steady(normal.loc, normal.scale), 1)
     return Part
 
+def steady_normal(mean, scale, event_shape):
+    return tfp.distributions.Independent(Steady(mean, scale), len(event_shape))
+
+weight_posterior.diagonal_normal = steady_normal  # the weights' noise, of FullVB
+
 def build(algorithm, recognition=True, **settings):
     keras.utils.set_random_seed(1)
     parts = {
@@ -36,20 +42,26 @@ def build(algorithm, recognition=True, **settings):
         "prior": steady(kv.StandardNormal)(2),
     }
     if recognition:
-        parts["encoder"] = keras.Sequential([keras.layers.Dense(5, "tanh")])
+        parts["encoder"] = keras.Sequential([keras.layers.Dense(6, "tanh")])
         parts["posterior"] = steady(kv.DiagonalNormal)(2)
     model = algorithm(**parts, seed=0, **settings)
     model.compile(keras.optimizers.SGD(0.01), steps_per_execution=4)
     return model
 
+def parted(model):
+    # How many variables are divided between devices.
+    variables = [*model.variables, *model.optimizer.variables]
+    return sum("model" in v.value.sharding.spec for v in variables)
+
 X = np.random.default_rng(0).random((90, 12)).astype("float32")
 WEIGHTS = np.linspace(0, 2, 90, dtype="float32")
 
-def run(scope, n, batch_size, name):
+def run(scope, n, batch_size, name, is_parted=False):
     x, weights = X[:n], WEIGHTS[:n]
     recognition = name != "MonteCarloEM"
     with scope:
         model = build(getattr(kv, name), recognition)
+        assert not is_parted or parted(model)
         history = model.fit(x, batch_size=batch_size, sample_weight=weights, epochs=2, verbose=0,
                             validation_data=(X[:7], None)).history
         results = [list(history.values()), model.evaluate(x, verbose=0)]
