@@ -4,8 +4,7 @@
 
 takes all devices of this machine. Several processes are started with environment variables, which
 docs/scaling.md lists. `batch_size` is that of all devices together, and every process reads the
-same data. The first process writes the backup from which all resume; a script that saves more does
-so where `process == 0`.
+same data and makes the same calls. The first process keeps the backup from which all resume.
 """
 
 import os
@@ -46,8 +45,8 @@ def main(epochs=50, folder=None):
             callbacks.append(backup)
         model.fit(x[:1500], epochs=epochs, batch_size=100, verbose=0, callbacks=callbacks)
         results = model.evaluate(x[1500:], verbose=0, return_dict=True)
-        if folder is not None and process == 0:
-            model.save(f"{folder}/model.keras")
+        if folder is not None:  # every process saves, and so takes part in reading the weights
+            model.save(f"{folder}/model_of_process_{process}.keras")
     return results
 
 
