@@ -20,7 +20,7 @@ Both backends export the same names:
 - `PredictProgram(model)`: a model's outputs for a batch.
 - `device_bytes()`: memory of the accelerator, `None` for a CPU or if unknown.
 - `has_replicas(model)`: whether a TensorFlow strategy runs the model's steps on several devices.
-  Keras' own loops handle this case.
+- `is_first_process(model)`: whether this is the one process, or of several the one that writes.
 - `seed_of(tensor)`, `fold_in(seed, i)`: seeds derived from integer tensors.
 - `over_examples(function, seed, *arrays)`: `function(seed, *arrays)` for a batch whose size may be
   symbolic, which TFP does not support on JAX.
@@ -41,6 +41,7 @@ if keras.backend.backend() == "tensorflow":
         full_precision,
         gradients,
         has_replicas,
+        is_first_process,
         linalg,
         minimize,
         next_seed,
@@ -63,6 +64,7 @@ elif keras.backend.backend() == "jax":
         full_precision,
         gradients,
         has_replicas,
+        is_first_process,
         linalg,
         minimize,
         next_seed,
@@ -98,6 +100,7 @@ __all__ = [
     "full_precision",
     "gradients",
     "has_replicas",
+    "is_first_process",
     "linalg",
     "minimize",
     "next_seed",

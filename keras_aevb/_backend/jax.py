@@ -144,6 +144,10 @@ def has_replicas(model: keras.Model) -> bool:
     return False
 
 
+def is_first_process(model: keras.Model) -> bool:
+    return jax.process_count() == 1 or jax.process_index() == 0
+
+
 def num_replicas() -> int:
     return 1
 
@@ -207,6 +211,7 @@ __all__ = [
     "full_precision",
     "gradients",
     "has_replicas",
+    "is_first_process",
     "linalg",
     "minimize",
     "next_seed",

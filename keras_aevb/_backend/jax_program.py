@@ -11,11 +11,13 @@ import jax
 import keras
 import numpy as np
 from jax import numpy as jnp
+from jax.experimental import multihost_utils
 from jax.sharding import NamedSharding, PartitionSpec
 
 from keras_aevb._backend.groups import filled, of_one_shape
 from keras_aevb._backend.interruption import delayed_interrupt
 from keras_aevb._backend.keras_private import set_values, values
+from keras_aevb._backend.processes import check_same, digest
 
 
 def variable_groups(
@@ -48,6 +50,7 @@ class Program:
         # values. A GPU has too many cores for that.
         self.side_by_side = jax.default_backend() == "cpu"
         self._run = self._compiled()
+        self._is_checked = not several_processes()
 
     def __call__(self, arrays: Any, steps: Sequence[Sequence[Any]]) -> Any:
         """Runs the steps.
@@ -59,6 +62,11 @@ class Program:
         Returns:
             List of R dicts of logs after the last step.
         """
+        if not self._is_checked:
+            done = [model.optimizer.iterations for model in self.models if self.training]
+            own = np.array([digest(arrays, steps, done)], "uint32")
+            check_same(multihost_utils.process_allgather(own).ravel())
+            self._is_checked = True
         with delayed_interrupt():
             for group in of_one_shape(steps):
                 logs = self._execute(arrays, group)
@@ -159,7 +167,14 @@ class PredictProgram:
         with delayed_interrupt():
             outputs, others = self._run(tuple(map(values, groups)), batch)
             set_values(groups[1], others)
+        if several_processes():
+            return multihost_utils.process_allgather(outputs, tiled=True)
         return outputs
+
+
+def several_processes() -> bool:
+    """Whether the devices of Keras' distribution belong to several processes."""
+    return keras.distribution.distribution() is not None and jax.process_count() > 1
 
 
 def _distributed(batch: Any, leading_axes: int = 2) -> jax.Array:
@@ -172,8 +187,9 @@ def _distributed(batch: Any, leading_axes: int = 2) -> jax.Array:
         sharded.shard_shape(batch.shape)
     except ValueError:
         sharded = NamedSharding(sharding.mesh, PartitionSpec())
-    if jax.process_count() > 1:
-        return jax.make_array_from_process_local_data(sharded, np.asarray(batch))
+    if several_processes():
+        batch = np.asarray(batch)  # every process has the whole batch, and its devices take rows
+        return jax.make_array_from_callback(batch.shape, sharded, lambda rows: batch[rows])
     return jax.device_put(batch, sharded)
 
 

@@ -5,6 +5,7 @@ If Keras changes one, a test in `tests/test_keras_private.py` fails with its nam
 
 import json
 import pathlib
+import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -54,7 +55,21 @@ def discard_damaged_metadata(callback: keras.callbacks.BackupAndRestore) -> None
     except FileNotFoundError:
         pass
     except ValueError:
-        path.unlink()
+        path.unlink(missing_ok=True)  # another process may have done it
+
+
+def only_restore(callback: keras.callbacks.BackupAndRestore) -> None:
+    """Makes a `BackupAndRestore` restore and keep no file, for all processes but the first.
+
+    TensorFlow reads variables of several processes by collective operations: all of them save.
+    """
+
+    def take_part() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            callback.model.save_weights(f"{folder}/own.weights.h5")
+
+    callback._save_model = take_part
+    callback.delete_checkpoint = False
 
 
 def clear_losses(model: keras.Model) -> None:
@@ -94,6 +109,7 @@ __all__ = [
     "endpoint_function",
     "forget_restored_epoch",
     "is_sharing_objects",
+    "only_restore",
     "restored_epoch",
     "set_values",
     "values",

@@ -104,6 +104,11 @@ def has_replicas(model: keras.Model) -> bool:
         return tf.distribute.has_strategy()
 
 
+def is_first_process(model: keras.Model) -> bool:
+    cluster = model.distribute_strategy.cluster_resolver
+    return cluster is None or not cluster.task_id
+
+
 def num_replicas() -> int:
     context = tf.distribute.get_replica_context()
     return 1 if context is None else context.num_replicas_in_sync

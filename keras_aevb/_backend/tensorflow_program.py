@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_aevb._backend.groups import filled, of_one_shape
 from keras_aevb._backend.interruption import delayed_interrupt
+from keras_aevb._backend.processes import check_same, digest
+from keras_aevb._backend.tensorflow import sum_over_replicas
 
 
 class Program:
@@ -20,6 +23,8 @@ class Program:
 
     def __init__(self, models: Sequence[keras.Model], kind: Literal["train", "test"]) -> None:
         self._programs = [_ProgramOfOneModel(model, kind) for model in models]
+        self._unchecked = [model for model in models if _has_several_processes(model)]
+        self._training = kind == "train"
 
     def __call__(self, arrays: Any, steps: Sequence[Sequence[Any]]) -> Any:
         """Runs the steps.
@@ -31,8 +36,31 @@ class Program:
         Returns:
             List of R dicts of logs after the last step.
         """
+        for model in self._unchecked:
+            done = [model.optimizer.iterations] if self._training else []
+            check_same(_digests(model.distribute_strategy, digest(arrays, steps, done)))
+        self._unchecked = []
         with delayed_interrupt():
             return [run(arrays, list(batches)) for run, batches in zip(self._programs, zip(*steps))]
+
+
+def _has_several_processes(model: keras.Model) -> bool:
+    strategy = model.distribute_strategy
+    return strategy.cluster_resolver is not None and strategy.num_replicas_in_sync > 1
+
+
+def _digests(strategy: tf.distribute.Strategy, own: int) -> np.ndarray:
+    """Those of all replicas."""
+
+    def gathered() -> tf.Tensor:
+        context = tf.distribute.get_replica_context()
+        i, n = context.replica_id_in_sync_group, context.num_replicas_in_sync
+        return sum_over_replicas(
+            tf.one_hot(i, n, tf.constant(own, tf.int64), tf.zeros((), tf.int64))
+        )
+
+    results = tf.function(lambda: strategy.run(gathered))()
+    return strategy.experimental_local_results(results)[0].numpy()
 
 
 class _ProgramOfOneModel:

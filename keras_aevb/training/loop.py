@@ -7,9 +7,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_aevb import _backend
 from keras_aevb._backend.keras_private import (
     discard_damaged_metadata,
     forget_restored_epoch,
+    only_restore,
     restored_epoch,
 )
 from keras_aevb.training.epochs import Epochs, side_by_side
@@ -43,6 +45,8 @@ def fit(
         forget_restored_epoch(model)
         for backup in backups(calls):
             discard_damaged_metadata(backup)
+            if not _backend.is_first_process(model):
+                only_restore(backup)
         calls.on_train_begin()
     initial_epoch = _restored(models, callbacks) or initial_epoch
     last_logs: dict[int, dict[str, float]] = {id(model): {} for model in models}

@@ -4,115 +4,67 @@ Processes of their own, since the number of devices is fixed when a backend star
 """
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from several_devices import PARTS, run_program
 
-ROOT = Path(__file__).parents[2]
 BACKEND = keras.backend.backend()
 
 SETUP = {
     "jax": """
 import os
 os.environ["XLA_FLAGS"] += " --xla_force_host_platform_device_count=4"
-import contextlib, keras
+import keras
 def on_several_devices():
     devices = keras.distribution.list_devices()
     assert len(devices) == 4
     return keras.distribution.DataParallel(devices=devices).scope()
+def with_parted_weights():
+    mesh = keras.distribution.DeviceMesh((2, 2), ["batch", "model"])
+    layouts = keras.distribution.LayoutMap(mesh)
+    layouts[".*dense.*/kernel"] = (None, "model")
+    return keras.distribution.ModelParallel(layout_map=layouts, batch_dim_name="batch").scope()
 """,
     "tensorflow": """
 import tensorflow as tf
 two = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], two)
-import contextlib, keras
+import keras
 def on_several_devices():
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope()
 """,
 }[BACKEND]
 
-# Noise that is the same on every device: half a standard deviation.
-PARTS = """
-import json, sys
-import numpy as np
-from keras import ops
-import keras_aevb as kv
-from keras_aevb._backend import tfp
-
-class Steady(tfp.distributions.Normal):
-    def _sample_n(self, n, seed=None):
-        value = self.loc + 0.5 * self.scale
-        return ops.broadcast_to(value, (n, *ops.shape(value)))
-
-def steady(base):
-    class Part(base):
-        def distribution(self, *parameters):
-            normal = super().distribution(*parameters).distribution
-            return tfp.distributions.Independent(Steady(normal.loc, normal.scale), 1)
-    return Part
-
-def build(algorithm, recognition=True, **settings):
-    keras.utils.set_random_seed(1)
-    parts = {
-        "decoder": keras.Sequential([keras.layers.Dense(4, "tanh")]),
-        "likelihood": steady(kv.Normal)(12),
-        "prior": steady(kv.StandardNormal)(2),
-    }
-    if recognition:
-        parts["encoder"] = keras.Sequential([keras.layers.Dense(5, "tanh")])
-        parts["posterior"] = steady(kv.DiagonalNormal)(2)
-    model = algorithm(**parts, seed=0, **settings)
-    model.compile(keras.optimizers.SGD(0.01), steps_per_execution=4)
-    return model
-
-X = np.random.default_rng(0).random((90, 12)).astype("float32")
-WEIGHTS = np.linspace(0, 2, 90, dtype="float32")
-
-def run(several, n, batch_size, algorithm, recognition=True):
-    x, weights = X[:n], WEIGHTS[:n]
-    with on_several_devices() if several else contextlib.nullcontext():
-        model = build(algorithm, recognition)
-        history = model.fit(x, batch_size=batch_size, sample_weight=weights, epochs=2, verbose=0,
-                            validation_data=(X[:7], None)).history
-        results = [list(history.values()), model.evaluate(x, verbose=0)]
-        if recognition:
-            results.append(model.predict(x, verbose=0))
-    return [np.asarray(a).tolist() for a in (*model.get_weights(), *results)]
-
-results = {}
-for n, batch_size in SIZES:
-    for name in ALGORITHMS:
-        arguments = n, batch_size, getattr(kv, name), name != "MonteCarloEM"
-        results[f"{name} {n} {batch_size}"] = [run(False, *arguments), run(True, *arguments)]
-print("RESULTS" + json.dumps(results))
-"""
-
 # A last batch of 10 does not divide among 4 devices; one of 1 leaves a device of 2 without any.
 SIZES = {"jax": "[(90, 16)]", "tensorflow": "[(33, 16)]"}[BACKEND]
 CASES = {
     "jax": ['["AEVB", "MonteCarloEM"]', '["WakeSleep", "FullVB"]'],
-    "tensorflow": ['["AEVB"]', '["WakeSleep"]'],
+    "tensorflow": ['["AEVB"]', '["WakeSleep", "FullVB"]'],
 }[BACKEND]
-
-
-def run_program(program):
-    return subprocess.run(
-        [sys.executable, "-c", program],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
+SCOPES = ["on_several_devices"]
+if BACKEND == "jax":
+    SCOPES.append(pytest.param("with_parted_weights", marks=pytest.mark.slow))
 
 
 @pytest.mark.parametrize("algorithms", [CASES[0], pytest.param(CASES[1], marks=pytest.mark.slow)])
-def test_several_devices_equal_one(algorithms):
-    program = SETUP + PARTS.replace("SIZES", SIZES).replace("ALGORITHMS", algorithms)
-    process = run_program(program)
+@pytest.mark.parametrize("scope", SCOPES)
+def test_several_devices_equal_one(scope, algorithms):
+    parted = scope == "with_parted_weights"
+    process = run_program(
+        SETUP
+        + PARTS
+        + f"""
+results = {{}}
+for n, batch_size in {SIZES}:
+    for name in {algorithms}:
+        one = run(contextlib.nullcontext(), n, batch_size, name)
+        several = run({scope}(), n, batch_size, name, {parted})
+        results[f"{{name}} {{n}} {{batch_size}}"] = one, several
+print("RESULTS" + json.dumps(results))
+"""
+    )
     assert process.returncode == 0, process.stderr[-3000:]
     results = json.loads(process.stdout.split("RESULTS")[1])
     assert results
@@ -125,7 +77,7 @@ def test_several_devices_equal_one(algorithms):
 def test_single_batches_and_refusals_under_replicas():
     process = run_program(
         SETUP
-        + PARTS.split("results = {}")[0]
+        + PARTS
         + """
 
 class Stop(keras.callbacks.Callback):
@@ -177,7 +129,7 @@ print("ALL RIGHT")
 def test_monte_carlo_em_refuses_replicas():
     process = run_program(
         SETUP
-        + PARTS.split("results = {}")[0]
+        + PARTS
         + """
 with on_several_devices():
     model = build(kv.MonteCarloEM, recognition=False)

@@ -1,0 +1,36 @@
+"""Training by several processes, each with its own devices.
+
+Every process makes the same batches, those of the global batch size, and its devices take their
+rows. Then a batch does not depend on the number of processes, and no process waits for examples
+that only another one has.
+"""
+
+import zlib
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import numpy as np
+
+
+def digest(*parts: Any) -> int:
+    """A checksum of structures of arrays and numbers."""
+    leaves = [np.asarray(leaf) for leaf in keras.tree.flatten(parts) if leaf is not None]
+    sums = [(zlib.crc32(leaf.tobytes()), *leaf.shape) for leaf in leaves]
+    return zlib.crc32(repr(sums).encode())
+
+
+def check_same(digests: Iterable[Any]) -> None:
+    """Raises a `ValueError` unless the processes have equal digests.
+
+    Args:
+        digests: of what each process is about to train or evaluate on.
+    """
+    digests = [int(each) for each in digests]
+    if len(set(digests)) > 1:
+        raise ValueError(
+            "Expected the same batches and the same number of past steps in every process: each "
+            f"takes its part of every batch. Received: what differs between {len(digests)} "
+            "processes, as the batches of a data set that is sharded, models with different seeds, "
+            "or backups of different epochs do"
+        )
