@@ -39,5 +39,9 @@ def lazy_module(name: str, load: Callable[[], types.ModuleType]) -> Any:
 def check_installed(names: Sequence[str], error: Callable[[str], ImportError]) -> None:
     """Raises `error(cause)` if a package is not installed, without loading any."""
     for name in names:
-        if importlib.util.find_spec(name) is None:
+        try:
+            found = importlib.util.find_spec(name) is not None
+        except ImportError:  # from another finder of modules
+            found = False
+        if not found:
             raise error(f"No module named {name!r}")

@@ -5,6 +5,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
@@ -139,6 +140,7 @@ def _begin(messages, stopped, cores):
     global _shared
     _shared = messages, stopped
     environment.share(cores)
+    sys.unraisablehook = _interrupt_again
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # but while it trains
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
@@ -165,6 +167,15 @@ def _train(group, places, is_seen):
         return train(group, places, RunProgress(send if is_seen else None))
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _interrupt_again(unraisable):
+    """Python drops what a callback of the garbage collector raises, as JAX has one."""
+    if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)
+        return
+    signal.signal(signal.SIGINT, _interrupt_once)
+    threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
 
 
 def _interrupt_once(number, frame):
