@@ -11,6 +11,13 @@ from known_model import linear_gaussian  # noqa: F401
 import keras_aevb as kv
 from keras_aevb import _backend
 
+ROOT = Path(__file__).parents[1]
+# The replication asks for no backend: it calls the library, whose tests run on both.
+REPLICATION = {
+    f"tests/replication/{path.name}"
+    for path in (ROOT / "tests" / "replication").glob("test_*.py")
+    if path.name not in ("test_everything.py", "test_optimizer.py", "test_sharing.py")
+}
 # The backends take turns where compiling takes most of the time, and where no backend matters: the
 # other one runs these files, and both do with `-m "slow or not slow"`.
 SLOW_ON = {
@@ -61,19 +68,16 @@ SLOW_ON = {
         "tests/models/test_pure_step.py",
         "tests/models/test_replicas.py",
         "tests/models/test_shared_parts.py",
-        "tests/replication/test_cli.py",
-        "tests/replication/test_datasets.py",
-        "tests/replication/test_lock.py",
-        "tests/replication/test_surroundings.py",
         "tests/test_hmc.py",
         "tests/test_networks.py",
+        *REPLICATION,
     },
-}[keras.backend.backend()]
-ROOT = Path(__file__).parents[1]
+}
+assert not SLOW_ON["jax"] & SLOW_ON["tensorflow"], "tests that neither backend runs"
 
 
 def pytest_collection_modifyitems(items):
-    slow = [ROOT / path for path in SLOW_ON]
+    slow = [ROOT / path for path in SLOW_ON[keras.backend.backend()]]
     for item in items:
         if any(item.path.is_relative_to(path) for path in slow):
             item.add_marker(pytest.mark.slow)
