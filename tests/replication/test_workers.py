@@ -1,6 +1,9 @@
 """`--jobs`: several processes give the numbers of one, and end together."""
 
+import gc
 import signal
+import sys
+import time
 
 import psutil
 import pytest
@@ -9,6 +12,7 @@ from processes import strays, trains, wait_until
 
 from replication.measurements import lock, records
 from replication.plan.protocols import figure2_experiment
+from replication.train import workers
 
 FIGURE2 = ["figure2", "--dataset", "digits", "--step-size", "0.02", "--algorithm", "aevb"]
 TWO = [*FIGURE2, "--latent-dim", "2", "--latent-dim", "3", "--jobs", "2", "--samples"]
@@ -92,3 +96,21 @@ def test_a_killed_process_is_one_line(tmp_path, at_work, command):
     assert message.startswith("Error: Expected every process of --jobs to run to its end.")
     assert psutil.wait_procs(children, timeout=10)[1] == []
     again(tmp_path, command)
+
+
+def test_an_interruption_that_python_drops_comes_again(monkeypatch):
+    """Raised within a callback of the garbage collector, as JAX has one."""
+    monkeypatch.setattr(sys, "unraisablehook", workers._interrupt_again)
+    handler = signal.getsignal(signal.SIGINT)
+
+    def interrupted(phase, info):
+        gc.callbacks.remove(interrupted)
+        raise KeyboardInterrupt
+
+    gc.callbacks.append(interrupted)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            gc.collect()
+            time.sleep(10)
+    finally:
+        signal.signal(signal.SIGINT, handler)
