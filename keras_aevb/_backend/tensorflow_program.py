@@ -50,7 +50,7 @@ def _has_several_processes(model: keras.Model) -> bool:
 
 
 def _digests(strategy: tf.distribute.Strategy, own: int) -> np.ndarray:
-    """Those of all replicas."""
+    """The digests of all replicas."""
 
     def gathered() -> tf.Tensor:
         context = tf.distribute.get_replica_context()

@@ -79,7 +79,7 @@ class AnnealedImportanceSampling(Estimator):
             counts = i * num_chains + ops.arange(num_chains, dtype="int32") < self.num_samples
             return tuple(RunningMean(*mean).updated(log_weights(seeds[i]), counts))
 
-        initial = tuple(RunningMean.of_none(ops.shape(x)[0], x.dtype))
+        initial = tuple(RunningMean.empty(ops.shape(x)[0], x.dtype))
         mean = RunningMean(*ops.fori_loop(0, num_blocks, add_block, initial))
         return {"log_likelihood": mean.log_mean, "standard_error": mean.standard_error}
 

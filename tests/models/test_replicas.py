@@ -375,7 +375,7 @@ def test_backups_of_different_epochs(tmp_path):
         keras.callbacks.BackupAndRestore(tmp_path / name, delete_checkpoint=False) for name in "ab"
     ]
     models[0].fit(X, batch_size=20, callbacks=[backups[0]], verbose=0)
-    with pytest.raises(ValueError, match=r"one epoch for all models.*Received: .*None"):
+    with pytest.raises(ValueError, match=r"the same epoch for all models.*Received: .*None"):
         kv.Replicas(models).fit(X, batch_size=20, callbacks=[[b] for b in backups], verbose=0)
 
 

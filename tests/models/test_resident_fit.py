@@ -263,7 +263,7 @@ def test_rows_that_do_not_exist_are_an_error(row):
         def rows(self, i):
             return np.array([0, row if i == 3 else 1])
 
-    with pytest.raises(IndexError, match=r"numbers of rows from 0 to 49.*in batch 3"):
+    with pytest.raises(IndexError, match=r"row indices from 0 to 49.*in batch 3"):
         train(Wrong((X,), 8), batch_size=None)
 
 
