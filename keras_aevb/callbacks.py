@@ -115,7 +115,7 @@ class Pictures(keras.callbacks.Callback):
         for kind in self.kinds or ():
             if kind not in possible:
                 raise ValueError(f"Expected kinds of {possible}. Received: {kind!r}, {NEEDS[kind]}")
-        self.drawn_kinds = self.kinds or possible
+        self.selected_kinds = self.kinds or possible
         self.last_drawn = None
         if self.log_dir is not None:
             self.events = EventFile(self.log_dir)
@@ -142,7 +142,7 @@ class Pictures(keras.callbacks.Callback):
         Args:
             epochs_done: number of finished epochs, for titles and file names.
         """
-        for kind in self.drawn_kinds:
+        for kind in self.selected_kinds:
             png = self._png(kind, epochs_done)
             if self.folder is not None:
                 path = self.folder / kind / f"epoch-{epochs_done:04d}.png"

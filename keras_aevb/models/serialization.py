@@ -9,7 +9,7 @@ from typing import Any, Self
 import keras
 import numpy as np
 
-from keras_aevb._backend.keras_private import ObjectSharingScope, is_sharing_objects
+from keras_aevb._backend.keras_private import ObjectSharingScope, in_shared_object_scope
 from keras_aevb.models import parts
 from keras_aevb.typing import Config
 
@@ -75,7 +75,7 @@ class SerializableModel(keras.Model):
 
     def get_config(self) -> Config:
         # In one scope, so that a layer shared by two parts stays shared after loading.
-        with _sharing_objects():
+        with _shared_object_scope():
             for name in self._given_parts():
                 if name not in ("encoder", "decoder"):
                     parts.check_config(name, getattr(self, name))
@@ -83,7 +83,7 @@ class SerializableModel(keras.Model):
                 name: keras.saving.serialize_keras_object(getattr(self, name))
                 for name in self._given_parts()
             }
-        if is_sharing_objects():  # for a file
+        if in_shared_object_scope():  # for a file
             name = keras.saving.get_registered_name(type(self))
             _check_registered({"model": {"class_name": name, "registered_name": name}, **objects})
         else:
@@ -98,7 +98,7 @@ class SerializableModel(keras.Model):
                 f"Expected a config of {cls.__name__} with {list(cls.parts)}. "
                 f"Received: one without {missing}"
             )
-        with _sharing_objects():
+        with _shared_object_scope():
             objects = {
                 name: keras.saving.deserialize_keras_object(
                     config[name], custom_objects=custom_objects
@@ -109,9 +109,9 @@ class SerializableModel(keras.Model):
         return cls(**{**config, **objects})
 
 
-def _sharing_objects() -> contextlib.AbstractContextManager[Any]:
+def _shared_object_scope() -> contextlib.AbstractContextManager[Any]:
     """Keras' scope of shared objects, unless one is already open."""
-    return contextlib.nullcontext() if is_sharing_objects() else ObjectSharingScope()
+    return contextlib.nullcontext() if in_shared_object_scope() else ObjectSharingScope()
 
 
 # Objects without weights: it does not matter whether two layers share them.

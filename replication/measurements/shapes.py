@@ -1,8 +1,11 @@
-"""Shapes: what a value that was read from JSON must hold, at least.
+"""Shapes of JSON values, for validation.
 
-A shape is a dict from names to shapes (the name `ANY` stands for all there are; one with a question
-mark may be missing), a list of the shape of its elements, which are one or more (with `...` behind
-it: any number), or one of the functions below, whose docstring says what it takes.
+A shape is one of
+
+- a dict from names to shapes. The name `ANY` stands for all names; a name with a question mark is
+  optional. The value may have further names;
+- a list with the shape of its elements, at least one; with `...` after it, any number of them;
+- one of the functions below, whose docstring names the accepted values.
 """
 
 import datetime
@@ -13,12 +16,12 @@ ANY = object()
 
 
 def fault(value, shape, name=""):
-    """What is missing in a value, and what is there instead; `None` if nothing is.
+    """The first mismatch between a value and a shape, in words; `None` if there is none.
 
     Args:
-        value: as `json.loads` gives it.
+        value: a result of `json.loads`.
         shape: a shape.
-        name: of the value, in words.
+        name: name of the value.
 
     Example:
         >>> fault({"samples": [1, "2"]}, {"samples": [whole]})
@@ -80,7 +83,7 @@ def text_or_null(value):
 
 
 def known(names):
-    """A function that takes these names alone."""
+    """A shape of these strings only."""
 
     def is_known(value):
         return text(value) and value in names

@@ -1,4 +1,4 @@
-"""The results' front page, as README.md and as one self-contained web page."""
+"""The results' front page, as README.md and as a self-contained web page."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from replication.report.charts import STYLES, chart
 from replication.report.sections import (
     before_figures,
     behind_figures,
-    drawn_figures,
+    existing_figures,
     figures_section,
 )
 from replication.report.web_page import web_page
@@ -20,7 +20,7 @@ def write_report(results):
     """Writes `README.md`, `index.html` and `distances.csv` from the results' files alone.
 
     Args:
-        results: folder with `runs`, and the tables and pictures that were drawn from them.
+        results: folder with `runs`, and the tables and pictures made from them.
 
     Returns:
         Their paths.
@@ -30,7 +30,7 @@ def write_report(results):
     """
     evidence = Evidence(results)
     distances = evidence.distances()
-    figures = drawn_figures(results)
+    figures = existing_figures(results)
     before, behind = before_figures(evidence, distances, figures), behind_figures(evidence)
     readme, page, table = paths = [
         Path(results) / name for name in ("README.md", "index.html", "distances.csv")

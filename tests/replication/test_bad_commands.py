@@ -207,7 +207,7 @@ def named(results, name):
 def assert_says_what_to_do(message, path):
     assert message.startswith(f"Error: Expected {path.resolve()} to ")
     assert " Received: " in message
-    assert any(words in message for words in ("Bring it back", "Delete it", "Use that version"))
+    assert any(words in message for words in ("Restore it", "Delete it", "Use that version"))
 
 
 TEXTS = {name: command for name, (_, command) in JSON_FILES.items()}
@@ -391,8 +391,8 @@ def test_a_copied_run_folder(results, command):
     folder = named(results, "run.json").parent
     copy = shutil.copytree(folder, folder.with_name(f"{folder.name} (copy)"))
     message = refused(results, *command)
-    assert message.startswith(f"Error: Expected {copy} to hold the run that it is named after.")
-    assert f"Received: {folder.name}, which was copied here or renamed" in message
+    assert message.startswith(f"Error: Expected {copy} to contain the run that it is named after.")
+    assert f"Received: {folder.name}, which was copied or renamed" in message
     assert "Delete it" in message
 
 

@@ -66,7 +66,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch):
     monkeypatch.setattr(jobs, "load", interrupt)
     result = invoke("figure2", "--dataset", "digits", "--results", str(tmp_path))
     assert result.exit_code == 130
-    assert "Give the same command again to continue." in result.output
+    assert "Run the same command again to resume." in result.output
 
 
 def test_figure2_chooses_the_step_size_and_trains_on(tmp_path):

@@ -71,7 +71,7 @@ def test_workers_stop_when_nobody_waits_for_them(tmp_path, processes, scheduler,
     process.send_signal(sent)
     message = process.communicate(timeout=120)[1]
     if sent == signal.SIGINT:
-        assert message == "\nInterrupted. Give the same command again to continue.\n"
+        assert message == "\nInterrupted. Run the same command again to resume.\n"
         assert strays(results) == []
     kept = max(records.read_run(results / "runs" / run).info["samples"] for run in RUNS)
     again = processes.command(*command, kept + 100_000)

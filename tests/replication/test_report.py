@@ -166,9 +166,9 @@ def test_the_readme_has_every_claim_with_its_rule_and_verdict(built):
 
 def test_missing_figures_are_named(built):
     readme, page = built
-    assert readme.count("Not run yet: `python -m replication ") == len(FIGURES) - 1
+    assert readme.count("Not run yet: run `python -m replication ") == len(FIGURES) - 1
     assert "### Figure 2: the lower bound during training\n\n[figure2/table.md]" in readme
-    assert page.count("Not run yet: <code>python -m replication ") == len(FIGURES) - 1
+    assert page.count("Not run yet: run <code>python -m replication ") == len(FIGURES) - 1
 
 
 def test_closeness_deviations_and_provenance(built):

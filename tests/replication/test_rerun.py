@@ -39,9 +39,9 @@ def test_one_more_draw():
     draws = [-(1.6**0.5), 0.0, 0.0, 0.0, 1.6**0.5]
     scale = 1 / (3.2 / 4) ** 0.5
     draws = [scale * x for x in draws]
-    assert rerun.is_one_of(7.2, draws) and rerun.is_one_of(-7.2, draws)
-    assert not rerun.is_one_of(7.3, draws)
-    assert not rerun.is_one_of(0.0, [0.0, math.nan])  # nothing is known of how far they differ
+    assert rerun.is_consistent(7.2, draws) and rerun.is_consistent(-7.2, draws)
+    assert not rerun.is_consistent(7.3, draws)
+    assert not rerun.is_consistent(0.0, [0.0, math.nan])  # nothing is known of how far they differ
 
 
 def command(results, *arguments, code=ROOT):
@@ -101,7 +101,7 @@ def test_runs_of_another_backend_are_named(tmp_path):
     lines = []
     with pytest.raises(ReplicationError, match="Set KERAS_BACKEND to their backend"):
         rerun.run(tmp_path, 20_000, lines.append)
-    assert lines == [f"skipped   {EXPERIMENT}: begun on another, whose noise is another"]
+    assert lines == [f"skipped   {EXPERIMENT}: started on another, whose noise differs"]
     assert not (tmp_path / "rerun").exists()
 
 

@@ -53,7 +53,7 @@ def test_a_full_disk_is_one_line_and_training_goes_on_when_there_is_room(disk, t
     (message,) = full.stderr.splitlines()
     folder = next((results / "runs").iterdir())
     assert message.startswith(f"Error: Expected to read or write {folder}")
-    assert "Received: No space left on device. Make room and give the same command" in message
+    assert "Received: No space left on device. Free disk space and run the same command" in message
     assert sorted(p.name for p in folder.iterdir()) == ["checkpoint.npz", "metrics.csv", "run.json"]
     kept = records.read_run(folder).info["samples"]
     assert 0 < kept < 20_000
@@ -80,8 +80,8 @@ def test_a_read_only_folder_is_one_line(disk):
         assert result.returncode == 1
         assert result.stderr == (
             f"Error: Expected to read or write {results / first}. Received: Read-only file "
-            "system. Name another folder and give the same command again: what was kept so far "
-            "is still there\n"
+            "system. Choose another folder and run the same command again: saved results "
+            "are still there\n"
         )
 
 

@@ -72,7 +72,7 @@ def test_ctrl_c_ends_all_and_keeps_what_was_kept(tmp_path, at_work, command, who
     for receiver in [process, *(children if whom != "the command" else [])]:
         receiver.send_signal(signal.SIGINT)
     message = process.communicate(timeout=120)[1]
-    assert message == "\nInterrupted. Give the same command again to continue.\n"
+    assert message == "\nInterrupted. Run the same command again to resume.\n"
     assert process.returncode == 130
     assert psutil.wait_procs(children, timeout=10)[1] == []
     assert strays(tmp_path) == []
