@@ -14,7 +14,7 @@ import keras_aevb as kv
 
 DOCS = pathlib.Path(__file__).parent.parent / "docs"
 PAGES = [path for path in sorted(DOCS.rglob("*.md")) if "```python" in path.read_text("utf-8")]
-SLOW = {"algorithms"}  # Markov chains, of four models
+SLOW = {"algorithms"}  # Markov chains of four models
 NOTEBOOKS = [
     pytest.param(path, marks=[pytest.mark.slow] * (path.stem in SLOW), id=path.stem)
     for path in sorted((DOCS / "notebooks").glob("*.py"))

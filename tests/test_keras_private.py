@@ -1,4 +1,4 @@
-"""The private names of Keras that the library uses; a failure here names the one that changed."""
+"""The private names of Keras that the library uses; a failing test names the changed one."""
 
 import warnings
 
