@@ -97,8 +97,9 @@ z = kv.pictures.encoded(model, x_test[:1])[0]
 kv.plots.traversals(model, z, num_values=12)
 plt.show()
 
-# %% [markdown] Position, size and the two degrees of freedom of the colour are five numbers. The
-# divergence of each dimension measures its information about them:
+# %% [markdown]
+# Position, size and the two degrees of freedom of the colour are five numbers. The divergence of
+# each dimension measures its information about them:
 
 # %%
 _, ax = plt.subplots(figsize=(5, 3), layout="constrained")
