@@ -151,7 +151,7 @@ class RandomMinibatches(RowBatches):
     def __init__(
         self, x: ArrayLike, batch_size: int, seed: int, first: int, length: int, **kwargs: Any
     ) -> None:
-        super().__init__((x, row_numbers(np.shape(x)[0])) if np.ndim(x) else (x,), **kwargs)
+        super().__init__((x, row_indices(np.shape(x)[0])) if np.ndim(x) else (x,), **kwargs)
         self.batch_size = arguments.integer("batch_size", batch_size)
         self.seed = arguments.integer("seed", seed, at_least=0)
         self.first = arguments.integer("first", first, at_least=0)
@@ -171,7 +171,7 @@ class RandomMinibatches(RowBatches):
 
 
 @functools.lru_cache(maxsize=16)
-def row_numbers(n: int) -> np.ndarray:
+def row_indices(n: int) -> np.ndarray:
     """The array 0 … n - 1, cached: `Replicas` detects shared arrays by their identity."""
     numbers = np.arange(n)
     numbers.flags.writeable = False

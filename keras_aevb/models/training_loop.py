@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_aevb import _backend, arguments
 from keras_aevb._backend.keras_private import clear_losses
-from keras_aevb.batches import row_numbers
+from keras_aevb.batches import row_indices
 from keras_aevb.distributions import ConditionalDistribution
 from keras_aevb.training import inputs, loop, sources
 from keras_aevb.training.epochs import with_given_parts
@@ -98,7 +98,7 @@ class TrainingLoop(keras.Model):
 
     def labels(self, y: Any, n: int) -> np.ndarray:
         """The labels that steps receive for n examples in arrays; by default the row indices."""
-        return row_numbers(n)
+        return row_indices(n)
 
     def check_batch(self, x: Any, y: Any, sample_weight: Any, training: bool = True) -> None:
         """Raises a `ValueError` if a batch of a stream cannot be trained on or evaluated."""

@@ -17,7 +17,7 @@ from keras_aevb.models.described import described
 from keras_aevb.models.latent_variable_model import LatentVariableModel, ModelArguments
 from keras_aevb.models.point_estimates import kind_of_estimate
 from keras_aevb.training import inputs
-from keras_aevb.training.progress import ProgressOfPrediction
+from keras_aevb.training.progress import PredictionProgress
 from keras_aevb.typing import (
     ArrayLike,
     ConditionLike,
@@ -272,7 +272,7 @@ class VariationalModel(LatentVariableModel):
             self.given(condition)  # raises if the model has none
             x, condition, _ = self.unpacked((x, condition))
             x = {"x": x, "condition": condition}
-        return self.predict(x, verbose=0, callbacks=[ProgressOfPrediction(verbose)])
+        return self.predict(x, verbose=0, callbacks=[PredictionProgress(verbose)])
 
     def impute(
         self, x: Examples, condition: ConditionLike | None = None, verbose: Verbose = "auto"

@@ -83,8 +83,8 @@ class Evidence:
         panels = _by_panel(rows) if unknown else self._panels
         rows = rows[rows.paper.notna()].drop_duplicates(PLACE)
         main = rows.samples.map(is_decade) | (rows.samples == rows.curve_end)
-        asked = pd.MultiIndex.from_frame(rows[PLACE].astype(object)).isin(places)
-        rows = rows[(main & (rows.samples >= FIRST_COMPARABLE)) | asked].sort_values(PLACE)
+        requested = pd.MultiIndex.from_frame(rows[PLACE].astype(object)).isin(places)
+        rows = rows[(main & (rows.samples >= FIRST_COMPARABLE)) | requested].sort_values(PLACE)
         found = [
             dict(zip(PLACE, place)) | {"estimate": _distance(panels[place[:5]], *place[5:])}
             for place in rows[PLACE].itertuples(index=False, name=None)

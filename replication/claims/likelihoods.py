@@ -52,8 +52,8 @@ def _same(end, aevb, mcem):
     difference = aevb.at(end, "train") - mcem.at(end, "train")
     limit = f"within ±{MARGIN:g} or {SIGMAS} s.e."
     number = Number("AEVB minus MCEM", difference, limit, end)
-    arrived = abs(aevb.paper(end, "train") - mcem.paper(end, "train")) <= MARGIN
-    return within(difference) if arrived else Verdict.TOO_SMALL, (number,)
+    papers_agree = abs(aevb.paper(end, "train") - mcem.paper(end, "train")) <= MARGIN
+    return within(difference) if papers_agree else Verdict.TOO_SMALL, (number,)
 
 
 def _below(end, *curves):

@@ -75,9 +75,9 @@ def _step_size_sections(introduction, score, pilots, table):
         rows["verdict"] = pilots.verdict
         sections += [introduction, markdown(rows, left=2) + "\n"]
     ends = table[table.diverged & (table.samples == table.end) & (table.split == "train")]
-    told = pilots[pilots.verdict == "diverged"].set_index([*CHOICE, "step_size"]).index
-    is_told = pd.MultiIndex.from_frame(ends[told.names].astype(object)).isin(list(told))
-    others = ends[~(ends.is_pilot & is_told)]
+    diverged = pilots[pilots.verdict == "diverged"].set_index([*CHOICE, "step_size"]).index
+    is_listed = pd.MultiIndex.from_frame(ends[diverged.names].astype(object)).isin(list(diverged))
+    others = ends[~(ends.is_pilot & is_listed)]
     if len(others):
         size = SIZES[others.figure.iloc[0]]
         rows = labels(others)[["data set", "algorithm", size, "step size"]]

@@ -10,7 +10,7 @@ import reprlib
 from pathlib import Path
 
 from replication.errors import DamagedFileError, ReplicationError
-from replication.measurements.shapes import fault
+from replication.measurements.shapes import mismatch
 
 # A distinctive suffix, so that only the remains of a killed command are removed.
 UNFINISHED = ".unfinished.tmp"
@@ -98,7 +98,7 @@ def read_json(path, shape, remedy):
     text = read_text(path, remedy)
     with reading(path, "JSON", remedy):
         value = _parsed(text)
-    if found := fault(value, shape):
+    if found := mismatch(value, shape):
         raise DamagedFileError(f"Expected {path} to have {found}. {remedy}")
     return value
 

@@ -44,7 +44,7 @@ def runs(folders, patience=None):
     patience = SECONDS_FOR_A_RUN if patience is None else patience
     with contextlib.ExitStack() as stack:
         for folder in sorted({Path(folder) for folder in folders}):  # the order prevents deadlocks
-            stack.enter_context(_alone(folder, "train", patience))
+            stack.enter_context(_lock(folder, "train", patience))
         yield
 
 
@@ -74,7 +74,7 @@ def output(results, name):
     Raises:
         BusyError: if another command still writes them after `SECONDS_FOR_AN_OUTPUT`.
     """
-    with _alone(Path(results) / name, "write", SECONDS_FOR_AN_OUTPUT):
+    with _lock(Path(results) / name, "write", SECONDS_FOR_AN_OUTPUT):
         yield
 
 
@@ -93,7 +93,7 @@ def one_writer(name):
 
 
 @contextlib.contextmanager
-def _alone(guarded, verb, patience):
+def _lock(guarded, verb, patience):
     if not fcntl:
         yield
         return
@@ -114,7 +114,7 @@ def _file_of(guarded):
 def _locked(path, expected, patience):
     """Locks the file, and writes the name of this process to it."""
     end = time.monotonic() + patience
-    while (file := _try(path)) is None:
+    while (file := _try_lock(path)) is None:
         if time.monotonic() >= end:
             raise BusyError(
                 f"{expected}. Received: {path} is locked by {_owner(path) or 'another process'}. "
@@ -127,7 +127,7 @@ def _locked(path, expected, patience):
     return file
 
 
-def _try(path):
+def _try_lock(path):
     """Locks the file at the path; returns it, or `None` if another process has locked it."""
     while True:
         file = path.open("ab+", buffering=0)

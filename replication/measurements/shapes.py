@@ -15,7 +15,7 @@ import reprlib
 ANY = object()
 
 
-def fault(value, shape, name=""):
+def mismatch(value, shape, name=""):
     """The first mismatch between a value and a shape, in words; `None` if there is none.
 
     Args:
@@ -24,9 +24,9 @@ def fault(value, shape, name=""):
         name: name of the value.
 
     Example:
-        >>> fault({"samples": [1, "2"]}, {"samples": [whole]})
+        >>> mismatch({"samples": [1, "2"]}, {"samples": [whole]})
         "a whole number as samples[1]. Received: '2'"
-        >>> fault({}, {"samples": [whole]})
+        >>> mismatch({}, {"samples": [whole]})
         'samples. Received: nothing of this name'
     """
     if isinstance(shape, dict):
@@ -38,15 +38,15 @@ def fault(value, shape, name=""):
             inside = f"{name}.{key}" if name else key
             if key not in value and not optional:
                 return f"{inside}. Received: nothing of this name"
-            if key in value and (found := fault(value[key], inner, inside)):
+            if key in value and (found := mismatch(value[key], inner, inside)):
                 return found
     elif isinstance(shape, list):
         if not isinstance(value, list) or not (value or ... in shape):
             return f"a list{'' if ... in shape else ' of one or more'} as {name}. Received: " + (
                 reprlib.repr(value)
             )
-        faults = (fault(v, shape[0], f"{name}[{i}]") for i, v in enumerate(value))
-        return next(filter(None, faults), None)
+        mismatches = (mismatch(v, shape[0], f"{name}[{i}]") for i, v in enumerate(value))
+        return next(filter(None, mismatches), None)
     elif not shape(value):
         return f"{shape.__doc__} as {name}. Received: {reprlib.repr(value)}"
     return None

@@ -52,7 +52,7 @@ def figure2_curves(datasets, algorithms, latent_dims, samples, text=False):
         text: whether to use the settings of the paper's text.
     """
     return [
-        _by_itself(functools.partial(figure2_experiment, *place, text=text), samples)
+        _single_run(functools.partial(figure2_experiment, *place, text=text), samples)
         for dataset in datasets
         for place in itertools.product([dataset], algorithms, latent_dims or LATENT_DIMS[dataset])
     ]
@@ -79,5 +79,5 @@ def model_curves(datasets, latent_dims, samples):
     return figure2_curves(datasets, ["aevb"], latent_dims, samples)
 
 
-def _by_itself(of, samples):
+def _single_run(of, samples):
     return Curve(of, ((of, samples),))

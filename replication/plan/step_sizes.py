@@ -52,8 +52,8 @@ def chosen(pilots, dataset, algorithm, latent_dim, settings=""):
 
 def _compared(rivals):
     # A run that diverged before the end of the pilot has no row there.
-    broke_down = (rivals.samples == rivals.end) & ~np.isfinite(rivals.value)
-    ends = (rivals.samples == rivals.pilot) | (broke_down & (rivals.samples < rivals.pilot))
+    diverged_early = (rivals.samples == rivals.end) & ~np.isfinite(rivals.value)
+    ends = (rivals.samples == rivals.pilot) | (diverged_early & (rivals.samples < rivals.pilot))
     trials = rivals[ends & rivals.step_size.isin(STEP_SIZES)]
     with_lowest = trials.step_size[trials.seed == rivals.seed.min()]
     trials = trials[trials.step_size.isin(with_lowest)]

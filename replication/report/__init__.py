@@ -7,8 +7,8 @@ from replication.figures.text import csv_text
 from replication.measurements import files, lock
 from replication.report.charts import STYLES, chart
 from replication.report.sections import (
+    after_figures,
     before_figures,
-    behind_figures,
     existing_figures,
     figures_section,
 )
@@ -31,13 +31,13 @@ def write_report(results):
     evidence = Evidence(results)
     distances = evidence.distances()
     figures = existing_figures(results)
-    before, behind = before_figures(evidence, distances, figures), behind_figures(evidence)
+    before, after = before_figures(evidence, distances, figures), after_figures(evidence)
     readme, page, table = paths = [
         Path(results) / name for name in ("README.md", "index.html", "distances.csv")
     ]
-    text = "\n".join([*before, figures_section(figures), *behind])
+    text = "\n".join([*before, figures_section(figures), *after])
     charts = {f"figure{n}/figure{n}.png": chart(n, evidence.table) for n in STYLES}
-    html = web_page(results, before, figures, behind, charts)
+    html = web_page(results, before, figures, after, charts)
     files.write(readme, text)
     files.write(page, html)
     estimates = distances.estimate

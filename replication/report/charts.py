@@ -112,12 +112,12 @@ def chart(figure, table):
         .encode(**axes, color=colour)
     )
     is_paper = f"datum.source == '{PAPER}'"
-    look = {
+    style = {
         name: alt.condition(is_paper, alt.value(PAPERS[name]), alt.value(value))
         for name, value in OURS.items()
     }
     lines = base.mark_line(clip=True).encode(
-        detail=["source:N", "step:N", "seed:N"], strokeDash=dash, **look
+        detail=["source:N", "step:N", "seed:N"], strokeDash=dash, **style
     )
     points = base.mark_point(clip=True, filled=True, size=28).encode(
         shape=shape, opacity=alt.condition(is_paper, alt.value(0), alt.value(0.9))

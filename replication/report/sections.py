@@ -152,7 +152,7 @@ def before_figures(evidence, distances, figures):
     ]
 
 
-def behind_figures(evidence):
+def after_figures(evidence):
     """Markdown sections after the figures: step sizes, rules, deviations and provenance."""
     details = [_details(i, judgement) for i, judgement in enumerate(judge(evidence), 1)]
     page = importlib.resources.files(__package__) / "deviations.md"

@@ -78,14 +78,14 @@ CONFIG = {
 }
 
 
-def web_page(results, before, figures, behind, charts):
+def web_page(results, before, figures, after, charts):
     """HTML with embedded pictures and charts.
 
     Args:
         results: folder of the results.
         before: Markdown before the figures.
         figures: list of `Figure`, whose pages become sections.
-        behind: Markdown after the figures.
+        after: Markdown after the figures.
         charts: dict from pictures (paths relative to the results) to results of `chart`. A chart
             follows its picture.
     """
@@ -100,7 +100,7 @@ def web_page(results, before, figures, behind, charts):
         for page in figure.pages:
             text = read_text(page, REMEDY.format(page.parent.name))
             parts.append(renderer.render(text, page.parent, page.resolve()))
-    parts.append(renderer.render("\n".join(behind), results))
+    parts.append(renderer.render("\n".join(after), results))
     style = importlib.resources.files(__package__) / "style.css"
     return PAGE.format(
         title=html.escape(renderer.sections[0][1]),

@@ -167,7 +167,7 @@ def _shows(folder, info):
 
 def _train(task):
     worker = distributed.get_worker()
-    _require_like(task, worker)
+    _require_same_environment(task, worker)
     sys.argv[1:] = task.arguments
     environment.set_defaults()
     key = worker.get_current_task()
@@ -185,7 +185,7 @@ def _train(task):
     return train(task.group, task.folders, progress, SECONDS_FOR_A_LOST_WORKER)
 
 
-def _require_like(task, worker):
+def _require_same_environment(task, worker):
     """Raises a `WorkerError` unless this worker has the command's versions, commit and backend."""
     if "keras" in sys.modules:
         backend = sys.modules["keras"].backend.backend()

@@ -171,10 +171,10 @@ class Jobs:
         ready = plans
         while ready or waiting:
             # Make all possible choices before any long run.
-            asked = [(plan, next(plan, ())) for plan in ready]
+            requested = [(plan, next(plan, ())) for plan in ready]
             waiting |= {
                 plan: {group: self._submit(workers, group) for group in groups}
-                for plan, groups in asked
+                for plan, groups in requested
                 if groups
             }
             futures = [future for of_plan in waiting.values() for future in of_plan.values()]

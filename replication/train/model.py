@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 import keras_aevb as kv
-from keras_aevb.batches import row_numbers
+from keras_aevb.batches import row_indices
 from replication.errors import MissingCheckpointError
 from replication.measurements.records import CHECKPOINT, restore_checkpoint, runs_folder
 from replication.plan.experiment import MCEM_LEAPFROG_STEPS, MCEM_UPDATES
@@ -123,11 +123,11 @@ class WholeTrainingSet(kv.RowBatches):
     """
 
     def __init__(self, x, length):
-        super().__init__((x, row_numbers(len(x))))
+        super().__init__((x, row_indices(len(x))))
         self.length = length
 
     def __len__(self):
         return self.length
 
     def rows(self, i):
-        return row_numbers(self.num_rows)
+        return row_indices(self.num_rows)
