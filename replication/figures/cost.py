@@ -91,8 +91,8 @@ INTRODUCTION = f"""\
 
 The paper: "around 20-40 minutes per million training samples with a Intel Xeon CPU running at an
 effective 40 GFLOPS". That is {_SLOW} to {_FAST} samples per second. At this rate, the matrix
-products alone, {_MFLOP} MFLOP for a sample of MNIST with N_z = 20, take {_MINUTES} minutes per
-million samples.
+products alone, {_MFLOP} MFLOP for a sample of MNIST with N_z = 20,
+take {_MINUTES} minutes per million samples.
 
 - *Samples/s* and *minutes per million* are the speed of whole runs: seconds of training, with
   compilation, without evaluation. Runs trained side by side share the seconds of their program
