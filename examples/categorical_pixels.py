@@ -1,4 +1,4 @@
-"""Pixels as classes: each of the 17 grey levels of scikit-learn's digits has a logit of its own.
+"""Pixels as classes: each of the 17 grey levels of scikit-learn's digits has its own logit.
 
 The model does not know that level 8 lies between 7 and 9. `kv.DiscretizedLogisticMixture(64, low=0,
 high=16)` does, with fewer parameters; its bound is on the log probability of the same integers.

@@ -1,7 +1,7 @@
 """Types for annotations, as in `from keras_aevb.typing import Tensor`.
 
 Keras, TensorFlow and TensorFlow Probability have no type information: type checkers accept their
-objects for any type. The protocols here describe what this library needs of them.
+objects for any type. The protocols here describe the attributes that this library uses.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -65,7 +65,7 @@ def test_pages_of_the_reference_are_in_the_navigation():
         assert f"reference/{page}.md" in navigation
 
 
-# Small budgets make importance weights unreliable, and a page may use a part of q(z|x) alone.
+# Small budgets make importance weights unreliable, and a page may use only a part of q(z|x).
 @pytest.mark.filterwarnings("default::UserWarning")
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(DOCS).as_posix())
 def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):

@@ -24,5 +24,5 @@ def converted(text):
     """A docstring with griffe's section names."""
     for old, new in SECTIONS.items():
         text = re.sub(rf"^{re.escape(old)}$", new, text, flags=re.MULTILINE)
-    text = text.replace("$$\n$$", "$$\n\n$$")  # each equation a paragraph of its own
+    text = text.replace("$$\n$$", "$$\n\n$$")  # each equation in a separate paragraph
     return REFERENCE.sub(r"**Reference:** \1", text)

@@ -129,7 +129,7 @@ class PredictProgram:
     def __init__(self, model: keras.Model) -> None:
         self.step = model.predict_step
         self.strategy = model.distribute_strategy
-        # If other processes have replicas too, each process computes all outputs by itself.
+        # If other processes have replicas too, each process computes all outputs alone.
         is_alone = self.strategy.cluster_resolver is None
         several = self.strategy.num_replicas_in_sync > 1
         self._run = self._on_replicas if several and is_alone else self.step

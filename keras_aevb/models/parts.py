@@ -103,7 +103,7 @@ def check_same_z(q: Distribution, prior: Distribution) -> None:
 
 
 def _is_discrete(z: Any) -> bool:
-    """Whether samples are integers; those of a density are, with probability 0."""
+    """Whether samples are integers, which has probability 0 for a density."""
     return bool(np.all(np.asarray(z) == np.round(np.asarray(z))))
 
 

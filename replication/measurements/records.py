@@ -118,7 +118,7 @@ def read_metrics(folder):
             samples from 0.
     """
     path = Path(folder) / METRICS
-    with files.reading(path, "the table of what a run measured", remedy(folder)):
+    with files.reading(path, "the table of a run's measurements", remedy(folder)):
         text = path.read_text(encoding="utf-8")
         header, *lines = csv.reader(io.StringIO(text, newline=""), strict=True)
         if header[:1] + header[-1:] != ["samples", "seconds"] or len({*header}) < len(header):

@@ -217,7 +217,7 @@ def _blocks(tokens):
 
 
 def _is_caption(tokens):
-    """Whether a block is a paragraph of emphasis alone."""
+    """Whether a block is a paragraph that consists of emphasis only."""
     children = [child for token in tokens for child in token.children or []]
     return bool(children) and (children[0].type, children[-1].type) == ("em_open", "em_close")
 

@@ -77,7 +77,7 @@ def steady(base):
 @pytest.mark.skipif(JAX, reason="JAX always compiles with XLA")
 @every_case
 def test_xla_trains_alike(case):
-    """Without noise: XLA on TensorFlow draws other numbers."""
+    """Without noise, since XLA on TensorFlow generates other random numbers."""
 
     def parts():
         return {
@@ -93,7 +93,7 @@ def test_xla_trains_alike(case):
     case.compile(model, jit_compile=True)
     for values in case.outputs(model, X).values():
         assert np.all(np.isfinite(values))
-    if case.algorithm not in (kv.FullVB, kv.MonteCarloEM):  # whose θ and momenta are noise too
+    if case.algorithm not in (kv.FullVB, kv.MonteCarloEM):  # their θ and momenta are random too
         assert_alike(results, run(case, parts()))
 
 

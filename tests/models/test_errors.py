@@ -1,4 +1,4 @@
-"""Every documented error, raised early; its message names what was expected and what came."""
+"""Every documented error, raised early; its message names the expected and the received value."""
 
 import os
 import subprocess

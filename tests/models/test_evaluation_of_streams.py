@@ -140,7 +140,7 @@ def test_samples_in_batches(algorithm, make_model):
     parts = model.sample(20, seed=0, batch_size=8)
     assert parts.shape == (20, 6)
     np.testing.assert_array_equal(parts[:8], whole)
-    assert not np.array_equal(parts[8:16], whole)  # each batch has noise of its own
+    assert not np.array_equal(parts[8:16], whole)  # each batch has independent noise
 
 
 def test_samples_in_place_of_means_differ_between_batches_and_calls(make_model):

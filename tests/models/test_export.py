@@ -13,7 +13,7 @@ import keras_aevb as kv
 JAX = keras.backend.backend() == "jax"
 Y = np.arange(13) % 3
 
-# The endpoints of a SavedModel, on batches of 13 and of one, with TensorFlow alone.
+# Runs the endpoints of a SavedModel on batches of 13 and of 1, with TensorFlow only.
 RUN_SAVED_MODEL = """
 import sys
 import numpy as np

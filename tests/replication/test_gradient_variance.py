@@ -73,7 +73,7 @@ def test_measures_the_trained_and_the_untrained_model(measured, digits, results)
 
 
 def test_the_score_function_is_the_noisiest(measured):
-    """Not a matter of chance: its variance is hundreds of times B's, errors are below 40 %."""
+    """Its variance is hundreds of times B's, with errors below 40 %."""
     for samples in (0, 3_000):
         naive, b = (
             pick(measured, samples=samples, estimator=name, parameters="phi")["variance"]
