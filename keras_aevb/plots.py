@@ -183,7 +183,7 @@ def traversals(
     condition: ConditionLike | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draws a row of images for each latent dimension, which takes the prior's quantiles.
+    """Draws a row of images for each latent dimension, along the prior's quantiles.
 
     Args:
         model, z, num_values, dimensions, seed, condition: as for `keras_aevb.pictures.traversals`.

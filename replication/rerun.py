@@ -1,11 +1,12 @@
 """Retrains every run of the results for some samples, and compares the measurements.
 
 With the same versions on the same kind of machine, the numbers are equal to the last digit (except
-AEVB's on Frey Face). Otherwise they differ by rounding. After 10⁵ samples rounding moved most of MNIST's bounds by less
-than a tenth of a nat, and those of Frey Face, where training is chaotic, by ten. To distinguish the
-two cases, a run that differs by more than `ROUNDING` is repeated as a twin, with every initial
-weight moved to the next floating-point number. If a twin moves, training is chaotic, and the run
-must be within the spread over seeds. If none does, rounding does not explain the difference.
+AEVB's on Frey Face). Otherwise they differ by rounding. After 10⁵ samples rounding moved most of
+MNIST's bounds by less than a tenth of a nat, and those of Frey Face, where training is chaotic, by
+ten. To distinguish the two cases, a run that differs by more than `ROUNDING` is repeated as a twin,
+with every initial weight moved to the next floating-point number. If a twin moves, training is
+chaotic, and the run must be within the spread over seeds. If none does, rounding does not explain
+the difference.
 """
 
 import dataclasses

@@ -75,11 +75,11 @@ class TrainingLoop(keras.Model):
         """
 
     def check_ready(self, training: bool = True, class_weight: Any = None) -> None:
-        """Raises a `ValueError` if the model is not ready to train or evaluate on a stream.
+        """Raises a `ValueError` if the model lacks state that `adapt` or an argument would set.
 
         Args:
             training: whether the model will be trained, or evaluated.
-            class_weight: argument of `fit`, with which Keras reads the stream's labels.
+            class_weight: argument of `fit` for a stream, whose labels Keras then reads.
         """
 
     def unpacked(self, data: Any) -> tuple[Any, Any, Any]:

@@ -62,7 +62,8 @@ def reading(path, expected, remedy):
         remedy: a sentence for the user.
 
     Raises:
-        DamagedFileError: in place of any error but an `OSError` for an existing file.
+        DamagedFileError: if the file is missing or cannot be read as expected. Other errors of the
+            system, such as missing permission, pass through.
     """
     try:
         yield

@@ -202,7 +202,7 @@ class _Renderer:
                 self.sections.append((key, title))
 
     def _target(self, link, folder):
-        """Maps a link to a figure's page to its section; others become relative to the results."""
+        """Maps a link to a figure's page to its section; other links do not change."""
         path = (folder / link).resolve()
         return f"#{_key(path)}" if path in self.pages else link
 

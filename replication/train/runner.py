@@ -83,7 +83,7 @@ class _Group:
         self.trainings = trainings
         self.grid = grid
         self.progress = progress
-        self.replicas = {}  # from sets of runs to their `Replicas`
+        self.replicas = {}  # from ids of runs to their `Replicas`
 
     def run(self):
         done = min(t.samples for t in self.trainings)
