@@ -13,12 +13,12 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: replicate check coverage docs test lint types test-jax test-tensorflow cover-jax cover-tensorflow clean
 
-# Only what one backend needs; `make test` adds the rest to the same environment.
+# Only the packages for one backend; `make test` adds the rest to the same environment.
 replicate: $(VENV)/installed-$(KERAS_BACKEND)
 	KERAS_BACKEND=$(KERAS_BACKEND) $(BIN)/python -m replication figure2 \
 		--dataset digits --samples 1e5 --results $(RESULTS)
 
-# Values that are known exactly, of the parts that most changes touch.
+# Tests of exact values, for the parts that most changes affect.
 EXACT := $(addprefix tests/,bounds/test_elbo.py distributions/test_likelihoods.py \
 	distributions/test_posteriors.py distributions/test_priors.py test_batches.py test_checks.py \
 	test_release.py test_weight_prior.py)
@@ -35,7 +35,7 @@ lint: $(VENV)/installed-all
 types: $(VENV)/installed-all
 	$(BIN)/mypy
 
-# Files are tested side by side; a worker takes a core and 1.5 gigabytes.
+# Test files run in parallel; a worker needs a core and 1.5 gigabytes.
 test-jax test-tensorflow: test-%: $(VENV)/installed-all
 	KERAS_BACKEND=$* $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
@@ -48,7 +48,7 @@ cover-jax cover-tensorflow: cover-%: $(VENV)/installed-all
 	COVERAGE_FILE=build/coverage/$* KERAS_BACKEND=$* $(BIN)/python -m pytest -q -n auto \
 		--maxprocesses 4 --dist loadfile --cov --cov-report=
 
-# Each notebook runs, and is shown as it ran; a second `make docs` runs those that have changed.
+# Runs each notebook and shows its output; a second `make docs` runs only changed notebooks.
 NOTEBOOKS := $(patsubst docs/notebooks/%.py,build/notebooks/%.md,$(wildcard docs/notebooks/*.py))
 
 docs: $(NOTEBOOKS)
@@ -61,7 +61,7 @@ $(VENV)/installed-docs: EXTRAS = $(KERAS_BACKEND),plots,docs
 $(VENV)/installed-all: EXTRAS = tensorflow,jax,plots,replication,dask,test
 $(VENV)/installed-%: EXTRAS = $*,replication
 
-# uv installs in seconds what takes pip minutes; either will do.
+# uv if available, which is much faster than pip.
 $(VENV)/installed-%: pyproject.toml
 	if command -v uv >/dev/null; then \
 		uv venv --quiet --allow-existing --python $(PYTHON) $(VENV) && \

@@ -1,4 +1,4 @@
-"""What all tests share before Keras is loaded, and which doctests there are."""
+"""Settings before Keras is imported, and the collection of doctests."""
 
 import ctypes
 import gc
@@ -6,14 +6,14 @@ import os
 import sys
 import tempfile
 
-# A test compiles a program and runs it a few times, so XLA compiles quickly rather than well.
+# Tests run a compiled program only a few times, so XLA skips its expensive passes.
 # `XLA_FLAGS= make test` compiles as for users.
 os.environ.setdefault(
     "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 )
 
-# Many tests compile what another has compiled: on JAX, workers and the programs that tests start
-# find it in one folder.
+# Many tests compile the same programs: on JAX, workers and the programs that tests start share a
+# cache folder.
 if "PYTEST_XDIST_WORKER" not in os.environ:
     _programs = tempfile.TemporaryDirectory(prefix="compiled-by-tests-")
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _programs.name)
@@ -23,14 +23,14 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
 import keras
 import pytest
 
-# Doctests come from the modules of the running backend alone: the other's may not import here.
+# Doctests only of the running backend's modules, since those of the other may not import.
 OTHERS = {"jax": "tensorflow", "tensorflow": "jax"}
 collect_ignore_glob = [f"keras_aevb/_backend/{OTHERS[keras.backend.backend()]}*.py"]
 
 
 @pytest.fixture(scope="module", autouse=True)
 def forget_programs(request):
-    """Lets go of what a file has compiled and of the models that its tests share."""
+    """Releases a file's compiled programs and the models that its tests share."""
     yield
     for shared in vars(request.module).values():
         if hasattr(shared, "cache_clear"):
@@ -42,4 +42,4 @@ def forget_programs(request):
         jax.clear_caches()
     gc.collect()
     if sys.platform == "linux":
-        ctypes.CDLL("libc.so.6").malloc_trim(0)  # glibc keeps what was freed
+        ctypes.CDLL("libc.so.6").malloc_trim(0)  # otherwise glibc keeps freed memory

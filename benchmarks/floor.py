@@ -1,4 +1,4 @@
-"""The parts of a training step, each measured by itself, in milliseconds."""
+"""The parts of a training step, measured separately, in milliseconds."""
 
 from statistics import median
 

@@ -102,7 +102,7 @@ class Process:
     def _wait(self):
         line = self.process.stdout.readline()
         if not line:
-            raise click.ClickException(f"{self.peer.name} ended early; its error stands above")
+            raise click.ClickException(f"{self.peer.name} ended early; see its error above")
         self.peak_mib = int(line) / 1024
 
     def close(self):

@@ -4,7 +4,7 @@
 
 prints, for several batch sizes, milliseconds of a step of the paper's MNIST model with N_z = 20
 (815 824 weights) in one process, and in two that share each batch over the loopback interface. Each
-process runs on a core of its own. Each number is that of the fastest epoch of ten, of five steps.
+process runs on its own core. Each number is from the fastest of ten epochs of five steps.
 """
 
 import json

@@ -1,7 +1,7 @@
-"""Pixels as classes: each of the 17 grey levels of scikit-learn's digits has a logit of its own.
+"""Pixels as classes: each of the 17 grey levels of scikit-learn's digits has its own logit.
 
-Nothing says that level 8 lies between 7 and 9. `kv.DiscretizedLogisticMixture(64, low=0, high=16)`
-does, with fewer parameters; its bound is on the log probability of the same integers.
+The model does not know that level 8 lies between 7 and 9. `kv.DiscretizedLogisticMixture(64, low=0,
+high=16)` does, with fewer parameters; its bound is on the log probability of the same integers.
 """
 
 import keras
@@ -24,7 +24,7 @@ def main(epochs=30):
     history = model.fit(x, epochs=epochs, batch_size=100, verbose=0).history
     return {
         "bound": history["elbo"][-1],
-        # Classes have no mean: the likeliest one stands for a pixel.
+        # Classes have no mean, so the most likely class represents a pixel.
         "pixels reconstructed": (model.reconstruct(x[:100]) == x[:100]).mean(),
     }
 

@@ -1,6 +1,6 @@
-"""A model of digits given their labels, p(x|y): `fit(x, y)`, then digits of a label of choice.
+"""A model of digits given their labels, p(x|y): `fit(x, y)`, then samples with a chosen label.
 
-The encoder and the decoder get the one-hot label beside x and z.
+The encoder and the decoder also receive the one-hot label.
 """
 
 import keras

@@ -1,7 +1,8 @@
-"""A posterior beyond the normal: draws go through two inverse autoregressive steps.
+"""A posterior that is not normal: samples pass through two inverse autoregressive steps.
 
-The divergence has no closed form: the default bound takes samples, as `kl_estimator` says. The flow
-starts as the identity. `log_likelihood - elbo` estimates the divergence from the true posterior.
+The divergence has no closed form, so the default bound samples it, as `kl_estimator` reports. The
+flow starts as the identity. `log_likelihood - elbo` estimates the divergence from the true
+posterior.
 """
 
 import keras

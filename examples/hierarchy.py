@@ -1,7 +1,7 @@
-"""Two levels of latent variables, p(z₂) p(z₁|z₂) p(x|z₁), with one divergence for each in the logs.
+"""Two levels of latent variables, p(z₂) p(z₁|z₂) p(x|z₁), with a divergence for each in the logs.
 
-The posterior is drawn from the top down, q(z₂|x) q(z₁|z₂, x). Free bits keep training from
-switching off a level before it is used.
+The posterior is sampled top-down, q(z₂|x) q(z₁|z₂, x). Free bits prevent the collapse of a level
+early in training.
 """
 
 import keras

@@ -1,6 +1,6 @@
-"""Images with holes: NaN pixels do not count in training, and `impute` fills them.
+"""Images with missing pixels: training ignores NaN, and `impute` fills it in.
 
-The error of the imputed pixels is compared with that of each pixel's mean over the images.
+The error of the imputed pixels is compared with the error of each pixel's mean over the images.
 """
 
 import keras

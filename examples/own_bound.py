@@ -1,7 +1,7 @@
-"""A bound of one's own: training aims at a divergence of C nats, the logs report the bound.
+"""A custom bound: training aims at a divergence of C nats, the logs report the bound.
 
-reconstruction - γ |KL - C| with a C that grows is the objective of Burgess et al. (2018),
-arXiv:1804.03599, eq. 8. `surrogate` names the term that is trained on.
+The objective of Burgess et al. (2018), arXiv:1804.03599, eq. 8, is reconstruction - γ |KL - C| with
+a growing C. `surrogate` names the term that training maximises.
 """
 
 import keras

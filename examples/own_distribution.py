@@ -1,8 +1,8 @@
-"""A likelihood of one's own: for each pixel a mixture of two normal distributions.
+"""A custom likelihood: for each pixel a mixture of two normal distributions.
 
-A distribution is TensorFlow Probability's, in the flavour of the Keras backend. A subclass of
-`ConditionalDistribution` names its heads, says what shapes they have where these are not those of
-an event, and makes the distribution. What TFP has needs no class: `kv.Conditional("Laplace", 64)`.
+Distributions come from the build of TensorFlow Probability for the Keras backend. A subclass of
+`ConditionalDistribution` names its heads, gives their shapes if these differ from the event shape,
+and builds the distribution. Families of TFP need no class: `kv.Conditional("Laplace", 64)`.
 """
 
 import keras

@@ -2,9 +2,9 @@
 
     python examples/several_devices.py
 
-takes all devices of this machine. Several processes are started with environment variables, which
-docs/scaling.md lists. `batch_size` is that of all devices together, and every process reads the
-same data and makes the same calls. The first process keeps the backup from which all resume.
+uses all devices of this machine. To start several processes, set the environment variables listed
+in docs/scaling.md. `batch_size` is the global batch size. Every process reads the same data and
+makes the same calls. The first process saves the backup from which all resume.
 """
 
 import os
@@ -40,12 +40,12 @@ def main(epochs=50, folder=None):
         model = kv.AEVB(**kv.networks.bernoulli_mlp(64, latent_dim=6, hidden_units=64), seed=0)
         model.compile(keras.optimizers.Adam(0.003))
         callbacks = []
-        if folder is not None:  # one that all processes reach
+        if folder is not None:  # shared by all processes
             backup = keras.callbacks.BackupAndRestore(f"{folder}/backup", double_checkpoint=True)
             callbacks.append(backup)
         model.fit(x[:1500], epochs=epochs, batch_size=100, verbose=0, callbacks=callbacks)
         results = model.evaluate(x[1500:], verbose=0, return_dict=True)
-        if folder is not None:  # every process saves, and so takes part in reading the weights
+        if folder is not None:  # every process must save, to take part in reading the weights
             model.save(f"{folder}/model_of_process_{process}.keras")
     return results
 

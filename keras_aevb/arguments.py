@@ -12,7 +12,7 @@ from keras_aevb.typing import Schedule, Seed
 
 FLOAT32_TINY = 1.1754944e-38
 FLOAT32_MAX = 3.4028235e38
-# Largest size of an array and number of samples: int32 indices cannot count further.
+# Largest size of an array and number of samples that int32 can index.
 LARGEST_SIZE = 2**31 - 1
 
 
@@ -59,7 +59,7 @@ def number(
     """
     # Python counts booleans as integers.
     real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    # NumPy would round the bounds to half precision for a number in half precision.
+    # NumPy would round the bounds to the precision of a half-precision value.
     size = value.item() if isinstance(value, np.generic) else value
     if real and inclusive and size == low:
         return value

@@ -22,7 +22,7 @@ class RowBatches(keras.utils.PyDataset):
     it as any other stream. `fit` keeps the order of the batches and ignores its `shuffle`.
 
     Attributes:
-        epoch: number of the pass; `fit` sets it before it calls `on_epoch_begin`.
+        epoch: index of the current epoch; `fit` sets it before it calls `on_epoch_begin`.
 
     Args:
         arrays: tuple (x,), (x, y) or (x, y, sample_weight) of arrays of one length N. Tensors of
@@ -63,7 +63,7 @@ class RowBatches(keras.utils.PyDataset):
 
 
 class EpochMinibatches(RowBatches):
-    """Minibatches that cover every row once per epoch, as those that Keras makes from arrays.
+    """Minibatches that cover every row once per epoch, like Keras' batches of arrays.
 
     Args:
         arrays: as for `RowBatches`.
@@ -108,7 +108,7 @@ class EpochMinibatches(RowBatches):
         if self.shuffle:
             seed = self.seed
             if isinstance(seed, keras.random.SeedGenerator):
-                seed = int(np.asarray(seed.state)[0])  # the second number counts draws
+                seed = int(np.asarray(seed.state)[0])  # the second number is a counter
             random = np.random.default_rng([seed, self.epoch])
             self.order = random.permutation(self.num_rows)
         self.epoch += 1  # for loops that do not set it
@@ -118,7 +118,7 @@ class EpochMinibatches(RowBatches):
 
 
 class RandomMinibatches(RowBatches):
-    """The paper's minibatches: drawn at random, with replacement.
+    """The paper's minibatches, sampled at random with replacement.
 
     `seed` determines an endless stream of batches; this data set contains batches `first`,
     `first + 1`, … of it. A batch depends only on its number, so training can resume anywhere in the
@@ -145,13 +145,13 @@ class RandomMinibatches(RowBatches):
         True
     """
 
-    # Batches whose rows are drawn at once.
+    # Batches whose rows are sampled at once.
     BLOCK = 100
 
     def __init__(
         self, x: ArrayLike, batch_size: int, seed: int, first: int, length: int, **kwargs: Any
     ) -> None:
-        super().__init__((x, row_numbers(np.shape(x)[0])) if np.ndim(x) else (x,), **kwargs)
+        super().__init__((x, row_indices(np.shape(x)[0])) if np.ndim(x) else (x,), **kwargs)
         self.batch_size = arguments.integer("batch_size", batch_size)
         self.seed = arguments.integer("seed", seed, at_least=0)
         self.first = arguments.integer("first", first, at_least=0)
@@ -171,7 +171,7 @@ class RandomMinibatches(RowBatches):
 
 
 @functools.lru_cache(maxsize=16)
-def row_numbers(n: int) -> np.ndarray:
+def row_indices(n: int) -> np.ndarray:
     """The array 0 … n - 1, cached: `Replicas` detects shared arrays by their identity."""
     numbers = np.arange(n)
     numbers.flags.writeable = False

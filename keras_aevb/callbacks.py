@@ -1,4 +1,4 @@
-"""Pictures of a model while it trains."""
+"""A callback that draws pictures during training."""
 
 import io
 from collections.abc import Collection, Sequence
@@ -27,34 +27,34 @@ DPI = 150
 class Pictures(keras.callbacks.Callback):
     """Writes pictures of a model every few epochs: PNG files, images in TensorBoard, or both.
 
-    The first ones show the model before training, the last ones after it. All noise is fixed by
-    `seed`, so that pictures of different epochs show the same draws. The model's own noise is left
-    alone: training goes on as it would without pictures, to the last bit.
+    The first pictures show the model before training, the last ones after it. `seed` fixes all
+    noise, so pictures of different epochs show the same samples. The callback does not use the
+    model's seed generator: training is the same without it, to the last bit.
 
     Args:
-        folder: where the PNG files go, `<folder>/<kind>/epoch-0005.png` after five epochs.
-        log_dir: where TensorBoard's files go. One of the two is needed.
+        folder: folder for PNG files, such as `<folder>/<kind>/epoch-0005.png` after five epochs.
+        log_dir: folder for TensorBoard. At least one of the two is required.
         every: epochs from one picture to the next.
-        kinds: what is drawn, of `"samples"`, `"reconstructions"`, `"traversals"`, `"manifold"`,
-            `"encoded"` and `"kl_by_dimension"`, functions of `keras_aevb.plots`. Default: all that
+        kinds: list of functions of `keras_aevb.plots`: `"samples"`, `"reconstructions"`,
+            `"traversals"`, `"manifold"`, `"encoded"` and `"kl_by_dimension"`. Default: all that
             the model and the data allow.
-        x: examples of shape `[N, *event_shape]`, best ones that are not trained on: the first
+        x: examples of shape `[N, *event_shape]`, preferably not used for training. The first
             `num_reconstructions` are reconstructed, all are encoded.
-        labels: of x, by which `"encoded"` is coloured.
-        condition: y of x, of shape `[N, *condition.shape]`. Samples take its rows in turn,
+        labels: labels of x, which colour `"encoded"`.
+        condition: y of x, of shape `[N, *condition.shape]`. Samples use its rows in turn,
             traversals and the manifold the first one.
-        image_shape: as for `keras_aevb.pictures.as_images`. Default: the event shape. Without the
-            shape of an image, only `"encoded"` and `"kl_by_dimension"` are drawn.
-        value_range: the values of x that are black and white.
-        num_samples: draws of `"samples"`.
-        num_reconstructions: examples of `"reconstructions"`.
-        num_traversals: latent dimensions of `"traversals"`, the first ones.
+        image_shape: as for `keras_aevb.pictures.as_images`. Default: the event shape. If that is
+            not the shape of an image, only `"encoded"` and `"kl_by_dimension"` are drawn.
+        value_range: values of x drawn as black and as white.
+        num_samples: number of images in `"samples"`.
+        num_reconstructions: number of examples in `"reconstructions"`.
+        num_traversals: number of latent dimensions in `"traversals"`, starting from the first.
         seed: integer that fixes all noise.
 
     Raises:
         ImportError: if Matplotlib, or TensorBoard for a `log_dir`, is not installed.
-        ValueError: if there is no place to write to, an argument is not what is expected, or, when
-            training begins, a kind is not possible for the model or without x.
+        ValueError: if neither `folder` nor `log_dir` is given or an argument is invalid; at the
+            beginning of training, if a kind is not possible for the model or needs x.
 
     Example:
         >>> import tempfile, keras_aevb as kv
@@ -86,7 +86,7 @@ class Pictures(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         if folder is None and log_dir is None:
-            raise ValueError("Expected a `folder` or a `log_dir` to write to. Received: neither")
+            raise ValueError("Expected a `folder` or a `log_dir`. Received: neither")
         plots.matplotlib("figure")
         if log_dir is not None:
             tensorboard_protocol()
@@ -114,8 +114,8 @@ class Pictures(keras.callbacks.Callback):
         possible = self._possible()
         for kind in self.kinds or ():
             if kind not in possible:
-                raise ValueError(f"Expected kinds of {possible}. Received: {kind!r}, {WHY[kind]}")
-        self.drawn_kinds = self.kinds or possible
+                raise ValueError(f"Expected kinds of {possible}. Received: {kind!r}, {NEEDS[kind]}")
+        self.selected_kinds = self.kinds or possible
         self.last_drawn = None
         if self.log_dir is not None:
             self.events = EventFile(self.log_dir)
@@ -137,12 +137,12 @@ class Pictures(keras.callbacks.Callback):
             self.events.close()
 
     def draw(self, epochs_done: int) -> None:
-        """Draws and writes the pictures of the model as it is.
+        """Draws and writes the pictures of the current model.
 
         Args:
-            epochs_done: number of epochs that they are named by.
+            epochs_done: number of finished epochs, for titles and file names.
         """
-        for kind in self.drawn_kinds:
+        for kind in self.selected_kinds:
             png = self._png(kind, epochs_done)
             if self.folder is not None:
                 path = self.folder / kind / f"epoch-{epochs_done:04d}.png"
@@ -175,7 +175,7 @@ class Pictures(keras.callbacks.Callback):
     def _has_images(self) -> bool:
         example = np.zeros((1, *self.model.likelihood.event_shape))
         if self.image_shape is not None:
-            as_images(example, self.image_shape)  # raises if it is none
+            as_images(example, self.image_shape)  # raises if it is not an image
             return True
         try:
             as_images(example)
@@ -184,7 +184,7 @@ class Pictures(keras.callbacks.Callback):
         return True
 
     def checked_conditions(self, n: int) -> np.ndarray | None:
-        """The conditions of n pictures, the rows in turn; or `None`."""
+        """Conditions for n images, the rows of `condition` in turn; or `None`."""
         if self.condition is None:
             return None
         condition = self.condition
@@ -242,11 +242,11 @@ class Pictures(keras.callbacks.Callback):
         plots.kl_by_dimension(self.model, x, self.seed, condition, ax)
 
 
-# Why a kind of picture is not possible.
-WHY = {
-    "samples": "which needs images: give their `image_shape`",
-    "reconstructions": "which needs x, an encoder, and images: give their `image_shape`",
-    "traversals": "which needs images: give their `image_shape`",
+# The requirements of each kind of picture.
+NEEDS = {
+    "samples": "which needs images: pass their `image_shape`",
+    "reconstructions": "which needs x, an encoder, and images: pass their `image_shape`",
+    "traversals": "which needs images: pass their `image_shape`",
     "manifold": "which needs two latent variables that are independent under the prior, and images",
     "encoded": "which needs x, an encoder and at least two latent variables",
     "kl_by_dimension": "which needs x, and q(z|x) and p(z) with independent dimensions",

@@ -32,8 +32,8 @@ def conditioned_on(features: Tensor | None) -> Iterator[None]:
         _features.reset(token)
 
 
-def features_in_force() -> Tensor | None:
-    """The features that `conditioned_on` has set, or `None`."""
+def current_features() -> Tensor | None:
+    """The features set by `conditioned_on`, or `None`."""
     return _features.get()
 
 
@@ -135,7 +135,7 @@ class Condition(keras.layers.Layer):
         return y
 
     def of_names(self, values: Mapping[str, Any], y: Any = None) -> tuple[Any, Any]:
-        """x and y from a dict of named inputs, `x` and `condition`.
+        """Extracts x and y from a dict of named inputs, `x` and `condition`.
 
         Raises:
             ValueError: if the names differ, or y is given too.
@@ -155,7 +155,7 @@ class Condition(keras.layers.Layer):
         return values["condition"]
 
     def packed(self, y: Any) -> Any:
-        """y as one array, the form in which models use it."""
+        """y as one array, the form that models use internally."""
         return y
 
     def example(self) -> np.ndarray:

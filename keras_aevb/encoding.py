@@ -1,4 +1,4 @@
-"""q(z|x) as a layer of other Keras models."""
+"""q(z|x) as a layer for other Keras models."""
 
 from typing import Any, Literal, Self, Unpack
 
@@ -17,8 +17,8 @@ OUTPUTS = ("mean", "mean_and_log_variance", "sample")
 class Encoding(keras.layers.Layer):
     """A layer from x to z ~ q(z|x), or to the mean and log-variance of q(z|x).
 
-    It shares encoder and posterior with the model that they come from: a loss on its output trains
-    them, and a model that has it as a layer saves them.
+    It shares encoder and posterior with the original model: a loss on its output trains them, and
+    a model that contains the layer saves them.
 
     Args:
         encoder: Keras model from x to features.
@@ -26,18 +26,19 @@ class Encoding(keras.layers.Layer):
         output: `"mean"`; `"mean_and_log_variance"`, a pair; or `"sample"`, one z for each x, in
             inference mode too.
         condition: `Condition` y of q(z|x, y). Default: none.
-        fill: number in place of missing values of x, which are NaN. Default: there are none.
+        fill: number that replaces missing values (NaN) of x. Default: x has none.
         seed: integer that fixes the samples. Default: a random one.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:
-        x: tensor of shape `[B, *event_shape]`; with a condition a list [x, y].
+        x: tensor of shape `[B, *event_shape]`; with a condition, a list [x, y].
 
     Returns:
         Tensor of shape `[B, *z_shape]`, or a pair of them.
 
     Raises:
-        ValueError: if a part is not of its type, `output` is unknown, or q(z|x) does not have it.
+        ValueError: if a part has the wrong type, or `output` is unknown or not available for
+            q(z|x).
 
     Example:
         >>> import keras, keras_aevb as kv
@@ -100,7 +101,7 @@ class Encoding(keras.layers.Layer):
             return q.mean(), ops.log(q.variance())
         except NotImplementedError:
             raise ValueError(
-                f"Expected `output='sample'`: TFP knows no mean or variance of {q.name}. "
+                f"Expected `output='sample'`: TFP has no mean or variance of {q.name}. "
                 f"Received: {self.output_kind!r}"
             ) from None
 

@@ -1,4 +1,4 @@
-"""Images in the files that TensorBoard shows, on any backend: without TensorFlow."""
+"""Writes images for TensorBoard without TensorFlow, so on any backend."""
 
 import os
 import time
@@ -8,10 +8,10 @@ from typing import Any
 
 
 class EventFile:
-    """A file of TensorBoard's, which holds images.
+    """A TensorBoard event file with images.
 
     Args:
-        folder: where it is made.
+        folder: folder of the new file.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -26,9 +26,9 @@ class EventFile:
         """Adds an image.
 
         Args:
-            tag: its name in TensorBoard.
-            png: the bytes of a PNG file.
-            step: the number that the images of one tag are ordered by.
+            tag: name of the image in TensorBoard.
+            png: content of a PNG file.
+            step: position among the images of the same tag.
         """
         image = self.summary_pb2.Summary.Image(encoded_image_string=png)
         value = self.summary_pb2.Summary.Value(tag=tag, image=image)
@@ -54,7 +54,7 @@ def tensorboard_protocol() -> tuple[ModuleType, ModuleType, ModuleType]:
         from tensorboard.summary.writer import record_writer
     except ImportError as error:
         raise ImportError(
-            "Images are written for TensorBoard by its own package. Expected the extra `plots`: "
+            "Images for TensorBoard need its package. Expected the extra `plots`: "
             f"pip install 'keras-aevb[plots]'. Received: {error}"
         ) from error
     return event_pb2, summary_pb2, record_writer

@@ -47,7 +47,7 @@ def gradient_variance(
     seed: Seed = None,
     condition: ConditionLike | None = None,
 ) -> GradientVariance:
-    r"""Estimates the variance of the stochastic gradient of a bound from repeated draws.
+    r"""Estimates the variance of the stochastic gradient of a bound from repeated samples.
 
     $$\sum_j Var\left[\frac{∂}{∂φ_j} \frac1B \sum_i \tilde{L}(θ, φ; x_i)\right]
     = E\left[(1 - \tfrac1r) \, |g_r - \bar{g}_{r-1}|^2\right]$$
@@ -61,7 +61,7 @@ def gradient_variance(
         x: one batch, of shape `[B, *event_shape]`.
         bound: the estimator. Default: the model's own.
         num_repeats: R ≥ 3.
-        seed: integer that fixes the noise. Default: the model's own stream.
+        seed: integer that fixes the noise. Default: the model's seed generator.
         condition: y, of shape `[B, *condition.shape]`.
 
     Returns:

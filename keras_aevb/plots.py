@@ -21,7 +21,7 @@ from keras_aevb.typing import ArrayLike, ConditionLike, Seed
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe & Ito: eight that are safe for the colour-blind; then grey and purple.
+# The palette of Okabe & Ito, safe for the colour-blind; then grey and purple.
 COLOURS = (
     "#E69F00",
     "#F0E442",
@@ -34,13 +34,13 @@ COLOURS = (
     "#999999",
     "#7B3FA0",
 )
-MISSING = 0.5  # grey, of values that were not observed
-# Bars that have room for the numbers of their dimensions.
+MISSING = 0.5  # grey, for missing values
+# Largest number of bars with a label for each.
 NUMBERED_BARS = 30
 
 
 def matplotlib(module: str) -> Any:
-    """A module of Matplotlib, which is imported when a picture is drawn and not before.
+    """A module of Matplotlib, which is imported on first use.
 
     Raises:
         ImportError: if it is not installed.
@@ -49,7 +49,7 @@ def matplotlib(module: str) -> Any:
         return importlib.import_module(f"matplotlib.{module}")
     except ImportError as error:
         raise ImportError(
-            "Pictures are drawn with Matplotlib. Expected the extra `plots`: "
+            "Pictures need Matplotlib. Expected the extra `plots`: "
             f"pip install 'keras-aevb[plots]'. Received: {error}"
         ) from error
 
@@ -65,7 +65,7 @@ def mosaic(
     Args:
         images: array of shape `[N, height, width]` or `[N, height, width, 3]`.
         columns: images in a row. Default: as many as rows, or one more.
-        value_range: the values that are black and white; those beyond are clipped. NaN is grey.
+        value_range: values drawn as black and as white; others are clipped. NaN is grey.
         ax: axes to draw on.
 
     Returns:
@@ -73,7 +73,8 @@ def mosaic(
 
     Raises:
         ImportError: if Matplotlib is not installed.
-        ValueError: if the array is not one of images, or the range is not two increasing numbers.
+        ValueError: if the array does not contain images, or the range is not two increasing
+            numbers.
 
     Example:
         >>> import numpy as np, keras_aevb as kv
@@ -85,7 +86,7 @@ def mosaic(
     low, high = value_range
     if not low < high:
         raise ValueError(
-            f"Expected `value_range` to be two numbers that increase. Received: {value_range}"
+            f"Expected `value_range` to be two increasing numbers. Received: {value_range}"
         )
     shades = np.clip((np.asarray(images, "float64") - low) / (high - low), 0.0, 1.0)
     shades = np.where(np.isnan(shades), MISSING, shades)
@@ -104,7 +105,7 @@ def samples(
     condition: ConditionLike | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draws the means of p(x|z) at n draws z ~ p(z).
+    """Draws the means of p(x|z) at n samples z ~ p(z).
 
     Args:
         model, n, seed, condition: as for `keras_aevb.pictures.samples`.
@@ -182,7 +183,7 @@ def traversals(
     condition: ConditionLike | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draws a row for each latent dimension, which runs through the prior's quantiles.
+    """Draws a row of images for each latent dimension, along the prior's quantiles.
 
     Args:
         model, z, num_values, dimensions, seed, condition: as for `keras_aevb.pictures.traversals`.
@@ -226,7 +227,7 @@ def manifold(
     condition: ConditionLike | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draws what the plane of two latent variables decodes to: z₁ to the right and z₂ upwards.
+    """Draws the decoded plane of two latent variables, with z₁ to the right and z₂ upwards.
 
     Args:
         model, n, seed, condition: as for `keras_aevb.pictures.manifold`.
@@ -266,11 +267,10 @@ def encoded(
 
     Args:
         model, x, seed, condition: as for `keras_aevb.pictures.encoded`.
-        labels: N integers or strings, which are classes, or N real numbers, which get a scale of
-            colours.
-        dimensions: the two dimensions that are shown, numbers of the elements of a flattened z.
-        unit_square: whether to show their probabilities under the prior, by
-            `keras_aevb.pictures.prior_probabilities`, in place of the values.
+        labels: N integers or strings for classes, or N real numbers for a colour scale.
+        dimensions: indices of two elements of the flattened z.
+        unit_square: whether to show probabilities under the prior
+            (`keras_aevb.pictures.prior_probabilities`) instead of values.
         ax: axes to draw on.
 
     Returns:
@@ -278,8 +278,8 @@ def encoded(
 
     Raises:
         ImportError: if Matplotlib is not installed.
-        ValueError: as `keras_aevb.pictures.encoded` and `prior_probabilities`, if a dimension is
-            not one of z, or there is not one label for each example.
+        ValueError: as `keras_aevb.pictures.encoded` and `prior_probabilities`; if z does not have
+            a dimension, or there is not one label for each example.
 
     Example:
         >>> import numpy as np, keras_aevb as kv
@@ -304,7 +304,7 @@ def encoded(
         "linewidths": 0,
         "alpha": 0.8,
     }
-    order = np.random.default_rng(0).permutation(len(z))  # no class covers the others
+    order = np.random.default_rng(0).permutation(len(z))  # so that no class hides another
     across, up = points[order].T
     if labels is None:
         ax.scatter(across, up, **style)
@@ -385,7 +385,7 @@ def _labels(labels: ArrayLike, n: int) -> np.ndarray:
 
 
 def _colours(n: int) -> np.ndarray:
-    """n colours: those that are safe for the colour-blind, or as many others."""
+    """n colours: those safe for the colour-blind if there are enough, otherwise others."""
     if n <= len(COLOURS):
         return np.array(COLOURS[:n])
     shades = matplotlib("cm").ScalarMappable(cmap="turbo").to_rgba(np.linspace(0.0, 1.0, n))
@@ -393,7 +393,7 @@ def _colours(n: int) -> np.ndarray:
 
 
 def _name(j: int, shape: Sequence[int], letter: str = "z") -> str:
-    """The name of an element of z, by its number in a flattened z."""
+    """The name of an element of z, from its index in the flattened z."""
     numbers = ", ".join(str(int(i)) for i in np.unravel_index(j, shape))
     return f"{letter}[{numbers}]" if letter else numbers
 

@@ -1,4 +1,4 @@
-"""A variational model as a transformer of scikit-learn, which is imported with this module alone.
+"""A variational model as a scikit-learn transformer. Only this module imports scikit-learn.
 
 from keras_aevb.scikit_learn import EncodingTransformer
 """
@@ -29,7 +29,7 @@ def build_mlp(
     likelihood: Literal["bernoulli", "normal"] = "bernoulli",
     seed: Seed = None,
 ) -> AEVB:
-    """The paper's model of vectors with scaled initial weights, compiled with Adam.
+    """Builds the paper's MLP with scaled initial weights, compiled with Adam.
 
     Args:
         x_dim: number of features.
@@ -48,14 +48,14 @@ def build_mlp(
 
 
 class EncodingTransformer(TransformerMixin, BaseEstimator):
-    """Encodes rows as the means of q(z|x), or all its parameters.
+    """Encodes rows as the means of q(z|x), or as all its parameters.
 
     Args:
         build: function from the number of features, `seed` and `build_arguments` to a compiled
             `VariationalModel` without a condition. Default: `build_mlp`.
-        build_arguments: dict, of which a grid search takes a list.
-        output: `"mean"`, the means of q(z|x), or `"parameters"`, all that the model's
-            `posterior_parameters` returns.
+        build_arguments: dict of further arguments of `build`. A grid search takes a list of dicts.
+        output: `"mean"`, the means of q(z|x), or `"parameters"`, the output of the model's
+            `posterior_parameters`.
         epochs, batch_size, verbose: as for the model's `fit`.
         random_state: integer or generator that fixes weights and noise. Default: random ones.
 
@@ -130,7 +130,7 @@ class EncodingTransformer(TransformerMixin, BaseEstimator):
         return float(bounds.mean(dtype="float64"))
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """`mean_0`, `mean_1`, …, and the same of other parameters."""
+        """`mean_0`, `mean_1`, …, and likewise for other parameters."""
         check_is_fitted(self)
         example = np.zeros((1, *self.model_.likelihood.event_shape), "float32")
         sizes = {name: values.size for name, values in self._parameters(example).items()}

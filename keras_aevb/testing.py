@@ -95,7 +95,7 @@ def assert_unchanged(
     integers fix all noise, it never fails on the machine that stored the reference.
 
     Args:
-        values: R ≥ 2 independent estimates of one number, as from models with different seeds.
+        values: R ≥ 2 independent estimates of a number, for example from different seeds.
         path: JSON file of references; one file can store many.
         name: name of this reference.
         max_standard_errors: c.
@@ -146,8 +146,8 @@ def assert_unchanged(
         raise AssertionError(
             f"{name!r} has changed. Expected {_shown(expected)}, as in {path}. "
             f"Received: {_shown(received)}. They differ by {distance:+.1f} standard errors, more "
-            f"than {max_standard_errors:g}. If the change is meant, run the test with {UPDATE}=1 "
-            "in the environment"
+            f"than {max_standard_errors:g}. If the change is intended, run the test with "
+            f"{UPDATE}=1 in the environment"
         )
 
 
@@ -165,7 +165,7 @@ def _read(path: Path) -> dict[str, Reference]:
         return references
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(
-            f"Expected {path} to hold references that {UPDATE}=1 stored. Received: {error!r}"
+            f"Expected {path} to contain references stored with {UPDATE}=1. Received: {error!r}"
         ) from None
 
 

@@ -1,7 +1,7 @@
 """Types for annotations, as in `from keras_aevb.typing import Tensor`.
 
 Keras, TensorFlow and TensorFlow Probability have no type information: type checkers accept their
-objects for any type. The protocols here describe what this library needs of them.
+objects for any type. The protocols here describe the attributes that this library uses.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -100,10 +100,10 @@ Stream: TypeAlias = Iterable[ArrayLike | dict[str, Any]]
 """An iterable of batches: a generator, a `keras.utils.PyDataset`, a `tf.data.Dataset`, …"""
 
 Data: TypeAlias = SupportsArray | dict[str, Any] | Stream
-"""What `fit` takes as x: an array of all examples, a dict of named inputs, or a stream."""
+"""The x of `fit`: an array of all examples, a dict of named inputs, or a stream."""
 
 Examples: TypeAlias = Data | list[Any] | tuple[Any, ...]
-"""What `elbo` takes as x: as `fit`, or nested lists of numbers."""
+"""The x of `elbo`: as for `fit`, or nested lists of numbers."""
 
 Terms: TypeAlias = dict[str, Tensor]
 """Values for the logs by name, each of shape `[B]`."""
@@ -112,7 +112,7 @@ Decode: TypeAlias = Callable[[Tensor], Distribution]
 """The function from z to p(x|z)."""
 
 Config: TypeAlias = dict[str, Any]
-"""What `get_config` returns, or logs by name."""
+"""The result of `get_config`, or logs by name."""
 
 
 class LayerArguments(TypedDict, total=False):
@@ -126,7 +126,7 @@ class LayerArguments(TypedDict, total=False):
 
 
 class Objective(NamedTuple):
-    """What training minimises, and what the logs show, for each example.
+    """The loss of each example, and the terms for the logs.
 
     Attributes:
         loss: tensor of shape `[B]`.

@@ -43,8 +43,8 @@ class UnconstrainedPrior:
             raise ValueError(
                 "Hamiltonian Monte Carlo expects a prior that is continuous, with a TFP bijector "
                 "from ℝⁿ onto its support (`experimental_default_event_space_bijector`). "
-                f"Received: {prior}. With a recognition model there are other ways: "
-                '`log_likelihood(x, method="importance")`, and training by AEVB or WakeSleep'
+                f"Received: {prior}. A model with an encoder does not need HMC: use AEVB or "
+                'WakeSleep, and `log_likelihood(x, method="importance")`'
             )
         self.prior = prior
         self.batch_shape = tuple(prior.batch_shape)
@@ -60,7 +60,7 @@ class UnconstrainedPrior:
         u = self.bijector.inverse(z)
         if self.is_identity:
             return u
-        # TFP caches z for this u. A copy of u makes it compute b(u), with rounding.
+        # TFP caches z for this u. A copy of u makes TFP compute b(u), with rounding.
         log_density = self.log_prob(ops.copy(u))
         axes = tuple(range(len(log_density.shape), len(u.shape)))
         inside = ops.expand_dims(ops.isfinite(log_density), axes)
@@ -129,7 +129,7 @@ def _onto_support(prior: Any) -> Any:
         if bijector is None and _is(prior, tfd.TransformedDistribution):
             bijector = prior.bijector(onto_support(prior.distribution))
         tfb.Invert(bijector)  # raises unless it is an invertible bijector
-    except (AttributeError, NotImplementedError, TypeError):  # the last where `Simplex` is needed
+    except (AttributeError, NotImplementedError, TypeError):  # the last if TFP lacks `Simplex`
         return None
     return bijector
 

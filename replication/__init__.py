@@ -1,1 +1,1 @@
-"""The experiments of Auto-Encoding Variational Bayes (arXiv:1312.6114), rerun."""
+"""Replicates the experiments of Auto-Encoding Variational Bayes (arXiv:1312.6114)."""

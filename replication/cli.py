@@ -1,4 +1,4 @@
-"""The commands; each imports what it needs when it runs, so that `--help` is immediate."""
+"""The commands. Each imports its modules when it runs, so that `--help` is fast."""
 
 import io
 import sys
@@ -19,16 +19,16 @@ DATASETS = tuple(LATENT_DIMS)
 )
 @click.version_option(package_name="keras-aevb")
 def main():
-    """Reruns the experiments of Auto-Encoding Variational Bayes (arXiv:1312.6114).
+    """Replicates the experiments of Auto-Encoding Variational Bayes (arXiv:1312.6114).
 
-    Results are files below --results: one folder for each run, and tables and figures that are
-    drawn from these folders alone. An interrupted command continues where it stopped when it is
-    given again. Commands that train different runs may share a folder at the same time. The
-    environment variable KERAS_BACKEND chooses tensorflow or jax.
+    --results is the folder of the results: a folder for each run, and tables and figures
+    generated from these folders alone. To resume an interrupted command, run it again. Commands
+    that train different runs may share a results folder at the same time. The environment
+    variable KERAS_BACKEND selects tensorflow or jax.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # for a ± where the locale has none
-    environment.prepare()
+        sys.stdout.reconfigure(errors="backslashreplace")  # for a ± in a locale without it
+    environment.set_defaults()
 
 
 @main.command()
@@ -39,20 +39,20 @@ def main():
 @options.seeds
 @options.step_size
 @options.text
-@options.places
-def figure2(datasets, latent_dims, algorithms, samples, seeds, step_sizes, text, **places):
+@options.training
+def figure2(datasets, latent_dims, algorithms, samples, seeds, step_sizes, text, **settings):
     """Lower bound during training, AEVB and wake-sleep.
 
     Trains every combination of the options, evaluates the bound on fixed train and test examples
     at log-spaced sample counts, and writes figure2/table.md, table.csv, step_sizes.csv and
-    figure2.png with the paper's own curves beside ours.
+    figure2.png, which also has the paper's own curves.
     """
     from replication.figures.figure2 import build
     from replication.train.jobs import Jobs
 
-    with Jobs(datasets, **places) as jobs:
+    with Jobs(datasets, **settings) as jobs:
         jobs.figure2(datasets, algorithms, latent_dims, samples, seeds, step_sizes, text)
-    _echo(build(places["results"]))
+    _echo(build(settings["results"]))
 
 
 @main.command()
@@ -62,36 +62,36 @@ def figure2(datasets, latent_dims, algorithms, samples, seeds, step_sizes, text,
 @options.samples("5e6", "; the paper goes to 6e7. Monte Carlo EM counts 15 per image and step.")
 @options.seeds
 @options.step_size
-@options.places
-def figure3(datasets, n_trains, algorithms, samples, seeds, step_sizes, **places):
+@options.training
+def figure3(datasets, n_trains, algorithms, samples, seeds, step_sizes, **settings):
     """Marginal likelihood, with Monte Carlo EM beside them.
 
     Trains every combination of the options with 3 latent variables and 100 hidden units, estimates
-    log p(x) of the first 1000 training and test images by App. D at log-spaced sample counts, with
-    a second estimator beside it at the end, and writes figure3/table.md, table.csv, step_sizes.csv
-    and figure3.png with the paper's own curves beside ours.
+    log p(x) of the first 1000 training and test images by App. D at log-spaced sample counts, and
+    by a second estimator at the end. Writes figure3/table.md, table.csv, step_sizes.csv and
+    figure3.png, which also has the paper's own curves.
     """
     from replication.figures.figure3 import build
     from replication.train.jobs import Jobs
 
-    with Jobs(datasets, **places) as jobs:
+    with Jobs(datasets, **settings) as jobs:
         jobs.figure3(datasets, algorithms, n_trains, samples, seeds, step_sizes)
-    _echo(build(places["results"]))
+    _echo(build(settings["results"]))
 
 
 @main.command()
 @options.dataset(DATASETS, ("mnist", "frey"))
 @options.samples("1e6", ".")
-@options.places
-def figure4(datasets, samples, **places):
+@options.training
+def figure4(datasets, samples, **settings):
     """Manifolds of models with two latent variables.
 
-    Trains AEVB with N_z = 2, and draws the images that a grid over the latent space decodes to,
-    and where the encoder puts the test set.
+    Trains AEVB with N_z = 2, and draws the decoded images of a grid over the latent space, and
+    the encoded test set.
     """
     from replication.train.jobs import Jobs
 
-    with Jobs(datasets, **places) as jobs:
+    with Jobs(datasets, **settings) as jobs:
         paths = [*_draw_figure4(jobs, datasets, samples)]
     _echo(paths)
 
@@ -100,15 +100,15 @@ def figure4(datasets, samples, **places):
 @options.dataset(DATASETS, ("mnist", "frey"))
 @options.latent_dim("", (2, 5, 10, 20))
 @options.samples("1e6", ".")
-@options.places
-def figure5(datasets, latent_dims, samples, **places):
+@options.training
+def figure5(datasets, latent_dims, samples, **settings):
     """Random samples for several latent sizes.
 
-    Trains AEVB with each N_z, and draws images from p(z) p(x|z).
+    Trains AEVB with each N_z, and draws decoded samples of p(z).
     """
     from replication.train.jobs import Jobs
 
-    with Jobs(datasets, **places) as jobs:
+    with Jobs(datasets, **settings) as jobs:
         paths = [*_draw_figure5(jobs, datasets, latent_dims, samples)]
     _echo(paths)
 
@@ -117,8 +117,8 @@ def figure5(datasets, latent_dims, samples, **places):
 @options.dataset(DATASETS, ("mnist",))
 @options.latent_dim("", (20,))
 @options.samples("1e6", ".")
-@options.places
-def gradient_variance(datasets, latent_dims, samples, **places):
+@options.training
+def gradient_variance(datasets, latent_dims, samples, **settings):
     """Gradient variance of estimators A, B and score function.
 
     Trains AEVB, measures the variance on one minibatch before and after training, and
@@ -126,7 +126,7 @@ def gradient_variance(datasets, latent_dims, samples, **places):
     """
     from replication.train.jobs import Jobs
 
-    with Jobs(datasets, **places) as jobs:
+    with Jobs(datasets, **settings) as jobs:
         paths = [*_measure_gradients(jobs, datasets, latent_dims, samples)]
     _echo(paths)
 
@@ -139,20 +139,20 @@ def gradient_variance(datasets, latent_dims, samples, **places):
     show_default=True,
     help="\b\n" + "\n".join(f"{name}: {preset.summary}" for name, preset in PRESETS.items()),
 )
-@options.places
-def run_all(preset, **places):
+@options.training
+def run_all(preset, **settings):
     """Every figure and table, the report, and the verdicts.
 
-    Runs the other commands in order with the budgets of a preset. Give it again to continue.
+    Runs the other commands in order with the budgets of a preset. Run it again to resume.
     """
     from replication.figures import cost, figure2, figure3
     from replication.plan.curves import figure2_curves, figure3_curves
     from replication.report import write_report
     from replication.train.jobs import Jobs
 
-    preset, results = PRESETS[preset], places["results"]
+    preset, results = PRESETS[preset], settings["results"]
     first = preset.datasets[0]
-    with Jobs(preset.datasets, **places) as jobs:
+    with Jobs(preset.datasets, **settings) as jobs:
         curves = []
         for name, samples in preset.figure2.items():
             latent_dims = preset.latent_dims[name]
@@ -176,8 +176,8 @@ def run_all(preset, **places):
 def report(results):
     """Rebuilds README.md and index.html of the results.
 
-    From the run folders, tables and pictures alone: nothing is trained. index.html has figures 2
-    and 3 with switches and values, and loads nothing from elsewhere.
+    Uses the run folders, tables and pictures, without training. index.html has interactive
+    figures 2 and 3, and works offline.
     """
     from replication.report import write_report
 
@@ -187,7 +187,7 @@ def report(results):
 @main.command()
 @options.results
 @click.option(
-    "--update", is_flag=True, help="Store today's numbers as the reference instead of comparing."
+    "--update", is_flag=True, help="Store the current numbers as the reference; do not compare."
 )
 @options.rerun
 @options.data_dir
@@ -195,13 +195,12 @@ def report(results):
 def verify(results, update, rerun, data_dir, **workers):
     """Compares verdicts and distances with the reference.
 
-    Recomputes every verdict on a claim and every distance from the paper's curves. Prints a line
-    for each; fails if one differs from reference.json by more than its Monte Carlo error.
+    Recomputes every verdict on a claim and every distance from the paper's curves, and prints a
+    line for each. Fails if one differs from reference.json by more than its Monte Carlo error.
 
-    With --rerun, trains every run of the results anew instead, in a folder of its own that is
-    deleted in the end, and compares what it measures on the way: within 0.1 nats and the Monte
-    Carlo error, or within what seeds differ by where a change of the weights' last digit moves
-    training by more.
+    With --rerun, retrains every run in a temporary folder instead and compares the measurements.
+    They may differ by 0.1 nats plus the Monte Carlo error. If training is chaotic, so that a
+    change of the weights' last digit has a larger effect, they may differ as much as seeds do.
     """
     from replication import rerun as rerun_module
     from replication import verify as verify_module

@@ -1,4 +1,4 @@
-"""How every command ends: the errors that the user can mend are one line."""
+"""Command classes that print user errors as one line."""
 
 import errno
 import os
@@ -10,18 +10,18 @@ from replication.errors import BackendError, ReplicationError
 
 BACKENDS = ("tensorflow", "jax")
 OURS = ("keras_aevb", "replication")
-WAYS_OUT = {
-    errno.ENOSPC: "Make room",
-    errno.EDQUOT: "Make room",
+REMEDIES = {
+    errno.ENOSPC: "Free disk space",
+    errno.EDQUOT: "Free disk space",
     errno.EFBIG: "Allow larger files",
-    errno.EACCES: "Get the permission, or name another folder",
-    errno.EPERM: "Get the permission, or name another folder",
-    errno.EROFS: "Name another folder",
+    errno.EACCES: "Change the permissions, or choose another folder",
+    errno.EPERM: "Change the permissions, or choose another folder",
+    errno.EROFS: "Choose another folder",
 }
 
 
 class Command(click.Command):
-    """Turns the errors that a user can mend into one line, and Ctrl-C into what to do next."""
+    """A command that prints user errors as one line, and after Ctrl-C how to resume."""
 
     def invoke(self, ctx):
         try:
@@ -32,11 +32,11 @@ class Command(click.Command):
         except ImportError as error:
             raise _line(_not_imported(error)) from None
         except BrokenPipeError:
-            raise  # click ends without a word
+            raise  # click exits without a message
         except OSError as error:
             raise _line(_refused(error)) from None
         except KeyboardInterrupt:
-            click.echo("\nInterrupted. Give the same command again to continue.", err=True)
+            click.echo("\nInterrupted. Run the same command again to resume.", err=True)
             sys.exit(130)
 
 
@@ -47,7 +47,7 @@ class Commands(click.Group):
 
 
 def _line(message):
-    """An error that is printed on one line, though a library's message has several."""
+    """An error with its message on one line, even if a library's message has several."""
     return click.ClickException(" ".join(message.split()))
 
 
@@ -62,19 +62,19 @@ def _require_backend():
 
 def _not_imported(error):
     if (error.name or "").partition(".")[0] in OURS:
-        raise error  # that is no fault of the user's
+        raise error  # not the user's error
     return (
-        f"Expected all packages that the command needs. Received: {error}. Install them, as by "
-        "`pip install 'keras-aevb[jax,replication]'`, or set KERAS_BACKEND to a backend that is "
-        "installed"
+        f"Expected all packages that the command needs. Received: {error}. Install them, for "
+        "example with `pip install 'keras-aevb[jax,replication]'`, or set KERAS_BACKEND to an "
+        "installed backend"
     )
 
 
 def _refused(error):
-    """What the system refused, which file, and what to do about it."""
+    """The error of the system, with the file and the remedy."""
     file = error.filename or "a file"
     return (
         f"Expected to read or write {file}. Received: {error.strerror or error}. "
-        f"{WAYS_OUT.get(error.errno, 'Mend this')} and give the same command again: what was kept "
-        "so far is still there"
+        f"{REMEDIES.get(error.errno, 'Fix this')} and run the same command again: saved results "
+        "are still there"
     )

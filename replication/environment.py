@@ -2,21 +2,21 @@
 
 import os
 
-# Threads of the backends' pools, each of one thread for each core where nothing is said.
+# The backends' thread pools, which have a thread per core by default.
 THREADS = ("PJRT_NPROC", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
 
-def prepare():
-    """Sets what every process that trains needs, where the user has not."""
+def set_defaults():
+    """Sets the variables that training needs, unless the user has set them."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    # Runs that differ in seed or step size alone share their programs, now and after a restart.
+    # Runs that differ only in seed or step size share their programs, even after a restart.
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", os.path.join(cache, "keras-aevb", "jax"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 
 
 def share(cores):
-    """Limits this process to so many threads at work, and to the GPU memory that it uses."""
+    """Limits this process to `cores` threads, and to the GPU memory that it uses."""
     for name in THREADS:
         os.environ.setdefault(name, str(cores))
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
@@ -24,13 +24,13 @@ def share(cores):
 
 
 def cores():
-    """The cores that this process may use."""
+    """The number of cores that this process uses."""
     limits = [int(os.environ[name]) for name in THREADS[:2] if name in os.environ]
     return min([available_cores(), *limits])
 
 
 def available_cores():
-    """The cores that the system lets this process run on."""
+    """The number of cores that the system gives this process."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,32 +1,32 @@
-"""Errors that the user can mend; the command line prints them as one line."""
+"""Errors that the user can fix; the command line prints them as one line."""
 
 
 class ReplicationError(Exception):
-    """Base class; its message says what was expected, what was received and the way out."""
+    """Base class; the message says what was expected, what was received, and the remedy."""
 
 
 class DatasetError(ReplicationError):
-    """A data set is missing, damaged or not the one expected."""
+    """A data set is missing or damaged, or differs from the published one."""
 
 
 class ProtocolError(ReplicationError):
-    """What was asked for does not give the figure's runs."""
+    """The options do not determine the figure's runs."""
 
 
 class BackendError(ReplicationError):
-    """Keras was told to run on a backend that is not one of ours, or is not installed."""
+    """The Keras backend is not supported or not installed."""
 
 
 class BackendMismatchError(ReplicationError):
-    """A run was begun on another Keras backend than the one that should continue it."""
+    """A run was started on another Keras backend."""
 
 
 class MissingCheckpointError(ReplicationError):
-    """A run cannot be continued because its weights are not there, as in a fresh clone."""
+    """A run cannot resume because its weights are missing, as in a fresh clone."""
 
 
 class DamagedFileError(ReplicationError):
-    """A file of the results cannot be read back as it was written."""
+    """A file of the results is damaged."""
 
 
 class BusyError(ReplicationError):
@@ -34,4 +34,4 @@ class BusyError(ReplicationError):
 
 
 class WorkerError(ReplicationError):
-    """Who was to train runs ended, cannot be reached or is not fit for it."""
+    """A worker ended, cannot be reached, or has another environment than the command."""

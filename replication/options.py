@@ -1,4 +1,4 @@
-"""The options that commands share, with the values that they accept."""
+"""Command-line options that commands share, and their types."""
 
 import functools
 import math
@@ -7,7 +7,7 @@ import click
 
 from replication.plan.experiment import BATCH_SIZE
 
-# Far beyond the paper's 2.5e8 samples and 200 latent variables, and what a machine still holds.
+# Far beyond the paper's 2.5e8 samples and 200 latent variables, but still feasible in memory.
 MOST_SAMPLES = 10**10
 MOST_LATENT_DIMS = 1000
 MOST_SEEDS = 100
@@ -16,7 +16,7 @@ STEP_SIZE_RANGE = 1e-6, 1e3
 
 
 class SampleCount(click.ParamType):
-    """A number of training samples, such as 1000000 or 1e6; a whole number of minibatches."""
+    """A number of training samples, such as 1000000 or 1e6, a multiple of the minibatch size."""
 
     name = "samples"
 
@@ -36,7 +36,7 @@ class SampleCount(click.ParamType):
 
 
 class StepSize(click.FloatRange):
-    """A number in a range, which NaN is not."""
+    """A number in a range; rejects NaN."""
 
     def convert(self, value, param, ctx):
         number = super().convert(value, param, ctx)
@@ -46,7 +46,7 @@ class StepSize(click.FloatRange):
 
 
 class Folder(click.Path):
-    """A folder that has a name: the value of a variable that is not set has none."""
+    """A folder; rejects the empty name, the value of an unset variable."""
 
     def convert(self, value, param, ctx):
         if not value:
@@ -55,7 +55,7 @@ class Folder(click.Path):
 
 
 def _repeated(flag, name, value, text, default=None):
-    """An option that may be given again and again; what was given twice counts once."""
+    """An option that may be repeated; duplicates are ignored."""
     return click.option(
         flag,
         name,
@@ -99,7 +99,7 @@ seeds = click.option(
     type=click.IntRange(1, MOST_SEEDS),
     default=1,
     show_default=True,
-    help="Runs of each curve, with seeds 0, 1, …; step sizes are chosen with all of them.",
+    help="Runs of each curve, with seeds 0, 1, …; all seeds enter the choice of the step size.",
 )
 
 step_size = _repeated(
@@ -113,8 +113,8 @@ step_size = _repeated(
 text = click.option(
     "--text",
     is_flag=True,
-    help="Frey Face with the settings of the paper's text, drawn as a second, dotted curve, in "
-    "place of those that the paper's own curves tell.",
+    help="Train Frey Face with the settings of the paper's text instead of those inferred from its "
+    "curves; drawn as a second, dotted curve.",
 )
 
 n_train = _repeated(
@@ -137,7 +137,7 @@ data_dir = click.option(
     type=click.Path(file_okay=False),
     envvar="AEVB_DATA_DIR",
     show_envvar=True,
-    help="Folder with the data sets. Default: Keras' cache, filled by download where needed.",
+    help="Folder with the data sets. Default: Keras' cache, with a download if necessary.",
 )
 
 fresh = click.option("--fresh", is_flag=True, help="Start over: discard these runs' folders first.")
@@ -146,8 +146,8 @@ fresh = click.option("--fresh", is_flag=True, help="Start over: discard these ru
 jobs = click.option(
     "--jobs",
     type=click.IntRange(1, MOST_JOBS),
-    help="Processes that train side by side, each with its share of the cores. Default: one for "
-    "each core, with a GPU one in all.",
+    help="Number of training processes, each with its share of the cores. Default: one per core, "
+    "or a single one with a GPU.",
 )
 
 
@@ -155,20 +155,20 @@ rerun = click.option(
     "--rerun",
     type=SampleCount(),
     metavar="SAMPLES",
-    help="Train every run of the results anew, so far, and compare.",
+    help="Retrain every run of the results for this many samples, and compare.",
 )
 
 
 scheduler = click.option(
     "--scheduler",
     metavar="ADDRESS",
-    help="Give the runs to the workers of the Dask scheduler at this address, which share the "
-    "folder of the results, in place of processes here.",
+    help="Train on the workers of the Dask scheduler at this address, which must share the results "
+    "folder, instead of in local processes.",
 )
 
 
 def workers(command):
-    """The options that say who trains."""
+    """The options --jobs and --scheduler."""
 
     @functools.wraps(command)
     def checked(*arguments, **options):
@@ -179,6 +179,6 @@ def workers(command):
     return jobs(scheduler(checked))
 
 
-def places(command):
-    """The options of every command that trains."""
+def training(command):
+    """The options of all commands that train."""
     return data_dir(results(fresh(workers(command))))

@@ -1,4 +1,4 @@
-"""What `verify` compares with: verdicts, distances and the runs' own numbers, as one file."""
+"""The reference of `verify`: a file of verdicts, distances and all numbers of the runs."""
 
 import dataclasses
 import json
@@ -45,22 +45,22 @@ SHAPE = {
         }
     ],
 }
-WAY_OUT = "Bring it back, as by git, or store today's numbers with `verify --update`"
+REMEDY = "Restore it, for example from git, or store the current numbers with `verify --update`"
 
 
 def read(results):
-    """The stored reference.
+    """Reads the stored reference.
 
     Raises:
         ReplicationError: if there is none.
-        DamagedFileError: if it is not what `write` wrote.
+        DamagedFileError: if it is damaged.
     """
     path = Path(results) / FILE
     if not path.exists():
         raise ReplicationError(
             f"Expected the reference {path}. Received: none. Store one with `verify --update`"
         )
-    reference = files.read_json(path, SHAPE, WAY_OUT)
+    reference = files.read_json(path, SHAPE, REMEDY)
     for run in reference["runs"]:
         rows = len(run["samples"])
         for name, values in run["metrics"].items():
@@ -68,13 +68,13 @@ def read(results):
             if lengths != [rows] * len(lengths):
                 raise DamagedFileError(
                     f"Expected {path} to have {rows} values and errors of {name} in run "
-                    f"{run['id']}. Received: {lengths}. {WAY_OUT}"
+                    f"{run['id']}. Received: {lengths}. {REMEDY}"
                 )
     return reference
 
 
 def write(results, reference):
-    """Replaces the stored reference, one line for each entry; returns its path."""
+    """Writes the reference, one line for each entry; returns its path."""
     sections = [
         f'"{name}": [\n' + ",\n".join(json.dumps(e, allow_nan=False) for e in entries) + "\n]"
         for name, entries in reference.items()
@@ -85,11 +85,11 @@ def write(results, reference):
 
 
 def of(evidence, places=()):
-    """The reference that `Evidence` amounts to, with distances at further `places`.
+    """Computes the reference from `Evidence`, with distances at further `places`.
 
     Returns:
         Dict of lists of dicts: `verdicts` on claims (with part `""`) and on their parts, the
-        `numbers` that decided, `distances`, and `runs` with every number they measured.
+        `numbers` that decided, `distances`, and `runs` with all their measurements.
     """
     verdicts, numbers = [], []
     for judgement in judge(evidence):
@@ -115,14 +115,14 @@ def of(evidence, places=()):
 
 
 def _runs(runs):
-    """Every number of every run, with the error of its evaluation or over seeds, if that is less.
+    """Every number of every run, with the smaller of its evaluation error and its error over seeds.
 
-    A number without an error has 0.
+    The error is 0 if both are unknown.
     """
     rows = []
     for run in runs:
         keys = {"run": run.experiment.id, "kind": dataclasses.replace(run.experiment, seed=0).id}
-        # What broke down is infinite: it has no error over seeds, unlike what was not measured.
+        # Diverged values are infinite, and have no error over seeds; missing values are NaN.
         rows += [{k: np.inf if v != v else v for k, v in row.items()} | keys for row in run.rows]
     table = pd.DataFrame(rows)
     names = table.columns.difference(["run", "kind", "samples"])
@@ -138,7 +138,7 @@ def _runs(runs):
     found = []
     for run in runs:
         own = table[table.run == run.experiment.id]
-        # What is measured at the end alone is no number before.
+        # Final measurements are missing in earlier rows.
         known = dict.fromkeys(name for row in run.rows for name in row)
         measured = [n for n in known if n not in ("samples", "seconds")]
         found.append(
@@ -163,5 +163,5 @@ def _estimate(estimate):
 
 
 def finite(value):
-    """Eight digits of a number, `None` for what JSON has no number for."""
+    """A number with eight digits; `None` if it is not finite, since JSON lacks such numbers."""
     return float(f"{value:.8g}") if math.isfinite(value) else None

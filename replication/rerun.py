@@ -1,11 +1,12 @@
-"""Trains every run of the results anew for a while, and compares what both measured on the way.
+"""Retrains every run of the results for some samples, and compares the measurements.
 
-With the same versions on a like machine the numbers are the same to the last digit. Others differ
-by rounding, which moved most of MNIST's bounds by less than a tenth of a nat after 10⁵ samples, and
-Frey Face's, where training is chaotic, by ten. Which is which is found by training twins of the
-runs that differ by more than `ROUNDING`: the same run, with every weight moved to the next number
-at the start. Where a twin moves, a run has to be one more draw of what seeds give; where none does,
-the difference is none of rounding.
+With the same versions on the same kind of machine, the numbers are equal to the last digit (except
+AEVB's on Frey Face). Otherwise they differ by rounding. After 10⁵ samples rounding moved most of
+MNIST's bounds by less than a tenth of a nat, and those of Frey Face, where training is chaotic, by
+ten. To distinguish the two cases, a run that differs by more than `ROUNDING` is repeated as a twin,
+with every initial weight moved to the next floating-point number. If a twin moves, training is
+chaotic, and the run must be within the spread over seeds. If none does, rounding does not explain
+the difference.
 """
 
 import dataclasses
@@ -29,24 +30,24 @@ from replication.measurements.records import (
 
 FOLDER = "rerun"
 ROUNDING = 0.1  # nats by which runs may differ
-# A twin that moves further, in nats, shows that rounding grows: where it does not, twins move by
-# 10⁻³ or less. If the difference and the twins' moves have one normal distribution, all three twins
+# Training is chaotic if a twin moves by more than this, in nats; otherwise twins move by 10⁻³ or
+# less. If the difference and the twins' moves have the same normal distribution, all three twins
 # stay below a tenth of the difference once in a thousand cases.
 CHAOS = 0.01
 TWINS = 3
-SEEDS = 5  # by which it is known how far seeds differ
-# Two-sided odds that a normal variable lies further from its mean than `SIGMAS`.
+SEEDS = 5  # number of seeds that estimate the spread over seeds
+# Probability that a normal variable is more than `SIGMAS` standard deviations from its mean.
 ODDS = 0.0027
 
 
 @dataclasses.dataclass(frozen=True)
 class Number:
-    """What a run and its rerun measured.
+    """A measurement of a run and of its rerun.
 
     Attributes:
-        experiment: of both.
-        samples: after how many.
-        name: of the quantity.
+        experiment: the run's settings.
+        samples: number of training samples.
+        name: name of the quantity.
         now: the rerun's value.
         then: the stored value.
         error: Monte Carlo standard error of the difference.
@@ -61,13 +62,13 @@ class Number:
 
     @property
     def apart(self):
-        """How far apart; 0 if both are not finite, infinite if one is."""
+        """The distance; 0 if both are not finite, infinite if one is."""
         if np.isfinite(self.now) and np.isfinite(self.then):
             return abs(self.now - self.then)
         return 0.0 if np.isfinite(self.now) == np.isfinite(self.then) else np.inf
 
     def agrees(self, within=ROUNDING):
-        """Whether so many nats and the noise of the evaluation explain the difference."""
+        """Whether the difference is at most `within` nats plus the evaluation error."""
         return self.apart <= within + SIGMAS * self.error
 
     def __str__(self):
@@ -75,26 +76,26 @@ class Number:
 
 
 def run(results, samples, echo, data_dir=None, **workers):
-    """Compares all runs of the results with runs that are trained anew.
+    """Compares all runs of the results with retrained runs.
 
     Args:
-        results: folder of the results, below which `rerun` is made and deleted again.
+        results: folder of the results, in which the folder `rerun` is made and deleted again.
         samples: training samples of each new run.
         echo: function that prints a line.
         data_dir: folder with the data sets, or `None`.
-        **workers: who trains, as for `Jobs`.
+        **workers: `jobs` and `scheduler`, as for `Jobs`.
 
     Returns:
         Whether all numbers agree.
 
     Raises:
         ReplicationError: if there are no runs of this backend.
-        BusyError: if another command does the same.
+        BusyError: if another command reruns the same results.
     """
     runs = _of_this_backend(results, echo)
     folder = Path(results) / FOLDER
     with lock.runs([folder]):
-        # What is there is of a command that was killed, and perhaps of another state of the code.
+        # Remains of a killed command, perhaps of other code.
         discard(folder)
         good = _Rerun(folder, samples, data_dir, workers).compare(runs, echo)
         discard(folder)
@@ -110,17 +111,17 @@ def _of_this_backend(results, echo):
         if begun == backend:
             runs.append(run)
         else:
-            echo(f"skipped   {run.experiment}: begun on {begun}, whose noise is another")
+            echo(f"skipped   {run.experiment}: started on {begun}, whose noise differs")
     if not runs:
         raise ReplicationError(
-            f"Expected runs in {runs_folder(results)} that were begun on {backend}. Received: "
+            f"Expected runs in {runs_folder(results)} that were started on {backend}. Received: "
             "none. Set KERAS_BACKEND to their backend"
         )
     return runs
 
 
 class _Rerun:
-    """Runs that are trained anew, below a folder."""
+    """Retrained runs in a temporary folder."""
 
     def __init__(self, folder, samples, data_dir, workers):
         self.folder = folder
@@ -145,7 +146,7 @@ class _Rerun:
                 if number.agrees():
                     continue
                 others = [self.at(e, number) for e in seeds.get(_kind(run.experiment), ())]
-                within = number in moved and is_one_of(number.then, others)
+                within = number in moved and is_consistent(number.then, others)
                 (chaotic if within else wrong).append(number)
             status = "regressed" if wrong else "seeds" if chaotic else "ok"
             failures += bool(wrong)
@@ -154,7 +155,7 @@ class _Rerun:
         return not failures
 
     def train(self, name, experiments, prepare=None):
-        """Trains experiments below a folder of their own, after `prepare(dataset, experiment)`."""
+        """Trains experiments in a subfolder, after `prepare(dataset, experiment)` for each."""
         from replication.train.jobs import Jobs
 
         if not experiments:
@@ -172,12 +173,12 @@ class _Rerun:
         return runs_folder(self.folder / name) / experiment.id
 
     def at(self, experiment, number, name="runs"):
-        """What another run measured in place of a number."""
+        """The value of another run for the same quantity and number of samples."""
         row = self.read(experiment, name).at(number.samples)
         return math.nan if row is None else row[number.name]
 
     def numbers(self, run):
-        """What a run and its rerun measured after the same numbers of samples."""
+        """The measurements of a run and its rerun at the same sample counts."""
         rerun = self.read(run.experiment)
         return [
             Number(
@@ -194,7 +195,7 @@ class _Rerun:
         ]
 
     def moved_by_rounding(self, numbers):
-        """Those numbers that a change of the weights' last digit moves as well."""
+        """The numbers that also move when the last digit of the initial weights changes."""
         experiments = [*dict.fromkeys(number.experiment for number in numbers)]
         moved = []
         for twin in map(str, range(TWINS)):
@@ -210,7 +211,7 @@ class _Rerun:
         return moved
 
     def begin_twin(self, dataset, experiment, twin):
-        """Writes the checkpoint of an untrained run with every weight one rounding off."""
+        """Writes the checkpoint of an untrained twin: every weight moves to an adjacent number."""
         from replication.train.model import build
 
         model = build(experiment, dataset.first(experiment.n_train))
@@ -224,17 +225,17 @@ class _Rerun:
         save_checkpoint(folder, model, samples=0, seconds=0.0)
 
 
-def is_one_of(value, others):
-    """Whether a value may be one more draw of what others are draws of.
+def is_consistent(value, others):
+    """Whether a value is consistent with others from the same normal distribution.
 
-    By Student's t, with the odds of `SIGMAS` standard errors: n others of mean m and standard
-    deviation s expect the next within m ± t s √(1 + 1/n). What is not finite is compared with
-    what is not finite.
+    n values of mean m and standard deviation s predict the next within m ± t s √(1 + 1/n), with
+    Student's t for the probability of `SIGMAS` standard errors. If the value is not finite, at
+    least one of the others must not be finite either.
 
     Example:
-        >>> is_one_of(3.0, [1.0, 1.5, 2.0]), is_one_of(30.0, [1.0, 1.5, 2.0])
+        >>> is_consistent(3.0, [1.0, 1.5, 2.0]), is_consistent(30.0, [1.0, 1.5, 2.0])
         (True, False)
-        >>> is_one_of(math.nan, [1.0, 1.5, 2.0]), is_one_of(math.nan, [1.0, math.nan])
+        >>> is_consistent(math.nan, [1.0, 1.5, 2.0]), is_consistent(math.nan, [1.0, math.nan])
         (False, True)
     """
     finite = np.array(others)[np.isfinite(others)]
@@ -256,5 +257,5 @@ def _words(own, wrong, chaotic):
         return ", ".join(map(str, wrong))
     if chaotic:
         far = ", ".join(map(str, chaotic))
-        return f"moved by rounding, and no further than seeds differ: {far}"
+        return f"moved by rounding, within the spread over seeds: {far}"
     return f"{len(own)} numbers, at most {max((n.apart for n in own), default=0.0):.3f} apart"

@@ -1,7 +1,7 @@
-"""Recomputes every verdict, distance and number from the runs and compares with the reference.
+"""Recomputes every verdict, distance and number from the runs, and compares with the reference.
 
-Two values agree if they differ by no more than 3 √(se² + se_ref²); where neither has a standard
-error, they have to agree to six digits.
+Two values agree if they differ by at most 3 √(se² + se_ref²), or, without standard errors, if they
+agree to six digits.
 """
 
 import collections
@@ -18,16 +18,16 @@ FAILURES = ("regressed", "missing")
 
 
 def run(results, echo, update=False):
-    """Compares what the runs say now with `results/reference.json`.
+    """Compares the current runs with `results/reference.json`.
 
-    A run that is still the reference's, by the time when it was started, must still have all of
-    its numbers. One that was trained again is another draw: it is compared by the distances and
-    claims that it enters. What longer or further runs add or decide anew is new, not a failure.
+    A run with the same start time as in the reference must have the same numbers. A run that was
+    trained again has different noise, so only its distances and claims are compared. Numbers and
+    verdicts that longer or additional runs add are reported as new, not as failures.
 
     Args:
         results: folder of the results.
         echo: function that prints a line.
-        update: whether to store today's reference instead.
+        update: whether to store the current reference instead.
 
     Returns:
         Whether nothing regressed and nothing is missing.
@@ -51,7 +51,7 @@ def run(results, echo, update=False):
 
 
 def compare(now, stored):
-    """Pairs of a status and a line, for all that one of two references has."""
+    """Yields a status and a line for each entry of the two references."""
     numbers = list(_pairs(now["numbers"], stored["numbers"], "claim", "part", "number"))
     longer = {new["claim"] for new, old in numbers if new and _is_longer(new, old)}
     for new, old in _pairs(now["verdicts"], stored["verdicts"], "claim", "part"):
@@ -66,13 +66,13 @@ def compare(now, stored):
 
 
 def _pairs(now, stored, *names):
-    """What is at the same place in both, `None` where one has nothing there."""
+    """Pairs the entries with the same names in both; a missing one is `None`."""
     new, old = ({tuple(e[n] for n in names): e for e in entries} for entries in (now, stored))
     return [(new.get(key), old.get(key)) for key in dict.fromkeys([*old, *new])]
 
 
 def _is_longer(new, old):
-    """Whether a number is now known after more samples, or for the first time."""
+    """Whether a number now has more samples, or is new."""
     return new is not None and (old is None or (new["after"] or 0) > (old["after"] or 0))
 
 
@@ -102,8 +102,7 @@ def agrees(value, error, other, other_error):
     Args:
         value: a number, `None` if it is not finite.
         error: its standard error; 0 or `None` if none is known.
-        other: the other number.
-        other_error: its standard error.
+        other, other_error: the same for the other number.
 
     Example:
         >>> agrees(-104.0, 0.3, -105.2, 0.3), agrees(-104.0, 0.3, -105.5, 0.3)
@@ -151,7 +150,7 @@ def _run(new, old):
 
 
 def _has(new, metric, samples, value, error):
-    """Whether a run still has a number. Both have the reference's error: it is the same draw."""
+    """Whether a run still has a number; both have the same noise, hence the reference's error."""
     if metric not in new["metrics"] or samples not in new["samples"]:
         return False
     now = new["metrics"][metric]["values"][new["samples"].index(samples)]

@@ -1,4 +1,4 @@
-"""What the tests share: a small model, its data, and gradients on both backends."""
+"""Fixtures: a small model, its data, and gradients on both backends."""
 
 import signal
 from pathlib import Path
@@ -12,14 +12,14 @@ import keras_aevb as kv
 from keras_aevb import _backend
 
 ROOT = Path(__file__).parents[1]
-# The replication asks for no backend: it calls the library, whose tests run on both.
+# The replication does not depend on the backend: it calls the library, whose tests run on both.
 REPLICATION = {
     f"tests/replication/{path.name}"
     for path in (ROOT / "tests" / "replication").glob("test_*.py")
     if path.name not in ("test_everything.py", "test_optimizer.py", "test_sharing.py")
 }
-# The backends take turns where compiling takes most of the time, and where no backend matters: the
-# other one runs these files, and both do with `-m "slow or not slow"`.
+# Test files that are slow on one backend, because they mostly compile or do not depend on the
+# backend: only the other backend runs them, and both do with `-m "slow or not slow"`.
 SLOW_ON = {
     "jax": {
         "keras_aevb",  # the examples of docstrings
@@ -97,7 +97,7 @@ def make_model():
 
 @pytest.fixture(scope="session")
 def noise():
-    """noise(n): an integer as a seed that TFP takes on this backend."""
+    """noise(n): a TFP seed of this backend from an integer."""
     return lambda n: _backend.next_seed(keras.random.SeedGenerator(n))
 
 
@@ -109,7 +109,7 @@ def gradients():
 
 @pytest.fixture
 def mixed_float16():
-    """The global policy, set back afterwards."""
+    """Sets the global policy, and restores it afterwards."""
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16")
     yield
@@ -118,7 +118,7 @@ def mixed_float16():
 
 @pytest.fixture
 def ctrl_c():
-    """Python's own handler: processes in the background may be started to ignore the signal."""
+    """Sets Python's own handler, since background processes may ignore the signal."""
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield lambda: signal.raise_signal(signal.SIGINT)
     signal.signal(signal.SIGINT, handler)

@@ -1,7 +1,7 @@
-"""Models whose prior has edges, and log p(x) and E[z|x] of them by quadrature.
+"""Models with a prior on a bounded support, and log p(x) and E[z|x] by quadrature.
 
-z has two coordinates, x is z W and normal noise. The quadrature is a mean over a grid of quantiles
-of the prior, in float64: it needs no density, which may be infinite at an edge.
+z has two coordinates, and x is z W plus normal noise. The quadrature is a mean over a grid of
+quantiles of the prior, in float64: it needs no density, which may be infinite at an edge.
 """
 
 import functools
@@ -23,7 +23,7 @@ def independent(kind, *parameters):
     return tfd.Independent(kind(*([p, p] for p in parameters)), 1)
 
 
-# How TFP makes p(z), and scipy's distribution of one coordinate.
+# TFP's p(z), and scipy's distribution of one coordinate.
 PRIORS = {
     "Beta": (lambda: independent(tfd.Beta, 2.0, 0.7), stats.beta(2, 0.7)),
     "Exponential": (lambda: independent(tfd.Exponential, 1.0), stats.expon()),
@@ -51,7 +51,7 @@ PRIORS = {
     ),
     "Dirichlet": (lambda: tfd.Dirichlet([2.0, 0.7, 1.0]), None),
 }
-# Priors for which there are no such coordinates.
+# Priors without unconstrained coordinates.
 REFUSED = {
     "Bernoulli": lambda: tfd.Independent(tfd.Bernoulli([0.0, 1.0], dtype="float32"), 1),
     "one-hot": lambda: tfd.OneHotCategorical(probs=[0.2, 0.3, 0.5], dtype="float32"),
@@ -111,7 +111,7 @@ def grid(family, n=500):
 
 
 def examples(family, n):
-    """x of shape `[n, 4]`, drawn from the model: z is one of the grid's points."""
+    """x of shape `[n, 4]`, sampled from the model, with z among the points of the grid."""
     rng = np.random.default_rng(3)
     z = rng.choice(grid(family), n)
     return (z @ WEIGHTS + SCALE * rng.normal(size=(n, 4))).astype("float32")

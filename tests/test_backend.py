@@ -1,4 +1,4 @@
-"""What both backends do behind the same names."""
+"""The functions that both backends implement."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from keras import ops
 from keras_aevb import _backend
 
 
-def test_gradients_are_zero_where_nothing_depends_on_a_variable(gradients):
+def test_gradients_of_unused_variables_are_zero(gradients):
     a, b = keras.Variable([1.0, 2.0]), keras.Variable([3.0])
     by_a, by_b = gradients(lambda: ops.sum(a * a), [a, b])
     np.testing.assert_array_equal(by_a, [2, 4])
@@ -39,12 +39,12 @@ def test_gradients_in_a_program_follow_the_other_variables(make_model):
 
 
 def test_tensorflow_is_not_loaded_for_jax_but_can_be_later():
-    """TFP would import all of it for its docstrings. A process of its own, which is fresh."""
+    """TFP would import TensorFlow for its docstrings. The test runs a new process."""
     if keras.backend.backend() != "jax":
-        pytest.skip("about the jax backend alone")
+        pytest.skip("concerns only the jax backend")
     program = """
 import sys
-sys.modules.update(matplotlib=None, tensorboard=None)  # nor is what only pictures need
+sys.modules.update(matplotlib=None, tensorboard=None)  # nor are packages for pictures
 import numpy as np, keras_aevb as kv
 assert "tensorflow" not in sys.modules
 model = kv.AEVB(**kv.networks.bernoulli_mlp(4, 2, 3))

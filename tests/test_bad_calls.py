@@ -1,7 +1,7 @@
-"""A table of calls that cannot work: each error says what was expected and what was received.
+"""A table of invalid calls: each error says what was expected and what was received.
 
-A row is a call and the words that its message must have. After the call, the models that it used
-have the weights that they had before; after all calls, they give the same numbers.
+A row is a call and words that its message must contain. The call must not change the weights of its
+models. After all calls, the models must give the same numbers as before.
 """
 
 import datetime
@@ -21,25 +21,25 @@ ROWS = {}
 
 
 def row(name, call, *words):
-    """Adds a row: `call` is a function of the models, `words` are what its message must have."""
+    """Adds a row: `call` is a function of the models, `words` must be in its message."""
     assert name not in ROWS, f"two rows {name}"
     ROWS[name] = call, words
 
 
 def shown(value):
-    """A value as a reader of the table's ids knows it."""
+    """A value as text for a test id."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 2**20:
         return f"2**{value.bit_length() - 1}"
     return getattr(value, "__name__", None) or repr(value).replace("\n", "")
 
 
 def argument_rows(name, make, bad, value_in_message=True):
-    """Rows for one bad argument at a time.
+    """Adds rows with one invalid argument each.
 
     Args:
-        name: what the call is known by.
+        name: name of the call.
         make: function of the models and of keyword arguments.
-        bad: dict from an argument's name to values that it must not have.
+        bad: dict from an argument's name to invalid values.
         value_in_message: whether the message repeats the value.
     """
     for argument, values in bad.items():
@@ -199,7 +199,7 @@ class NotIndependent(kv.Bernoulli):
 
 
 class Wrong:
-    """Parts that are not of their kind; functions, as layers are built once."""
+    """Parts of the wrong type; functions, since a layer is built only once."""
 
     likelihood = [  # noqa: RUF012
         lambda: None,
@@ -395,7 +395,7 @@ for algorithm in ALGORITHMS:
         value_in_message=algorithm is not kv.FullVB,
     )
 row(
-    "AEVB.fit(validation_split=0.999)",  # none are left to train on
+    "AEVB.fit(validation_split=0.999)",  # leaves no training examples
     lambda m: m["AEVB"].fit(X, validation_split=0.999, verbose=0),
     "`validation_split`",
     "0.999",
@@ -741,7 +741,7 @@ STREAM_ROWS = {}
 
 
 def stream_row(algorithm, method, kind, name, bad, word):
-    """A row whose first batch is good; `fit` has trained on it when the second one is refused."""
+    """A row whose first batch is valid; `fit` trains on it before it refuses the second one."""
     y = np.arange(BATCH) if algorithm == "MonteCarloEM" else None
 
     def call(models):
@@ -757,7 +757,7 @@ for name, (bad, word) in BATCHES.items():
         for kind in STREAMS:
             words_of_types = ("strings", "objects", "dates", "complex")
             if kind == "tf.data" and name.endswith(words_of_types):
-                continue  # a tf.data has one type for all batches
+                continue  # a tf.data data set has the same type for all batches
             stream_row("AEVB", method, kind, name, bad, word)
     for algorithm in ("WakeSleep", "FullVB", "MonteCarloEM"):
         y = np.arange(BATCH) if algorithm == "MonteCarloEM" else None
@@ -817,7 +817,7 @@ def as_params(rows):
 
 
 class Models(dict):
-    """The models of all rows, made when they are first used; `used` has the names since `begin`."""
+    """The models of all rows, built on first use; `used` has the names since `begin`."""
 
     def __init__(self):
         super().__init__()
@@ -849,7 +849,7 @@ class Models(dict):
             try:
                 assert_equal(state(self.each(name)), weights)
             except AssertionError:
-                del self[name]  # the next row has a new one
+                del self[name]  # the next row builds a new one
                 raise
 
 
@@ -900,14 +900,14 @@ def test_bad_call(call, words, models):
 
 @pytest.fixture(scope="module")
 def after_one_batch(all_models):
-    """The weights of each model after a step on the good batch alone; the models are set back."""
+    """The weights of each model after a step on the valid batch; then resets the models."""
     found = {}
 
     def trained(algorithm):
         if algorithm not in found:
             model = all_models[algorithm]
             y = np.arange(BATCH) if algorithm == "MonteCarloEM" else None
-            before = everything(model)
+            before = values_of(model)
             model.fit(STREAMS["generator"]([(GOOD, y, None)]), verbose=0)
             found[algorithm] = state([model])
             set_back(model, before)
@@ -916,7 +916,7 @@ def after_one_batch(all_models):
     return trained
 
 
-def everything(model):
+def values_of(model):
     """The values of all variables: those of the noise too."""
     return [np.asarray(v) for v in (*model.variables, *model.optimizer.variables)]
 
@@ -928,10 +928,10 @@ def set_back(model, values):
 
 @pytest.mark.parametrize("call, words, algorithm, method", as_params(STREAM_ROWS))
 def test_bad_second_batch(call, words, algorithm, method, models, after_one_batch):
-    """`fit` keeps what it learnt from the first batch; the others change nothing."""
+    """`fit` keeps the update of the first batch; other methods change nothing."""
     if method == "fit":
         after_one_batch(algorithm)
-    before = everything(models[algorithm])
+    before = values_of(models[algorithm])
     try:
         check_message(call, models, ("Expected", "Received", *words))
         if method == "fit":
@@ -941,7 +941,7 @@ def test_bad_second_batch(call, words, algorithm, method, models, after_one_batc
         models.check_unchanged()
 
 
-class RowsThatAreNotThere(kv.RowBatches):
+class OutOfRangeRows(kv.RowBatches):
     def __len__(self):
         return 1
 
@@ -949,8 +949,8 @@ class RowsThatAreNotThere(kv.RowBatches):
         return np.array([N])
 
 
-def test_rows_that_are_not_there(models):
-    stream = RowsThatAreNotThere((X,))
+def test_out_of_range_rows(models):
+    stream = OutOfRangeRows((X,))
     words = ("Expected", "0 to 11", "Received", "12")
     for method in ("fit", "evaluate"):
         call = ON_STREAMS[method]
@@ -958,8 +958,8 @@ def test_rows_that_are_not_there(models):
     models.check_unchanged()
 
 
-def test_models_give_the_numbers_that_they_gave_before_all_these_calls(all_models):
-    """Their compiled programs are whole too."""
+def test_models_give_the_same_numbers_after_all_calls(all_models):
+    """Their compiled programs still work too."""
     for name in list(all_models):
         _, numbers = all_models.before[name]
         assert_equal(numbers_of(all_models.each(name)), numbers)
@@ -970,7 +970,7 @@ def test_models_give_the_numbers_that_they_gave_before_all_these_calls(all_model
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """Files of a model, whole and damaged, and those of another model."""
+    """Files of a model, intact and damaged, and those of another model."""
     folder = tmp_path_factory.mktemp("files")
     model, other = compiled(new(kv.AEVB, seed=0)), kv.AEVB(**networks.gaussian_mlp(7, 3, 5))
     for end, save in {".keras": "save", ".weights.h5": "save_weights"}.items():

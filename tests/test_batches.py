@@ -1,4 +1,4 @@
-"""Streams of batches that are rows of arrays."""
+"""Streams whose batches are rows of arrays."""
 
 import keras
 import numpy as np
@@ -14,11 +14,11 @@ def batches(first, length, seed=0):
     return np.stack([stream[i][0] for i in range(len(stream))])
 
 
-def test_a_stream_can_be_taken_up_anywhere():
+def test_a_stream_can_resume_anywhere():
     np.testing.assert_array_equal(batches(0, 10)[4:], batches(4, 6))
 
 
-def test_batches_tell_which_images_they_hold():
+def test_batches_contain_their_row_indices():
     x, index = kv.RandomMinibatches(X, 20, 0, 0, 1)[0]
     np.testing.assert_array_equal(x, X[index])
 
@@ -28,7 +28,7 @@ def test_seeds_and_batches_differ():
     assert not np.array_equal(batches(0, 1), batches(1, 1))
 
 
-def test_draws_with_replacement_and_uniformly():
+def test_samples_uniformly_with_replacement():
     drawn = batches(0, 5000)
     assert any(len(np.unique(batch)) < 20 for batch in drawn)
     counts = np.bincount(drawn.astype(int).ravel(), minlength=50)
@@ -79,7 +79,7 @@ def test_arrays_of_different_lengths():
 
 
 def test_fit_keeps_the_order_of_a_stream(make_model):
-    """Keras' default is to shuffle a `PyDataset`, by a seed that is not the stream's."""
+    """Keras shuffles a `PyDataset` by default, with its own seed."""
 
     def weights(global_seed):
         keras.utils.set_random_seed(global_seed)

@@ -1,4 +1,4 @@
-"""Pictures during training: which there are, and that training does not notice."""
+"""Pictures during training: their files, and that they do not affect training."""
 
 import sys
 
@@ -14,7 +14,7 @@ X = np.random.default_rng(0).random((30, 4, 3)).astype("float32")
 
 
 class CountsTraces(keras.layers.Layer):
-    """The identity, which counts how often a program for training is made."""
+    """The identity, which counts how often a training program is traced."""
 
     traces = 0
 
@@ -36,7 +36,7 @@ def aevb(**parts):
 
 
 def cauchy():
-    """Neither q(z|x) nor p(x|z) has a mean: pictures need draws, too."""
+    """Neither q(z|x) nor p(x|z) has a mean, so pictures need samples."""
     posterior, prior = kv.Conditional("Cauchy", 2), kv.Unconditional("Cauchy", 2, loc=0, scale=1)
     return aevb(posterior=posterior, prior=prior, likelihood=kv.Conditional("Cauchy", (4, 3)))
 
@@ -60,13 +60,13 @@ def trained(build, callbacks):
 
 
 @pytest.mark.parametrize("build", [cauchy, monte_carlo_em])
-def test_training_does_not_notice(build, tmp_path):
+def test_pictures_do_not_affect_training(build, tmp_path):
     pictures = Pictures(tmp_path, every=1, x=X[:7], labels=[0, 1, 0, 1, 0, 1, 2])
     plain, with_pictures = (trained(build, callbacks) for callbacks in ([], [pictures]))
     assert len(plain[0]) == len(with_pictures[0])
     for value, expected in zip(with_pictures[0], plain[0]):
         np.testing.assert_array_equal(value, expected)
-    assert with_pictures[1] == plain[1]  # nothing is compiled again
+    assert with_pictures[1] == plain[1]  # nothing is recompiled
     assert len(list(tmp_path.glob("samples/*.png"))) == 4
 
 
@@ -95,7 +95,7 @@ def test_files_and_events(tmp_path):
     while True:
         try:
             reader.GetNext()
-        except Exception as error:  # the reader's own class of the end differs between versions
+        except Exception as error:  # the class of the reader's end-of-file error varies
             assert type(error).__name__ == "OutOfRangeError"
             break
         event = Event.FromString(reader.record())
@@ -140,7 +140,7 @@ def test_pictures_take_the_conditions_in_turn(condition, tmp_path):
     assert len(list(tmp_path.glob("*/epoch-0001.png"))) == 6
 
 
-def test_what_is_not_possible_is_not_drawn_or_refused(tmp_path):
+def test_impossible_kinds_are_left_out_or_refused(tmp_path):
     words = aevb(likelihood=kv.Conditional("Poisson", 12), prior=kv.MixturePrior("Normal", 2, 3))
     words.compile("adam")
     counts = np.ones((10, 12))

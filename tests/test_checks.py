@@ -1,4 +1,4 @@
-"""Every public part stands in the table of checks, beside tests that use it."""
+"""Every public part is in the table of checks, with tests that use it."""
 
 import inspect
 import pathlib
@@ -14,7 +14,7 @@ ROWS = [
     for line in (ROOT / "docs" / "checks.md").read_text().splitlines()
     if line.startswith("| `")
 ]
-# Base classes, data and penalties, which `docs/checks.md` has no table for.
+# Base classes, data and penalties, which are not in the tables of `docs/checks.md`.
 OTHERS = {
     "Bound",
     "ConditionalDistribution",
@@ -30,7 +30,7 @@ OTHERS = {
 
 
 def test_no_public_class_is_missing():
-    """A new one comes with a row: a value known by another way, a gradient, and its tests."""
+    """A new class needs a row: an independent value, a gradient, and its tests."""
     public = {name for name in kv.__all__ if inspect.isclass(getattr(kv, name))}
     in_the_table = {name for names, _ in ROWS for name in names}
     assert in_the_table == public - OTHERS

@@ -14,7 +14,7 @@ import keras_aevb as kv
 
 DOCS = pathlib.Path(__file__).parent.parent / "docs"
 PAGES = [path for path in sorted(DOCS.rglob("*.md")) if "```python" in path.read_text("utf-8")]
-SLOW = {"algorithms"}  # Markov chains, of four models
+SLOW = {"algorithms"}  # Markov chains of four models
 NOTEBOOKS = [
     pytest.param(path, marks=[pytest.mark.slow] * (path.stem in SLOW), id=path.stem)
     for path in sorted((DOCS / "notebooks").glob("*.py"))
@@ -65,7 +65,7 @@ def test_pages_of_the_reference_are_in_the_navigation():
         assert f"reference/{page}.md" in navigation
 
 
-# Small budgets make importance weights unreliable, and a page may use a part of q(z|x) alone.
+# Small budgets make importance weights unreliable, and a page may use only a part of q(z|x).
 @pytest.mark.filterwarnings("default::UserWarning")
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(DOCS).as_posix())
 def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ def test_there_are_examples():
     assert len(SCRIPTS) >= 8
 
 
-@pytest.mark.filterwarnings("default::UserWarning")  # of importance weights, for small budgets
+@pytest.mark.filterwarnings("default::UserWarning")  # small budgets: unreliable importance weights
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_example_runs(script):
     results = runpy.run_path(str(script))["main"](epochs=1)

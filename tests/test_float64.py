@@ -1,4 +1,4 @@
-"""Models in float64, in a process of their own: JAX must be told before its first array."""
+"""Models in float64, in a separate process, since JAX must enable it before its first array."""
 
 import os
 import subprocess

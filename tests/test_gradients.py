@@ -1,4 +1,4 @@
-"""The variance of stochastic gradients: where it is known, repeat by repeat, and in order."""
+"""The variance of stochastic gradients: closed forms, single repeats, order of estimators."""
 
 import keras
 import numpy as np
@@ -80,7 +80,7 @@ def exact_theta():
 @pytest.mark.parametrize("num_samples", [1, 4])
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_variance_of_a_linear_model(estimator, num_samples, linear_model):
-    """It falls as 1/L, and as 1/B, with every example's own."""
+    """It falls as 1/L and 1/B; each example has its own variance."""
     bound = ESTIMATORS[estimator](num_samples)
     received = kv.gradient_variance(linear_model, X[:, None], bound, num_repeats=1000, seed=2)
     # The chain rule to kernels, which x multiplies, and biases
@@ -96,7 +96,7 @@ def test_variance_of_a_linear_model(estimator, num_samples, linear_model):
 def test_standard_error_of_a_normal_gradient(linear_model):
     """A's gradient in m is normal: its sample variance is χ², with error √(2/(R - 1))."""
     linear_model.posterior.heads["log_variance"].trainable = False
-    x = np.ones((1, 1))  # kernel and bias have one gradient
+    x = np.ones((1, 1))  # kernel and bias have the same gradient
     phi, _ = kv.gradient_variance(linear_model, x, A(), num_repeats=2000, seed=0)
     # The estimate of χ²'s standard deviation has an error of √(14/2000)/2 = 4 %; five of them.
     assert 0.8 < phi.standard_error / phi.total / (2 / 1999) ** 0.5 < 1.2
@@ -116,7 +116,7 @@ def model(make_model):
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_variance_of_given_repeats(estimator, model, gradients, x):
+def test_variance_of_single_repeats(estimator, model, gradients, x):
     """NumPy's variance of the same gradients, one by one."""
     bound = ESTIMATORS[estimator](2)
     phi, theta = kv.gradient_variance(model, x, bound, num_repeats=6, seed=5)
@@ -157,7 +157,7 @@ def test_the_score_function_is_far_noisier():
 # Behaviour
 
 
-def test_phi_and_theta_have_the_weights_of_their_parts(model, x):
+def test_phi_and_theta_contain_the_weights_of_their_parts(model, x):
     phi, theta = kv.gradient_variance(model, x, num_repeats=3)
     for group, parts in (
         (phi, (model.encoder, model.posterior)),
@@ -179,7 +179,7 @@ class ShiftedPrior(kv.Prior):
 
 
 def test_a_trained_prior_belongs_to_theta(make_model, x):
-    """With a sampled divergence its gradient is the mean of z over the batch and L."""
+    """With a sampled divergence, its gradient is the mean of z over the batch and L."""
     model = make_model(prior=ShiftedPrior(2), bound=A())
     _, theta = kv.gradient_variance(model, x, num_repeats=200, seed=0)
     variance = model.encode(x).variance()
@@ -195,7 +195,7 @@ def test_an_integer_seed_fixes_the_noise(model, x):
     assert len({first.phi.total, other.phi.total, another.phi.total}) == 3
 
 
-def test_measuring_changes_no_weight(make_model, x):
+def test_measuring_does_not_change_weights(make_model, x):
     encoder = keras.Sequential([keras.layers.Dense(5), keras.layers.BatchNormalization()])
     model = make_model(encoder=encoder)
     before = [w.numpy() for w in model.weights]
@@ -224,7 +224,7 @@ class FairCoins(kv.Prior):
         return tfp.distributions.Independent(coins, 1)
 
 
-def test_what_does_not_fit_is_refused(make_model, model, x):
+def test_invalid_arguments_are_refused(make_model, model, x):
     with pytest.raises(ValueError, match=r"pixels in \[0, 1\]"):
         kv.gradient_variance(model, x + 1)
     with pytest.raises(ValueError, match="`model` to be a VariationalModel"):

@@ -35,7 +35,7 @@ def start(*shape):
 
 @pytest.mark.parametrize("step_size", [0.3, 0.8, np.linspace(0.3, 0.8, 500)[:, None]])
 def test_transition_is_leapfrog_and_metropolis(step_size, noise):
-    """On a normal target z' is linear in z and momentum, so that z' tells the momentum drawn."""
+    """On a normal target z' is linear in z and momentum, so the momentum follows from z'."""
     z = start(500)
     z_new, acceptance = hmc.transition(log_target, z, np.float32(step_size), STEPS, noise(0))
     z_new, acceptance = np.asarray(z_new), np.asarray(acceptance)
@@ -68,7 +68,7 @@ def test_momentum_is_standard_normal(noise):
 
 @pytest.mark.parametrize("scale", [1.0, 0.0])
 def test_the_target_is_stationary_and_reached(scale, noise):
-    """With steps so long that without a rejection the second variance would be 2.8 times 1/4."""
+    """Steps are so long that without rejection the second variance would be 2.8 times 1/4."""
     z = scale * start(20_000)
     z, acceptance = hmc.transitions(log_target, z, 0.8, STEPS, noise(1), num_transitions=30)
     z = np.asarray(z)
@@ -81,8 +81,8 @@ def test_the_target_is_stationary_and_reached(scale, noise):
     assert abs(np.corrcoef(z.T)[0, 1]) < 5 / 20_000**0.5
 
 
-def test_the_momentum_tells_nothing_of_the_acceptance(noise):
-    """In one dimension, where a draw that served for both would show."""
+def test_momentum_and_acceptance_are_independent(noise):
+    """In one dimension, where a random number used for both would show."""
 
     def log_normal(z):
         return -0.5 * ops.sum(ops.square(z), axis=-1)
@@ -96,7 +96,7 @@ def test_the_momentum_tells_nothing_of_the_acceptance(noise):
     np.testing.assert_allclose(np.var(z), 1, atol=5 * (2 / n) ** 0.5)
 
 
-def test_transitions_are_single_ones_in_a_row(noise):
+def test_transitions_equal_repeated_single_ones(noise):
     z = start(3, 5)
     seeds = tfp.random.split_seed(noise(0), 4)
     expected = z
@@ -109,7 +109,7 @@ def test_transitions_are_single_ones_in_a_row(noise):
     np.testing.assert_allclose(received[1], acceptance, rtol=1e-5)
 
 
-def test_chains_of_one_example_have_noise_of_their_own(noise):
+def test_chains_of_one_example_have_independent_noise(noise):
     z, _ = hmc.transition(log_target, np.zeros((3, 5, 2), "float32"), 0.1, STEPS, noise(0))
     assert len(np.unique(np.asarray(z))) == 30
 
@@ -140,7 +140,7 @@ def test_adapted():
     np.testing.assert_allclose(hmc.adapted(step_size, acceptance), expected, rtol=1e-6)  # float32
 
 
-def test_the_kernel_remembers_density_and_gradient_where_it_is(noise):
+def test_the_kernel_stores_density_and_gradient_of_its_state(noise):
     kernel = tfp_classes.HamiltonianMonteCarlo(log_target, 0.8, STEPS)
     z = ops.convert_to_tensor(start(500))
     state = kernel.bootstrap_results(z)
@@ -155,14 +155,14 @@ def test_the_kernel_remembers_density_and_gradient_where_it_is(noise):
 
 
 @pytest.mark.parametrize("step_size", [1e30, np.inf, np.nan])
-def test_a_trajectory_out_of_all_bounds_is_rejected(step_size, noise):
+def test_a_diverging_trajectory_is_rejected(step_size, noise):
     z = start(5)
     received, acceptance = hmc.transition(log_target, z, step_size, STEPS, noise(0))
     np.testing.assert_array_equal(received, z)
     np.testing.assert_array_equal(acceptance, 0)
 
 
-def test_from_where_the_density_is_zero_any_step_is_accepted(noise):
+def test_steps_from_zero_density_are_accepted(noise):
     def half_line(z):
         return ops.where(z[..., 0] > 0, -z[..., 0], -np.inf)
 

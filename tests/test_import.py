@@ -1,4 +1,4 @@
-"""`import keras_aevb`: what it loads, what it registers, and what is loaded when first used."""
+"""`import keras_aevb`: imported modules, registered classes, and imports on first use."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 
 import keras_aevb as kv
 
-# Run in a fresh process: this one has long loaded everything.
+# Runs in a new process, since this one has already imported everything.
 PROGRAM = """
 import importlib, json, pkgutil, sys
 import keras
@@ -51,7 +51,7 @@ print(json.dumps({"loaded": sorted({m.partition(".")[0] for m in loaded}), "miss
 
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory):
-    """What the program prints, and the outputs of a model of this process and of that one."""
+    """The program's output, and the outputs of a model in this process and in the new one."""
     folder = tmp_path_factory.mktemp("import")
     parts = kv.networks.bernoulli_mlp(6, latent_dim=2)
     parts["likelihood"] = kv.Conditional("NegativeBinomial", 6, total_count=kv.Trainable())
@@ -69,7 +69,7 @@ def fresh(tmp_path_factory):
 
 
 def test_nothing_but_keras_is_loaded(fresh):
-    """Neither TFP, Matplotlib, scikit-learn, SciPy nor pandas: modules of this library alone."""
+    """Only modules of this library: not TFP, Matplotlib, scikit-learn, SciPy or pandas."""
     assert fresh[0]["loaded"] == ["keras_aevb"]
 
 
@@ -88,5 +88,5 @@ def test_a_fresh_process_loads_a_model(fresh):
     np.testing.assert_array_equal(fresh[1], fresh[2])
 
 
-def test_tfp_may_be_loaded_while_a_program_is_compiled(fresh):
+def test_tfp_may_be_imported_while_a_program_is_compiled(fresh):
     np.testing.assert_allclose(fresh[0]["densities"], -0.5 * np.log(2 * np.pi), rtol=1e-6)

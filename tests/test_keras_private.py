@@ -1,4 +1,4 @@
-"""The private names of Keras that the library uses; a failure here names the one that changed."""
+"""The private names of Keras that the library uses; a failing test names the changed one."""
 
 import warnings
 
@@ -43,14 +43,14 @@ def test_flatten_layers(model):
 
 
 def test_object_sharing_scope():
-    assert not keras_private.is_sharing_objects()
+    assert not keras_private.in_shared_object_scope()
     layer = keras.layers.Dense(2)
     with keras_private.ObjectSharingScope():
-        assert keras_private.is_sharing_objects()
+        assert keras_private.in_shared_object_scope()
         configs = [keras.saving.serialize_keras_object(layer) for _ in range(2)]
         first, second = map(keras.saving.deserialize_keras_object, configs)
     assert first is second
-    assert not keras_private.is_sharing_objects()
+    assert not keras_private.in_shared_object_scope()
 
 
 def test_epoch_iterator():

@@ -1,4 +1,4 @@
-"""The paper's MLPs: sizes, start and weight prior."""
+"""The paper's MLPs: sizes, initial weights and weight prior."""
 
 import itertools
 
@@ -75,7 +75,7 @@ def test_the_decoder_may_have_more_hidden_layers(mlp, layers):
         h = np.tanh(h @ kernel + bias)
     # rtol: float32 sums of five terms, thrice; atol: they may cancel
     np.testing.assert_allclose(ops.convert_to_numpy(model.decoder(z)), h, rtol=1e-5, atol=1e-6)
-    # What comes before the new layers starts alike: the encoder, q and the first hidden layer.
+    # The new layers do not change the initial encoder, q and first hidden layer.
     same = one.encoder.variables + one.posterior.variables + one.decoder.variables
     others = model.encoder.variables + model.posterior.variables + model.decoder.variables
     assert len(same) == 8
@@ -83,7 +83,7 @@ def test_the_decoder_may_have_more_hidden_layers(mlp, layers):
         np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
 
 
-def test_mean_activation_is_that_of_the_mean_alone():
+def test_mean_activation_applies_only_to_the_mean():
     heads = gaussian_mlp(6, 2, 5, mean_activation="sigmoid")["likelihood"].heads
     assert heads["mean"].activation is keras.activations.sigmoid
     assert heads["log_variance"].activation is keras.activations.linear
@@ -177,7 +177,7 @@ def test_n_train_must_be_positive(mlp, n_train):
 
 
 @BOTH
-def test_the_decoder_starts_alike_without_a_recognition_model(mlp):
+def test_the_initial_decoder_does_not_depend_on_the_recognition_model(mlp):
     parts = mlp(6, 2, 5, n_train=50, seed=3, recognition=False)
     assert set(parts) == {"decoder", "likelihood", "prior"}
     model, whole = kv.MonteCarloEM(**parts), kv.AEVB(**mlp(6, 2, 5, n_train=50, seed=3))
@@ -189,8 +189,8 @@ def test_the_decoder_starts_alike_without_a_recognition_model(mlp):
 
 
 @BOTH
-def test_the_initial_seeds_stay_what_they_were(mlp):
-    """The runs in results/ started from them."""
+def test_the_initial_seeds_do_not_change(mlp):
+    """The runs in results/ used them."""
     parts = mlp(6, 2, 5, seed=0)
     layers = [*parts["encoder"].layers, *parts["posterior"].heads.values()]
     layers += [*parts["decoder"].layers, *parts["likelihood"].heads.values()]
@@ -220,7 +220,7 @@ def test_the_log_variance_gain(mlp):
 
 
 @BOTH
-def test_the_gain_leaves_the_weight_prior_on_the_kernel(mlp):
+def test_the_gain_does_not_affect_the_weight_prior(mlp):
     """The prior is on W, not on c W."""
     losses = [
         float(sum(kv.AEVB(**mlp(6, 2, 5, n_train=50, seed=0, log_variance_gain=c)).losses))

@@ -1,4 +1,4 @@
-"""Arrays of pictures, of models whose decoded means and quantiles are known."""
+"""Arrays of pictures, for models with known decoded means and quantiles."""
 
 import keras
 import numpy as np
@@ -33,14 +33,14 @@ def test_decoded_points_are_means(linear):
     np.testing.assert_allclose(pictures.decoded(lg.model, z), decode(z), atol=1e-5)  # float32
 
 
-def test_samples_decode_draws_of_the_prior_and_leave_the_models_noise_alone(linear):
+def test_samples_decode_the_prior_without_the_models_seed_generator(linear):
     lg, decode = linear
     before = np.asarray(lg.model.seed_generator.state)
     x = pictures.samples(lg.model, 500)
     w, b = lg.model.likelihood.get_weights()
     z = (x - b) @ np.linalg.pinv(w)
     np.testing.assert_allclose(decode(z), x, atol=1e-5)  # on the plane, without the noise of x
-    # 1000 draws of N(0, 1); Kolmogorov and Smirnov: odds of 1e-4.
+    # 1000 samples of N(0, 1); Kolmogorov-Smirnov: odds of 1e-4.
     assert stats.kstest(z.ravel(), "norm").pvalue > 1e-4
     np.testing.assert_array_equal(pictures.samples(lg.model, 500), x)
     assert np.abs(pictures.samples(lg.model, 500, seed=1) - x).max() > 0.1
@@ -76,7 +76,7 @@ def test_traversals_move_one_dimension(linear):
     np.testing.assert_allclose(row, decode([[0.3, value] for value in q]), atol=1e-5)
 
 
-def test_quantiles_in_closed_form_and_of_draws():
+def test_quantiles_in_closed_form_and_of_samples():
     u = np.array([0.1, 0.5, 0.9])
     logistic = small_model(
         kv.Unconditional("Logistic", 2, loc=np.float32([0, 3]), scale=2.0),
@@ -90,13 +90,13 @@ def test_quantiles_in_closed_form_and_of_draws():
     mixture = small_model(kv.MixturePrior("Normal", 2, 3))
     q = pictures.prior_quantiles(mixture, u, num_samples=20_000)
     z = np.asarray(mixture.prior_distribution().sample(20_000, seed=_seed(5)))
-    # Shares of 20,000 draws below the quantiles of as many others: standard error 0.005.
+    # Shares of 20,000 samples below the quantiles of as many others: standard error 0.005.
     share = (z[:, None] < q).mean(axis=0)
     np.testing.assert_allclose(share, np.stack([u, u], axis=1), atol=0.025)
 
 
 def test_a_prior_given_y():
-    """p(z|y) = N(2y, 1): its medians, and the masses of a manifold, move with y."""
+    """p(z|y) = N(2y, 1): its medians, and the points of a manifold, depend on y."""
     join = kv.networks.Joined
     mean = keras.layers.Dense(2, kernel_initializer=keras.initializers.Constant(2.0))
     deviation = keras.layers.Dense(2, kernel_initializer="zeros")
@@ -127,7 +127,7 @@ def test_a_prior_given_y():
     assert pictures.traversals(model, condition=[1.0]).shape == (2, 10, 6)
 
 
-def test_modes_and_fixed_draws_stand_in_for_means():
+def test_modes_and_fixed_samples_replace_means():
     model = small_model(likelihood=kv.Conditional("Categorical", 6, num_classes=4))
     x = pictures.samples(model, 5)
     assert np.isin(x, range(4)).all()

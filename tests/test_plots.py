@@ -1,4 +1,4 @@
-"""What is drawn: pixels, points and bars."""
+"""Contents of plots: pixels, points and bars."""
 
 import sys
 
@@ -108,7 +108,7 @@ def test_errors_say_what_was_expected(model, x, ax):
         plots.samples(model, ax=ax)
 
 
-def test_the_extra_is_named_where_matplotlib_is_missing(model, monkeypatch):
+def test_the_extra_is_named_if_matplotlib_is_missing(model, monkeypatch):
     for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ImportError, match=r"keras-aevb\[plots\]"):

@@ -1,4 +1,4 @@
-"""Matrix products: in training as the device likes, in evaluation with float32's digits."""
+"""Precision of matrix products: the device's default in training, full float32 in evaluation."""
 
 import keras
 import numpy as np
@@ -7,13 +7,13 @@ import pytest
 from keras_aevb import _backend
 
 if keras.backend.backend() != "jax":
-    pytest.skip("TensorFlow has one setting for the whole process", allow_module_level=True)
+    pytest.skip("TensorFlow has a single setting for the process", allow_module_level=True)
 
 import jax
 
 
 def precisions(program, *args):
-    """Of all matrix products that a program is made of."""
+    """The precisions of all matrix products in a program."""
     found = []
 
     def collect(jaxpr):

@@ -1,4 +1,4 @@
-"""What holds for all parts, streams and batch sizes; hypothesis looks for exceptions."""
+"""Properties of all parts, streams and batch sizes, tested with hypothesis."""
 
 import keras
 import numpy as np
@@ -17,7 +17,7 @@ many = settings(max_examples=100, deadline=None, derandomize=True)
 X_DIM, LATENT_DIM = 6, 2
 sizes = st.integers(1, 4)
 shapes = st.one_of(sizes, st.lists(sizes, min_size=1, max_size=3).map(tuple))
-# What JSON keeps whole: Python's numbers are those of float64.
+# Numbers that JSON stores exactly: Python floats are float64.
 positive = st.floats(1e-6, 1e6)
 seeds = st.one_of(st.none(), st.integers(0, 2**32 - 1))
 
@@ -40,10 +40,9 @@ def assert_equal(received, expected):
 
 
 def round_trip(part):
-    """A part from its own config; the configs are equal.
+    """Rebuilds a part from its config; the configs are equal, except for ids of shared objects.
 
-    But for the numbers of shared objects: a part that is read has a dtype policy of its own, where
-    new parts share Keras' one.
+    A loaded part has its own dtype policy, whereas new parts share Keras' policy.
     """
     copy = type(part).from_config(part.get_config())
     assert serialized(copy) == serialized(part)
@@ -159,7 +158,7 @@ def test_models_are_what_their_config_says(algorithm, mlp, gain, seed, data):
     model = algorithm(**parts, **settings, seed=seed)
     copy = round_trip(model)
     copy.set_weights(model.get_weights())
-    # Samples use decoder, likelihood, prior and settings; means those of all the parts.
+    # Samples depend on decoder, likelihood, prior and settings; means on all parts.
     assert_equal([copy.sample(2, seed=0)], [model.sample(2, seed=0)])
     if with_encoder:
         x = np.full((2, X_DIM), 0.5, "float32")
@@ -209,7 +208,7 @@ STREAMS = {
 }
 
 
-def everything(model):
+def values_of(model):
     return [np.asarray(v) for v in (*model.variables, *model.optimizer.variables)]
 
 
@@ -221,12 +220,12 @@ def set_back(model, values):
 @pytest.mark.parametrize("kind", STREAMS)
 @settings(few, max_examples=6)
 @given(n=st.sampled_from([2, 7]), batch_size=st.sampled_from([3, 10]), weighted=st.booleans())
-def test_streams_train_and_evaluate_as_arrays_do(kind, aevb, n, batch_size, weighted):
-    """Exactly: the same examples, in the same order, in the same batches, with the same noise."""
+def test_streams_train_and_evaluate_like_arrays(kind, aevb, n, batch_size, weighted):
+    """Exactly equal: the same examples, order, batches and noise."""
     x, y = data(n), np.zeros(n)
     weights = np.linspace(0.5, 2, n).astype("float32") if weighted else None
     arrays = (x, y, weights) if weighted else (x,)
-    start = everything(aevb)
+    start = values_of(aevb)
     results = []
     for stream in (False, True):
         given = [STREAMS[kind](arrays, batch_size) for _ in range(3)] if stream else [x] * 3
@@ -235,14 +234,14 @@ def test_streams_train_and_evaluate_as_arrays_do(kind, aevb, n, batch_size, weig
         logs = aevb.fit(given[0], shuffle=False, verbose=0, **how, **labels).history
         logs |= aevb.evaluate(given[1], return_dict=True, verbose=0, **how, **labels)
         images = aevb.predict(given[2], verbose=0, **how)
-        results.append([*everything(aevb), images, *map(np.asarray, logs.values())])
+        results.append([*values_of(aevb), images, *map(np.asarray, logs.values())])
         set_back(aevb, start)
     assert_equal(results[1], results[0])
 
 
 # Batch sizes
 
-# Few of them, as each is a program of its own; smaller and larger than the data, and no divisor.
+# Few sizes, since each compiles a program: smaller and larger than the data, and no divisor.
 lengths, batch_sizes = st.sampled_from([1, 5, 8]), st.sampled_from([1, 3, 8])
 
 
@@ -276,7 +275,7 @@ def test_the_bound_does_not_depend_on_the_batch_size(certain, n, batch_sizes):
 @few
 @given(n=lengths, batch_sizes=st.lists(batch_sizes, min_size=2, max_size=2, unique=True))
 def test_evaluation_does_not_depend_on_the_batch_size(certain, n, batch_sizes):
-    """The logs are means over examples, however the last batch is cut; and that of the bound."""
+    """The logs are means over examples for any last batch, and agree with the bound."""
     x = data(n)
     ours, theirs = (
         certain.evaluate(x, batch_size=b, return_dict=True, verbose=0) for b in batch_sizes
@@ -290,7 +289,7 @@ def test_evaluation_does_not_depend_on_the_batch_size(certain, n, batch_sizes):
 
 # Sample weights
 
-# Their sum is 6: few lengths, and few programs.
+# Their sum is 6, for few lengths and thus few programs.
 weights_of_rows = st.sampled_from([(2, 4), (6, 0), (1, 5), (1, 2, 3), (0, 6, 0), (4, 1, 1)])
 
 
@@ -312,13 +311,13 @@ def test_integer_weights_are_repeated_examples(certain, weights):
         np.testing.assert_allclose(weighted[term], repeated[term], rtol=1e-5, atol=1e-4)
 
 
-@pytest.mark.filterwarnings("ignore:Gradients do not exist")  # of a scale that is fixed
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")  # for a fixed scale
 @few
 @given(weights=weights_of_rows)
 def test_integer_weights_train_as_repeated_examples(certain, weights):
-    """An SGD step is the gradient of the loss: n of the one are Σ w of the other."""
+    """An SGD step is a gradient of the mean loss: n times the one is Σ w times the other."""
     x, n, total = data(len(weights)), len(weights), sum(weights)
-    start = everything(certain)
+    start = values_of(certain)
     before = certain.get_weights()
     moves = []
     for arrays, scale in (((x, None, np.array(weights)), n), ((np.repeat(x, weights, 0),), total)):
@@ -341,7 +340,7 @@ def test_integer_weights_train_as_repeated_examples(certain, weights):
     seed=seeds,
     epochs=st.lists(st.integers(0, 1000), min_size=2, max_size=4),
 )
-def test_epochs_cover_every_row_once_whatever_came_before(n, batch_size, seed, epochs):
+def test_epochs_cover_every_row_once(n, batch_size, seed, epochs):
     def order(stream, epoch):
         stream.epoch = epoch
         stream.on_epoch_begin()
@@ -367,11 +366,11 @@ def test_epochs_cover_every_row_once_whatever_came_before(n, batch_size, seed, e
     first=st.integers(0, 500),
     offset=st.integers(0, 300),
 )
-def test_random_minibatches_depend_on_their_number_alone(n, batch_size, seed, first, offset):
+def test_random_minibatches_depend_only_on_their_number(n, batch_size, seed, first, offset):
     x = np.arange(n)
     whole = kv.RandomMinibatches(x, batch_size, seed, first, offset + 1)
     tail = kv.RandomMinibatches(x, batch_size, seed, first + offset, 1)
-    whole[0]  # the block that it is in is not the one asked for next
+    whole[0]  # loads another block first
     (ours, ours_i), (theirs, theirs_i) = whole[offset], tail[0]
     assert ours.shape == (batch_size,)
     np.testing.assert_array_equal(ours, theirs)

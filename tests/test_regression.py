@@ -1,9 +1,9 @@
-"""Every algorithm, trained from scratch for a fixed budget, reaches the values that are stored.
+"""Every algorithm, trained from scratch for a fixed budget, reaches the stored values.
 
-Both backends start from the same weights, see the examples in the same order and have their own
-noise; they are compared with one reference, which comes from JAX. It is the mean of five runs with
-other noise: 5 standard errors are exceeded by chance with odds of 1e-3, and for one backend and
-machine always or never.
+Both backends start from the same weights and use the same order of examples, with different noise.
+Both are compared with a reference from JAX, a mean of five runs with different noise. The
+difference exceeds 5 standard errors by chance with odds of 1e-3; for a given backend and machine,
+always or never.
 """
 
 import os
@@ -40,10 +40,10 @@ def build(algorithm, x_dim):
 
 
 def values_of_runs(model, data):
-    """Trains one model again and again, which compiles once; dicts of what each run reaches.
+    """Trains one model repeatedly, which compiles once; returns dicts of final values.
 
-    Beside log p(x) or its bound another term: a wrong weight of the divergence changes the bound
-    near its maximum only to second order, the divergence itself to first.
+    They include another term than log p(x) or its bound: near the maximum, a wrong weight of the
+    divergence changes the bound only to second order, but the divergence to first.
     """
     variables = model.variables + model.optimizer.variables
     before = [variable.numpy() for variable in variables]
@@ -82,7 +82,7 @@ RUNS = [
 @pytest.mark.parametrize("name, algorithm", RUNS)
 def test_bound_after_a_fixed_budget(name, algorithm):
     if name == "mnist" and "AEVB_DATA_DIR" not in os.environ:
-        pytest.skip("AEVB_DATA_DIR names no folder with the data")
+        pytest.skip("AEVB_DATA_DIR is not a folder with the data")
     data = datasets.load(name)
     runs = list(values_of_runs(build(algorithm, data.train.shape[1]), data))
     for term in runs[0]:

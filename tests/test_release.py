@@ -1,4 +1,4 @@
-"""Versions that stand in several files are the same in all of them."""
+"""Versions that are stated in several files agree."""
 
 import pathlib
 import re
@@ -32,7 +32,7 @@ def test_the_supported_versions_are_tested():
         assert pythons.split(", ") == matrix("python")
 
 
-def test_the_pythons_are_those_of_the_package():
+def test_the_tested_python_versions_are_those_of_the_package():
     pythons = matrix("python")
     prefix = "Programming Language :: Python :: "
     named = [c.removeprefix(prefix) for c in PROJECT["classifiers"] if c.startswith(prefix)]
@@ -40,6 +40,6 @@ def test_the_pythons_are_those_of_the_package():
     assert PROJECT["requires-python"] == f">={pythons[0]}"
 
 
-def test_the_citation_is_of_this_version():
+def test_the_citation_has_the_current_version():
     citation = (ROOT / "CITATION.cff").read_text("utf-8")
     assert f"\nversion: {keras_aevb.__version__}\n" in citation

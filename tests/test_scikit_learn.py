@@ -1,4 +1,4 @@
-"""The transformer, as scikit-learn uses it."""
+"""The scikit-learn transformer."""
 
 import pickle
 
@@ -65,7 +65,7 @@ def test_parameters(fitted):
 
 
 def test_images(fitted):
-    """A function of the user's builds the model; rows are reshaped to its events."""
+    """A user's function builds the model; rows are reshaped to its events."""
 
     def build(x_dim, seed):
         model = kv.AEVB(
@@ -119,5 +119,5 @@ def test_bad_arguments():
 
 @pytest.mark.slow
 @parametrize_with_checks([small(build_arguments={"hidden_units": 5, "likelihood": "normal"})])
-def test_the_rules_of_scikit_learn(estimator, check):
+def test_scikit_learns_estimator_checks(estimator, check):
     check(estimator)

@@ -1,4 +1,4 @@
-"""Stored references: compared within Monte Carlo error, renewed on demand, and messages."""
+"""Stored references: comparison within Monte Carlo error, updates, and messages."""
 
 import json
 
@@ -31,7 +31,7 @@ def test_the_environment_stores_and_keeps_the_others(path, monkeypatch):
     assert_unchanged([1.0, 2.0, 3.0], path, "a")
     assert_unchanged([5.0, 5.0], path, "b")
     assert_unchanged([6.0, 6.0], path, "b")
-    with pytest.raises(AssertionError):  # the argument goes before
+    with pytest.raises(AssertionError):  # the argument has precedence
         assert_unchanged([7.0, 7.0], path, "b", update=False)
     stored = json.loads(path.read_text())
     assert list(stored) == ["a", "b"] and stored["b"]["mean"] == 6
@@ -44,7 +44,7 @@ def test_the_environment_stores_and_keeps_the_others(path, monkeypatch):
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
-def test_differences_are_in_standard_errors_of_both(path):
+def test_differences_are_in_combined_standard_errors(path):
     assert_unchanged([1.0, 2.0, 3.0], path, "a", update=True)
     error = np.hypot(1, 2) / np.sqrt(3)
     for distance, fails in ((4.9, False), (5.1, True), (-5.1, True)):
@@ -59,7 +59,7 @@ def test_differences_are_in_standard_errors_of_both(path):
         assert_unchanged(values, path, "a", max_standard_errors=6)
 
 
-def test_without_noise_rounding_is_left(path):
+def test_without_noise_rounding_is_tolerated(path):
     assert_unchanged([-100.0, -100.0], path, "a", update=True)
     assert_unchanged([-100.001, -100.001], path, "a")
     with pytest.raises(AssertionError):
@@ -67,11 +67,11 @@ def test_without_noise_rounding_is_left(path):
 
 
 @pytest.mark.parametrize("text", ["", "[]", "3", '{"a": 5}', '{"a": {"mean": null}}'])
-def test_other_files_are_refused_and_kept(text, path):
+def test_other_files_are_refused_and_not_changed(text, path):
     path.parent.mkdir()
     path.write_text(text)
     for update in (True, False):
-        with pytest.raises(ValueError, match=r"references.json to hold references"):
+        with pytest.raises(ValueError, match=r"references.json to contain references"):
             assert_unchanged([1.0, 2.0], path, "a", update=update)
     assert path.read_text() == text
 
@@ -99,8 +99,8 @@ def test_options(path, make_model, x):
     assert few["num_values"] == 3 and few["standard_error"] > many["standard_error"]
 
 
-def test_a_small_change_of_many_examples_is_seen(path):
-    """Ten repeats with a spread of 0.1 tell 0.3 nats of 100."""
+def test_a_small_change_over_many_examples_is_detected(path):
+    """Ten repeats with a spread of 0.1 detect a change of 0.3 nats in 100."""
     rng = np.random.default_rng(0)
     assert_unchanged(rng.normal(-100, 0.1, 10), path, "a", update=True)
     with pytest.raises(AssertionError):

@@ -1,4 +1,4 @@
-"""The public API has types: a type checker passes a right program, and names a mistake's line."""
+"""Types of the public API: mypy accepts a correct program, and reports the line of each mistake."""
 
 import pathlib
 import subprocess
@@ -71,7 +71,7 @@ kv.plots.samples(model, 4, image_shape=(4, 4)).set_title("samples")
 beta = kv.ELBO(beta=0.5, kl="sampled")
 """
 
-# Each line with the kind of mistake that mypy is to see there.
+# Lines with a comment have the error code that mypy must report.
 WRONG = """
 from typing import Any
 
@@ -127,7 +127,7 @@ kv.gradient_variance(model, [0.0]).phi.total.mean()  # attr-defined
 
 
 def errors(tmp_path, source):
-    """Pairs of a line and its kind of error, and the whole output of mypy."""
+    """Pairs of a line and its error code, and the whole output of mypy."""
     path = tmp_path / "user.py"
     path.write_text(source, "utf-8")
     cache = ROOT / "build" / "mypy"
@@ -145,12 +145,12 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def test_a_right_program_has_no_error(tmp_path):
+def test_a_correct_program_has_no_error(tmp_path):
     found, output = errors(tmp_path, RIGHT)
     assert not found, output
 
 
-def test_every_mistake_is_named_by_its_line(tmp_path):
+def test_every_mistake_is_reported_with_its_line(tmp_path):
     expected = [
         (i, line.rpartition("  # ")[2])
         for i, line in enumerate(WRONG.splitlines(), 1)

@@ -1,4 +1,4 @@
-"""Priors in coordinates without edges: densities by hand, starts, and what is refused."""
+"""Priors in unconstrained coordinates: densities by hand, starting points, and errors."""
 
 import numpy as np
 import pytest
@@ -83,7 +83,7 @@ def test_starts_on_an_edge_are_moved_inside(make, noise):
 
 
 def test_from_outside_the_support():
-    """As after an update that moved it."""
+    """For example after an update moved the support."""
     prior = UnconstrainedPrior(tfd.Independent(tfd.Uniform([0.0, 0.0], [1.0, 1.0]), 1))
     z = np.asarray(prior.to_z(prior.to_u(ops.array([[0.3, 0.7], [-1.0, 0.5], [2.0, 1.0]]))))
     np.testing.assert_allclose(z[0], [0.3, 0.7], rtol=1e-6)  # float32
@@ -105,7 +105,7 @@ REAL = {
 
 
 @pytest.mark.parametrize("make", REAL.values(), ids=REAL)
-def test_without_edges_nothing_changes(make):
+def test_a_prior_on_the_whole_space_does_not_change(make):
     prior = UnconstrainedPrior(make())
     assert prior.is_identity
     assert prior.event_shape == tuple(make().event_shape)
@@ -124,7 +124,7 @@ EDGED = {
 
 
 @pytest.mark.parametrize("name", ["mixture", "flow over a mixture", "simplices"])
-def test_made_of_others(name, noise):
+def test_composed_distributions(name, noise):
     z = EDGED[name]().sample(50, seed=noise(0))
     prior = UnconstrainedPrior(EDGED[name]())
     u = prior.to_u(z)
@@ -134,7 +134,7 @@ def test_made_of_others(name, noise):
 
 
 class Own(tfd.Normal):
-    """A distribution that says nothing of its support."""
+    """A distribution with an unknown support."""
 
     def _default_event_space_bijector(self):
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""The weight prior: against scipy's normal density, Keras' L2, and by its gradient."""
+"""The weight prior, against scipy's normal density and Keras' L2, and its gradient."""
 
 import math
 
@@ -25,7 +25,7 @@ def test_it_is_the_normal_density_without_its_constant(shape):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_it_is_l2(shape):
+def test_it_equals_l2(shape):
     w = weights(shape)
     # rtol: the same terms in another order
     np.testing.assert_allclose(kv.WeightPrior(50)(w), keras.regularizers.L2(0.01)(w), rtol=1e-6)

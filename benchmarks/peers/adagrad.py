@@ -1,6 +1,6 @@
 """The optimizer's part of a training step, in JAX: Adagrad's update of all weights.
 
-With `roots=False` the memory is read and written as in an update, but no root is taken.
+With `roots=False`, it reads and writes memory like an update, but takes no roots.
 """
 
 import jax

@@ -1,7 +1,7 @@
-"""The machine's rate: nothing but float32 matrix products, in JAX.
+"""The machine's rate: float32 matrix products in JAX.
 
-With `shape="square"` products of 2048 × 2048 matrices, with `shape="model"` the eleven products of
-a training step of the work, each with matrices of its own sizes.
+`shape="square"` multiplies 2048 × 2048 matrices, `shape="model"` computes the eleven products of a
+training step of the work.
 """
 
 import jax
@@ -22,7 +22,7 @@ def epochs(work, shape="square"):
     @jax.jit
     def multiply(pairs, n):
         def body(_, results):
-            # Each product enters the next round, so that none can be left out.
+            # Each product enters the next round, so that XLA cannot remove it.
             return [(a + 0 * r[0, 0]) @ b for (a, b), r in zip(pairs, results)]
 
         return jax.lax.fori_loop(0, n, body, [jnp.zeros((len(a), b.shape[1])) for a, b in pairs])

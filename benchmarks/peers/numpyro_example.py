@@ -1,8 +1,7 @@
 """NumPyro's example of a VAE: stax networks, `SVI`, and an epoch as a jitted `fori_loop`.
 
-Unlike the example it takes the KL divergence analytically, by `TraceMeanField_ELBO`, and tells the
-Bernoulli distribution logits. The sums over a batch are not divided by its size, which Adagrad
-makes up for.
+Unlike the example, it uses the analytic KL divergence (`TraceMeanField_ELBO`) and Bernoulli logits.
+Sums over a batch are not divided by its size, but Adagrad is invariant to this factor.
 """
 
 import jax

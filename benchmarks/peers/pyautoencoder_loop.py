@@ -1,4 +1,4 @@
-"""pyautoencoder's VAE and loss, in the training loop that its README shows: a `DataLoader`, eager.
+"""pyautoencoder's VAE and loss, in the training loop of its README: eager, with a `DataLoader`.
 
 Initial weights and Adagrad are those of its own example of the paper.
 """

@@ -1,7 +1,7 @@
 """PyTorch, written by hand: eager, or the loss compiled by `torch.compile`.
 
-Adagrad is `fused`, one pass over the weights, or as PyTorch has it by default, one for each of the
-update's operations.
+Adagrad is `fused`, with one pass over the weights, or PyTorch's default, with one for each
+operation of the update.
 """
 
 import logging

@@ -1,4 +1,5 @@
-"""Plain TensorFlow, written by hand: an XLA loop over an epoch of shuffled, resident data."""
+"""Plain TensorFlow, written by hand: an XLA loop over an epoch of shuffled, device-resident
+data."""
 
 import numpy as np
 import tensorflow as tf

@@ -1,7 +1,7 @@
 """TensorFlow Probability's example of a VAE: a `tf_keras` model of probabilistic layers, and `fit`.
 
-Unlike the example it takes the KL divergence exactly. `IndependentNormal` has one dense layer for
-both heads, and the softplus of the second as scale.
+Unlike the example, it uses the exact KL divergence. `IndependentNormal` has one dense layer for
+both heads; the scale is the softplus of the second.
 """
 
 import tf_keras as tfk

@@ -38,8 +38,8 @@ algorithms = {
 # %% [markdown]
 # ## Training
 #
-# Monte Carlo EM has no encoder: its logs are log p(x, z) at samples of p(z|x), which is no bound.
-# Log p(x) is estimated by annealed importance sampling, which needs no encoder either.
+# Monte Carlo EM has no encoder. Its logs report log p(x, z) at samples of p(z|x), which is not a
+# bound. Annealed importance sampling, which estimates log p(x), does not need an encoder either.
 
 # %%
 histories, rows = {}, []
@@ -57,8 +57,8 @@ for name, mean, error, seconds in rows:
     print(f"{name:<16}{mean:>16.2f}{error:>8.2f}{seconds:>9.1f}")
 
 # %% [markdown]
-# The standard error is that over images, which all four share: differences between algorithms are
-# known better than that. Seconds include compiling.
+# The standard error is over images. All four algorithms share the images, so differences between
+# them are more accurate. Seconds include compilation.
 #
 # ## The bound during training
 
@@ -74,7 +74,7 @@ plt.show()
 # %% [markdown]
 # ## Samples
 #
-# Means of p(x|z) at draws z ~ p(z):
+# Means of p(x|z) at samples z ~ p(z):
 
 # %%
 _, axes = plt.subplots(1, 4, figsize=(12, 3.4), layout="constrained")

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Your own data, with a convolutional net
 #
-# Images with colours, made here: a disc at a random place, of a random size and colour. Any array
-# of shape `[N, height, width, 3]` does as well.
+# Synthetic colour images: a disc of random position, size and colour. Any array of shape
+# `[N, height, width, 3]` works.
 
 # %%
 import keras
@@ -31,9 +31,9 @@ plt.show()
 # %% [markdown]
 # ## Model
 #
-# The encoder ends before the layers of z, the decoder before the last layer: those belong to the
-# posterior and to the likelihood. A discretised logistic mixture or another likelihood would go in
-# the place of the normal distribution, whose one standard deviation is learned here.
+# The encoder ends before the layers of z, and the decoder before the last layer: these belong to
+# the posterior and to the likelihood. The likelihood here is a normal distribution with one trained
+# standard deviation; a discretised logistic mixture or another likelihood could replace it.
 
 # %%
 keras.utils.set_random_seed(0)
@@ -87,10 +87,10 @@ for ax, path in zip(axes, paths):
 plt.show()
 
 # %% [markdown]
-# ## What the latent variables mean
+# ## The latent variables
 #
-# A row for each of them, from the lowest to the highest quantile of the prior, around one test
-# image's z:
+# A row for each latent variable, from the lowest to the highest quantile of the prior, around the z
+# of a test image:
 
 # %%
 z = kv.pictures.encoded(model, x_test[:1])[0]
@@ -98,8 +98,8 @@ kv.plots.traversals(model, z, num_values=12)
 plt.show()
 
 # %% [markdown]
-# Position, size and the colour's two degrees of freedom are five numbers. The divergence of each
-# dimension says how much of them it carries:
+# Position, size and the two degrees of freedom of the colour are five numbers. The divergence of
+# each dimension measures its information about them:
 
 # %%
 _, ax = plt.subplots(figsize=(5, 3), layout="constrained")

@@ -2,7 +2,7 @@
 # # MNIST in five minutes
 #
 # A variational autoencoder of handwritten digits: data, model, training, pictures, numbers.
-# Without a copy of MNIST it takes scikit-learn's small digits, which need no download.
+# Without a copy of MNIST, the notebook uses scikit-learn's small digits, which need no download.
 
 # %%
 from pathlib import Path
@@ -18,7 +18,7 @@ EPOCHS = 60
 # %% [markdown]
 # ## Data
 #
-# `keras.datasets.mnist.load_data()` downloads MNIST once, into the folder that is looked at here.
+# `keras.datasets.mnist.load_data()` downloads MNIST once, into the folder that this cell reads.
 
 # %%
 if (Path.home() / ".keras" / "datasets" / "mnist.npz").exists():
@@ -33,7 +33,7 @@ print(x_train.shape, x_test.shape)
 # %% [markdown]
 # ## Model
 #
-# Two latent variables, so that all of latent space can be seen.
+# Two latent variables, so that the whole latent space can be plotted.
 
 # %%
 keras.utils.set_random_seed(0)
@@ -49,8 +49,7 @@ model.compile(keras.optimizers.Adam(3e-3), steps_per_execution=15)
 # %% [markdown]
 # ## Training
 #
-# `elbo` is the bound on log p(x), in nats per image; `val_elbo` is that of images which are not
-# trained on.
+# `elbo` is the bound on log p(x), in nats per image; `val_elbo` is the bound of held-out images.
 
 # %%
 history = model.fit(
@@ -67,8 +66,8 @@ plt.show()
 # %% [markdown]
 # ## Pictures
 #
-# What the latent plane decodes to; every tile covers the same mass of p(z). Beside it, where the
-# test images lie. Their classes were never shown to the model.
+# Left: the decoded latent plane, in which every tile covers the same mass of p(z). Right: the
+# encoded test images, whose classes are not used in training.
 
 # %%
 _, axes = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")

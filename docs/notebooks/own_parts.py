@@ -1,8 +1,8 @@
 # %% [markdown]
 # # A likelihood and a bound of your own
 #
-# Pixels that are mostly black or mostly white, and some between: for each pixel a mixture of two
-# normal distributions. The bound trains towards a divergence of C nats, which grows.
+# Most pixels are nearly black or white, with some in between: each pixel gets a mixture of two
+# normal distributions. The bound trains towards a divergence of C nats, where C grows.
 
 # %%
 import keras
@@ -54,7 +54,8 @@ class TwoNormals(kv.ConditionalDistribution):
 #
 # $$E_q[\log p(x|z)] - γ \, |KL(q(z|x) \,\|\, p(z)) - C|$$
 #
-# is trained on; `elbo` stays in the logs. Burgess et al. (2018), arXiv:1804.03599, eq. 8.
+# is the training objective; the logs still report `elbo`. Burgess et al. (2018), arXiv:1804.03599,
+# eq. 8.
 
 
 # %%
@@ -87,7 +88,7 @@ class CapacityELBO(kv.Bound):
 # %% [markdown]
 # ## Training
 #
-# C grows from 0 to 12 nats in 600 steps, fifteen to an epoch.
+# C grows from 0 to 12 nats in 600 steps, with fifteen steps per epoch.
 
 # %%
 images = (load_digits().images / 16).astype("float32")
@@ -118,14 +119,14 @@ axes[1].legend()
 plt.show()
 
 # %% [markdown]
-# A row for each latent dimension, through the quantiles of the prior:
+# A row for each latent dimension, along the quantiles of the prior:
 
 # %%
 kv.plots.traversals(model, num_values=10)
 plt.show()
 
 # %% [markdown]
-# ## Saved and loaded
+# ## Saving and loading
 #
 # The decorators let `load_model` find both classes.
 

@@ -1,11 +1,10 @@
-"""Docstrings as the site shows them."""
+"""Converts docstrings for the site."""
 
 import re
 
 import griffe
 
-# `Example:` and `Call arguments:` are sections of this project's docstrings that griffe knows by
-# other names, or not at all.
+# Sections of this project's docstrings that griffe does not support under these names.
 SECTIONS = {
     "Example:": "Examples:",
     "Call arguments:": "Other Parameters: Call arguments:",
@@ -14,7 +13,7 @@ REFERENCE = re.compile(r"^Reference: (.+?)(?=\n\n|\Z)", re.DOTALL | re.MULTILINE
 
 
 class Sections(griffe.Extension):
-    """Gives sections their usual names."""
+    """Replaces section names by griffe's."""
 
     def on_object(self, *, obj, **kwargs):
         if obj.docstring is not None:
@@ -22,8 +21,8 @@ class Sections(griffe.Extension):
 
 
 def converted(text):
-    """A docstring with the section names that griffe knows."""
+    """A docstring with griffe's section names."""
     for old, new in SECTIONS.items():
         text = re.sub(rf"^{re.escape(old)}$", new, text, flags=re.MULTILINE)
-    text = text.replace("$$\n$$", "$$\n\n$$")  # each equation a paragraph of its own
+    text = text.replace("$$\n$$", "$$\n\n$$")  # each equation in a separate paragraph
     return REFERENCE.sub(r"**Reference:** \1", text)

@@ -1,4 +1,4 @@
-"""What the site has beside the pages in `docs`: the reference, the results and the notebooks."""
+"""Adds generated pages to the site: the reference, the results and the notebooks."""
 
 import os
 import re
@@ -14,7 +14,7 @@ LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)#\s]+)(#[^)\s]*)?\)")
 
 
 def on_files(files, config):
-    """Adds the generated pages and the files of the repository that pages show."""
+    """Adds the generated pages, and files of the repository that pages show."""
     for name, markdown in reference.pages().items():
         files.append(File.generated(config, f"reference/{name}.md", content=markdown))
     changelog = (ROOT / "CHANGELOG.md").read_text("utf-8")
@@ -31,7 +31,7 @@ def on_files(files, config):
 
 
 def on_page_markdown(markdown, page, config, files):
-    """Links to files of the repository that the site does not have become their text."""
+    """Replaces links to files that are not part of the site by their text."""
 
     def kept(match):
         image, text, target, _ = match.groups()

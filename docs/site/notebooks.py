@@ -1,4 +1,4 @@
-"""Runs a notebook and writes what the site shows: Markdown, pictures, and an empty notebook.
+"""Runs a notebook and writes Markdown, pictures, and a notebook without output for the site.
 
 python docs/site/notebooks.py docs/notebooks/mnist.py build/notebooks
 """
@@ -12,7 +12,7 @@ import jupytext
 import nbclient
 import nbconvert
 
-SECONDS = 900  # for a cell
+SECONDS = 900  # limit for a cell
 
 
 def main(source, folder):
@@ -20,7 +20,7 @@ def main(source, folder):
 
     Args:
         source: the notebook, a Python file with cells after `# %%`.
-        folder: where the files go.
+        folder: folder of the files.
     """
     name = Path(source).stem
     folder = Path(folder)

@@ -1,6 +1,6 @@
-"""Pages of the API reference: a heading for every public name, none for a private one.
+"""Pages of the API reference, with a heading for every public name.
 
-The source is read, not imported: the pages need no backend.
+The source is parsed, not imported, so the pages need no backend.
 """
 
 import ast
@@ -10,12 +10,12 @@ PACKAGE = Path(__file__).parents[2] / "keras_aevb"
 TITLES = {
     "models": "Models",
     "condition": "Conditions",
-    "encoding": "Encodings as a layer",
+    "encoding": "Encoding layer",
     "distributions": "Distributions",
     "bounds": "Bounds",
     "marginal_likelihood": "Estimators of log p(x)",
-    "batches": "Batches by rows",
-    "gradients": "Gradient noise",
+    "batches": "Row batches",
+    "gradients": "Gradient variance",
     "weight_prior": "The prior over weights",
     "networks": "keras_aevb.networks",
     "evaluation": "keras_aevb.evaluation",
@@ -25,7 +25,7 @@ TITLES = {
     "testing": "keras_aevb.testing",
     "typing": "keras_aevb.typing",
 }
-# Public names that users subclass or call, but that the package itself does not export.
+# Public names that users subclass or call, but the package does not export.
 FURTHER = {
     "marginal_likelihood": [
         "keras_aevb.marginal_likelihood.Estimator",
@@ -35,7 +35,7 @@ FURTHER = {
 
 
 def pages():
-    """The reference, as a dict from a page's name to its Markdown."""
+    """The reference: a dict from names of pages to Markdown."""
     names = public_names()
     written = {"index": _index(names)}
     for page, paths in names.items():
@@ -46,7 +46,7 @@ def pages():
 
 
 def public_names():
-    """The names that each page documents, as a dict from pages to lists of dotted paths."""
+    """The documented names: a dict from pages to lists of dotted paths."""
     source = ast.parse((PACKAGE / "__init__.py").read_text("utf-8"))
     exported = _strings(source, "__all__")
     names = {page: [] for page in TITLES}
@@ -67,7 +67,7 @@ def public_names():
 
 
 def _public(module):
-    """The public names of a module: those of its `__all__`, or else what it defines."""
+    """The public names of a module: its `__all__`, or else its own definitions."""
     source = ast.parse(_path(module).read_text("utf-8"))
     listed = _strings(source, "__all__")
     defined = [n.name for n in source.body if isinstance(n, ast.FunctionDef | ast.ClassDef)]
@@ -75,7 +75,7 @@ def _public(module):
 
 
 def _defined(path):
-    """The path of a name that its module has, too: `a.b.name` is read as the module otherwise."""
+    """The path of a public name, where `a.b` is an object if a module `a/b.py` defines it."""
     package, _, name = path.rpartition(".")
     folder = PACKAGE.joinpath(*package.split(".")[1:])
     return f"{path}.{name}" if (folder / f"{name}.py").exists() else path

@@ -20,7 +20,7 @@ Both backends export the same names:
 - `PredictProgram(model)`: a model's outputs for a batch.
 - `device_bytes()`: memory of the accelerator, `None` for a CPU or if unknown.
 - `has_replicas(model)`: whether a TensorFlow strategy runs the model's steps on several devices.
-- `is_first_process(model)`: whether this is the one process, or of several the one that writes.
+- `is_first_process(model)`: whether this is the only process, or the one that writes files.
 - `seed_of(tensor)`, `fold_in(seed, i)`: seeds derived from integer tensors.
 - `over_examples(function, seed, *arrays)`: `function(seed, *arrays)` for a batch whose size may be
   symbolic, which TFP does not support on JAX.

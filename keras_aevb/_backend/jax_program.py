@@ -46,8 +46,8 @@ class Program:
         self.steps_per_execution = models[0].steps_per_execution
         self.eager = models[0].run_eagerly or not models[0].jit_compile
         self.step = models[0].train_step if self.training else models[0].test_step
-        # On a CPU, a step per model, side by side, keeps the cores busier than one step on stacked
-        # values. A GPU has too many cores for that.
+        # A CPU is used best by concurrent steps, one for each model; a GPU by one step on stacked
+        # values.
         self.side_by_side = jax.default_backend() == "cpu"
         self._run = self._compiled()
         self._is_checked = not several_processes()
@@ -178,7 +178,7 @@ def several_processes() -> bool:
 
 
 def _distributed(batch: Any, leading_axes: int = 2) -> jax.Array:
-    """Shards a batch over Keras' distribution; replicates it if its size does not divide."""
+    """Shards a batch over Keras' distribution; replicates it if it does not divide evenly."""
     layout = keras.distribution.distribution().get_data_layout(batch.shape[leading_axes:])
     sharding = layout.backend_layout
     free = PartitionSpec(*[None] * leading_axes, *sharding.spec)

@@ -95,7 +95,7 @@ def endpoint_function(
     return archive._backend_add_endpoint(name, function, signature)
 
 
-def is_sharing_objects() -> bool:
+def in_shared_object_scope() -> bool:
     """Whether Keras is recording the objects that configs share."""
     return get_global_attribute("shared_objects/id_to_config_map") is not None
 
@@ -108,7 +108,7 @@ __all__ = [
     "discard_damaged_metadata",
     "endpoint_function",
     "forget_restored_epoch",
-    "is_sharing_objects",
+    "in_shared_object_scope",
     "only_restore",
     "restored_epoch",
     "set_values",

@@ -1,7 +1,7 @@
-"""Modules that are loaded when first used.
+"""Modules that are imported on first use.
 
-TensorFlow Probability takes as long to import as this library without it many times over, and a
-command that only parses its options, or a model that waits in a notebook, needs none of it.
+Importing TensorFlow Probability takes many times as long as the rest of this library. A command
+that only parses its options does not need it.
 """
 
 import importlib.util
@@ -11,7 +11,7 @@ from typing import Any
 
 
 class _LazyModule(types.ModuleType):
-    """A module that has the attributes of another one, and loads it for the first of them."""
+    """A proxy of a module, which imports it on the first access to an attribute."""
 
     def __init__(self, name: str, load: Callable[[], types.ModuleType]) -> None:
         super().__init__(name)
@@ -19,7 +19,7 @@ class _LazyModule(types.ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._load(), name)
-        setattr(self, name, value)  # found without this method from now on
+        setattr(self, name, value)  # the next access does not call this method
         return value
 
     def __dir__(self) -> list[str]:
@@ -27,7 +27,7 @@ class _LazyModule(types.ModuleType):
 
 
 def lazy_module(name: str, load: Callable[[], types.ModuleType]) -> Any:
-    """A module in place of the one that `load()` returns, which is called when it is first used.
+    """A proxy of the module that `load()` returns; its first use calls `load`.
 
     Args:
         name: full name of the module.
@@ -37,11 +37,11 @@ def lazy_module(name: str, load: Callable[[], types.ModuleType]) -> Any:
 
 
 def check_installed(names: Sequence[str], error: Callable[[str], ImportError]) -> None:
-    """Raises `error(cause)` if a package is not installed, without loading any."""
+    """Raises `error(cause)` if a package is not installed, without importing any."""
     for name in names:
         try:
             found = importlib.util.find_spec(name) is not None
-        except ImportError:  # from another finder of modules
+        except ImportError:  # raised by a custom module finder
             found = False
         if not found:
             raise error(f"No module named {name!r}")

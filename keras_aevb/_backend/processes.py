@@ -1,8 +1,7 @@
 """Training by several processes, each with its own devices.
 
-Every process makes the same batches, those of the global batch size, and its devices take their
-rows. Then a batch does not depend on the number of processes, and no process waits for examples
-that only another one has.
+Every process makes the same global batches, of which its devices take their rows. A batch then does
+not depend on the number of processes, and no process waits for examples of another.
 """
 
 import zlib
@@ -24,13 +23,13 @@ def check_same(digests: Iterable[Any]) -> None:
     """Raises a `ValueError` unless the processes have equal digests.
 
     Args:
-        digests: of what each process is about to train or evaluate on.
+        digests: digests of the next data and the state of each process.
     """
     digests = [int(each) for each in digests]
     if len(set(digests)) > 1:
         raise ValueError(
-            "Expected the same batches and the same number of past steps in every process: each "
-            f"takes its part of every batch. Received: what differs between {len(digests)} "
-            "processes, as the batches of a data set that is sharded, models with different seeds, "
-            "or backups of different epochs do"
+            "Expected the same batches and the same number of past steps in every process, because "
+            "each takes its part of every batch. Received: batches or steps that differ between "
+            f"{len(digests)} processes. Possible causes: a sharded data set, models with different "
+            "seeds, or backups of different epochs"
         )

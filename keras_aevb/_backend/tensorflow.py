@@ -25,7 +25,7 @@ def _tfp() -> ModuleType:
 def _not_loaded(cause: object) -> ImportError:
     return ImportError(
         "TensorFlow Probability could not be loaded for the tensorflow backend, which needs "
-        "tensorflow, tensorflow-probability and tf-keras in versions made for each other. "
+        "compatible versions of tensorflow, tensorflow-probability and tf-keras. "
         "Install them with: pip install 'keras-aevb[tensorflow]'. "
         f"The cause was: {cause}"
     )
@@ -88,7 +88,7 @@ def gradients(
 
 
 def full_precision() -> contextlib.AbstractContextManager[Any]:
-    """Does nothing: TensorFlow has one setting for the whole process, and leaves it to the user.
+    """Does nothing: TensorFlow has a single setting for the process, which the user controls.
 
     It is `tf.config.experimental.enable_tensor_float_32_execution`.
     """

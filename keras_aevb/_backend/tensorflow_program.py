@@ -50,7 +50,7 @@ def _has_several_processes(model: keras.Model) -> bool:
 
 
 def _digests(strategy: tf.distribute.Strategy, own: int) -> np.ndarray:
-    """Those of all replicas."""
+    """The digests of all replicas."""
 
     def gathered() -> tf.Tensor:
         context = tf.distribute.get_replica_context()
@@ -129,7 +129,7 @@ class PredictProgram:
     def __init__(self, model: keras.Model) -> None:
         self.step = model.predict_step
         self.strategy = model.distribute_strategy
-        # If other processes have replicas too, each process computes all outputs by itself.
+        # If other processes have replicas too, each process computes all outputs alone.
         is_alone = self.strategy.cluster_resolver is None
         several = self.strategy.num_replicas_in_sync > 1
         self._run = self._on_replicas if several and is_alone else self.step

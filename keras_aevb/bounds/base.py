@@ -93,7 +93,7 @@ class Bound(keras.layers.Layer):
         raise NotImplementedError
 
     def build_for(self, likelihood: ConditionalDistribution) -> None:
-        """Builds the layers that the bound holds, if it does not have their variables yet."""
+        """Builds the bound's own layers, if they are not built yet."""
         if not self.built:
             self.build((None, *likelihood.event_shape))
 
@@ -162,7 +162,7 @@ class Bound(keras.layers.Layer):
 
 
 class InForce(keras.metrics.Mean):
-    """The value of a scheduled number in the last batch."""
+    """A metric with the value of a schedule in the last batch."""
 
     def update_state(self, values: Tensor, sample_weight: Any = None) -> None:
         self.reset_state()

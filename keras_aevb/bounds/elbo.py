@@ -11,7 +11,7 @@ from keras_aevb.bounds.base import Bound, InForce
 from keras_aevb.bounds.gradient import log_prob_by_path
 from keras_aevb.typing import Config, Decode, Distribution, LayerArguments, Schedule, Tensor, Terms
 
-# The values for which training maximises the bound itself.
+# Defaults, with which training maximises the bound itself.
 DEFAULTS = {"beta": 1, "free_bits": 0}
 
 
@@ -52,8 +52,8 @@ class ELBO(Bound):
 
     Args:
         num_samples: L ≥ 1, the number of samples of z for each example.
-        kl: `"analytic"`, `"sampled"`, or `"auto"`: the closed form where TFP knows one and
-            `gradient` is not `"stl"`, else samples. `kl_estimator` reports the choice.
+        kl: `"analytic"`, `"sampled"`, or `"auto"`: the closed form if TFP has one and `gradient`
+            is not `"stl"`, else samples. `kl_estimator` reports the choice.
         beta: weight β ≥ 0 of the divergence in training, a number or a schedule of the training
             step, such as one of `keras.optimizers.schedules`. A linear warm-up over n steps is
             `PolynomialDecay(0.0, n, 1.0)`; `Cyclical` repeats it.
@@ -96,7 +96,7 @@ class ELBO(Bound):
         self.gradient = arguments.choice("gradient", gradient, ("reparameterized", "stl"))
         if (kl, gradient) == ("analytic", "stl"):
             raise ValueError(
-                "The closed form of the divergence has no score to leave out. Expected "
+                "The closed form of the divergence has no score to drop. Expected "
                 "`kl='sampled'` or `kl='auto'` with `gradient='stl'`. Received: kl='analytic'"
             )
         self.beta = self.scheduled("beta", beta)
@@ -148,7 +148,7 @@ class ELBO(Bound):
     def _by_group(
         self, q: Distribution, prior: Distribution, z: Tensor, divergences: Terms
     ) -> Tensor:
-        """The divergences that free bits bound, one per latent dimension: a tensor `[B, ...]`."""
+        """The divergences with free bits, one per latent dimension: a tensor `[B, ...]`."""
         return self._kl(by_dimension(q), by_dimension(prior), z)
 
     def _check_groups(self, q: Distribution, prior: Distribution) -> None:
@@ -171,8 +171,8 @@ class ELBO(Bound):
     def check(self, q: Distribution, prior: Distribution) -> None:
         if self.kl == "analytic" and not self._has_closed_form(q, prior):
             raise ValueError(
-                "No closed form of KL(q || p) is known. Expected distributions that have one, "
-                "or an estimate of it, `bound=ELBO(kl='sampled')`. Received: "
+                "TFP has no closed form of KL(q || p). Expected distributions that have one, or "
+                "a sampled estimate, `bound=ELBO(kl='sampled')`. Received: "
                 f"q={q} and p={prior}"
             )
         if self.free_bits != 0:
@@ -190,7 +190,7 @@ class ELBO(Bound):
 
 
 def has_closed_form(q: Distribution, prior: Distribution) -> bool:
-    """Whether TFP knows KL(q || p)."""
+    """Whether TFP implements KL(q || p)."""
     try:
         q.kl_divergence(prior)
     except NotImplementedError:
@@ -199,7 +199,7 @@ def has_closed_form(q: Distribution, prior: Distribution) -> bool:
 
 
 def by_dimension(distribution: Distribution) -> Distribution:
-    """The distributions of the single latent dimensions, whose divergences sum to that of z.
+    """The distribution of each latent dimension; their divergences sum to that of z.
 
     Raises:
         ValueError: if the latents are not independent.

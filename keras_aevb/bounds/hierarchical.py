@@ -78,7 +78,7 @@ class HierarchicalELBO(ELBO):
         return q.top_down and all(has_closed_form(*pair) for pair in pairs)
 
     def _check_groups(self, q: Any, prior: Any) -> None:
-        """Free bits bound levels here, which may have dependent dimensions."""
+        """Nothing to check: free bits apply to levels, which may have dependent dimensions."""
 
     def check(self, q: Any, prior: Any) -> None:
         for name, distribution in {"posterior": q, "prior": prior}.items():

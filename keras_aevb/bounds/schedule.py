@@ -1,4 +1,4 @@
-"""Schedules of the training step beyond those of Keras."""
+"""Schedules that Keras lacks."""
 
 from typing import Any, Self
 
@@ -10,7 +10,7 @@ from keras_aevb.typing import Config, Schedule
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
 class Cyclical(keras.optimizers.schedules.LearningRateSchedule):
-    r"""A schedule that starts again every `period` steps.
+    r"""A schedule that restarts every `period` steps.
 
     $$β_t = s(t \bmod T)$$
 

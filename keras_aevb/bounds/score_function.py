@@ -37,7 +37,7 @@ class ScoreFunctionELBO(Bound):
 
     Raises:
         ValueError: if `num_samples` is not a positive integer, or 1 with `"leave-one-out"`, or
-            `baseline` is none of the three.
+            `baseline` has another type or value.
 
     Reference: Kingma & Welling (2013), sec. 2.2; Kool, van Hoof & Welling (2019), for
         `"leave-one-out"`; Mnih & Gregor (2014), sec. 2.3, for the layer.

@@ -183,7 +183,7 @@ class ConditionalDistribution(keras.layers.Layer):
 
     @property
     def density_dtype(self) -> str:
-        """The layer's precision, but at least float32, as densities need it."""
+        """The precision of densities: the layer's, but at least float32."""
         return at_least_float32(self.compute_dtype)
 
     def distribution(self, *parameters: Any, **named: Any) -> Distribution:

@@ -22,9 +22,9 @@ class Conditional(ConditionalDistribution):
     Args:
         family: name of a class of `tfp.distributions`, such as `"Gamma"`, or the class; or one of
             `"Reciprocal"`, `"Gompertz"`, `"F"` and `"MultivariateStudentT"`, which TFP lacks.
-        event_shape: shape of an event, an integer or a tuple. A family over numbers gives
-            independent elements; one over vectors, such as `"MultivariateNormalTriL"` and
-            `"Dirichlet"`, takes the last dimension.
+        event_shape: shape of an event, an integer or a tuple. The elements of a scalar family are
+            independent; a family over vectors, such as `"MultivariateNormalTriL"` and
+            `"Dirichlet"`, uses the last dimension.
         num_classes: number of classes, for families such as `"Categorical"`.
         **parameters: TFP's parameters by name, each a fixed number or array, or a Keras layer from
             features to the values before the constraint. `Trainable()` trains values that are the
@@ -68,7 +68,7 @@ class Conditional(ConditionalDistribution):
         self.family = Family(family, event_shape, fixed, heads, num_classes)
         if not self.family.parameters:
             raise ValueError(
-                "Expected a parameter that depends on the features. Received: only fixed ones, "
+                "Expected a parameter that depends on the features. Received only fixed ones: "
                 f"{fixed}"
             )
         heads = {name: heads.get(name) for name in self.family.parameters}
@@ -124,13 +124,13 @@ class Unconditional(Prior):
         layer_arguments, fixed, heads = split_arguments(parameters)
         if heads:
             raise ValueError(
-                f"Expected fixed numbers for parameters of a prior. Received: {heads}; without "
-                "a number, a parameter is trained"
+                f"Expected fixed numbers for parameters of a prior. Received: {heads}. A parameter "
+                "that is left out is trained"
             )
         super().__init__(event_shape, **layer_arguments)
         self.family = Family(family, self.event_shape, fixed, num_classes=num_classes)
         self.raw_values = [
-            # Zeros have no direction.
+            # A zero vector has no direction.
             self.add_weight(shape, "ones" if name == "mean_direction" else "zeros", name=name)
             for name, shape in self.family.raw_shapes.items()
         ]

@@ -22,7 +22,7 @@ class DiscretizedLogisticMixture(ConditionalDistribution):
     $$p(x) = \sum_k π_k \left[σ\left(\frac{x + ½ - μ_k}{s_k}\right)
     - σ\left(\frac{x - ½ - μ_k}{s_k}\right)\right]$$
 
-    The first term is 1 where x is `high`, and the second 0 where x is `low`, so the end values take
+    The first term is 1 for x = `high`, and the second 0 for x = `low`, so the end values include
     the tails. π, μ and s differ between elements and examples. The heads compute the logits of π,
     and μ and log s on a scale where `low` is -1 and `high` is 1. log s is clipped to [-7, 7].
 

@@ -11,11 +11,11 @@ from keras import ops
 from keras_aevb._backend import tfd, tfp
 from keras_aevb.typing import Config, Distribution, Shape, Tensor
 
-# Alternative parameters: one of a pair is used, by default the one that TFP prefers.
+# Pairs of alternative parameters; the default is the one that TFP prefers.
 ALTERNATIVES = ({"logits", "probs"}, {"rate", "log_rate"}, {"probits", "probs"})
 
 
-# Constraints that TFP has no bijector for: functions of raw values and the parameters before them.
+# Constraints without a TFP bijector: functions of raw values and of the preceding parameters.
 CONSTRAINTS = {
     "high": lambda raw, values: values["low"] + ops.softplus(raw),
     "peak": lambda raw, values: values["low"] + (values["high"] - values["low"]) * ops.sigmoid(raw),
@@ -42,8 +42,8 @@ class Family:
         num_classes: for families over classes, such as `"Categorical"`.
 
     Raises:
-        ValueError: if there is no such family or parameter, or TFP does not know the family's
-            parameters or the valid values of one.
+        ValueError: if there is no such family or parameter, or TFP does not describe the family's
+            parameters or their valid values.
     """
 
     def __init__(
@@ -116,10 +116,10 @@ class Family:
         return tfd.Independent(distribution, independent) if independent else distribution
 
     def get_config(self) -> str:
-        """The name by which `Family` finds the class, on either backend.
+        """The name under which `Family` finds the class, on either backend.
 
         Raises:
-            ValueError: if no name finds the class.
+            ValueError: if there is no such name.
         """
         for name in (self.name, keras.saving.get_registered_name(self.cls)):
             if _class(name) is self.cls:
@@ -137,7 +137,7 @@ class Family:
             properties = self.cls.parameter_properties(**how)
         except (NotImplementedError, TypeError) as error:
             raise ValueError(
-                f"TFP does not know the parameters of {self.name}. Expected a family with "
+                f"TFP does not describe the parameters of {self.name}. Expected a family with "
                 f"`parameter_properties`. Received the error: {error}"
             ) from None
         objects = [name for name, p in properties.items() if not p.is_tensor]
@@ -176,13 +176,13 @@ class Family:
         if name in CONSTRAINTS:
             return shape
         raise ValueError(
-            f"TFP does not know what values `{name}` of {self.name} may have. Expected a fixed "
+            f"TFP does not describe the valid values of `{name}` of {self.name}. Expected a fixed "
             f"number, `{name}=…`. Received: none"
         )
 
 
 def as_fixed(name: str, value: Any) -> Any:
-    """A number or an array as Python numbers, for a config.
+    """Converts a number or an array to Python numbers, for a config.
 
     Raises:
         ValueError: if it is neither, or not finite.
@@ -214,9 +214,9 @@ def _family_class(family: str | type) -> Any:
 def _class(name: str) -> Any:
     """The class of this name in this library, in TFP or registered with Keras; or `None`."""
     from keras_aevb.tfp_classes import compositions, counts
-    from keras_aevb.tfp_classes.interior import with_interior_draws
+    from keras_aevb.tfp_classes.interior import with_interior_samples
 
     for module in (compositions, counts, tfd):
         if hasattr(module, name):
-            return with_interior_draws(getattr(module, name))
+            return with_interior_samples(getattr(module, name))
     return keras.saving.get_registered_object(name)

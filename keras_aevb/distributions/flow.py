@@ -127,13 +127,13 @@ class Coupling(_Network):
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
 class Autoregressive(_Network):
-    r"""A masked autoregressive step: each element is shifted and scaled by those before it.
+    r"""A masked autoregressive step: preceding elements determine each element's shift and scale.
 
     $$y_i = z_i \, e^{s_i(y_{<i})} + t_i(y_{<i})$$
 
     The density of a given y takes one pass through the network; sampling takes one pass for each
-    element. `inverse=True` makes the inverse autoregressive step, with s and t functions of z:
-    sampling, including the density of the samples, takes one pass. Use it for posteriors.
+    element. `inverse=True` is the inverse autoregressive step, with s and t functions of z:
+    sampling, with the density of the samples, takes one pass. Use it for posteriors.
 
     Args:
         hidden_units: hidden units of the masked network for s and t.
@@ -261,7 +261,7 @@ class FlowPrior(Prior):
     def __init__(self, base: Prior, steps: Sequence[FlowStep], **kwargs: Any) -> None:
         if not isinstance(base, Prior):
             raise ValueError(f"Expected a Prior as base. Received: {base!r}")
-        kwargs.pop("event_shape", None)  # that of the base
+        kwargs.pop("event_shape", None)  # it comes from the base
         super().__init__(base.event_shape, **kwargs)
         self.base = base
         self.steps = _built(steps, base.event_shape)

@@ -50,7 +50,7 @@ class HierarchicalPrior(Prior):
         kinds = [ConditionalDistribution] * (len(levels) - 1) + [Prior]
         for i, (level, kind) in enumerate(zip(levels, kinds), 1):
             _check_level(i, level, kind)
-        kwargs.pop("event_shape", None)  # that of the levels
+        kwargs.pop("event_shape", None)  # it comes from the levels
         super().__init__(sum(level.event_shape[0] for level in levels), **kwargs)
         self.levels = levels
         for level, above in itertools.pairwise(levels):
@@ -118,7 +118,7 @@ class HierarchicalPosterior(ConditionalDistribution):
         levels = _checked(levels)
         for i, level in enumerate(levels, 1):
             _check_level(i, level, ConditionalDistribution)
-        kwargs.pop("event_shape", None)  # that of the levels
+        kwargs.pop("event_shape", None)  # it comes from the levels
         super().__init__(sum(level.event_shape[0] for level in levels), {}, **kwargs)
         self.levels = levels
         self.top_down = arguments.boolean("top_down", top_down)

@@ -116,7 +116,7 @@ class VampPrior(Prior):
         initializer: str | keras.initializers.Initializer | None = None,
         **kwargs: Any,
     ) -> None:
-        kwargs.pop("event_shape", None)  # that of the posterior
+        kwargs.pop("event_shape", None)  # it comes from the posterior
         super().__init__(1, **kwargs)
         self.num_components = arguments.integer("num_components", num_components)
         self.initializer = keras.initializers.get(
@@ -128,7 +128,7 @@ class VampPrior(Prior):
     def bind(
         self, encoder: keras.Layer, posterior: ConditionalDistribution, x_shape: Shape
     ) -> None:
-        """Takes q(z|x) from a model; `VariationalModel` calls it.
+        """Sets the q(z|x) of the prior's model; `VariationalModel` calls it.
 
         Args:
             encoder, posterior: the model's parts.
@@ -155,8 +155,8 @@ class VampPrior(Prior):
     def distribution(self) -> Distribution:
         if self.recognition is None:
             raise ValueError(
-                "Expected a VampPrior that is part of a model with an encoder. Received: one "
-                "that no model uses"
+                "Expected a VampPrior that is part of a model with an encoder. Received: a "
+                "VampPrior without a model"
             )
         q = self.recognition(ops.cast(self.pseudo_inputs, self.density_dtype))
         weights = tfd.Categorical(ops.zeros(self.num_components, self.density_dtype))

@@ -30,7 +30,7 @@ class Prior(keras.layers.Layer):
 
     @property
     def density_dtype(self) -> str:
-        """The layer's precision, but at least float32, as densities need it."""
+        """The precision of densities: the layer's, but at least float32."""
         return at_least_float32(self.variable_dtype)
 
     def distribution(self) -> Distribution:

@@ -24,7 +24,7 @@ class Wrapper(ConditionalDistribution):
     def __init__(self, base: ConditionalDistribution, **kwargs: Any) -> None:
         if not isinstance(base, ConditionalDistribution):
             raise ValueError(f"Expected a ConditionalDistribution as base. Received: {base!r}")
-        kwargs.pop("event_shape", None)  # that of the base
+        kwargs.pop("event_shape", None)  # it comes from the base
         super().__init__(base.event_shape, {}, **kwargs)
         self.base = base
 

@@ -19,7 +19,7 @@ def active_units(
     seed: Seed = None,
     condition: ConditionLike | None = None,
 ) -> np.ndarray:
-    r"""Finds the latent dimensions that depend on x: their posterior means vary over the examples.
+    r"""Finds the active units, latent dimensions whose posterior means vary over the examples.
 
     $$Var_x\left(E_{q(z|x)}[z_j]\right) > 0.01$$
 
@@ -60,7 +60,7 @@ def posterior_mean_variances(
 
     $$Var_x\left(E_{q(z|x)}[z_j]\right)$$
 
-    The estimate is unbiased. If TFP does not know the mean of q(z|x), the mean of L samples
+    The estimate is unbiased. If TFP does not implement the mean of q(z|x), the mean of L samples
     replaces it, and the variance of its noise is subtracted. The result may then be slightly
     negative.
 
@@ -69,7 +69,7 @@ def posterior_mean_variances(
         x: data of shape `[N, *event_shape]`, N ≥ 2.
         num_samples: L ≥ 2, used if the mean of q(z|x) is unknown.
         batch_size: examples evaluated at once.
-        seed: integer that fixes the noise. Default: the model's own stream.
+        seed: integer that fixes the noise. Default: the model's seed generator.
         condition: y, of shape `[N, *condition.shape]`.
 
     Returns:

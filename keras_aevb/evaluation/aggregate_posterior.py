@@ -33,7 +33,7 @@ def sample_aggregate_posterior(
         x: data of shape `[N, *event_shape]`.
         n: number of samples.
         batch_size: samples drawn at once.
-        seed: integer that fixes the samples. Default: the model's own stream.
+        seed: integer that fixes the samples. Default: the model's seed generator.
         condition: y, of shape `[N, *condition.shape]`.
 
     Returns:

@@ -19,11 +19,11 @@ def elbo_terms(
     seed: Seed = None,
     condition: ConditionLike | None = None,
 ) -> dict[str, np.ndarray]:
-    r"""Estimates of the evidence lower bound and its terms, one for each example.
+    r"""Estimates the evidence lower bound and its terms for each example.
 
     $$E_{q(z|x)}[\log p(x|z)] - KL(q(z|x) \,\|\, p(z))$$
 
-    The divergence is in closed form if TFP knows one. For `FullVB` the estimates are means over
+    The divergence is in closed form if TFP has one. For `FullVB` the estimates are means over
     samples θ ~ q(θ).
 
     Args:
@@ -31,7 +31,7 @@ def elbo_terms(
         x: data of shape `[N, *event_shape]`.
         num_samples: L samples of z for each example; for `FullVB`, L samples of θ with one z each.
         batch_size: examples evaluated at once.
-        seed: integer that fixes the noise. Default: the model's own stream.
+        seed: integer that fixes the noise. Default: the model's seed generator.
         condition: y, of shape `[N, *condition.shape]`.
 
     Returns:

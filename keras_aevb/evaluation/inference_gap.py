@@ -36,11 +36,11 @@ def inference_gap(
     seed: Seed = None,
     condition: ConditionLike | None = None,
 ) -> InferenceGap:
-    r"""Estimates of log p(x) - ELBO, one for each example.
+    r"""Estimates log p(x) - ELBO for each example.
 
     $$\log p(x) - E_{q(z|x)}\left[\log \frac{p(x, z)}{q(z|x)}\right] = KL(q(z|x) \,\|\, p(z|x))$$
 
-    Where q(z|x) is poor, importance sampling underestimates log p(x), and so the gap; `pareto_k`
+    If q(z|x) is poor, importance sampling underestimates log p(x) and thus the gap; `pareto_k`
     finds these examples. For `FullVB`, log p(x) is the log posterior predictive, so the gap
     includes the Jensen gap over q(θ).
 
@@ -49,9 +49,9 @@ def inference_gap(
         x: data of shape `[N, *event_shape]`.
         num_samples: samples of z for each example, for log p(x) by importance sampling and for the
             ELBO, which takes at least 10.
-        method: as for `log_likelihood`; all but `"importance"` use their own number of samples.
+        method: as for `log_likelihood`. Only `"importance"` uses `num_samples`.
         batch_size: examples evaluated at once.
-        seed: integer that fixes the noise. Default: the model's own stream.
+        seed: integer that fixes the noise. Default: the model's seed generator.
         condition: y, of shape `[N, *condition.shape]`.
 
     Returns:

@@ -22,14 +22,14 @@ def kl_by_dimension(
 
     $$KL(q(z_j|x) \,\|\, p(z_j)), \qquad \sum_j KL_j = KL(q(z|x) \,\|\, p(z))$$
 
-    in closed form if TFP knows one, else as the mean of log q(z_j|x) - log p(z_j) over L samples.
+    in closed form if TFP has one, else as the mean of log q(z_j|x) - log p(z_j) over L samples.
 
     Args:
         model: a `VariationalModel` whose q(z|x) and p(z) have independent dimensions.
         x: data of shape `[N, *event_shape]`.
         num_samples: L, used if there is no closed form.
         batch_size: examples evaluated at once.
-        seed: integer that fixes the noise. Default: the model's own stream.
+        seed: integer that fixes the noise. Default: the model's seed generator.
         condition: y, of shape `[N, *condition.shape]`.
 
     Returns:

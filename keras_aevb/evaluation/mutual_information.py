@@ -18,14 +18,14 @@ def mutual_information(
     seed: Seed = None,
     condition: ConditionLike | None = None,
 ) -> np.ndarray:
-    r"""Estimates of the mutual information of x and z under q, one for each example.
+    r"""Estimates each example's contribution to the mutual information of x and z under q.
 
     $$I(x; z) = E_x E_{q(z|x)}\left[\log \frac{q(z|x)}{q(z)}\right], \qquad
     q(z) = \frac1N \sum_i q(z|x_i)$$
 
-    Their mean is an unbiased estimate of the information between z and the index i of these N
-    examples, which is at most log N. It underestimates the information over the distribution of x,
-    more so close to log N; use more examples then.
+    The mean over examples is an unbiased estimate of the information between z and the index i of
+    these N examples, which is at most log N. It underestimates the information over the
+    distribution of x, most of all near log N; use more examples then.
 
     The mean of KL(q(z|x) ‖ p(z)) over the examples is I(x; z) + KL(q(z) ‖ p(z)).
 
@@ -36,7 +36,7 @@ def mutual_information(
         x: data of shape `[N, *event_shape]`.
         num_samples: L samples of z for each example.
         batch_size: examples evaluated at once.
-        seed: integer that fixes the noise. Default: the model's own stream.
+        seed: integer that fixes the noise. Default: the model's seed generator.
         condition: y, of shape `[N, *condition.shape]`; the result is then I((x, y); z).
 
     Returns:

@@ -29,11 +29,11 @@ def pareto_k(
         num_samples: L samples of z for each example. The largest min(L / 5, 3√L) weights are
             fitted; with fewer than 5 of them, L ≤ 20, k̂ is NaN.
         batch_size: examples evaluated at once.
-        seed: integer that fixes the noise. Default: the model's own stream.
+        seed: integer that fixes the noise. Default: the model's seed generator.
         condition: y, of shape `[N, *condition.shape]`.
 
     Returns:
-        NumPy array of shape `[N]`; for `FullVB` the largest k̂ of the draws of θ.
+        NumPy array of shape `[N]`; for `FullVB` the largest k̂ over the samples of θ.
 
     Raises:
         ValueError: if the model has no q(z|x), or `model.log_likelihood` rejects an argument.

@@ -106,12 +106,12 @@ def report(
         x: data of shape `[N, *event_shape]`, N ≥ 2.
         num_samples: samples of z for each example, for log p(x) and Pareto k̂.
         batch_size: examples evaluated at once.
-        seed: integer that fixes the noise. Default: the model's own stream.
+        seed: integer that fixes the noise. Default: the model's seed generator.
         condition: y, of shape `[N, *condition.shape]`.
         verbose: whether to print the progress and the table.
 
     Returns:
-        A `Report`. For `FullVB`, ELBO and log p(x) average over q(θ); all else uses its mean.
+        A `Report`. For `FullVB`, ELBO and log p(x) average over q(θ); the rest uses its mean.
 
     Raises:
         ValueError: if the model has no q(z|x), there is a single example, or
@@ -159,7 +159,7 @@ def report(
 def _kl_by_dimension(model: VariationalModel, x: ArrayLike, options: Config) -> np.ndarray | None:
     try:
         return kl_by_dimension(model, x, **options).mean(axis=0, dtype="float64")
-    except ValueError:  # all arguments were accepted before: the dimensions are not independent
+    except ValueError:  # other arguments are valid, so the dimensions are not independent
         return None
 
 

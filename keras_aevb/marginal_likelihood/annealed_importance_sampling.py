@@ -17,7 +17,7 @@ from keras_aevb.unconstrained import UnconstrainedPrior, unconstrained
 SCHEDULE_POWER = 5
 FIRST_STEP_SIZE = 0.5
 # Chains that only adapt the step size; leaving them out keeps the estimate unbiased.
-NUM_PILOTS = 4
+NUM_ADAPTATION_CHAINS = 4
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
@@ -31,7 +31,7 @@ class AnnealedImportanceSampling(Estimator):
     invariant. It needs no recognition model. The mean of the estimate is a lower bound on
     log p(x). The standard error comes from the spread of the L chains' weights.
 
-    Pilot chains adapt a step size for each example. The estimate leaves them out, so the mean
+    Additional chains adapt a step size for each example. The estimate leaves them out, so the mean
     weight is exactly p(x). More than 50 chains run in blocks, one after another. HMC moves in
     unconstrained coordinates of z (`keras_aevb.unconstrained`).
 
@@ -79,7 +79,7 @@ class AnnealedImportanceSampling(Estimator):
             counts = i * num_chains + ops.arange(num_chains, dtype="int32") < self.num_samples
             return tuple(RunningMean(*mean).updated(log_weights(seeds[i]), counts))
 
-        initial = tuple(RunningMean.of_none(ops.shape(x)[0], x.dtype))
+        initial = tuple(RunningMean.empty(ops.shape(x)[0], x.dtype))
         mean = RunningMean(*ops.fori_loop(0, num_blocks, add_block, initial))
         return {"log_likelihood": mean.log_mean, "standard_error": mean.standard_error}
 
@@ -89,7 +89,7 @@ class AnnealedImportanceSampling(Estimator):
         """log w of chains that adapt their own step sizes, of shape `[num_chains, B]`."""
         batch_size = ops.shape(x)[0]
         seeds = ops.stack(tfp.random.split_seed(seed, self.num_steps + 1))
-        shape = [NUM_PILOTS + num_chains] + [batch_size] * (not len(prior.batch_shape))
+        shape = [NUM_ADAPTATION_CHAINS + num_chains] + [batch_size] * (not len(prior.batch_shape))
         u = prior.sample(shape, seed=seeds[-1])
         powers = [(k / self.num_steps) ** SCHEDULE_POWER for k in range(self.num_steps + 1)]
         powers = ops.array(powers, u.dtype)
@@ -106,13 +106,14 @@ class AnnealedImportanceSampling(Estimator):
             u, acceptance = hmc.transition(
                 log_density, u, step_size, self.num_leapfrog_steps, seeds[k]
             )
-            pilots = ops.reshape(ops.mean(acceptance[:NUM_PILOTS], axis=0), step_size_shape)
-            return u, log_weights, hmc.adapted(step_size, pilots)
+            acceptance = ops.mean(acceptance[:NUM_ADAPTATION_CHAINS], axis=0)
+            acceptance = ops.reshape(acceptance, step_size_shape)
+            return u, log_weights, hmc.adapted(step_size, acceptance)
 
-        log_weights = ops.zeros_like(prior.log_prob(u))  # [pilots + chains, B]
+        log_weights = ops.zeros_like(prior.log_prob(u))  # [all chains, B]
         step_size = ops.full(step_size_shape, FIRST_STEP_SIZE, dtype=u.dtype)
         state = ops.fori_loop(0, self.num_steps, anneal, (u, log_weights, step_size))
-        return state[1][NUM_PILOTS:]
+        return state[1][NUM_ADAPTATION_CHAINS:]
 
     def check(self, q: Distribution | None, prior: Distribution) -> None:
         """Raises a `ValueError` for a prior that HMC cannot sample."""

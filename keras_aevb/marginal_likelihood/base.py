@@ -36,7 +36,7 @@ class Estimator:
     def __call__(
         self, x: Tensor, q: Distribution | None, prior: Distribution, decode: Decode, seed: Tensor
     ) -> Terms:
-        """log p(x) of each example.
+        """Estimates log p(x) of each example.
 
         Args:
             x: data of shape `[B, *event_shape]`.
@@ -52,7 +52,7 @@ class Estimator:
         raise NotImplementedError
 
     def check(self, q: Distribution | None, prior: Distribution) -> None:
-        """Raises a `ValueError` or warns if log p(x) cannot be estimated well from q and p(z)."""
+        """Raises a `ValueError`, or warns, if the method is unsuitable for q(z|x) and p(z)."""
 
     def check_estimates(self, estimates: Mapping[str, np.ndarray]) -> None:
         """Warns if estimates are unreliable.

@@ -23,9 +23,9 @@ class ImportanceSampling(Estimator):
     $$\log p(x) \approx \log \frac1L \sum_l \frac{p(x, z_l)}{q(z_l|x)}, \qquad z_l \sim q(z|x)$$
 
     The mean of the estimate is a lower bound on log p(x), no smaller than the ELBO, and rises with
-    L. The standard error comes from the spread of the weights. Where q(z|x) misses mass of p(z|x),
-    both are too small. A warning counts the examples with a Pareto k̂ above 0.7, which are
-    unreliable.
+    L. The standard error comes from the spread of the weights. If q(z|x) misses mass of p(z|x),
+    both the estimate and its error are too small. Examples with a Pareto k̂ above 0.7 are
+    unreliable; a warning counts them.
 
     Args:
         num_samples: L ≥ 1, the number of samples of z for each example.
@@ -70,7 +70,7 @@ class ImportanceSampling(Estimator):
             return tuple(mean), ops.top_k(candidates, num_largest)[0]
 
         batch_size, dtype = ops.shape(x)[0], q.dtype
-        initial = RunningMean.of_none(batch_size, dtype)
+        initial = RunningMean.empty(batch_size, dtype)
         largest = ops.full((batch_size, num_largest), -math.inf, dtype)
         mean, largest = ops.fori_loop(0, num_chunks, add_chunk, (tuple(initial), largest))
         mean = RunningMean(*mean)
@@ -93,8 +93,8 @@ class ImportanceSampling(Estimator):
                 f"The importance weights of {unreliable} of {len(k)} examples are unreliable. "
                 f"Expected a Pareto k̂ of at most {pareto.UNRELIABLE_ABOVE}. Received: up to "
                 f"{k[~np.isnan(k)].max():.2f}. Their log p(x) is probably too small, by more than "
-                'the standard error. Use `method="annealed"` for them; '
-                "`keras_aevb.evaluation.pareto_k` says which they are",
+                "the standard error. `keras_aevb.evaluation.pareto_k` finds them; use "
+                '`method="annealed"` for them',
                 stacklevel=3,
             )
 

@@ -12,17 +12,17 @@ from keras_aevb.typing import Tensor
 
 # Candidate bandwidths h in standard deviations of the samples: from 0.01, for distant modes, to 1.
 BANDWIDTHS = tuple(10 ** (-2 + i / 6) for i in range(13))
-# The width of the density relative to the samples: thinner tails than those of p(z|x) keep
+# The width of the density relative to the samples: tails thinner than those of p(z|x) keep
 # q(z) / p(z|x) bounded.
 NARROWING = 0.9
 # Pairs of a point and a kernel evaluated at once for each example.
 NUM_PAIRS = 100_000
-# The variance of samples that float32 cannot tell apart.
+# Lower limit of the variance, since float32 cannot distinguish closer samples.
 SMALLEST_VARIANCE = 1e-12
 
 
 class KernelDensity:
-    r"""A mixture of normal kernels shaped like the samples' covariance Σ, a little narrower.
+    r"""A mixture of normal kernels with slightly less than the samples' covariance Σ.
 
     $$q(z) = \frac1L \sum_l N(z; \bar z + c \sqrt{1 - h²} (z_l - \bar z), c² h² Σ),
     \qquad c = 0.9$$

@@ -17,7 +17,7 @@ def log_mean_exp(log_weights: Tensor) -> tuple[Tensor, Tensor]:
     $$\log \bar w, \quad \bar w = \frac1L \sum_l w_l, \qquad
     \frac{\operatorname{sd}(w)}{\bar w \sqrt L}$$
 
-    the latter by the delta method; it is NaN for a single weight.
+    The standard error uses the delta method; it is NaN for a single weight.
 
     Args:
         log_weights: log w of shape `[L, B]`.
@@ -33,7 +33,7 @@ def log_mean_exp(log_weights: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class RunningMean(NamedTuple):
-    r"""The same for weights that arrive in chunks, without storing them.
+    r"""`log_mean_exp` for weights in chunks, without storing all of them.
 
     Attributes:
         num_weights: L, the number of weights so far.
@@ -46,7 +46,7 @@ class RunningMean(NamedTuple):
     squares: Tensor
 
     @classmethod
-    def of_none(cls, batch_size: Any, dtype: Any) -> Self:
+    def empty(cls, batch_size: Any, dtype: Any) -> Self:
         zeros = ops.zeros(batch_size, dtype)
         return cls(ops.zeros((), dtype), zeros - math.inf, zeros)
 

@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_aevb import hmc, tfp_classes
 from keras_aevb._backend import tfd, tfp
-from keras_aevb.condition import features_in_force
+from keras_aevb.condition import current_features
 from keras_aevb.distributions.likelihoods import log_prob_of_pairs
 from keras_aevb.marginal_likelihood.base import Estimator
 from keras_aevb.marginal_likelihood.kernel_density import KernelDensity
@@ -132,7 +132,7 @@ class PosteriorDensity(Estimator):
         ).trace
 
     def check(self, q: Distribution | None, prior: Distribution) -> None:
-        """Warns where the paper's estimator is unreliable.
+        """Warns if the paper's estimator is unreliable.
 
         Raises:
             ValueError: for a prior that HMC cannot sample.
@@ -160,7 +160,7 @@ def likely_points(
     prior_seed, choice_seed = tfp.random.split_seed(seed, 2)
     chunks = NUM_CANDIDATES // CANDIDATE_CHUNK_SIZE, CANDIDATE_CHUNK_SIZE
     z = prior.sample(chunks, seed=prior_seed)
-    if features_in_force() is None:
+    if current_features() is None:
         log_likelihoods = ops.map(lambda z: log_prob_of_pairs(decode(z), x), z)
     else:  # p(x|z, y) differs between examples
         if not len(prior.batch_shape):
@@ -174,7 +174,7 @@ def likely_points(
     below = cumulative[:, None] < uniform.sample(n, seed=choice_seed)  # [candidates, n, B]
     chosen = ops.sum(ops.cast(below, "int32"), axis=0)  # [n, B]
     candidates = ops.reshape(z, (NUM_CANDIDATES, *z.shape[2:]))
-    if features_in_force() is None:
+    if current_features() is None:
         return ops.take(candidates, chosen, axis=0)
     axes = tuple(range(2, len(candidates.shape)))
     return ops.take_along_axis(candidates, ops.expand_dims(chosen, axes), axis=0)

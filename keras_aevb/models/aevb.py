@@ -8,7 +8,7 @@ from keras_aevb.typing import Distribution, Objective, Tensor
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
 class AEVB(VariationalModel):
-    r"""Trains p(x, z) and q(z|x) together, on the gradient of the lower bound.
+    r"""Trains p(x, z) and q(z|x) jointly, by gradient ascent on the lower bound.
 
     $$\max_{θ, φ} \; \frac1M \sum_i \tilde{L}(θ, φ; x_i), \qquad z = g_φ(ε, x)$$
 
@@ -27,7 +27,7 @@ class AEVB(VariationalModel):
     Raises:
         ValueError: if the posterior is not reparameterisable and the bound's gradient needs it,
             the event shapes of posterior and prior differ, the bound's divergence has no closed
-            form for them, or a part does not accept what the one before it returns.
+            form for them, or a part does not accept the output of the previous one.
 
     Reference: Kingma & Welling (2013), sec. 2.3 and alg. 1.
 

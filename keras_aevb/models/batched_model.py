@@ -28,14 +28,15 @@ class BatchedModel(ConditionalModel):
         verbose: Verbose = 0,
         conditional: bool = True,
     ) -> Any:
-        """`function(batch, seed)`, which returns tensors of shape `[B, ...]`, over all of `x`.
+        """Evaluates `function(batch, seed)` on all of `x`.
 
         Args:
-            key: of the function among the model's programs.
-            function: of a batch of x as densities need it, and a seed.
-            x: as `predict` takes it. The batches of a stream are regrouped, so that the results are
+            key: identifies the function's compiled program.
+            function: maps a batch of x, cast for densities, and a seed to tensors of shape
+                `[B, ...]`.
+            x: as for `predict`. The batches of a stream are regrouped, so that the results equal
                 those of the same examples in an array.
-            batch_size: of the batches that the function gets.
+            batch_size: size of the batches that the function receives.
             seed, condition, verbose: as for `log_likelihood`.
             conditional: whether the function depends on the model's condition.
 
@@ -60,10 +61,10 @@ class BatchedModel(ConditionalModel):
         verbose: Verbose,
         num_seeds: int = 1,
     ) -> Any:
-        """As `over_batches`, of lists [rows, y] or [rows] of n rows in all.
+        """Like `over_batches`, but for lists [rows, y] or [rows], with n rows in total.
 
         Args:
-            num_seeds: seeds for each batch, which the function gets as a list if there are more.
+            num_seeds: seeds for each batch. The function receives a list if there are several.
         """
         seed = arguments.seed(seed)
         batch_size = arguments.integer("batch_size", batch_size)
@@ -75,7 +76,7 @@ class BatchedModel(ConditionalModel):
                 return function(rows, seeds if num_seeds > 1 else seeds[0])
 
         for i, (batch, length) in enumerate(inputs.regrouped(parts, batch_size)):
-            # One program for one batch size: on TensorFlow, TFP's loops need to know it.
+            # A program per batch size: on TensorFlow, TFP's loops need a static size.
             program = self.program((*key, len(batch[0])), run)
             seeds = [self.next_seed(seed, num_seeds * i + j) for j in range(num_seeds)]
             values = program(seeds, *batch)
@@ -87,7 +88,7 @@ class BatchedModel(ConditionalModel):
         return keras.tree.map_structure(lambda *parts: np.concatenate(parts), *results)
 
     def next_seed(self, seed: Seed = None, index: int = 0) -> Tensor:
-        """Number `index` of the seeds that an integer determines; by default the model's next."""
+        """Seed number `index` of an integer's stream; by default the next seed of the model."""
         if seed is None:
             return _backend.next_seed(self.seed_generator)
         return _backend.fixed_seed(seed, index)
@@ -95,7 +96,7 @@ class BatchedModel(ConditionalModel):
     def program(
         self, key: tuple[Hashable, ...], function: Callable[..., Any]
     ) -> Callable[..., Any]:
-        """`function` compiled as `compile` says, once for each key."""
+        """`function` compiled with the settings of `compile`; compiled once for each key."""
         return self._programs.get(key, lambda: _backend.compiled(self, function))
 
     def over_examples(
@@ -106,7 +107,7 @@ class BatchedModel(ConditionalModel):
         condition: Tensor | None = None,
         training: bool = False,
     ) -> Any:
-        """`function(seed, x)` given the conditions, where the size of the batch may be a symbol."""
+        """`function(seed, x)` given the conditions, for a batch whose size may be symbolic."""
 
         def given_condition(seed: Tensor | None, x: Tensor, *y: Tensor) -> Any:
             with self.given(y[0] if y else None, training=training):

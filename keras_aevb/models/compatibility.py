@@ -13,10 +13,10 @@ IGNORED = ("name", "seed")
 
 
 def difference(model: keras.Model, other: keras.Model) -> str | None:
-    """The first difference in how two compiled models compute.
+    """The first difference in the computation of two compiled models.
 
     Returns:
-        What differs and its two values, as a line; or `None`.
+        A line that names the differing setting and its two values; or `None`.
     """
     for ours, theirs in zip(_descriptions(model), _descriptions(other), strict=True):
         found = _first_difference(ours, theirs)
@@ -26,7 +26,7 @@ def difference(model: keras.Model, other: keras.Model) -> str | None:
 
 
 def _descriptions(model: keras.Model) -> Iterator[Config]:
-    """From the plainest difference to the most detailed."""
+    """Descriptions of a model, from the coarsest to the most detailed."""
     variables = [*model.variables, *model.optimizer.variables]
     yield {"model": type(model).__name__, "optimizer": type(model.optimizer).__name__}
     yield {
@@ -48,7 +48,7 @@ def _first_difference(ours: Any, theirs: Any, path: str = "") -> str | None:
 
 
 def _without_names(config: Any) -> Any:
-    """A config in which layers are known by their place in it, and seeds do not stand."""
+    """A config without seeds, whose layers are numbered instead of named."""
     names: dict[str, str] = {}
 
     def collect(value: Any) -> None:
@@ -73,7 +73,7 @@ def _without_names(config: Any) -> Any:
 
 
 def _without_numbers(config: Any) -> Any:
-    """A config without learning rates that are numbers: those are variables."""
+    """A config without constant learning rates, which are variables of the optimizer."""
     if not isinstance(config, dict):
         return config
     return {

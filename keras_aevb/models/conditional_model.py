@@ -1,4 +1,4 @@
-"""Models whose networks and prior may see a condition y."""
+"""Models whose networks and prior may depend on a condition y."""
 
 import contextlib
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_aevb.condition import Condition, conditioned_on, features_in_force
+from keras_aevb.condition import Condition, conditioned_on, current_features
 from keras_aevb.models.training_loop import TrainingLoop
 from keras_aevb.typing import ConditionLike, Tensor
 
@@ -24,7 +24,7 @@ class ConditionalModel(TrainingLoop):
         """A context in which the model computes p(x, z|y) and q(z|x, y).
 
         Args:
-            condition: y, of shape `[B, *condition.shape]`, or `None` to leave things as they are.
+            condition: y, of shape `[B, *condition.shape]`, or `None` to change nothing.
             training: whether the condition's network runs in training mode.
 
         Raises:
@@ -45,11 +45,11 @@ class ConditionalModel(TrainingLoop):
     def with_features(
         self, value: Tensor, batch_shape: Sequence[Any] | None = None
     ) -> Tensor | list[Tensor]:
-        """What a network is called with: a value, or a pair with the features of y.
+        """The input of a network: a value, or a list of the value and the features of y.
 
         Args:
             value: tensor of shape `[B, ...]`, z or x.
-            batch_shape: the shape that B is the product of. Default: `[B]`.
+            batch_shape: batch dimensions whose product is B. Default: `[B]`.
         """
         if self.condition is None:
             return value
@@ -66,11 +66,11 @@ class ConditionalModel(TrainingLoop):
         return [value, features]
 
     def _features(self) -> Tensor:
-        features = features_in_force()
+        features = current_features()
         if features is None:
             raise ValueError(
-                "Expected a condition y for each example, as `fit(x, y)` and `evaluate(x, y)` take "
-                "it, and other methods as `condition=`. Received: none"
+                "Expected a condition y for each example: `fit(x, y)` and `evaluate(x, y)`, or "
+                "`condition=` of other methods. Received: none"
             )
         return features
 
@@ -103,7 +103,7 @@ class ConditionalModel(TrainingLoop):
             return super()._loss(data, training)
 
     def checked_conditions(self, condition: ConditionLike | None, n: int) -> list[np.ndarray]:
-        """A list with the checked condition of n examples, or an empty list."""
+        """A list with the validated condition of n examples; empty without a condition."""
         if self.condition is None:
             self.given(condition)  # raises if there is one
             return []

@@ -1,4 +1,4 @@
-"""q(z|x) in numbers: its moments and its parameters."""
+"""Moments and parameters of q(z|x)."""
 
 from collections.abc import Sequence
 
@@ -9,16 +9,16 @@ from keras_aevb.typing import Tensor, Terms
 
 
 def described(posterior: ConditionalDistribution, parameters: Sequence[Tensor]) -> Terms:
-    """The mean and standard deviation of a distribution, where it has them, and its parameters.
+    """The mean and standard deviation of a distribution, if they exist, and its parameters.
 
     Args:
         posterior: `ConditionalDistribution`.
-        parameters: what its call returned, of shape `[B, ...]`.
+        parameters: output of its call, of shape `[B, ...]`.
 
     Returns:
         Dict from names to tensors of shape `[B, ...]`: `mean`, `standard_deviation`, and parameters
-        by TFP's names, or else by those of their layers. `base_` stands before the names of what
-        goes through a flow.
+        under TFP's names, or else those of their layers. Names that describe the base distribution
+        of a flow begin with `base_`.
     """
     q = posterior.distribution(*parameters)
     result = {}

@@ -1,4 +1,4 @@
-"""Models that can be written as files which run without Keras."""
+"""Models that can be exported to files that run without Keras."""
 
 from os import PathLike
 from typing import Any
@@ -14,10 +14,10 @@ from keras_aevb.typing import Tensor
 
 
 class ExportableModel(BatchedModel):
-    """A model that `export` writes; a subclass has `decode` and `sample_joint`."""
+    """A model with `export`; subclasses implement `decode` and `sample_joint`."""
 
     def endpoints(self) -> dict[str, serving.Endpoint]:
-        """What `export` offers: a dict from names to `Endpoint`s, the first of them the default."""
+        """The endpoints of `export`: a dict from names to `Endpoint`s; the first is the default."""
         z = serving.batch_of(self.prior.event_shape, self.prior.density_dtype)
         n = {"n": serving.scalar()} if self.condition is None else {}
         return {
@@ -54,24 +54,24 @@ class ExportableModel(BatchedModel):
         input_signature: Any = None,
         **kwargs: Any,
     ) -> None:
-        """`keras.Model.export`: a file that runs without Keras, for batches of any size.
+        """Exports the model to a file that runs without Keras, for batches of any size.
 
         A SavedModel has every endpoint of `endpoints()`: `serve(x)`, the reconstruction;
         `encode(x)`, a dict with the mean, the standard deviation and the parameters of q(z|x);
-        `decode(z)`, the mean of p(x|z); `sample(n, seed)`, draws of p(x); `elbo(x, seed)`. With a
-        condition each takes `condition` as the last argument, and `sample` no n. Where a
-        distribution has no mean, `point_estimates` says what stands for it.
+        `decode(z)`, the mean of p(x|z); `sample(n, seed)`, samples of p(x); `elbo(x, seed)`. With a
+        condition, each endpoint takes `condition` as the last argument, and `sample` takes no n.
+        If a distribution has no mean, `point_estimates` names the replacement.
 
-        The other formats hold one endpoint. Their runtimes have no random numbers: those of
-        `sample` and `elbo` are in a SavedModel alone.
+        The other formats store one endpoint. Their runtimes have no seeded random numbers, so only
+        a SavedModel has `sample` and `elbo`.
 
         Args:
-            filepath: where to write.
-            format: `"tf_saved_model"`, which needs TensorFlow, on JAX too; `"onnx"`, `"litert"`,
-                or what else Keras has.
-            verbose: whether to print what was written.
-            input_signature: as for Keras, which then exports the call alone.
-            **kwargs: `endpoint`, the name of the one that the other formats hold; and arguments of
+            filepath: path of the file or folder.
+            format: `"tf_saved_model"`, which needs TensorFlow on JAX too; `"onnx"`, `"litert"`,
+                or another format of Keras.
+            verbose: whether to print a summary.
+            input_signature: as for Keras. If given, Keras exports only the call of the model.
+            **kwargs: `endpoint`, the name of the endpoint in the other formats; and arguments of
                 `keras.Model.export`.
 
         Raises:

@@ -26,19 +26,20 @@ class FullVB(PosteriorPredictive, AEVB):
     \qquad θ = μ + σ \odot ζ, \quad ζ \sim N(0, I)$$
 
     over minibatches of M of the N training examples: eq. 24 divided by N. It is a lower bound on
-    log p(X) / N, with θ integrated out under p(θ) = N(0, I). θ are the variables of decoder,
-    likelihood and prior, without those of encoder and posterior, that are trainable when the model
-    is made; each holds its own μ.
+    log p(X) / N, with θ integrated out under p(θ) = N(0, I). θ consists of the variables of
+    decoder, likelihood and prior that are trainable when the model is built, except those shared
+    with encoder or posterior. Each variable stores its own μ.
 
-    Each batch draws one θ, where the paper draws one for each example. The mean is the same, but
-    a batch costs one pass through the decoder instead of M passes and M copies of θ.
+    Each batch samples one θ, whereas the paper samples one for each example. The expectation is the
+    same, but a batch costs one pass through the decoder instead of M passes and M copies of θ.
 
-    The logs have `weight_kl`, KL(q(θ) ‖ p(θ)) of all weights in nats, and the terms of the bound at
-    the θ drawn: `loss` is weight_kl / N - elbo. So `val_elbo` says how new examples fare: its mean
-    is a lower bound on that of log E_q(θ)[p(x|θ)], in which weight_kl has no part.
+    The logs report `weight_kl`, KL(q(θ) ‖ p(θ)) of all weights in nats, and the terms of the bound
+    at the sampled θ: `loss` is weight_kl / N - elbo. `val_elbo` therefore measures the fit to new
+    examples: its expectation is a lower bound on log E_q(θ)[p(x|θ)], which does not involve
+    weight_kl.
 
     `decode`, `reconstruct` and `predict` use the mean of q(θ); `sample`, `elbo` and
-    `log_likelihood` draw θ.
+    `log_likelihood` sample θ.
 
     Args:
         encoder: Keras model from x to features.
@@ -48,16 +49,16 @@ class FullVB(PosteriorPredictive, AEVB):
         likelihood: `ConditionalDistribution` from the decoder's features to p(x|z).
         prior: `Prior` p(z). Default: a standard normal of the posterior's event shape.
         bound: estimator of the lower bound at a given θ. Default: `ELBO()`, one sample.
-        weight_kl: `"analytic"` (eq. 24), or `"sampled"` at the θ drawn (eq. 22), which together
+        weight_kl: `"analytic"` (eq. 24), or `"sampled"` at the sampled θ (eq. 22). The latter
             with `ELBO(kl="sampled")` is the estimator of higher variance.
-        n_train: N, with sample weights their sum. Default: the number of examples in the arrays
-            that `fit` gets, which the model keeps; a stream needs it here.
+        n_train: N; with sample weights, their sum. Default: the number of examples in the arrays
+            passed to `fit`, which the model stores. Required if `fit` receives a stream.
         initial_scale: σ of all weights before training, between exp(-10) and exp(10).
         seed: integer that fixes the noise of training and evaluation. Default: a random one.
 
     Raises:
         ValueError: if no generative variable is trainable or one has a regularizer, which would
-            count p(θ) twice; a number is not positive; or the parts do not fit together, as in
+            count p(θ) twice; a number is not positive; or the parts are incompatible, as in
             `AEVB`.
 
     Reference: Kingma & Welling (2013), App. F, eqs. 13 to 24 and alg. 2.
@@ -101,7 +102,7 @@ class FullVB(PosteriorPredictive, AEVB):
         self.weight_kl = weight_kl
         self.initial_scale = initial_scale
         self._given_n_train = n_train
-        # A variable, so that a compiled step reads it; 0 stands for an N that is not known.
+        # A variable, so that a compiled step reads its current value; 0 if N is unknown.
         self._n_train = self._add_variable("n_train", (), n_train or 0, trainable=False)
         means = self._generative_variables()
         log_variances = [
@@ -140,7 +141,7 @@ class FullVB(PosteriorPredictive, AEVB):
 
     @property
     def n_train(self) -> float | None:
-        """N, or `None` as long as it is not known."""
+        """N, or `None` if it is unknown."""
         return float(self._n_train.numpy()) or None
 
     def adapt(self, x: Tensor) -> None:
@@ -150,8 +151,8 @@ class FullVB(PosteriorPredictive, AEVB):
     def check_ready(self, training: bool = True, class_weight: Any = None) -> None:
         if self.n_train is None:
             raise ValueError(
-                "The loss has KL(q(θ) ‖ p(θ)) / N, and N, the number of training examples, is not "
-                "known before `fit` gets arrays. Expected `FullVB(..., n_train=N)`. "
+                "The loss contains KL(q(θ) ‖ p(θ)) / N, and the number of training examples N is "
+                "unknown until `fit` receives arrays. Expected `FullVB(..., n_train=N)`. "
                 "Received: n_train=None"
             )
 
@@ -164,7 +165,7 @@ class FullVB(PosteriorPredictive, AEVB):
             weight_kl = q.kl_divergence(p)
         else:
             weight_kl = q.log_prob(weights) - p.log_prob(weights)
-        # Penalties of the layers' activities would be lost with the scope.
+        # Activity penalties would be lost with the scope.
         losses = losses + weight_kl / self._n_train + sum(scope.losses)
         return Objective(losses, {**terms, "weight_kl": ops.full_like(losses, weight_kl)})
 

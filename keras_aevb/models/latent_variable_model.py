@@ -1,4 +1,4 @@
-"""What all algorithms share: p(x, z), made of parts that the user hands in."""
+"""The generative model p(x, z), base class of all algorithms."""
 
 from collections.abc import Sequence
 from typing import Any, Unpack
@@ -33,7 +33,7 @@ from keras_aevb.typing import (
 
 
 class ModelArguments(LayerArguments, total=False):
-    """The arguments of a model that all algorithms pass on."""
+    """Constructor arguments that all algorithms pass to the base class."""
 
     condition: Condition | None
 
@@ -41,21 +41,21 @@ class ModelArguments(LayerArguments, total=False):
 class LatentVariableModel(SerializableModel, ExportableModel):
     """A generative model p(x, z) = p(z) p(x|z).
 
-    A subclass is an algorithm: it implements `objective`. All parts are built in the constructor,
-    so that whatever does not fit together is known before any data is.
+    A subclass is an algorithm: it implements `objective`. The constructor builds all parts, so
+    that incompatible parts raise an error before any data is seen.
 
     Args:
         decoder: Keras model from z to features.
         likelihood: `ConditionalDistribution` from the decoder's features to p(x|z).
         prior: `Prior` p(z); with a condition also a `ConditionalDistribution` from its features to
             p(z|y).
-        terms: names of what `objective` returns for the logs.
+        terms: names of the terms that `objective` returns for the logs.
         seed: integer that fixes all noise. Default: a random one.
         condition: `Condition` y of p(x, z|y). Default: none.
 
     Raises:
-        ValueError: if a part is not of its type, or does not accept what the one before it
-            returns.
+        ValueError: if a part has the wrong type, or does not accept the output of the previous
+            one.
     """
 
     # The constructor's arguments that are objects, in order.
@@ -94,25 +94,25 @@ class LatentVariableModel(SerializableModel, ExportableModel):
         batch_shape = () if isinstance(prior, Prior) else (parts.BATCH,)
         p = self._example_prior()
         parts.check_distribution("prior", p, batch_shape, prior.event_shape)
-        # What stands for a distribution in reconstructions: "mean", "mode" or "sample".
+        # The point estimate that reconstructions use: "mean", "mode" or "sample".
         self.point_estimates = {"likelihood": kind_of_estimate(likelihood)}
         self.built = True
 
     def _symbolic_features(self) -> Tensor:
         condition = self.condition
-        assert condition is not None  # callers have seen to it
+        assert condition is not None  # callers ensure it
         return condition(keras.Input(condition.shape))
 
     def _symbolic_call(self, name: str, network: keras.Layer, value: Tensor) -> Tensor:
-        """A network's features, when a model is made: of a value, or with the features of y."""
+        """A network's symbolic features of a value, and of the features of y if there are any."""
         if self.condition is None:
             return network(value)
         try:
             return network([value, self._symbolic_features()])
         except (TypeError, ValueError) as error:
             raise ValueError(
-                f"Expected the {name} of a model with a condition to be called with a list of two "
-                f"tensors, as `networks.Joined(network)` is. Received: {network!r}, with the error "
+                f"Expected the {name} of a model with a condition to accept a list of two tensors, "
+                f"as `networks.Joined(network)` does. Received: {network!r}, with the error "
                 f"{str(error).strip().splitlines()[0]!r}"
             ) from error
 
@@ -130,7 +130,7 @@ class LatentVariableModel(SerializableModel, ExportableModel):
         return self.prior.distribution(*self.prior(self._features()))
 
     def sample_prior(self, n: int, seed: Tensor) -> Tensor:
-        """Draws n z ~ p(z), or one z ~ p(z|y) for each of n y: a tensor `[n, *event_shape]`."""
+        """Samples n values z ~ p(z), or one z ~ p(z|y) for each y: tensor `[n, *event_shape]`."""
         prior = self.prior_distribution()
         return prior.sample(n if isinstance(self.prior, Prior) else (), seed=seed)
 
@@ -142,11 +142,11 @@ class LatentVariableModel(SerializableModel, ExportableModel):
         Args:
             z: tensor or array.
             training: whether the layers run in training mode.
-            condition: y, one or as many as the last batch dimension of z.
+            condition: y: one value, or one for each index of the last batch dimension of z.
 
         Raises:
             ValueError: if z does not have the prior's event shape, or the condition is missing or
-                does not fit.
+                invalid.
         """
         with self.given(condition, training):
             return self._decode(ops.convert_to_tensor(z), training)
@@ -164,15 +164,15 @@ class LatentVariableModel(SerializableModel, ExportableModel):
         )
 
     def decoder_of(self, training: bool) -> Decode:
-        """`decode` as a function of z alone, as bounds want it."""
+        """`decode` as a function of z alone, the form that bounds take."""
         return lambda z: self.decode(z, training)
 
     def _point_estimate(self, part: str, distribution: Distribution, seed: Tensor | None) -> Tensor:
-        """The mean, or what `point_estimates` says, of a draw with a seed of its own."""
+        """The mean, or the point estimate named by `point_estimates`."""
         return point_estimate(distribution, self.point_estimates[part], seed)
 
     def _estimate_seed(self) -> Tensor | None:
-        """A seed where a draw stands for a mean, else `None`."""
+        """A seed if a point estimate is a sample, else `None`."""
         return self.next_seed() if "sample" in self.point_estimates.values() else None
 
     # Arrays in, arrays out
@@ -185,20 +185,20 @@ class LatentVariableModel(SerializableModel, ExportableModel):
         batch_size: int = 10_000,
         verbose: Verbose = "auto",
     ) -> np.ndarray:
-        """Draws x from the model: z ~ p(z), then x ~ p(x|z).
+        """Samples x from the model: z ~ p(z), then x ~ p(x|z).
 
         Args:
             n: number of samples.
-            seed: integer that fixes the samples. Default: the model's own stream.
+            seed: integer that fixes the samples. Default: the model's seed generator.
             condition: y, one for each sample.
-            batch_size: samples that are drawn together.
+            batch_size: number of samples computed at once.
             verbose: as for `log_likelihood`.
 
         Returns:
             NumPy array of shape `[n, *event_shape]`.
 
         Raises:
-            ValueError: if n is not a positive integer, or `seed` not a valid seed.
+            ValueError: if n is not a positive integer, or `seed` is invalid.
         """
         n = arguments.integer("n", n)
 
@@ -213,7 +213,7 @@ class LatentVariableModel(SerializableModel, ExportableModel):
     def sample_joint(
         self, n: int, z_seed: Tensor, x_seed: Tensor, training: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """Draws n pairs (x, z) ~ p(x, z), as tensors."""
+        """Samples n pairs (x, z) ~ p(x, z), as tensors."""
         z = self.sample_prior(n, z_seed)
         return self.decode(z, training).sample(seed=x_seed), z
 
@@ -228,26 +228,26 @@ class LatentVariableModel(SerializableModel, ExportableModel):
         condition: ConditionLike | None = None,
         verbose: Verbose = "auto",
     ) -> np.ndarray | Any:
-        """log p(x) of each example, estimated.
+        """Estimates log p(x) of each example.
 
         Args:
             x: data of shape `[N, *event_shape]`, or a stream of batches, as for `predict`.
             num_samples: Monte Carlo samples for each example. Default: the method's own.
             method: `"importance"`, `"annealed"`, `"density"` (App. D), or an estimator of
                 `keras_aevb.marginal_likelihood`.
-            batch_size: examples that are evaluated together.
-            seed: integer that fixes the noise. Default: the model's own stream.
+            batch_size: number of examples evaluated at once.
+            seed: integer that fixes the noise. Default: the model's seed generator.
             return_standard_error: whether to return the standard errors too.
-            condition: y, of shape `[N, *condition.shape]`; the density is p(x|y). A stream brings
-                it, as (x, y).
+            condition: y, of shape `[N, *condition.shape]`; the density is p(x|y). A stream yields
+                (x, y) instead.
             verbose: 1 for a progress bar, 0 for none, `"auto"` for one if the work takes seconds.
 
         Returns:
             NumPy array of shape `[N]`, in nats; or a pair of them, estimates and standard errors.
 
         Raises:
-            ValueError: if x has the wrong shape, or values of probability zero, the method is
-                unknown, or it needs a recognition model and there is none.
+            ValueError: if x has the wrong shape or values of probability zero, the method is
+                unknown, or it needs a recognition model and the model has none.
         """
         estimator = self.estimator(method, num_samples)
         estimates = self.estimates(estimator, x, batch_size, seed, condition, verbose)
@@ -257,7 +257,7 @@ class LatentVariableModel(SerializableModel, ExportableModel):
         return estimates["log_likelihood"]
 
     def estimator(self, method: Method, num_samples: int | None = None) -> Estimator:
-        """The `Estimator` of log p(x) that a method stands for, as for `log_likelihood`."""
+        """The `Estimator` of log p(x) for a `method` of `log_likelihood`."""
         return marginal_likelihood.get(method, num_samples)
 
     def estimates(
@@ -269,7 +269,7 @@ class LatentVariableModel(SerializableModel, ExportableModel):
         condition: ConditionLike | None,
         verbose: Verbose = 0,
     ) -> dict[str, np.ndarray]:
-        """What an estimator of log p(x) returns, as NumPy arrays of all examples."""
+        """All outputs of an estimator of log p(x), as NumPy arrays over examples."""
         one_x = ops.zeros((1, *self.likelihood.event_shape))
         with self.given(None if self.condition is None else self.condition.example()):
             estimator.check(self._recognition(one_x), self.prior_distribution())
@@ -282,5 +282,5 @@ class LatentVariableModel(SerializableModel, ExportableModel):
         return self.over_batches(key, batch_log_likelihood, x, batch_size, seed, condition, verbose)
 
     def _recognition(self, x: Tensor) -> Distribution | None:
-        """q(z|x) of batch shape `[B]`, or `None` where the model has none."""
+        """q(z|x) of batch shape `[B]`, or `None` if the model has no encoder."""
         return None

@@ -15,7 +15,7 @@ from keras_aevb.models.latent_variable_model import LatentVariableModel, ModelAr
 from keras_aevb.typing import Config, Objective, Seed, Shape, Tensor, Terms
 from keras_aevb.unconstrained import UnconstrainedPrior, unconstrained
 
-# Of the chains that `evaluate` starts from p(z).
+# Transitions of the chains that `evaluate` starts from p(z).
 EVALUATION_TRANSITIONS = 10
 
 
@@ -26,40 +26,40 @@ class MonteCarloEM(LatentVariableModel):
     $$\text{E:} \quad z_i \sim p_θ(z|x_i), \qquad
     \text{M:} \quad \max_θ \; \frac1M \sum_i \log p_θ(x_i, z_i)$$
 
-    Each training example has a chain of its own, which starts from p(z) and goes on from batch to
-    batch. A training step on M examples takes one transition of their chains, adapts the step size
-    to an acceptance rate of 0.9, and makes a few optimizer updates of θ with the new z.
+    Each training example has its own chain, which starts from p(z) and persists across batches. A
+    training step on M examples makes one transition of their chains, adapts the step size to an
+    acceptance rate of 0.9, and makes a few optimizer updates of θ with the new z.
 
-    The chains belong to the training set: chain i to row i of the arrays that `fit` gets, whatever
-    their order in batches. A stream must tell, in the place of labels: it yields `(x, i)` with i of
-    shape `[B]` in 0 … N - 1. An example that a batch holds twice takes two transitions from the
-    same z; both train θ, and the chain goes on from the last.
+    Chain i belongs to row i of the arrays passed to `fit`, in whatever order batches visit it. A
+    stream must yield the indices in place of labels: `(x, i)` with i of shape `[B]` in 0 … N - 1.
+    If a batch contains an example twice, two transitions start from the same z; both train θ, and
+    the chain continues from the last.
 
-    `chains` holds z. The transitions are made in coordinates u in which the support of p(z) has no
-    edges, so that z stays inside, up to rounding; for a normal prior u is z. Other u vary in
-    curvature: each transition there shortens ε by a random factor, so that a chain for which ε is
-    too long goes on too. The support must not depend on the prior's trainable weights: the M step
-    takes z as given.
+    `chains` stores z. HMC runs in unconstrained coordinates u of the prior's support, so z stays
+    inside the support, up to rounding; for a normal prior, u is z. For other priors the curvature
+    varies with u: each transition then shortens ε by a random factor, so that a chain for which ε
+    is too long still moves. The support must not depend on the prior's trainable weights, because
+    the M step holds z fixed.
 
-    The logs are `log_joint`, the mean of log p(x, z), `reconstruction`, that of log p(x|z),
-    `acceptance_rate` and `hmc_step_size`. New examples have no chains: `evaluate` starts one for
-    each from p(z), takes 10 transitions at the current step size, and forgets it. `log_joint` there
-    is of z on the way to p(z|x), not an estimate of log p(x).
+    The logs report `log_joint`, the mean of log p(x, z); `reconstruction`, the mean of log p(x|z);
+    `acceptance_rate` and `hmc_step_size`. New examples have no chains: `evaluate` starts a
+    temporary one for each from p(z) and makes 10 transitions at the current step size. These chains
+    have not converged to p(z|x), so their `log_joint` does not estimate log p(x).
 
     Args:
         decoder: Keras model from z to features.
         likelihood: `ConditionalDistribution` from the decoder's features to p(x|z).
         prior: `Prior` p(z).
-        num_leapfrog_steps: leapfrog steps in one transition.
-        updates_per_sample: optimizer updates after one transition.
-        initial_step_size: ε of the first leapfrog steps, in the units of u.
-        n_train: number of training examples N. Default: the length of the arrays that `fit` gets;
-            a stream needs it here.
+        num_leapfrog_steps: leapfrog steps per transition.
+        updates_per_sample: optimizer updates after each transition.
+        initial_step_size: initial ε, in units of u.
+        n_train: number of training examples N. Default: the length of the arrays passed to `fit`.
+            Required if `fit` receives a stream.
         seed: integer that fixes the noise of training and evaluation. Default: a random one.
 
     Raises:
-        ValueError: if a number is not positive, a part does not accept what the one before it
-            returns, or HMC has no coordinates for the prior, as where it is discrete.
+        ValueError: if a number is not positive, a part does not accept the output of the previous
+            one, or the prior has no unconstrained coordinates, for example if it is discrete.
 
     Reference: Kingma & Welling (2013), App. E.
 
@@ -93,12 +93,12 @@ class MonteCarloEM(LatentVariableModel):
             n_train = arguments.integer("n_train", n_train)
         if kwargs.get("condition") is not None:
             raise ValueError(
-                "MonteCarloEM takes no condition: the numbers of its chains stand in the place of "
-                f"y. Expected condition=None. Received: {kwargs['condition']}"
+                "MonteCarloEM takes no condition, because it uses y for the indices of its chains. "
+                f"Expected condition=None. Received: {kwargs['condition']}"
             )
         terms = (*self.maximize, "acceptance_rate", "hmc_step_size")
         super().__init__(decoder, likelihood, prior, terms, seed, **kwargs)
-        UnconstrainedPrior(prior.distribution())  # raises where HMC cannot sample
+        UnconstrainedPrior(prior.distribution())  # raises if HMC cannot sample it
         self.num_leapfrog_steps = arguments.integer("num_leapfrog_steps", num_leapfrog_steps)
         self.updates_per_sample = arguments.integer("updates_per_sample", updates_per_sample)
         self.initial_step_size = float(arguments.number("initial_step_size", initial_step_size))
@@ -134,13 +134,13 @@ class MonteCarloEM(LatentVariableModel):
             )
         if training and self.n_train is None:
             raise ValueError(
-                "A stream of batches does not tell how many chains to start. Expected "
-                "`MonteCarloEM(..., n_train=...)` with the number. Received: n_train=None"
+                "The number of chains is unknown for a stream of batches. Expected "
+                "`MonteCarloEM(..., n_train=N)`. Received: n_train=None"
             )
         if training and _backend.has_replicas(self):
             raise ValueError(
                 "MonteCarloEM's chains are one variable, which the replicas of a tf.distribute "
-                "strategy would overwrite. Expected a model outside of the strategy's scope. "
+                "strategy would overwrite. Expected a model built outside the strategy's scope. "
                 f"Received: {type(self.distribute_strategy).__name__}"
             )
 
@@ -160,8 +160,8 @@ class MonteCarloEM(LatentVariableModel):
             or not (index.min() >= 0 and index.max() < self.n_train)
         ):
             raise ValueError(
-                "Expected the index of each example, integers from 0 to "
-                f"{self.chains.shape[0] - 1}, in the place of labels. Received: "
+                "Expected the index of each example in place of labels: integers from 0 to "
+                f"{self.chains.shape[0] - 1}. Received: "
                 f"{index.dtype} of shape {index.shape}, {index}"
             )
 
@@ -171,13 +171,13 @@ class MonteCarloEM(LatentVariableModel):
         if self.n_train != len(x):
             raise ValueError(
                 f"Expected {self.n_train} examples, one for each chain. Received: {len(x)}. "
-                "Another training set needs new chains; the weights stay with "
+                "Another training set needs new chains; to keep the weights, use "
                 "`MonteCarloEM(model.decoder, model.likelihood, model.prior)`"
             )
 
     @_backend.step
     def train_step(self, data: Any) -> Any:
-        """A transition and the updates with its z; on JAX a pure function of the variables."""
+        """One transition, then the updates of θ; on JAX a pure function of the variables."""
         x, index, sample_weight = self._unpack(data)
         index = ops.reshape(ops.cast(index, "int32"), (-1,))  # [B]
         z, statistics = self._run_chains(x, ops.take(self.chains, index, axis=0), 1)
@@ -194,7 +194,7 @@ class MonteCarloEM(LatentVariableModel):
         return self.get_metrics_result()
 
     def _store(self, index: Tensor, z: Tensor) -> None:
-        """Writes z to the chains; all occurrences of an index write what the last one brings."""
+        """Writes z to the chains; of a repeated index, the last occurrence counts."""
         last = ops.segment_max(ops.arange(ops.shape(index)[0]), index, num_segments=self.n_train)
         z = ops.take(z, ops.take(last, index), axis=0)
         self.chains.assign(ops.scatter_update(self.chains, index[:, None], z))
@@ -208,7 +208,7 @@ class MonteCarloEM(LatentVariableModel):
         return self._complete_data(x, z, statistics, training)
 
     def _run_chains(self, x: Tensor, z: Tensor, num_transitions: int) -> tuple[Tensor, Terms]:
-        """z after the transitions, and what to log about the last, each of shape `[B]`."""
+        """z after the transitions, and statistics of the last one, each of shape `[B]`."""
         prior, decode = unconstrained(self.prior.distribution(), self.decode)
         log_density = hmc.joint_log_density(x, prior, decode)
         step_size = ops.copy(self.hmc_step_size)
@@ -237,10 +237,10 @@ class MonteCarloEM(LatentVariableModel):
         return Objective(-log_joint, terms)
 
     def call(self, x: Tensor, training: bool = False) -> Any:
-        """There is no q(z|x) to predict with."""
+        """Raises an error: without q(z|x) the model cannot predict."""
         raise NotImplementedError(
-            "MonteCarloEM has no recognition model that leads from x to z. What it has learnt is "
-            "in `sample`, `sample_joint` and `decode`; `chains` holds a z for each training example"
+            "MonteCarloEM has no recognition model q(z|x), so it cannot predict. Use `sample`, "
+            "`sample_joint` or `decode`; `chains` has a z for each training example"
         )
 
     def get_config(self) -> Config:

@@ -1,4 +1,4 @@
-"""Whether the parts of a model fit together: checked when it is made."""
+"""Validation of a model's parts when the model is built."""
 
 import inspect
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ NUM_DRAWS = 32
 
 
 def check_type(name: str, part: Any, expected: type | tuple[type, ...]) -> None:
-    """Raises a `ValueError` if a part of a model is not of its type."""
+    """Raises a `ValueError` if a part of a model has the wrong type."""
     if not isinstance(part, expected):
         kinds = expected if isinstance(expected, tuple) else (expected,)
         wanted = " or a ".join(kind.__name__ for kind in kinds)
@@ -53,7 +53,7 @@ def check_distribution(
     """Raises a `ValueError` unless a part returns a TFP distribution of these shapes."""
     if not isinstance(distribution, tfd.Distribution):
         raise ValueError(
-            f"Expected the {name} to return a distribution of `{tfp.__name__}`, the flavour of "
+            f"Expected the {name} to return a distribution of `{tfp.__name__}`, the build of "
             f"TensorFlow Probability for the {keras.backend.backend()} backend. Received: "
             f"{type(distribution).__module__}.{type(distribution).__name__}"
         )
@@ -62,8 +62,8 @@ def check_distribution(
         raise ValueError(
             f"Expected the {name}'s distribution of batch shape {tuple(batch_shape)} and event "
             f"shape {tuple(event_shape)}. Received: batch shape {received[0]} and event shape "
-            f"{received[1]}. `tfd.Independent(distribution, {len(event_shape)})` makes the last "
-            "dimensions of a batch shape those of one event"
+            f"{received[1]}. `tfd.Independent(distribution, {len(event_shape)})` turns the last "
+            "batch dimensions into event dimensions"
         )
 
 
@@ -97,13 +97,13 @@ def check_same_z(q: Distribution, prior: Distribution) -> None:
         inside = np.isfinite(np.asarray(prior.log_prob(z))).all()
     if not inside:
         raise ValueError(
-            f"{expected}, with every draw of q(z|x) inside the support of p(z), or the bound "
-            f"is -∞. Received: {received}. A prior of the posterior's family has its support"
+            f"{expected}, with every sample of q(z|x) inside the support of p(z); otherwise the "
+            f"bound is -∞. Received: {received}. A prior of the posterior's family has its support"
         )
 
 
 def _is_discrete(z: Any) -> bool:
-    """Whether draws are whole numbers, which those of a density are with probability 0."""
+    """Whether samples are integers, which has probability 0 for a density."""
     return bool(np.all(np.asarray(z) == np.round(np.asarray(z))))
 
 
@@ -112,16 +112,16 @@ def _dtype(distribution: Distribution) -> str:
 
 
 def _points(bijector: Any, event_shape: Sequence[int]) -> Tensor:
-    """Points of a support, from near one edge to near the other: `[5, 3, *event_shape]`."""
+    """Points of a support, spread between its edges: `[5, 3, *event_shape]`."""
     shape = bijector.inverse_event_shape(event_shape)
     coordinates = np.array(COORDINATES, "float32").reshape(-1, *[1] * (len(shape) + 1))
     return bijector.forward(ops.broadcast_to(coordinates, (len(COORDINATES), BATCH, *shape)))
 
 
 def _holds(bijector: Any, z: Any) -> bool:
-    """Whether points lie in the support of a bijector: it maps them there and back."""
+    """Whether points lie in the image of a bijector: its inverse and forward maps restore them."""
     with np.errstate(all="ignore"):
-        # Without what the bijector remembers of z itself.
+        # Copies the result, so that the bijector does not return z from its cache.
         back = bijector.forward(ops.convert_to_tensor(np.asarray(bijector.inverse(z))))
         return np.allclose(np.asarray(back), np.asarray(z), rtol=1e-2, atol=1e-3)
 

@@ -1,4 +1,4 @@
-"""One value in place of a distribution: its mean, or where it has none its mode, or a draw."""
+"""Point estimate of a distribution: its mean, or else its mode, or else a sample."""
 
 from typing import Any
 
@@ -12,15 +12,15 @@ from keras_aevb.typing import Distribution, Tensor
 
 
 def kind_of_estimate(part: ConditionalDistribution) -> str:
-    """`"mean"` if a part's distributions have one, else `"mode"` or, without that, `"sample"`.
+    """`"mean"` if a part's distributions have one, else `"mode"` if they have one, or `"sample"`.
 
-    A mean that exists for some parameters alone, as Student's with more than one degree of
-    freedom, does not count.
+    A mean that exists only for some parameters does not count; Student's t, for example, has one
+    only for more than one degree of freedom.
 
     Args:
         part: `ConditionalDistribution` that is part of a model.
     """
-    # Of a family of TFP's, raw values of any sign are valid.
+    # For a family of TFP, unconstrained parameters of any sign are valid.
     is_family = isinstance(getattr(part, "base", part), Conditional)
     values = (1.0, -5.0) if is_family else (1.0,)
     examples = [
@@ -40,7 +40,7 @@ def kind_of_estimate(part: ConditionalDistribution) -> str:
 
 def _has(kind: str, distribution: Distribution) -> bool:
     inner = getattr(distribution, "distribution", distribution)  # of an `Independent`
-    # Their means are no events: points inside of the sphere, and sums of class numbers.
+    # Their means are not events: points inside the sphere, and averages of class indices.
     without_mean = tfd.Categorical | tfd.PowerSpherical | tfd.VonMisesFisher
     if kind == "mean" and isinstance(inner, without_mean):
         return False
@@ -51,12 +51,12 @@ def _has(kind: str, distribution: Distribution) -> bool:
 
 
 def point_estimate(distribution: Distribution, kind: str, seed: Any) -> Tensor:
-    """The mean, the mode, or a draw.
+    """The mean, the mode, or a sample.
 
     Args:
         distribution: TFP distribution.
-        kind: what `kind_of_estimate` returned.
-        seed: of a draw.
+        kind: result of `kind_of_estimate`.
+        seed: seed of the sample.
     """
     if kind == "sample":
         return distribution.sample(seed=seed)

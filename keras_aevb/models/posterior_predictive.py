@@ -1,4 +1,4 @@
-"""What a model with q(θ) over its weights says about x: averages over draws of θ."""
+"""Posterior predictive of a model with q(θ) over its weights: averages over samples of θ."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from keras import ops
 
 from keras_aevb import _backend, arguments
 from keras_aevb._backend import tfp
-from keras_aevb.condition import conditioned_on, features_in_force
+from keras_aevb.condition import conditioned_on, current_features
 from keras_aevb.marginal_likelihood import Method
 from keras_aevb.marginal_likelihood.base import Estimator
 from keras_aevb.marginal_likelihood.log_mean import log_mean_exp
@@ -33,27 +33,27 @@ from keras_aevb.typing import (
 class PosteriorPredictive(VariationalModel):
     r"""A variational model with a distribution over its generative weights, p(x) = E_q(θ)[p(x|θ)].
 
-    A subclass makes `weight_posterior`, the `WeightPosterior` q(θ). `encode`, `decode`, `predict`
+    A subclass sets `weight_posterior`, the `WeightPosterior` q(θ). `encode`, `decode`, `predict`
     and `reconstruct` use the mean of q(θ).
     """
 
     weight_posterior: WeightPosterior
 
     def at_weights(self, weights: Tensor) -> AbstractContextManager[keras.StatelessScope]:
-        """A context in which the model computes with `weights` θ in place of the mean of q(θ)."""
+        """A context in which the model uses the `weights` θ in place of the mean of q(θ)."""
         values = self.weight_posterior.split(weights)
         return substituted(self, self.weight_posterior.means, values)
 
     def at_weight_samples(
         self, function: Callable[..., Any], num_weight_samples: int, seed: Tensor, *arrays: Tensor
     ) -> Any:
-        """`function(seed)`, which uses the model, at draws of θ ~ q(θ).
+        """Evaluates a function of the model at samples θ ~ q(θ).
 
         Args:
-            function: from a TFP seed, and a row of each array, to a structure of tensors.
-            num_weight_samples: number of draws.
+            function: maps a TFP seed, and a row of each array, to a structure of tensors.
+            num_weight_samples: number of samples.
             seed: TFP seed.
-            *arrays: tensors with a row for each draw.
+            *arrays: tensors with a row for each sample.
 
         Returns:
             The tensors, stacked: each of shape `[num_weight_samples, ...]`.
@@ -80,12 +80,12 @@ class PosteriorPredictive(VariationalModel):
         verbose: Verbose = "auto",
         num_weight_samples: int | None = None,
     ) -> np.ndarray:
-        """Draws x from the posterior predictive: θ ~ q(θ), z ~ p(z), then x ~ p(x|z).
+        """Samples x from the posterior predictive: θ ~ q(θ), z ~ p(z), then x ~ p(x|z).
 
         Args:
             n, seed, condition, batch_size, verbose: as in `LatentVariableModel`.
-            num_weight_samples: draws of θ, which the samples share evenly. Default: n, so that
-                the samples are independent.
+            num_weight_samples: samples of θ; each is used for an equal share of the samples of x.
+                Default: n, so that the samples of x are independent.
 
         Returns:
             NumPy array of shape `[n, *event_shape]`.
@@ -95,9 +95,9 @@ class PosteriorPredictive(VariationalModel):
         if num_weight_samples is not None:
             draws = arguments.integer("num_weight_samples", num_weight_samples)
         if self.condition is not None and draws != n:
-            # Samples of one θ would need the conditions of their rows.
+            # Samples that share a θ would need the conditions of their rows.
             raise ValueError(
-                "Expected a θ for each conditional sample, `num_weight_samples=None`. "
+                "Expected `num_weight_samples=None`, a θ for each conditional sample. "
                 f"Received: {num_weight_samples}"
             )
         share = math.ceil(n / draws)  # samples of each θ
@@ -122,7 +122,7 @@ class PosteriorPredictive(VariationalModel):
         return np.swapaxes(x, 0, 1).reshape(-1, *self.likelihood.event_shape)[:n]
 
     def _draws(self, seed: Tensor, rows: Tensor) -> Tensor:
-        features = features_in_force()
+        features = current_features()
 
         def draw(i: Tensor) -> Tensor:
             weight_seed, own_seed = tfp.random.split_seed(_backend.fold_in(seed, i))
@@ -134,9 +134,9 @@ class PosteriorPredictive(VariationalModel):
         return ops.map(draw, ops.arange(ops.shape(rows)[0]))
 
     def _bound_values(self, x: Tensor, seed: Tensor, num_samples: int | None = None) -> Tensor:
-        """A bound on log E_q(θ)[p(x|θ)]; `num_samples` draws of θ for each batch, by default one.
+        """A bound on log E_q(θ)[p(x|θ)], from `num_samples` samples of θ per batch (default: one).
 
-        For each θ there are the bound's own samples of z.
+        For each θ, the bound takes its own number of samples of z.
         """
         num_samples = 1 if num_samples is None else num_samples
         q = self.encode(x)
@@ -159,13 +159,13 @@ class PosteriorPredictive(VariationalModel):
         verbose: Verbose = "auto",
         num_weight_samples: int = 10,
     ) -> np.ndarray | Any:
-        """log E_q(θ)[p(x|θ)] of each example, the posterior predictive density, estimated.
+        """Estimates log E_q(θ)[p(x|θ)], the posterior predictive log density, of each example.
 
         Args:
             x, num_samples, method, batch_size, seed, return_standard_error, condition, verbose: as
                 in `LatentVariableModel`; `num_samples` is for each θ.
-            num_weight_samples: draws of θ for each batch. The standard error comes from the spread
-                of p(x|θ) over them; it is NaN for a single one.
+            num_weight_samples: samples of θ for each batch. The standard error comes from the
+                spread of p(x|θ) over them; it is NaN for a single one.
 
         Returns:
             NumPy array of shape `[N]`, in nats; or a pair of them, estimates and standard errors.
@@ -187,7 +187,7 @@ class PosteriorPredictive(VariationalModel):
 
 
 class PredictiveDensity(Estimator):
-    """An estimator of log p(x|θ) as one of log E_q(θ)[p(x|θ)]."""
+    """Turns an estimator of log p(x|θ) into one of log E_q(θ)[p(x|θ)]."""
 
     num_weight_samples: int
 

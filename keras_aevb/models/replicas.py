@@ -1,4 +1,4 @@
-"""Several models trained side by side."""
+"""Vectorised training of an ensemble of models."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,24 +18,24 @@ from keras_aevb.typing import ArrayLike, Config, Stream, Verbose
 
 
 class Replicas:
-    """Trains models that differ only in seed, learning rate and weights, side by side.
+    """Trains an ensemble of models that differ only in seed, learning rate and weights.
 
-    On the jax backend one compiled program makes the steps of all models: on a GPU, which a model
-    of the paper's size leaves idle for the most part, on stacked values; on a processor side by
-    side. On the tensorflow backend each model has its own program, and they take turns. The results
-    are those of models trained alone, up to rounding. A model that diverges does not touch the
-    others.
+    On the jax backend one compiled program makes the steps of all models. On a GPU, which a model
+    of the paper's size leaves mostly idle, it vectorises them over stacked variables; on a CPU it
+    runs them concurrently. On the tensorflow backend each model has its own program, and the
+    programs take turns. The results equal those of models trained alone, up to rounding. A model
+    that diverges does not affect the others.
 
-    The models stay what they are: each can be evaluated, saved and trained further by itself. They
-    are up to date whenever `fit` has returned or was interrupted.
+    Each model can still be evaluated, saved and trained alone. All have their new weights when
+    `fit` returns or is interrupted.
 
     Args:
-        models: compiled models of one class, equal in everything but seeds, weights and the
+        models: compiled models of one class that differ only in seeds, weights and the
             optimizer's learning rate, which must be a number.
 
     Raises:
-        ValueError: if there are none, one is not compiled or differs in more, or two share
-            variables.
+        ValueError: if there are no models, a model is not compiled or differs in other settings,
+            or two models share variables.
 
     Example:
         >>> import keras, numpy as np, keras_aevb as kv
@@ -62,8 +62,8 @@ class Replicas:
             if _backend.has_replicas(model):
                 strategy = type(model.distribute_strategy).__name__
                 raise ValueError(
-                    "Expected models outside of a tf.distribute strategy, whose replicas are other "
-                    f"ones. Received: {model.name!r} under {strategy}"
+                    "Expected models built outside a tf.distribute strategy. "
+                    f"Received: {model.name!r} under {strategy}"
                 )
             if not model.compiled:
                 raise ValueError(f"Expected compiled models. Received: {model} before `compile`")
@@ -75,7 +75,7 @@ class Replicas:
         self._check_alike()
 
     def _check_alike(self) -> None:
-        """Compares the models, if one was compiled since they were last compared."""
+        """Compares the models, if one was compiled since the last comparison."""
         compiled_as = [
             (m.optimizer, m.run_eagerly, m.jit_compile, m.steps_per_execution) for m in self.models
         ]
@@ -85,8 +85,8 @@ class Replicas:
             found = difference(self.models[0], model)
             if found is not None:
                 raise ValueError(
-                    "Expected models that are equal in everything but seeds, weights and the "
-                    f"learning rate. Received a difference in {found}"
+                    "Expected models that differ only in seeds, weights and the learning rate. "
+                    f"Received a difference in {found}"
                 )
         self._compiled_as = compiled_as
 
@@ -106,29 +106,28 @@ class Replicas:
         """Trains all models.
 
         Args:
-            x: array of shape `[N, *event_shape]` for all models, each of which takes it in the
-                order of its own seed, as `fit` of the model alone does; or a list of streams, one
-                for each model, as `RandomMinibatches`, of one length, with batches of one shape.
+            x: array of shape `[N, *event_shape]` for all models; each shuffles it by its own seed,
+                as in its own `fit`. Or a list of streams, one for each model, such as
+                `RandomMinibatches`, of the same length and batch shape.
             sample_weight: array of shape `[N]`, for an array x.
             batch_size: examples in a batch, for an array x. Default: 32.
-            epochs: number of the epoch to stop before.
-            shuffle: whether an array x is shuffled for each epoch.
+            epochs: index of the epoch before which training stops.
+            shuffle: whether to shuffle an array x for each epoch.
             verbose: 1 for a progress bar, 0 for none.
-            report: function of the number of steps made so far, of all models together, and of the
-                logs of one of them; called after every execution.
+            report: function of the total number of steps of all models so far, and of the logs of
+                one of them; called after every execution.
             validation_data: as for `fit` of one model; each model is evaluated on it.
-            callbacks: list of R lists of callbacks, one for each model. A model whose callbacks
-                stop it leaves at the end of an epoch; the others go on.
-            initial_epoch: number of the first epoch.
+            callbacks: list of R lists of callbacks, one for each model. If a callback stops its
+                model, the others continue after the end of the epoch.
+            initial_epoch: index of the first epoch.
 
         Returns:
             List of R `keras.callbacks.History`.
 
         Raises:
             ValueError: if there is not one stream or list of callbacks for each model, the streams
-                differ in length, the data has the wrong shape or impossible values, a model does
-                not know the size of its training set and gets a stream, or models were compiled
-                again and differ now.
+                differ in length, the data has the wrong shape or impossible values, a model with
+                unknown `n_train` receives a stream, or models were recompiled and now differ.
         """
         arguments.check_fit(
             batch_size=batch_size, epochs=epochs, initial_epoch=initial_epoch, shuffle=shuffle
@@ -151,7 +150,7 @@ class Replicas:
         return [model.history for model in self.models]
 
     def _program(self, models: Sequence[TrainingLoop]) -> Any:
-        """The program of those models that still train."""
+        """The program of the models that are still training."""
         key = tuple(map(id, models))
         programs = self._programs.setdefault(key, Programs(models))
         return programs.get("train", lambda: _backend.Program(models, "train"))
@@ -159,7 +158,7 @@ class Replicas:
     def _epochs(
         self, x: Any, sample_weight: ArrayLike | None, batch_size: int | None, shuffle: bool
     ) -> list[epochs_of.Epochs]:
-        """For each model its epochs of batches; arrays that all share lie on the device once."""
+        """Each model's epochs of batches; arrays shared by all are on the device once."""
         if not isinstance(x, list | tuple):
             checked = sources.checked(self.models[0], x, None, sample_weight)
             if not inputs.is_array(x):
@@ -200,7 +199,7 @@ class Replicas:
         lengths = sorted({len(stream) for stream in streams})
         if len(lengths) > 1 or lengths == [0]:
             raise ValueError(
-                f"Expected streams of one length, at least 1. Received: lengths {lengths}"
+                f"Expected streams of the same positive length. Received: lengths {lengths}"
             )
 
     def _callback_lists(
@@ -234,7 +233,7 @@ class Replicas:
 
 
 class _Report(keras.callbacks.Callback):
-    """Calls a function of the steps made, of all models together, and of one model's logs."""
+    """Calls a function of the total number of steps of all models, and of one model's logs."""
 
     def __init__(
         self, report: Callable[[int, Any], None], num_models: int, steps_per_epoch: int
@@ -246,7 +245,7 @@ class _Report(keras.callbacks.Callback):
         self.done = 0
 
     def on_train_batch_end(self, batch: int, logs: Config | None = None) -> None:
-        # Keras counts the last group of an epoch as if it were whole.
+        # Keras counts the last group of an epoch as complete.
         steps = min(batch + 1, self.steps_per_epoch)
         self.report((self.done + steps) * self.num_models, logs)
 
@@ -263,7 +262,7 @@ class _ProgressBar:
 
 
 def _share_arrays(streams: Sequence[RowBatches]) -> bool:
-    """Whether all streams take their rows from the same arrays."""
+    """Whether all streams index the same arrays."""
     first = streams[0].arrays
     return all(
         len(s.arrays) == len(first) and all(a is b for a, b in zip(s.arrays, first))

@@ -15,7 +15,7 @@ from keras_aevb.models.aevb import AEVB
 from keras_aevb.training import inputs
 from keras_aevb.typing import Config, Examples, Objective, Tensor, Verbose
 
-# The label of an example that has none.
+# Stands for a missing label.
 MISSING = -1
 
 
@@ -23,27 +23,27 @@ MISSING = -1
 class SemiSupervisedAEVB(AEVB):
     r"""The model M2: p(x, y, z) = p(y) p(z) p(x|z, y), with q(y|x) and q(z|x, y).
 
-    With L(x, y) the bound on log p(x|y), and uniform p(y), training maximises for an example with a
-    label, and for one without:
+    With a uniform p(y) and the bound L(x, y) on log p(x|y), training maximises, for a labelled
+    example and for an unlabelled one respectively,
 
     $$L(x, y) + \log p(y) + α \log q(y|x)$$
     $$\sum_y q(y|x) \, (L(x, y) + \log p(y)) + H(q(y|x))$$
 
-    The labels y are integers from 0; -1 says that the label is missing. In the logs, `elbo` is the
-    bound on log p(x, y), or on log p(x), without the classifier's term. `classification` is the
-    mean of log q(y|x) over all examples, with 0 for those without a label. A step takes each
-    example once for each class.
+    The labels y are integers from 0; -1 marks a missing label. In the logs, `elbo` is the bound on
+    log p(x, y) of labelled examples and on log p(x) of the others, without the classifier's term.
+    `classification` is the mean of log q(y|x) over all examples, with 0 for unlabelled ones. A step
+    evaluates each example once for each class.
 
     Args:
         classifier: Keras layer from x to the logits of q(y|x), of shape `[B, num_classes]`.
         condition: `Condition(num_classes=…)`.
-        classification_weight: α ≥ 0. The paper takes 0.1 times the number of examples over that of
-            labelled ones.
-        **kwargs: arguments of `AEVB`: encoder and decoder are called with the features of y too.
+        classification_weight: α ≥ 0. The paper uses 0.1 times the number of examples, divided by
+            the number of labelled ones.
+        **kwargs: arguments of `AEVB`: encoder and decoder also receive the features of y.
 
     Raises:
         ValueError: if the condition has no classes, the classifier does not return one logit for
-            each, or `classification_weight` is negative; and as `AEVB`.
+            each, or `classification_weight` is negative; and as in `AEVB`.
 
     Reference: Kingma, Rezende, Mohamed & Welling (2014), arXiv:1406.5298, eqs. 6, 7 and 9.
 
@@ -95,7 +95,7 @@ class SemiSupervisedAEVB(AEVB):
             )
 
     def objective(self, x: Tensor, training: bool, y: Any = None) -> Objective:
-        """As documented for the class; without y for examples without labels."""
+        """The objective in the class docstring; without y, that of unlabelled examples."""
         k, n = self.num_classes, ops.shape(x)[0]
         log_q = ops.log_softmax(self._logits(x, training))  # [B, K]
         every_x = ops.repeat(x, k, axis=0)  # [B K, ...]
@@ -103,7 +103,7 @@ class SemiSupervisedAEVB(AEVB):
         with self.given(every_y, training):
             q = self.encode(every_x, training)
             value, terms = self._bound_terms(every_x, q, training)
-        # Of each class, or summed over classes with the weights of q(y|x).
+        # Terms for each class, or their sum over classes weighted by q(y|x).
         if y is None:
             y = ops.full((n,), MISSING)
         y = ops.cast(ops.reshape(y, (-1, 1)), "int32")  # [B, 1]
@@ -158,11 +158,11 @@ class SemiSupervisedAEVB(AEVB):
 
     def labels(self, y: Any, n: int) -> np.ndarray:
         if y is None:
-            raise ValueError("Expected labels y, with -1 where one is missing. Received: y=None")
+            raise ValueError("Expected labels y, with -1 for a missing one. Received: y=None")
         labels = inputs.as_array(y, "y")
         if not np.isin(labels, np.arange(MISSING, self.num_classes)).all():
             raise ValueError(
-                f"Expected labels from 0 to {self.num_classes - 1}, or -1 where one is missing. "
+                f"Expected labels from 0 to {self.num_classes - 1}, or -1 for a missing one. "
                 f"Received: values from {labels.min()} to {labels.max()}"
             )
         self.condition.checked(np.maximum(labels, 0), n)

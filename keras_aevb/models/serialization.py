@@ -1,4 +1,4 @@
-"""Files and configs of a model: its parts, its weights, and the state of its noise."""
+"""Saving and loading: a model's parts, its weights, and the state of its seed generators."""
 
 import contextlib
 import zipfile
@@ -9,19 +9,22 @@ from typing import Any, Self
 import keras
 import numpy as np
 
-from keras_aevb._backend.keras_private import ObjectSharingScope, is_sharing_objects
+from keras_aevb._backend.keras_private import ObjectSharingScope, in_shared_object_scope
 from keras_aevb.models import parts
 from keras_aevb.typing import Config
 
 
 class UnreadableWeightsError(OSError, ValueError):
-    """A damaged file, or one of another model; `BackupAndRestore` looks for an `OSError`."""
+    """A weights file is damaged or belongs to another model.
+
+    It is an `OSError` because `BackupAndRestore` catches that.
+    """
 
 
 class SerializableModel(keras.Model):
-    """A model that goes on, when it is loaded, as if it had never been saved.
+    """A model that continues exactly after saving and loading.
 
-    A subclass names the arguments of its constructor that are objects, in `parts`.
+    A subclass lists in `parts` the constructor arguments that are objects.
     """
 
     parts: tuple[str, ...] = ()
@@ -29,7 +32,7 @@ class SerializableModel(keras.Model):
     restored_epoch: int | None
 
     def save_own_variables(self, store: Any) -> None:
-        """The variables, and what Keras leaves out: the state of the noise, and epochs done."""
+        """Saves the variables and, which Keras does not, the seed states and finished epochs."""
         super().save_own_variables(store)
         store["epochs_done"] = np.array(self.epochs_done)
         for i, variable in enumerate(self._seed_states()):
@@ -50,7 +53,7 @@ class SerializableModel(keras.Model):
 
         Raises:
             FileNotFoundError: if there is no such file.
-            UnreadableWeightsError: if it does not hold the weights of a model like this one.
+            UnreadableWeightsError: if the file does not contain the weights of such a model.
         """
         try:
             super().load_weights(filepath, *args, **kwargs)
@@ -63,7 +66,7 @@ class SerializableModel(keras.Model):
             ) from error
 
     def _seed_states(self) -> list[keras.Variable]:
-        """States of all seed generators, those of layers like dropout included."""
+        """States of all seed generators, including those of layers such as dropout."""
         weights = {id(v) for v in (*self.weights, *self.metrics_variables)}
         return [v for v in self.non_trainable_variables if id(v) not in weights]
 
@@ -71,8 +74,8 @@ class SerializableModel(keras.Model):
         return [name for name in self.parts if getattr(self, name) is not None]
 
     def get_config(self) -> Config:
-        # Inside one scope, so that a layer in two parts is written, and read again, as one.
-        with _sharing_objects():
+        # In one scope, so that a layer shared by two parts stays shared after loading.
+        with _shared_object_scope():
             for name in self._given_parts():
                 if name not in ("encoder", "decoder"):
                     parts.check_config(name, getattr(self, name))
@@ -80,7 +83,7 @@ class SerializableModel(keras.Model):
                 name: keras.saving.serialize_keras_object(getattr(self, name))
                 for name in self._given_parts()
             }
-        if is_sharing_objects():  # for a file
+        if in_shared_object_scope():  # for a file
             name = keras.saving.get_registered_name(type(self))
             _check_registered({"model": {"class_name": name, "registered_name": name}, **objects})
         else:
@@ -95,7 +98,7 @@ class SerializableModel(keras.Model):
                 f"Expected a config of {cls.__name__} with {list(cls.parts)}. "
                 f"Received: one without {missing}"
             )
-        with _sharing_objects():
+        with _shared_object_scope():
             objects = {
                 name: keras.saving.deserialize_keras_object(
                     config[name], custom_objects=custom_objects
@@ -106,17 +109,17 @@ class SerializableModel(keras.Model):
         return cls(**{**config, **objects})
 
 
-def _sharing_objects() -> contextlib.AbstractContextManager[Any]:
-    """Keras' scope of shared objects, or the one that is open already."""
-    return contextlib.nullcontext() if is_sharing_objects() else ObjectSharingScope()
+def _shared_object_scope() -> contextlib.AbstractContextManager[Any]:
+    """Keras' scope of shared objects, unless one is already open."""
+    return contextlib.nullcontext() if in_shared_object_scope() else ObjectSharingScope()
 
 
-# What holds no weights: it does not matter whether two layers share it.
+# Objects without weights: it does not matter whether two layers share them.
 STATELESS = {"keras.initializers", "keras.regularizers", "keras.constraints"}
 
 
 def _check_registered(objects: Config) -> None:
-    """Raises a `ValueError` if Keras will not find the class or function of an object again.
+    """Raises a `ValueError` if Keras could not find the class or function of an object on loading.
 
     Args:
         objects: dict from names to configs of objects.
@@ -124,15 +127,15 @@ def _check_registered(objects: Config) -> None:
     unknown = sorted(set(_unregistered(objects)))
     if unknown:
         raise ValueError(
-            "Expected every part of a saved model to be one of Keras', or registered: with the "
-            "decorator `keras.saving.register_keras_serializable(package=…)`, or by a "
-            "`keras.saving.custom_object_scope` around `save`, for `load_model` with the same "
-            f"`custom_objects`. Received: {', '.join(unknown)}"
+            "Expected every part of a saved model to be a Keras class, or registered with the "
+            "decorator `keras.saving.register_keras_serializable(package=…)`, or named in a "
+            "`keras.saving.custom_object_scope` around `save` and in the `custom_objects` of "
+            f"`load_model`. Received: {', '.join(unknown)}"
         )
 
 
 def _unregistered(config: Any, path: str = "") -> Iterator[str]:
-    """Places and names of classes and functions in a config that are not registered."""
+    """Paths and names of unregistered classes and functions in a config."""
     if isinstance(config, dict):
         if _is_unregistered(config):
             yield f"{path}: {_object_name(config)}"
@@ -155,7 +158,7 @@ def _is_unregistered(config: Any) -> bool:
 
 
 def _object_name(config: Any) -> str | None:
-    """The name that Keras looks for, or `None` if a dict is not the config of an object."""
+    """The name that Keras looks up, or `None` if a dict is not the config of an object."""
     if "registered_name" not in config or "class_name" not in config:
         return None
     is_function = config["class_name"] == "function"
@@ -163,7 +166,7 @@ def _object_name(config: Any) -> str | None:
 
 
 def _with_small_numbers(config: Any) -> Any:
-    """A config whose shared layers have the numbers 0, 1, … in place of their addresses."""
+    """A config whose shared layers are numbered 0, 1, … instead of by memory address."""
     numbers: dict[int, int] = {}
 
     def renumbered(value: Any) -> Any:

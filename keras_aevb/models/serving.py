@@ -1,4 +1,4 @@
-"""Models as files that run without Keras: endpoints, and the formats of Keras' `export`."""
+"""Exports endpoints of a model in the formats of Keras' `export`."""
 
 import inspect
 import pathlib
@@ -13,10 +13,10 @@ from keras_aevb.typing import Tensor
 
 
 class Endpoint(NamedTuple):
-    """A function of tensors that a file offers.
+    """A function in an exported file.
 
     Attributes:
-        function: of tensors with the names of `inputs`, to a tensor or a dict of tensors.
+        function: maps tensors, named as in `inputs`, to a tensor or a dict of tensors.
         inputs: dict from names to `keras.InputSpec`.
     """
 
@@ -39,13 +39,13 @@ def export_saved_model(
     endpoints: Mapping[str, Endpoint],
     verbose: bool | None,
 ) -> None:
-    """Writes a SavedModel of TensorFlow.
+    """Writes a TensorFlow SavedModel.
 
     Args:
         model: Keras model.
         filepath: folder.
         endpoints: dict from names to `Endpoint`s.
-        verbose: whether to print what was written.
+        verbose: whether to print a summary.
     """
     import tensorflow as tf
 
@@ -63,7 +63,7 @@ def export_saved_model(
 def _counted(
     archive: keras.export.ExportArchive, name: str, endpoint: Endpoint, specs: list[Any]
 ) -> Any:
-    """A `tf.function` of n and a seed: on JAX n must be the size of an array."""
+    """A `tf.function` of n and a seed; on JAX, n becomes the size of an array."""
     import tensorflow as tf
 
     rows = tf.TensorSpec([None], "int32", name="n")
@@ -74,7 +74,7 @@ def _counted(
 
 
 def _named(endpoint: Endpoint) -> Callable[..., Any]:
-    """The function with the parameters that are given, by which exporters know their number."""
+    """The function with named parameters, from which exporters infer the number of inputs."""
 
     def function(*tensors: Tensor) -> Any:
         return endpoint.function(**dict(zip(endpoint.inputs, tensors)))
@@ -103,7 +103,7 @@ def export_endpoint(
     outputs = _EndpointLayer(model, endpoint)(*inputs)
     alone = len(inputs) == 1
     functional = keras.Model(inputs[0] if alone else inputs, outputs)
-    # Without a signature Keras wants a model that has been called.
+    # Without a signature, Keras needs a model that has been called.
     signature = specs if alone else [specs]
     functional.export(filepath, format, verbose, input_signature=signature, **kwargs)
     if format == "onnx":
@@ -111,9 +111,9 @@ def export_endpoint(
 
 
 def _check_onnx(filepath: str | PathLike[str]) -> None:
-    """Raises a `ValueError` if a file has operations that ONNX does not, and removes it.
+    """Removes an invalid ONNX file and raises a `ValueError`.
 
-    tf2onnx writes such files, and only logs an error.
+    For an unsupported operation, tf2onnx writes an invalid file and only logs an error.
     """
     import onnx
 
@@ -122,8 +122,8 @@ def _check_onnx(filepath: str | PathLike[str]) -> None:
     except onnx.checker.ValidationError as error:
         pathlib.Path(filepath).unlink()
         raise ValueError(
-            "Expected a model of operations that ONNX has. Received one that the exporter could "
-            f"not translate: {str(error).strip().splitlines()[0]}"
+            "Expected a model whose operations the ONNX exporter supports. "
+            f"Received: {str(error).strip().splitlines()[0]}"
         ) from error
 
 

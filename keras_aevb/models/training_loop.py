@@ -1,4 +1,4 @@
-"""Keras' `compile`, `fit`, `evaluate` and `predict` for an objective that is known per example."""
+"""Keras' `compile`, `fit`, `evaluate` and `predict` for a per-example objective."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeAlias, Unpack
@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_aevb import _backend, arguments
 from keras_aevb._backend.keras_private import clear_losses
-from keras_aevb.batches import row_numbers
+from keras_aevb.batches import row_indices
 from keras_aevb.distributions import ConditionalDistribution
 from keras_aevb.training import inputs, loop, sources
 from keras_aevb.training.epochs import with_given_parts
@@ -30,16 +30,16 @@ Callbacks: TypeAlias = Sequence[keras.callbacks.Callback] | keras.callbacks.Call
 
 
 class TrainingLoop(keras.Model):
-    """A Keras model that is trained on an `objective` of its own in place of a loss.
+    """A Keras model that is trained on its own `objective` in place of a loss.
 
-    A subclass has a `likelihood`, which knows what examples look like.
+    A subclass has a `likelihood`, which defines the shape and the values of examples.
 
     `fit` makes `steps_per_execution` steps in one program, and keeps arrays on the device. The
-    order of examples in epoch e is `numpy.random.default_rng([seed, e]).permutation(N)`, where
-    seed is the model's: the same on both backends, and for a resumed run.
+    order of examples in epoch e is `numpy.random.default_rng([seed, e]).permutation(N)` with the
+    model's seed. It is the same on both backends, and for a resumed run.
     """
 
-    # Which terms of the objective are better the larger, or the smaller, they are.
+    # Terms of the objective that are better when larger, and when smaller.
     maximize: tuple[str, ...] = ()
     minimize: tuple[str, ...] = ()
     likelihood: ConditionalDistribution
@@ -53,7 +53,7 @@ class TrainingLoop(keras.Model):
         self._programs = Programs([self])
 
     def objective(self, x: Tensor, training: bool) -> Objective:
-        """What training minimises, for each example.
+        """The loss of each example, and terms for the logs.
 
         Args:
             x: tensor of shape `[B, *event_shape]`.
@@ -65,28 +65,28 @@ class TrainingLoop(keras.Model):
         raise NotImplementedError
 
     def adapt(self, x: Tensor) -> None:
-        """Sets up what depends on the training set; `fit` calls it with its arrays.
+        """Sets state that depends on the training set; `fit` calls it with its arrays.
 
         Args:
-            x: the examples that are trained on, an array of shape `[N, *event_shape]`.
+            x: training examples, an array of shape `[N, *event_shape]`.
 
         Raises:
             ValueError: if the model was made for another training set.
         """
 
     def check_ready(self, training: bool = True, class_weight: Any = None) -> None:
-        """Raises a `ValueError` if a step needs `adapt`, or an argument in its place, first.
+        """Raises a `ValueError` if the model lacks state that `adapt` or an argument would set.
 
         Args:
-            training: whether the model is to be trained, or evaluated.
-            class_weight: what is given for a stream, whose labels Keras reads then.
+            training: whether the model will be trained, or evaluated.
+            class_weight: argument of `fit` for a stream, whose labels Keras then reads.
         """
 
     def unpacked(self, data: Any) -> tuple[Any, Any, Any]:
-        """(x, y, sample weights) of what a stream yields, or of the arguments of `fit`.
+        """(x, y, sample weights) of a stream's batch, or of the arguments of `fit`.
 
         Raises:
-            ValueError: if x is a dict, and there is nothing but x that has a name.
+            ValueError: if x is a dict, but the model has no named inputs.
         """
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         if isinstance(x, dict):
@@ -97,8 +97,8 @@ class TrainingLoop(keras.Model):
         return x, y, sample_weight
 
     def labels(self, y: Any, n: int) -> np.ndarray:
-        """The labels of n examples in arrays, as steps take them: by default the rows' numbers."""
-        return row_numbers(n)
+        """The labels that steps receive for n examples in arrays; by default the row indices."""
+        return row_indices(n)
 
     def check_batch(self, x: Any, y: Any, sample_weight: Any, training: bool = True) -> None:
         """Raises a `ValueError` if a batch of a stream cannot be trained on or evaluated."""
@@ -116,7 +116,7 @@ class TrainingLoop(keras.Model):
 
     @_backend.step
     def test_step(self, data: Any) -> Any:
-        """The objective's running means over a batch; on JAX a pure function."""
+        """Updates the running means of the objective; on JAX a pure function."""
         with _backend.full_precision():
             self._loss(data, training=False)
         return self.get_metrics_result()
@@ -127,15 +127,15 @@ class TrainingLoop(keras.Model):
         return self._mean_loss(*self.objective(x, training), sample_weight)
 
     def _unpack(self, data: Any) -> tuple[Tensor, Any, Any]:
-        """x as densities need it, y, and sample weights or `None`."""
+        """x cast for densities, y, and sample weights or `None`."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         return ops.cast(x, self.likelihood.density_dtype), y, sample_weight
 
     def _mean_loss(self, losses: Tensor, terms: Terms, sample_weight: Any) -> Tensor:
         """The mean loss of a batch plus penalties; updates the running means of the logs.
 
-        With several replicas on TensorFlow, the replica's share of the loss: the shares' sum, like
-        that of their gradients, is the whole batch's, however it is split.
+        With several replicas on TensorFlow, this is the replica's share of the loss. The shares add
+        up to the loss of the whole batch, and their gradients to its gradient, for any split.
         """
         batch_size = ops.shape(losses)[0]
         if sample_weight is not None:
@@ -169,28 +169,28 @@ class TrainingLoop(keras.Model):
         """`keras.Model.compile` without losses and metrics: the objective is the loss.
 
         Raises:
-            ValueError: if a loss or metrics are given, or XLA is asked for where it does not work.
+            ValueError: if a loss or metrics are given, or XLA under a TensorFlow strategy.
         """
         given = {"loss": loss, "metrics": metrics, "weighted_metrics": weighted_metrics}
         for name, value in given.items():
             if value is not None:
                 raise ValueError(
                     f"Expected no `{name}`: {self.__class__.__name__} is trained on its own "
-                    f"objective and takes no `{name}`. Received: {name}={value}"
+                    f"objective. Received: {name}={value}"
                 )
         if "steps_per_execution" in kwargs:
             arguments.integer("steps_per_execution", kwargs["steps_per_execution"])
         if kwargs.get("jit_compile") is True and _backend.has_replicas(self):
             raise ValueError(
-                "XLA cannot reach the variables of several devices. Expected `jit_compile=False` "
+                "XLA cannot access variables on several devices. Expected `jit_compile=False` "
                 f"under {type(self.distribute_strategy).__name__}. Received: jit_compile=True"
             )
         super().compile(optimizer=optimizer, **kwargs)
-        # The parts are built, so the optimizer can be: for checkpoints, and for XLA on TensorFlow.
+        # Checkpoints, and XLA on TensorFlow, need a built optimizer.
         self.optimizer.build(self.trainable_variables)
 
     def compile_from_config(self, config: Config) -> None:
-        """Compiles a loaded model as it was."""
+        """Compiles a loaded model with its saved settings."""
         self.compile(**keras.saving.deserialize_keras_object(config))
 
     def fit(
@@ -212,13 +212,13 @@ class TrainingLoop(keras.Model):
         validation_batch_size: int | None = None,
         validation_freq: int | Collection[int] = 1,
     ) -> keras.callbacks.History:
-        """`keras.Model.fit`; labels are ignored, and the data is checked.
+        """`keras.Model.fit`, which ignores labels and validates the data.
 
-        Arrays are checked before training starts, streams batch by batch before a batch is used.
+        Arrays are validated before training starts, streams batch by batch.
 
         Raises:
-            ValueError: if an argument is not what Keras accepts, or the data has the wrong shape,
-                or holds NaN, infinite values or values of probability zero.
+            ValueError: if Keras does not accept an argument, or the data has the wrong shape, or
+                contains NaN, infinite values or values of probability zero.
         """
         self._check_compiled("fit")
         arguments.check_fit(
@@ -282,7 +282,7 @@ class TrainingLoop(keras.Model):
         callbacks: Callbacks | None = None,
         return_dict: bool = False,
     ) -> list[float] | Any:
-        """`keras.Model.evaluate`, with the checks of `fit`."""
+        """`keras.Model.evaluate`, which validates the data as `fit` does."""
         self._check_compiled("evaluate")
         arguments.check_fit(batch_size=batch_size, verbose=verbose, steps=steps)
         self.check_ready(training=False)
@@ -300,7 +300,7 @@ class TrainingLoop(keras.Model):
         steps: int | None = None,
         callbacks: Callbacks | None = None,
     ) -> np.ndarray | Any:
-        """`keras.Model.predict`, with the checks of `fit`."""
+        """`keras.Model.predict`, which validates the data as `fit` does."""
         arguments.check_fit(batch_size=batch_size, verbose=verbose, steps=steps)
         data = sources.checked(self, x)
         source = sources.epochs(self, data, batch_size, steps, training=False, whole=True)
@@ -315,7 +315,7 @@ class TrainingLoop(keras.Model):
         class_weight: dict[int, float] | None = None,
         return_dict: bool = False,
     ) -> list[float] | Any:
-        """`keras.Model.train_on_batch`, with the checks of `fit`."""
+        """`keras.Model.train_on_batch`, which validates the data as `fit` does."""
         self._check_compiled("train_on_batch")
         self.check_ready()
         if class_weight is not None:
@@ -329,13 +329,13 @@ class TrainingLoop(keras.Model):
         sample_weight: ArrayLike | None = None,
         return_dict: bool = False,
     ) -> list[float] | Any:
-        """`keras.Model.test_on_batch`, with the checks of `fit`."""
+        """`keras.Model.test_on_batch`, which validates the data as `fit` does."""
         self._check_compiled("test_on_batch")
         self.check_ready(training=False)
         return self._on_batch(self._test_program, (x, y, sample_weight), return_dict, False)
 
     def predict_on_batch(self, x: ArrayLike | dict[str, Any]) -> np.ndarray | Any:
-        """`keras.Model.predict_on_batch`, with the checks of `fit`."""
+        """`keras.Model.predict_on_batch`, which validates the data as `fit` does."""
         x, y, _ = self.unpacked((x,))
         self.check_batch(x, y, None, training=False)
         batch = with_given_parts(np.asarray(x), y)
@@ -377,7 +377,7 @@ class TrainingLoop(keras.Model):
         batch_size: int | None,
         callbacks: keras.callbacks.CallbackList,
     ) -> dict[str, float]:
-        """Validation logs of (x, y, sample weights), as within `fit`."""
+        """Validation logs of (x, y, sample weights), computed as in `fit`."""
         source = sources.epochs(self, sources.checked(self, *data), batch_size, training=False)
         return loop.evaluate(self, source, self._test_program, callbacks)
 
@@ -396,7 +396,9 @@ class TrainingLoop(keras.Model):
         )
 
     def set_mode(self, callbacks: Callbacks | None) -> None:
-        """Callbacks that monitor a term of the objective need no `mode`: Keras knows its own alone.
+        """Resolves `mode="auto"` of callbacks that monitor a term of the objective.
+
+        Keras infers the direction of its own metrics only.
 
         Args:
             callbacks: as for `fit`.
@@ -417,7 +419,7 @@ class TrainingLoop(keras.Model):
 
 
 def _is_due(epoch: int, validation_freq: int | Collection[int]) -> bool:
-    """Whether there is a validation after an epoch: every few epochs, or after those in a list."""
+    """Whether to validate after an epoch: every few epochs, or after those in a list."""
     if isinstance(validation_freq, Collection):
         return epoch + 1 in validation_freq
     return (epoch + 1) % validation_freq == 0

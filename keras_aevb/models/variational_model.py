@@ -1,4 +1,4 @@
-"""What the variational algorithms share: a recognition model q(z|x) beside p(x, z), and a bound."""
+"""A generative model with a recognition model q(z|x) and a bound."""
 
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
@@ -17,7 +17,7 @@ from keras_aevb.models.described import described
 from keras_aevb.models.latent_variable_model import LatentVariableModel, ModelArguments
 from keras_aevb.models.point_estimates import kind_of_estimate
 from keras_aevb.training import inputs
-from keras_aevb.training.progress import ProgressOfPrediction
+from keras_aevb.training.progress import PredictionProgress
 from keras_aevb.typing import (
     ArrayLike,
     ConditionLike,
@@ -48,8 +48,8 @@ class VariationalModel(LatentVariableModel):
         **kwargs: `condition`, a `Condition`; and arguments of `keras.Model`.
 
     Raises:
-        ValueError: if a part is not of its type, does not accept what the one before it returns,
-            or posterior, prior and bound do not fit together.
+        ValueError: if a part has the wrong type or does not accept the output of the previous one,
+            or if posterior, prior and bound are incompatible.
     """
 
     parts: tuple[str, ...] = (
@@ -62,7 +62,7 @@ class VariationalModel(LatentVariableModel):
         "condition",
     )
 
-    # Names of what `objective` returns beside the terms of the bound.
+    # Names of the terms that `objective` returns in addition to those of the bound.
     extra_terms: tuple[str, ...] = ()
 
     def __init__(
@@ -102,13 +102,13 @@ class VariationalModel(LatentVariableModel):
         self.point_estimates["posterior"] = kind_of_estimate(posterior)
 
     def check_parts(self, q: Distribution, prior: Distribution) -> None:
-        """Raises a `ValueError` if q(z|x) and p(z) do not fit together, or not this algorithm."""
+        """Raises a `ValueError` if q(z|x) is incompatible with p(z) or with this algorithm."""
         parts.check_same_z(q, prior)
         self.bound.check(q, prior)
 
     @property
     def phi(self) -> list[keras.Variable]:
-        """Trainable variables φ of q(z|x): those of encoder and posterior, and the condition's."""
+        """Trainable variables φ of q(z|x): those of encoder, posterior and condition."""
         condition = [] if self.condition is None else [self.condition]
         return _trainable(self.encoder, self.posterior, *condition)
 
@@ -133,7 +133,7 @@ class VariationalModel(LatentVariableModel):
         return tuple(n for n in names if n in ("kl", "weight_kl") or n.startswith("kl_"))
 
     def _bound_terms(self, x: Tensor, q: Distribution, training: bool) -> tuple[Tensor, Terms]:
-        """What is maximised for each example, and the terms of the bound."""
+        """The maximised term of each example, and all terms of the bound."""
         terms = self.bound(
             x, q, self.prior_distribution(), self.decoder_of(training), self.next_seed()
         )
@@ -154,16 +154,16 @@ class VariationalModel(LatentVariableModel):
 
         Args:
             x: tensor or array, or a dict with `x` and `condition`; or a stream of batches, as for
-                `predict`, of which B is the number of all examples.
+                `predict`, where B is the total number of examples.
             training: whether the layers run in training mode.
-            condition: y, of shape `[B, *condition.shape]`. A stream brings it, as (x, y).
-            batch_size: examples that are encoded together, which lets no gradients through.
-                Default: all of an array, 1000 of a stream.
-            verbose: as for `elbo`, where there are batches.
+            condition: y, of shape `[B, *condition.shape]`. A stream yields (x, y) instead.
+            batch_size: number of examples encoded at once; gradients do not pass through. Default:
+                all of an array, 1000 of a stream.
+            verbose: as for `elbo`, if there are batches.
 
         Raises:
             ValueError: if x does not have the likelihood's event shape, or is an array with values
-                of probability zero; or the condition is missing or does not fit.
+                of probability zero; or the condition is missing or invalid.
         """
         if isinstance(x, dict):
             x, condition, _ = self.unpacked((x, condition))
@@ -192,7 +192,7 @@ class VariationalModel(LatentVariableModel):
     def encoding(
         self, output: Literal["mean", "mean_and_log_variance", "sample"] = "mean", **kwargs: Any
     ) -> Encoding:
-        """q(z|x) as a layer of other Keras models, which shares its weights with this one.
+        """q(z|x) as a layer for other Keras models, which shares its weights with this one.
 
         Args:
             output: `"mean"`, `"mean_and_log_variance"`, or `"sample"`.
@@ -211,14 +211,14 @@ class VariationalModel(LatentVariableModel):
         condition: ConditionLike | None = None,
         verbose: Verbose = "auto",
     ) -> dict[str, np.ndarray]:
-        """q(z|x) of each example in numbers.
+        """Moments and parameters of q(z|x) of each example.
 
         Args:
             x, batch_size, condition, verbose: as for `elbo`.
 
         Returns:
-            Dict of NumPy arrays of shape `[N, ...]`: `mean` and `standard_deviation` where TFP
-            knows them, and the parameters, as the endpoint `encode` of `export` has them.
+            Dict of NumPy arrays of shape `[N, ...]`: `mean` and `standard_deviation` if TFP
+            implements them, and the parameters; the endpoint `encode` of `export` returns the same.
         """
 
         def parameters(x: Tensor, seed: Tensor) -> Terms:
@@ -238,7 +238,7 @@ class VariationalModel(LatentVariableModel):
         return self.posterior(features, training=training)
 
     def call(self, x: Any, training: bool = False, condition: Any = None) -> Any:
-        """The mean of p(x|z) at the mean of q(z|x), or what `point_estimates` says.
+        """The mean of p(x|z) at the mean of q(z|x), or the estimates named by `point_estimates`.
 
         Args:
             x: tensor of shape `[B, *event_shape]`, or a dict with `x` and `condition`.
@@ -263,7 +263,7 @@ class VariationalModel(LatentVariableModel):
     ) -> np.ndarray:
         """The mean of p(x|z) at the mean of q(z|x), an array of the shape of `x`.
 
-        Where a distribution has no mean its mode is taken, or a draw: `point_estimates` says which.
+        If a distribution has no mean, its mode or a sample is used: `point_estimates` says which.
 
         Args:
             x, condition, verbose: as for `elbo`.
@@ -272,15 +272,15 @@ class VariationalModel(LatentVariableModel):
             self.given(condition)  # raises if the model has none
             x, condition, _ = self.unpacked((x, condition))
             x = {"x": x, "condition": condition}
-        return self.predict(x, verbose=0, callbacks=[ProgressOfPrediction(verbose)])
+        return self.predict(x, verbose=0, callbacks=[PredictionProgress(verbose)])
 
     def impute(
         self, x: Examples, condition: ConditionLike | None = None, verbose: Verbose = "auto"
     ) -> np.ndarray:
-        """x with reconstructions where values are missing, which are NaN.
+        """Replaces missing values of x (NaN) by their reconstructions.
 
         Args:
-            x: as for `elbo`, for a likelihood of `Observed` values.
+            x: as for `elbo`; the likelihood must be `Observed`.
             condition, verbose: as for `elbo`.
 
         Returns:
@@ -311,9 +311,9 @@ class VariationalModel(LatentVariableModel):
         Args:
             x: data of shape `[N, *event_shape]`, or a stream of batches, as for `predict`.
             num_samples: Monte Carlo samples of z for each example. Default: the bound's own.
-            batch_size: examples that are evaluated together.
-            seed: integer that fixes the noise. Default: the model's own stream.
-            condition: y, of shape `[N, *condition.shape]`. A stream brings it, as (x, y).
+            batch_size: number of examples evaluated at once.
+            seed: integer that fixes the noise. Default: the model's seed generator.
+            condition: y, of shape `[N, *condition.shape]`. A stream yields (x, y) instead.
             verbose: 1 for a progress bar, 0 for none, `"auto"` for one if the work takes seconds.
 
         Returns:
@@ -373,7 +373,7 @@ class VariationalModel(LatentVariableModel):
         condition: ConditionLike | None = None,
         verbose: bool = True,
     ) -> "Report":
-        """Prints what the model is worth, as a table: `keras_aevb.evaluation.report`.
+        """Prints a table of diagnostics: `keras_aevb.evaluation.report`.
 
         Args:
             x, num_samples, batch_size, seed, condition, verbose: as there.
@@ -384,7 +384,7 @@ class VariationalModel(LatentVariableModel):
         Raises:
             ValueError: as there.
         """
-        from keras_aevb import evaluation  # which imports this module
+        from keras_aevb import evaluation  # not at the top: it imports this module
 
         return evaluation.report(self, x, num_samples, batch_size, seed, condition, verbose)
 

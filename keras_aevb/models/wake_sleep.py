@@ -17,7 +17,7 @@ class WakeSleep(VariationalModel):
     $$\text{wake:} \quad \max_θ \; \log p_θ(x, z), \qquad z \sim q_φ(z|x)$$
     $$\text{sleep:} \quad \max_φ \; \log q_φ(z|x), \qquad z \sim p(z), \; x \sim p_θ(x|z)$$
 
-    Neither phase's gradient reaches the other's parameters, so that both are taken in one step.
+    Neither phase has a gradient in the other's parameters, so one optimizer step takes both.
     The sleep phase does not maximise the bound that the logs report; `sleep` is its log q(z|x).
 
     Args:
@@ -32,7 +32,7 @@ class WakeSleep(VariationalModel):
 
     Raises:
         ValueError: if the event shapes of posterior and prior differ, the bound's divergence has
-            no closed form for them, or a part does not accept what the one before it returns.
+            no closed form for them, or a part does not accept the output of the previous one.
 
     Reference: Hinton, Dayan, Frey & Neal (1995); Kingma & Welling (2013), sec. 4 and 5.
 

@@ -1,4 +1,4 @@
-"""q(θ): a distribution over the generative weights, which the Keras variables hold the means of."""
+"""q(θ), a distribution over the generative weights, whose means are the Keras variables."""
 
 import contextlib
 import itertools
@@ -17,8 +17,8 @@ class WeightPosterior:
 
     $$q(θ) = N(θ; μ, diag σ²), \qquad p(θ) = N(θ; 0, I)$$
 
-    Both are TFP distributions over one vector θ of all D weights: one draw of noise is faster than
-    one for each variable. The log-variance is clipped to [-20, 20].
+    Both are TFP distributions over one vector θ of all D weights, which is faster to sample than
+    one variable at a time. The log-variance is clipped to [-20, 20].
 
     Args:
         means: Keras variables μ.
@@ -66,9 +66,9 @@ class WeightPosterior:
 def substituted(
     model: keras.Layer, variables: Sequence[keras.Variable], values: Sequence[Tensor]
 ) -> Iterator[keras.StatelessScope]:
-    """Lets a model compute with `values` in place of `variables`, which are left alone.
+    """Makes a model compute with `values` in place of `variables`, which do not change.
 
-    What its layers assign to other variables is assigned in the end.
+    Assignments of its layers to other variables take effect at the end.
 
     Args:
         model: Keras layer.
@@ -76,9 +76,9 @@ def substituted(
         values: tensors of their shapes.
 
     Returns:
-        Context manager of the `keras.StatelessScope` that holds the values.
+        Context manager of the `keras.StatelessScope` with the values.
     """
-    # A scope hides the one around it: the other variables' values are passed on.
+    # A scope hides the enclosing one, so pass on the other variables' values.
     pairs = [(v, v.value) for v in model.variables] + list(zip(variables, values))
     with keras.StatelessScope(state_mapping=pairs, collect_losses=True) as scope:
         before = [scope.get_current_value(v) for v in model.non_trainable_variables]

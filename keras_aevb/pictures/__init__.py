@@ -1,8 +1,8 @@
-"""What a model's pictures show: functions that return NumPy arrays.
+"""Pictures of a model as NumPy arrays.
 
 `keras_aevb.plots` draws them, and `keras_aevb.callbacks.Pictures` does so during training. All
-compute with the layers in inference mode, and for `FullVB` at the mean of q(θ). Their noise comes
-from the integer `seed`, 0 by default: it is the same each time, and leaves the model's own alone.
+functions run the layers in inference mode, and `FullVB` at the mean of q(θ). Their noise comes
+from the integer `seed` (default: 0), not from the model's seed generator.
 
 Symbols: N examples, K values, M points z.
 """

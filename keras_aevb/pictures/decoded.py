@@ -1,4 +1,4 @@
-"""What points z decode to."""
+"""Decoded points z."""
 
 import numpy as np
 from keras import ops
@@ -17,21 +17,21 @@ def decoded(
     seed: Seed = 0,
     condition: ConditionLike | None = None,
 ) -> np.ndarray:
-    """The mean of p(x|z) at each z; where it has none its mode or, without that, a draw.
+    """The mean of p(x|z) at each z; if p(x|z) has none, its mode, or else a sample.
 
     Args:
         model: a `LatentVariableModel`.
         z: array of shape `[M, *z_shape]`.
-        batch_size: points that are decoded together.
-        seed: integer that fixes the draws.
+        batch_size: points decoded at once.
+        seed: integer that fixes samples.
         condition: y, of shape `[M, *condition.shape]`.
 
     Returns:
         NumPy array of shape `[M, *event_shape]`.
 
     Raises:
-        ValueError: if `model` is no `LatentVariableModel`, z does not have the prior's event shape,
-            or the condition is missing or does not fit.
+        ValueError: if `model` is not a `LatentVariableModel`, z does not have the prior's event
+            shape, or the condition is missing or invalid.
 
     Example:
         >>> import numpy as np, keras_aevb as kv

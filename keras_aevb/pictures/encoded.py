@@ -1,4 +1,4 @@
-"""Where examples lie in latent space, and what is decoded from there."""
+"""Encoded examples and their reconstructions."""
 
 import numpy as np
 
@@ -17,20 +17,20 @@ def encoded(
     seed: Seed = 0,
     condition: ConditionLike | None = None,
 ) -> np.ndarray:
-    """The mean of q(z|x) of each example; where it has none its mode or, without that, a draw.
+    """The mean of q(z|x) of each example; if q(z|x) has none, its mode, or else a sample.
 
     Args:
         model: a `VariationalModel`.
         x: data of shape `[N, *event_shape]`.
-        batch_size: examples that are encoded together.
-        seed: integer that fixes the draws.
+        batch_size: examples encoded at once.
+        seed: integer that fixes samples.
         condition: y, of shape `[N, *condition.shape]`.
 
     Returns:
         NumPy array of shape `[N, *z_shape]`.
 
     Raises:
-        ValueError: if the model has no q(z|x), or an argument is one that `model.elbo` refuses.
+        ValueError: if the model has no q(z|x), or `model.elbo` rejects an argument.
 
     Example:
         >>> import numpy as np, keras_aevb as kv
@@ -54,9 +54,9 @@ def reconstructions(
     seed: Seed = 0,
     condition: ConditionLike | None = None,
 ) -> np.ndarray:
-    """What each example's point of `encoded` decodes to.
+    """Reconstructions of examples.
 
-    It is `model.reconstruct(x)`, with draws that do not come from the model's own stream.
+    The result is `model.reconstruct(x)`, with noise from `seed` if it needs samples.
 
     Args:
         model, x, batch_size, seed, condition: as for `encoded`.

@@ -6,23 +6,23 @@ import numpy as np
 
 from keras_aevb import arguments
 
-CHANNELS = (1, 3)  # of the last axis of an image: grey, or red, green and blue
+CHANNELS = (1, 3)  # grey, or red, green and blue
 
 
 def as_images(x: np.ndarray, image_shape: Sequence[int] | None = None) -> np.ndarray:
-    """Examples as images, grey or with three colours.
+    """Reshapes examples to grey or colour images.
 
     Args:
         x: array of shape `[N, *event_shape]`.
-        image_shape: `(height, width)`, with or without the channels 1 or 3 behind.
-            Default: the event shape, if it is such a shape.
+        image_shape: `(height, width)`, `(height, width, 1)` or `(height, width, 3)`. Default: the
+            event shape, if it is one of these.
 
     Returns:
         Array of shape `[N, height, width]` or `[N, height, width, 3]`.
 
     Raises:
-        ValueError: if the shape is not that of an image, or does not have the elements of one
-            example.
+        ValueError: if the shape is not that of an image, or has another number of elements than
+            an example.
 
     Example:
         >>> as_images(np.zeros((5, 784)), (28, 28)).shape
@@ -38,26 +38,28 @@ def as_images(x: np.ndarray, image_shape: Sequence[int] | None = None) -> np.nda
         and np.prod(shape) == np.prod(event_shape)
     ):
         raise ValueError(
-            "Expected `image_shape` to be (height, width), or with 1 or 3 channels behind, with as "
-            f"many elements as an example of shape {event_shape}. Received: {image_shape}"
+            "Expected `image_shape` to be (height, width), with 1 or 3 channels as a third "
+            f"dimension, and with as many elements as an example of shape {event_shape}. "
+            f"Received: {image_shape}"
         )
     x = x.reshape(-1, *shape)
     return x[..., 0] if len(shape) == 3 and shape[2] == 1 else x
 
 
 def mosaic(images: np.ndarray, columns: int | None = None, fill: float = 1.0) -> np.ndarray:
-    """Images in rows, without margins.
+    """Joins images in rows, without margins.
 
     Args:
         images: array of shape `[N, height, width]` or `[N, height, width, channels]`.
         columns: images in a row. Default: as many as rows, or one more.
-        fill: value of the places that are left over in the last row.
+        fill: value of the empty places in the last row.
 
     Returns:
-        Array of shape `[rows * height, columns * width]`, with the channels behind.
+        Array of shape `[rows * height, columns * width]` or, with channels,
+        `[rows * height, columns * width, channels]`.
 
     Raises:
-        ValueError: if the array is not one of images, or `columns` is not a positive integer.
+        ValueError: if the array does not contain images, or `columns` is not a positive integer.
 
     Example:
         >>> mosaic(np.array([[[1, 2]], [[3, 4]], [[5, 6]], [[7, 8]]]), columns=2)

@@ -1,4 +1,4 @@
-"""What the plane of two latent variables decodes to."""
+"""The decoded plane of two latent variables."""
 
 import numpy as np
 
@@ -26,17 +26,17 @@ def manifold(
     Args:
         model: a `LatentVariableModel` with two latent variables, independent under p(z).
         n: tiles in each direction.
-        batch_size: points that are decoded together.
-        seed: integer that fixes the draws, where p(x|z) has neither mean nor mode.
+        batch_size: points decoded at once.
+        seed: integer that fixes samples, if p(x|z) has neither mean nor mode.
         condition: one y, of shape `[1, *condition.shape]`.
 
     Returns:
-        NumPy array of shape `[n, n, *event_shape]`, as it is looked at: z₁ grows along the second
-        axis, to the right, and z₂ falls along the first, from the top.
+        NumPy array of shape `[n, n, *event_shape]` in the orientation of a plot: z₁ increases along
+        the second axis (to the right), and z₂ decreases along the first (downwards).
 
     Raises:
         ValueError: if z is not a vector of two independent variables, n is not a positive integer,
-            or the condition is missing or does not fit.
+            or the condition is missing or invalid.
 
     Reference: Kingma & Welling (2013), fig. 4.
 

@@ -1,4 +1,4 @@
-"""Between a latent dimension and its probabilities under the prior."""
+"""Quantile and distribution functions of the latent dimensions under the prior."""
 
 import contextlib
 from typing import Any
@@ -10,7 +10,7 @@ from keras_aevb import arguments
 from keras_aevb._backend import tfd
 from keras_aevb.models import LatentVariableModel
 from keras_aevb.models.parts import check_type
-from keras_aevb.pictures.samples import prior_draws
+from keras_aevb.pictures.samples import prior_samples
 from keras_aevb.training import inputs
 from keras_aevb.typing import ArrayLike, ConditionLike, Distribution, Seed
 
@@ -26,21 +26,21 @@ def prior_quantiles(
 
     $$P(z_j \le q_{kj}) = u_k$$
 
-    in closed form where TFP knows one, else the quantiles of draws.
+    in closed form if TFP has one, else the quantiles of samples.
 
     Args:
         model: a `LatentVariableModel`.
         probabilities: K numbers u in (0, 1).
-        num_samples: draws of z, where there is no closed form.
-        seed: integer that fixes them.
+        num_samples: samples of z, used if there is no closed form.
+        seed: integer that fixes the samples.
         condition: one y, of shape `[1, *condition.shape]`.
 
     Returns:
         NumPy array of shape `[K, *z_shape]`.
 
     Raises:
-        ValueError: if `model` is no `LatentVariableModel`, the probabilities are not numbers in
-            (0, 1), or the condition is missing or does not fit.
+        ValueError: if `model` is not a `LatentVariableModel`, the probabilities are not numbers in
+            (0, 1), or the condition is missing or invalid.
 
     Example:
         >>> import keras_aevb as kv
@@ -60,31 +60,31 @@ def prior_quantiles(
             return np.asarray(inner.quantile(ops.cast(column, inner.dtype)))
     num_samples = arguments.integer("num_samples", num_samples)
     conditions = np.repeat(y[0], num_samples, axis=0) if y else None
-    z = prior_draws(model, num_samples, seed, conditions)
+    z = prior_samples(model, num_samples, seed, conditions)
     return np.quantile(z, u, axis=0).astype(z.dtype)
 
 
 def prior_probabilities(
     model: LatentVariableModel, z: ArrayLike, condition: ConditionLike | None = None
 ) -> np.ndarray:
-    r"""The probabilities of smaller values of each latent dimension under the prior.
+    r"""The prior's distribution function of each latent dimension.
 
     $$u_j = P(z'_j \le z_j), \quad z' \sim p(z)$$
 
-    The unit cube, in which p(z) is uniform; for a standard normal prior, Φ(z).
+    This maps z to the unit cube, where p(z) is uniform. For a standard normal prior, u is Φ(z).
 
     Args:
         model: a `LatentVariableModel` whose p(z) has independent dimensions.
         z: array of shape `[M, *z_shape]`.
-        condition: y, of shape `[M, *condition.shape]`, or one.
+        condition: y, of shape `[M, *condition.shape]` or `[1, *condition.shape]`.
 
     Returns:
         NumPy array of shape `[M, *z_shape]`, in [0, 1].
 
     Raises:
-        ValueError: if the dimensions of p(z) are not independent, TFP knows no distribution
-            function of theirs, z does not have the prior's event shape, or the condition is
-            missing or does not fit.
+        ValueError: if the dimensions of p(z) are not independent, TFP does not implement their
+            distribution function, z does not have the prior's event shape, or the condition is
+            missing or invalid.
 
     Reference: Kingma & Welling (2013), fig. 4.
 
@@ -103,7 +103,7 @@ def prior_probabilities(
             return np.asarray(inner.cdf(ops.cast(z, inner.dtype)))
         except NotImplementedError:
             raise ValueError(
-                "Expected p(z) of a family whose distribution function TFP knows. "
+                "Expected p(z) of a family whose distribution function TFP implements. "
                 f"Received: {inner}"
             ) from None
 
@@ -124,8 +124,8 @@ def checked_marginals(prior: Distribution) -> Distribution:
     marginals = independent_marginals(prior)
     if marginals is None:
         raise ValueError(
-            "Latent dimensions have distribution functions of their own only where they are "
-            "independent. Expected p(z) to be a `tfd.Independent` of scalar distributions. "
+            "Only independent latent dimensions have separate distribution functions. "
+            "Expected p(z) to be a `tfd.Independent` of scalar distributions. "
             f"Received: {prior}"
         )
     return marginals

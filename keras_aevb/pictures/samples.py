@@ -1,4 +1,4 @@
-"""What draws from the prior decode to."""
+"""Decoded samples of the prior."""
 
 import numpy as np
 
@@ -16,21 +16,21 @@ def samples(
     seed: Seed = 0,
     condition: ConditionLike | None = None,
 ) -> np.ndarray:
-    """The means of p(x|z) at n draws z ~ p(z), without the noise of `model.sample`.
+    """The means of p(x|z) at n samples z ~ p(z), without the pixel noise of `model.sample`.
 
     Args:
         model: a `LatentVariableModel`.
-        n: number of draws.
-        batch_size: draws that are decoded together.
-        seed: integer that fixes the draws.
-        condition: y, one for each draw.
+        n: number of samples.
+        batch_size: samples decoded at once.
+        seed: integer that fixes the samples.
+        condition: y, one for each sample.
 
     Returns:
         NumPy array of shape `[n, *event_shape]`.
 
     Raises:
-        ValueError: if `model` is no `LatentVariableModel`, n is not a positive integer, or the
-            condition is missing or does not fit.
+        ValueError: if `model` is not a `LatentVariableModel`, n is not a positive integer, or the
+            condition is missing or invalid.
 
     Reference: Kingma & Welling (2013), fig. 5.
 
@@ -43,13 +43,13 @@ def samples(
     check_type("model", model, LatentVariableModel)
     n = arguments.integer("n", n)
     of_z, of_x = arguments.seeds(seed, 2)
-    return decoded(model, prior_draws(model, n, of_z, condition), batch_size, of_x, condition)
+    return decoded(model, prior_samples(model, n, of_z, condition), batch_size, of_x, condition)
 
 
-def prior_draws(
+def prior_samples(
     model: LatentVariableModel, n: int, seed: Seed, condition: ConditionLike | None
 ) -> np.ndarray:
-    """n draws z ~ p(z), or p(z|y) for each of n y: an array of shape `[n, *z_shape]`."""
+    """n samples z ~ p(z), or one z ~ p(z|y) for each y: an array of shape `[n, *z_shape]`."""
 
     def draws(seed: Tensor, *y: Tensor) -> Tensor:
         with model.given(y[0] if y else None):

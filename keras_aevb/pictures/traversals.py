@@ -1,4 +1,4 @@
-"""What changes when one latent dimension does."""
+"""Decoded points along one latent dimension."""
 
 from collections.abc import Sequence
 
@@ -22,7 +22,7 @@ def traversals(
     seed: Seed = 0,
     condition: ConditionLike | None = None,
 ) -> np.ndarray:
-    r"""The means of p(x|z) where one latent dimension runs through the prior's quantiles.
+    r"""The means of p(x|z) as one latent dimension takes the prior's quantiles.
 
     $$z_j = F_j^{-1}\left(\frac{k - \frac12}{K}\right), \quad k = 1, \dots, K$$
 
@@ -32,17 +32,17 @@ def traversals(
         model: a `LatentVariableModel`.
         z: array of shape `z_shape`, as a row of `encoded(model, x)`. Default: the prior's medians.
         num_values: K.
-        dimensions: the D dimensions j, numbers of the elements of a flattened z. Default: all.
-        batch_size: points that are decoded together.
-        seed: integer that fixes draws, where the prior or p(x|z) needs them.
+        dimensions: indices j of D elements of the flattened z. Default: all.
+        batch_size: points decoded at once.
+        seed: integer that fixes samples, if the prior or p(x|z) needs them.
         condition: one y, of shape `[1, *condition.shape]`.
 
     Returns:
         NumPy array of shape `[D, K, *event_shape]`.
 
     Raises:
-        ValueError: if z is not of the prior's event shape, a dimension is not one of z, K is not a
-            positive integer, or the condition is missing or does not fit.
+        ValueError: if z does not have the prior's event shape or one of the dimensions, K is not a
+            positive integer, or the condition is missing or invalid.
 
     Example:
         >>> import keras_aevb as kv

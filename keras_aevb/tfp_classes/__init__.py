@@ -1,8 +1,8 @@
-"""Subclasses of TensorFlow Probability's classes, loaded when first used.
+"""Subclasses of TensorFlow Probability's classes, imported on first use.
 
-A class statement needs its base class, so these modules load TFP, which takes most of a second. All
-other modules use TFP inside functions alone, and these classes as `tfp_classes.Normal`: then
-`import keras_aevb` does not load it.
+A class statement needs its base class, so these modules import TFP, which takes most of a second.
+All other modules use TFP only inside functions, and these classes as `tfp_classes.Normal`, so that
+`import keras_aevb` does not import TFP.
 """
 
 import importlib
@@ -42,7 +42,7 @@ def __getattr__(name: str) -> Any:
     if name not in MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(f"{__name__}.{MODULES[name]}"), name)
-    globals()[name] = value  # found without this function from now on
+    globals()[name] = value  # the next access does not call this function
     return value
 
 

@@ -1,4 +1,4 @@
-"""Families that TFP has no class for, or one whose density fails, composed from what it has.
+"""Families that TFP lacks, or whose density is inaccurate in TFP, composed of TFP's classes.
 
 Other families are special cases of a TFP class: Rayleigh is `"Weibull"` with `concentration=2`,
 Erlang `"Gamma"` with an integer `concentration`, and χ² `"Chi2"`.

@@ -1,4 +1,4 @@
-"""Count distributions that replace TFP classes which fail as likelihoods.
+"""Count distributions that replace TFP classes unsuitable as likelihoods.
 
 Each docstring says how the class differs from TFP's. `Family` prefers it to the TFP class of the
 same name.

@@ -34,7 +34,7 @@ class Hierarchy(tfd.Distribution):
         self.sizes, self.top_down = tuple(sizes), top_down
         super().__init__(
             dtype=first.dtype,
-            reparameterization_type=None,  # that of the levels
+            reparameterization_type=None,  # the property returns that of the levels
             validate_args=False,
             allow_nan_stats=True,
             parameters={"name": name},

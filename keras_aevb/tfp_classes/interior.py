@@ -1,9 +1,9 @@
-"""TFP families whose draws reach the edges of their support, drawn inside of it.
+"""Samples strictly inside the support, for TFP families whose samples may round to its edge.
 
-Near an edge floating-point numbers are sparse: 1 - 6e-8 and 1 are neighbours in float32. A draw
-that is rounded to the edge has a density of 0 or infinity there, and a bound of it is NaN. Here
-draws are made in coordinates without edges, $z = e^u$, $1 / (1 + e^{-u})$ or softmax(u), and what
-would be rounded to an edge becomes the number beside it. Gradients pass through u.
+Near an edge floating-point numbers are sparse: 1 - 6e-8 and 1 are neighbours in float32. A sample
+that rounds to the edge can have a density of 0 or infinity, which makes the bound NaN. Here samples
+are drawn in unconstrained coordinates, $z = e^u$, $1 / (1 + e^{-u})$ or softmax(u). A value that
+would round to an edge becomes its neighbour inside the support. Gradients pass through u.
 """
 
 import functools
@@ -18,20 +18,20 @@ from keras.backend import standardize_dtype
 from keras_aevb._backend import tfd, tfp
 from keras_aevb.typing import Tensor
 
-# A density may divide a draw by a scale: the margin to underflow and overflow.
+# Margin to underflow and overflow, since a density may divide a sample by a scale.
 MARGIN = 2.0**20
 
 
 def log_gamma(concentration: Tensor, n: Any, seed: Any, like: Tensor | None = None) -> Tensor:
-    r"""The logarithms of n draws of Gamma(α, 1), also where the draws themselves underflow.
+    r"""The logarithms of n samples of Gamma(α, 1), even if the samples themselves underflow.
 
     $$\log z = \log z' + \frac{\log ε}{α}, \qquad z' \sim Gamma(α + 1, 1), \quad ε \sim U(0, 1)$$
 
     Args:
         concentration: α.
-        n: number of draws.
-        seed: TFP's seed.
-        like: a tensor that the draws are broadcast to.
+        n: number of samples.
+        seed: TFP seed.
+        like: a tensor to whose shape the samples broadcast.
 
     Reference: Marsaglia & Tsang (2000), A Simple Method for Generating Gamma Variables, sec. 6.
     """
@@ -42,7 +42,7 @@ def log_gamma(concentration: Tensor, n: Any, seed: Any, like: Tensor | None = No
 
 
 def log_odds(concentration1: Tensor, concentration0: Tensor, n: Any, seed: Any) -> Tensor:
-    """log z / (1 - z) of n draws z of Beta."""
+    """log z / (1 - z) of n samples z of Beta."""
     seeds = tfp.random.split_seed(seed, 2)
     return log_gamma(concentration1, n, seeds[0], concentration0) - log_gamma(
         concentration0, n, seeds[1], concentration1
@@ -119,7 +119,7 @@ def inside_unit_interval(z: Tensor, limits: Any) -> Tensor:
     return ops.clip(z, limits.tiny, 1 - limits.epsneg)
 
 
-# By family: n draws of u, and the map from u to z.
+# By family: n samples of u, and the map from u to z.
 INTERIORS: dict[str, tuple[Callable[[Any, Any, Any], Tensor], Callable[[Tensor, Any], Tensor]]] = {
     "Beta": (lambda q, n, seed: log_odds(q.concentration1, q.concentration0, n, seed), sigmoid),
     "Chi": (log_chi2, lambda u, limits: ops.sqrt(exp(u, limits))),  # its density has z²
@@ -139,8 +139,8 @@ INTERIORS: dict[str, tuple[Callable[[Any, Any, Any], Tensor], Callable[[Tensor, 
 
 
 @functools.cache
-def with_interior_draws(cls: Any) -> Any:
-    """The subclass whose draws lie inside the open support; `cls` itself where all do."""
+def with_interior_samples(cls: Any) -> Any:
+    """A subclass whose samples lie inside the open support; `cls` itself if its own samples do."""
     if cls.__name__ not in INTERIORS:
         return cls
     draws_of_u, to_z = INTERIORS[cls.__name__]

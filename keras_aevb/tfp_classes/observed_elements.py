@@ -1,4 +1,4 @@
-"""Independent elements of which some are missing."""
+"""Independent elements, some of which are missing."""
 
 from typing import Any
 

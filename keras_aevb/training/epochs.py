@@ -33,7 +33,7 @@ class RowEpochs:
         stream: `RowBatches`.
         steps_per_execution: steps in a group.
         steps: steps in an epoch. Default: the stream's length.
-        resident: whether the arrays are on the device, so that only row indices are sent there.
+        device_resident: whether the arrays are on the device; batches are then row indices.
         arrays: the stream's arrays on the device. Default: copies them there.
     """
 
@@ -42,13 +42,13 @@ class RowEpochs:
         stream: RowBatches,
         steps_per_execution: int,
         steps: int | None = None,
-        resident: bool = True,
+        device_resident: bool = True,
         arrays: Arrays | None = None,
     ) -> None:
         self.stream = stream
         self.steps_per_execution = steps_per_execution
         self.num_batches = steps or len(stream)
-        self.arrays = on_device(stream.arrays) if resident and arrays is None else arrays
+        self.arrays = on_device(stream.arrays) if device_resident and arrays is None else arrays
         if not len(stream):
             raise ValueError("Expected a stream of at least one batch. Received: length 0")
 
@@ -71,10 +71,10 @@ class RowEpochs:
 
     def _rows(self, i: int) -> np.ndarray:
         rows, n = np.asarray(self.stream.rows(i), "int32"), self.stream.num_rows
-        # Accelerators raise no error for rows that do not exist.
+        # Out-of-range indices raise no error on accelerators.
         if rows.min(initial=0) < 0 or rows.max(initial=0) >= n:
             raise IndexError(
-                f"Expected numbers of rows from 0 to {n - 1}. Received: {rows} in batch {i}"
+                f"Expected row indices from 0 to {n - 1}. Received: {rows} in batch {i}"
             )
         return rows
 
@@ -103,7 +103,7 @@ class StreamEpochs:
         self.stream = stream
         self.unpack = unpack
         self.check = check
-        self.takes_all = False  # whether an epoch is all that an iterator has
+        self.takes_all = False  # whether an epoch exhausts the iterator
         self.used_up = False
         if isinstance(stream, Iterator):
             self.takes_all = settings.get("steps_per_epoch") is None
@@ -159,8 +159,8 @@ def no_batches(when: str) -> ValueError:
     """The error for a stream without batches."""
     return ValueError(
         f"Expected a stream with at least one batch in every epoch. Received: none {when}. A "
-        "generator is used up after one pass; a data set that drops its last batch has none if the "
-        "batch size is larger than the data"
+        "generator is exhausted after one pass; a data set that drops its last batch is empty if "
+        "the batch size exceeds the number of examples"
     )
 
 

@@ -37,7 +37,7 @@ def is_stream(x: Any) -> bool:
 
 
 def as_array(x: Any, name: str = "x") -> np.ndarray:
-    """Data as a NumPy array in Keras' float type.
+    """Converts data to a NumPy array in Keras' float type.
 
     Raises:
         ValueError: if x is not an array of real numbers.
@@ -54,7 +54,7 @@ def as_array(x: Any, name: str = "x") -> np.ndarray:
         raise ValueError(
             f"Expected an array of real numbers as {name}. Received: {type(x)}{values}"
         )
-    with np.errstate(over="ignore"):  # checks reject the infinity
+    with np.errstate(over="ignore"):  # validation rejects infinity later
         return array.astype(keras.config.floatx(), copy=False)
 
 
@@ -86,8 +86,8 @@ def check_stream(x: Any, name: str = "x") -> None:
         )
 
 
-def as_resident(x: Any, name: str = "x") -> Tensor:
-    """x as an array that programs can index: a backend tensor is kept, others become NumPy."""
+def as_indexable(x: Any, name: str = "x") -> Tensor:
+    """x as an array that programs can index: a backend tensor as it is, others as NumPy."""
     return x if ops.is_tensor(x) or isinstance(x, np.ndarray) else as_array(x, name)
 
 

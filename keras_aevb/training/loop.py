@@ -27,15 +27,15 @@ def fit(
     initial_epoch: int = 0,
     validate: Callable[[keras.Model, Any, int], dict[str, float] | None] | None = None,
 ) -> None:
-    """Trains models side by side. A model that a callback stops leaves at the end of the epoch.
+    """Trains models side by side. A callback can stop its model at the end of an epoch.
 
     Args:
         models: list of R models.
         sources: list of R sources of epochs, from `keras_aevb.training.epochs`.
         program: function from a list of models to their current program.
         callbacks: list of R `keras.callbacks.CallbackList`.
-        epochs: number of the epoch at which training ends.
-        initial_epoch: number of the first epoch.
+        epochs: index of the epoch before which training stops.
+        initial_epoch: index of the first epoch.
         validate: function of a model, its callbacks and an epoch. It returns validation logs, or
             `None` for an epoch without validation.
     """
@@ -101,13 +101,13 @@ def _restored(
     models: Sequence[keras.Model], callbacks: Sequence[keras.callbacks.CallbackList]
 ) -> int | None:
     """The epoch from which `BackupAndRestore` resumes, or `None`."""
-    # Prefer the count in the weights: the callback writes two files, with a possible kill between.
+    # The callback writes two files and may be killed between: prefer the count in the weights.
     epochs = {
         model.restored_epoch or restored_epoch(model) if backups(calls) else None
         for model, calls in zip(models, callbacks)
     }
     if len(epochs) > 1:
-        raise ValueError(f"Expected backups of one epoch for all models. Received: {epochs}")
+        raise ValueError(f"Expected backups of the same epoch for all models. Received: {epochs}")
     return epochs.pop()
 
 

@@ -21,7 +21,7 @@ class Programs:
         self.made_for: list[Hashable] | None = None
 
     def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """The program of this key; `make()` makes it if there is none, or it is out of date."""
+        """The program of this key; `make()` builds it if it is missing or out of date."""
         self.refresh()
         if key not in self.programs:
             self.programs[key] = make()
@@ -38,6 +38,6 @@ class Programs:
 
 
 def _description(model: keras.Model) -> Hashable:
-    optimizer = getattr(model, "optimizer", None)  # there is none before `compile`
+    optimizer = getattr(model, "optimizer", None)  # missing before `compile`
     how = optimizer, model.run_eagerly, model.jit_compile, model.steps_per_execution
     return how, fingerprint(model)

@@ -44,7 +44,7 @@ class Progress:
             self.bar.update(self.done, finalize=True)
 
 
-class ProgressOfPrediction(keras.callbacks.Callback):
+class PredictionProgress(keras.callbacks.Callback):
     """A callback that shows a `Progress` of `predict`."""
 
     def __init__(self, verbose: Verbose = "auto") -> None:

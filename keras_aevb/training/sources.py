@@ -41,14 +41,14 @@ def checked(
         for argument, value in {"y": y, "sample_weight": sample_weight}.items():
             if value is not None:
                 raise ValueError(
-                    f"A stream brings its own `{argument}`. Expected batches (x, y, "
+                    f"A stream yields its own `{argument}`. Expected batches (x, y, "
                     f"sample_weight) and no `{argument}`. Received: {argument}={type(value)}"
                 )
         return x, None, None
     n = inputs.check_in_parts(x, model.likelihood.check)
     inputs.check_sample_weight(sample_weight, n)
     return (
-        inputs.as_resident(x),
+        inputs.as_indexable(x),
         model.labels(y, n),
         None if sample_weight is None else inputs.as_array(sample_weight, "sample_weight"),
     )
@@ -82,7 +82,7 @@ def examples(
         return ([part, *(values[slice_] for values in y)] for slice_, part in rows), n
     if condition is not None:
         raise ValueError(
-            "A stream brings its own condition. Expected batches (x, y) and no `condition`. "
+            "A stream yields its own condition. Expected batches (x, y) and no `condition`. "
             f"Received: condition={type(condition)}"
         )
 
@@ -137,11 +137,11 @@ def epochs(
     """Epochs of validated data, as row indices if the arrays fit the device, else whole."""
     stream = row_batches(model, data, batch_size, shuffle)
     if are_rows(stream) and not class_weight:
-        resident = not whole and fit_the_device(stream)
+        device_resident = not whole and fit_the_device(stream)
         limit = keras.config.max_steps_per_epoch() or len(stream)
         if not training or limit < len(stream):
             steps = min(steps or limit, limit, len(stream))
-        return RowEpochs(stream, model.steps_per_execution, steps, resident)
+        return RowEpochs(stream, model.steps_per_execution, steps, device_resident)
     return StreamEpochs(
         data[0] if stream is None else stream,
         model.steps_per_execution,

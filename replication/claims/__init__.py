@@ -1,4 +1,4 @@
-"""The paper's claims, each with a rule that was set before the runs, and the verdicts on them."""
+"""The paper's claims, with decision rules written before the runs, and the verdicts."""
 
 import dataclasses
 
@@ -29,12 +29,12 @@ PLACE = [*PANEL, "algorithm", "split", "samples"]
 
 
 def judge(evidence):
-    """The list of `Judgement`, one for each of `CLAIMS`, from `Evidence` alone."""
+    """Judges each of `CLAIMS` by the `Evidence`; returns a list of `Judgement`."""
     return [Judgement(claim, claim.judge(evidence)) for claim in CLAIMS]
 
 
 class Evidence:
-    """Everything that was measured below a folder of results.
+    """All measurements in a results folder.
 
     Args:
         results: the folder.
@@ -43,9 +43,9 @@ class Evidence:
         results: the folder.
         runs: list of all `Run`.
         table: rows of `measurements.table`.
-        curves: rows of `measurements.curves` for figures 2 and 3: of each panel and algorithm the
-            step size that was chosen, or the only one there is. Figure 2's second curves, with the
-            text's own settings, are not among them.
+        curves: rows of `measurements.curves` for figures 2 and 3, with one step size for each panel
+            and algorithm: the chosen one, or the only one. Figure 2's second curves, with the
+            settings of the paper's text, are left out.
 
     Raises:
         ReplicationError: if there are no runs.
@@ -69,22 +69,22 @@ class Evidence:
         return self._panels.get((3, "mnist", FIGURE3_LATENT_DIM, n_train, algorithm))
 
     def distances(self, places=()):
-        """How far our curves are from the paper's, at every decade from 10⁶ on and at their ends.
+        """Differences between our curves and the paper's, at each decade from 10⁶ and at the ends.
 
         Args:
             places: further places, tuples of `PLACE`.
 
         Returns:
-            A row for each place where both have a value: `PLACE`, and our value minus the paper's
-            as `estimate`, in nats per example.
+            A row for each place where both curves have a value: the columns `PLACE`, and
+            `estimate`, our value minus the paper's, in nats per example.
         """
         unknown = {place[-1] for place in places} - {*self.curves.samples}
         rows = self._main_curves(unknown) if unknown else self.curves
         panels = _by_panel(rows) if unknown else self._panels
         rows = rows[rows.paper.notna()].drop_duplicates(PLACE)
         main = rows.samples.map(is_decade) | (rows.samples == rows.curve_end)
-        asked = pd.MultiIndex.from_frame(rows[PLACE].astype(object)).isin(places)
-        rows = rows[(main & (rows.samples >= FIRST_COMPARABLE)) | asked].sort_values(PLACE)
+        requested = pd.MultiIndex.from_frame(rows[PLACE].astype(object)).isin(places)
+        rows = rows[(main & (rows.samples >= FIRST_COMPARABLE)) | requested].sort_values(PLACE)
         found = [
             dict(zip(PLACE, place)) | {"estimate": _distance(panels[place[:5]], *place[5:])}
             for place in rows[PLACE].itertuples(index=False, name=None)

@@ -1,4 +1,4 @@
-"""The claims about figure 2: AEVB against wake-sleep, and superfluous latent variables."""
+"""The claims about figure 2: AEVB versus wake-sleep, and superfluous latent variables."""
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from replication.plan.experiment import LATENT_DIMS
 
 PANELS = [(dataset, n) for dataset in DATASETS for n in LATENT_DIMS[dataset]]
 ENOUGH, TOO_MANY = 20, 200  # N_z
-GAP = 0.5  # nats between the paper's training and test curve, from which overfitting can show
+GAP = 0.5  # nats between the paper's training and test curves; a smaller gap shows no overfitting
 
 
 def _faster(evidence):
@@ -57,10 +57,10 @@ FASTER = Claim(
     "figure 2 and sec. 5",
     "panels",
     f"""Each panel compares test bounds at equal numbers of training samples, with the chosen step
-sizes. Faster: AEVB leads by more than {SIGMAS} standard errors at every
-decade from {count(FIRST_COMPARABLE)} on that both reached. Better: {DOUBLING} A panel is replicated
-if both hold, and partly if one does. Less than {count(FIRST_COMPARABLE)} shared samples are too
-few.""",
+sizes. Faster: AEVB leads by more than {SIGMAS} standard errors at every decade from
+{count(FIRST_COMPARABLE)} that both curves reach. Better: {DOUBLING} A panel is replicated if both
+conditions hold, and partly replicated if one does. Fewer than {count(FIRST_COMPARABLE)} shared
+samples are too few.""",
     _faster,
 )
 
@@ -86,7 +86,7 @@ def _superfluous(evidence):
 
 
 def overfitting_shows():
-    """From how many samples on the paper's own training curve at N_z = 20 left its test curve."""
+    """The last sample count at which the paper's curves at N_z = 20 are within `GAP`."""
     train = paper_curve(2, "mnist", "aevb", ENOUGH, "train")
     test = paper_value(2, "mnist", "aevb", ENOUGH, "test", at=train.index)
     return int(train.index[np.isnan(test) | (train - test < GAP)].max())
@@ -97,11 +97,11 @@ SUPERFLUOUS = Claim(
     "Superfluous latent variables do not result in overfitting: MNIST, N_z = 200 against 20",
     "sec. 5",
     "parts",
-    f"""AEVB with N_z = {TOO_MANY} is compared with {ENOUGH} at the largest number of samples that
-both reached. No worse: the test bound at {TOO_MANY} is not below that at {ENOUGH} by more than
-{MARGIN:g} nat and {SIGMAS} standard errors. No wider: the same holds for the gap between training
-and test bound. The budget is too small to say where {SIGMAS} standard errors exceed
-{2 * MARGIN:g} nats, which could hide a loss, and below {count(overfitting_shows())} samples: there
-the paper's own training and test curves at N_z = {ENOUGH} are still within {GAP} nats.""",
+    f"""AEVB with N_z = {TOO_MANY} is compared with N_z = {ENOUGH} at the largest number of samples
+that both reached. No worse: the test bound at {TOO_MANY} is at most {MARGIN:g} nat or {SIGMAS}
+standard errors below the one at {ENOUGH}. No wider: the same holds for the gap between training and
+test bound. The budget is too small to say if {SIGMAS} standard errors exceed {2 * MARGIN:g} nats,
+which could hide a loss, or below {count(overfitting_shows())} samples, where the paper's own
+training and test curves at N_z = {ENOUGH} still lie within {GAP} nats.""",
     _superfluous,
 )

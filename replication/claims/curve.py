@@ -1,4 +1,4 @@
-"""A curve of figure 2 or 3 for claims: values with the error of seeds, examples and draws."""
+"""A curve of figure 2 or 3 for claims: values with errors from seeds, examples and samples of z."""
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,7 @@ class Family:
         self._spreads = {}
 
     def spreads(self, quantity, *arguments):
-        """The `Spreads` of a function from rows and arguments to rows with `value` and `error`."""
+        """The `Spreads` of a quantity, a function of rows that adds `value` and `error`."""
         key = (quantity, *arguments)
         if key not in self._spreads:
             self._spreads[key] = Spreads(quantity(self.rows, *arguments))
@@ -36,8 +36,8 @@ class Curve:
     """One curve.
 
     Args:
-        rows: its rows among those of `family`.
-        family: `Family`, whose seeds tell what those of this curve may differ by.
+        rows: rows of this curve, a part of those of `family`.
+        family: `Family`, whose spread over seeds replaces that of a curve with one seed.
     """
 
     def __init__(self, rows, family):
@@ -47,15 +47,15 @@ class Curve:
 
     @property
     def end(self):
-        """Training samples that the longest seed reached."""
+        """Training samples of the longest seed."""
         return int(self.rows.end.max())
 
     def at(self, samples, split):
-        """Its value after `samples`, an `Estimate`."""
+        """The value after `samples`, an `Estimate`."""
         return self._mean(samples, _values, split)
 
     def gain(self, samples, split):
-        """What it gained over the last doubling, by the seeds that reach `samples`."""
+        """The gain over the last doubling of samples, from the seeds that reach `samples`."""
         return self._mean(samples, _gains, split)
 
     def gap(self, samples):
@@ -68,10 +68,11 @@ class Curve:
         return rows.paper.iloc[0]
 
     def _mean(self, samples, quantity, *arguments):
-        """The mean over seeds; its error is that of seeds and evaluation together.
+        """The mean over seeds; its error combines those from seeds and from evaluation.
 
-        Figure 2 evaluates all seeds on the same examples, so that its error of examples, which
-        holds the draws of z too, does not shrink with their number. Figure 3's error of draws does.
+        Figure 2 evaluates all seeds on the same examples, so its error from examples, which
+        includes that from samples of z, does not shrink with the number of seeds. The Monte Carlo
+        error of figure 3 does.
         """
         rows = quantity(self.rows, *arguments)
         rows = rows[rows.samples == samples]

@@ -20,7 +20,7 @@ from replication.figures.text import NAMES, count
 from replication.measurements.variances import MODEL, variances
 
 FAR = 10.0
-# The estimator that is noisier, the other one, and by what factor at least.
+# The noisier estimator, the other one, and the least ratio of their variances.
 PAIRS = (("A", "B", 1.0), ("score function", "A", FAR), ("score function", "B", FAR))
 
 
@@ -41,12 +41,12 @@ def _judge(evidence):
 
 
 def _curves(table):
-    """Names of the models, whatever their seed."""
+    """Names of the models, without their seeds."""
     return [f"N_z = {n}, step {step:g}" for n, step in zip(table.latent_dim, table.step_size)]
 
 
 def _ratios(table, more, less):
-    """The logarithm of the variances' ratio, its `value`, and its `error`, for each seed."""
+    """For each seed, the logarithm of the ratio of variances, as `value` with its `error`."""
     index = [*MODEL, "kind", "curve"]
     wide = table.pivot(index=index, columns="estimator", values=["variance", "standard_error"])
     relative = wide["standard_error"] / wide["variance"]
@@ -60,7 +60,7 @@ def _ratios(table, more, less):
 
 
 def _finding(place, pair, ratios, spreads):
-    """Whether one estimator's variance is more than a factor of another's."""
+    """Whether one estimator's variance exceeds another's by a factor."""
     (kind, curve, samples), (more, less, factor) = place, pair
     ratio = _ratio(ratios, spreads, *place)
     verdict = ahead(dataclasses.replace(ratio, value=ratio.value - factor))
@@ -71,7 +71,7 @@ def _finding(place, pair, ratios, spreads):
 
 
 def _ratio(ratios, spreads, kind, curve, samples):
-    """The geometric mean over seeds, with the error of seeds and draws to first order."""
+    """The geometric mean over seeds, with the error from seeds and samples to first order."""
     place = (ratios.kind == kind) & (ratios.curve == curve) & (ratios.samples == samples)
     seeds = ratios[place]
     spread, source = spreads.of(kind, curve, samples)
@@ -87,9 +87,9 @@ GRADIENTS = Claim(
     "secs. 2.2 and 2.3",
     "comparisons",
     f"""Each part compares the variance of the gradient in φ, summed over its entries, on one
-minibatch with L = 1, of models before and after training. (In θ, A and B have the same gradient.)
-A above B: the ratio of their variances is above 1 by more than {SIGMAS} standard errors. The score
-function is far above both: its ratios to theirs are above {FAR:g} by as much. The ratio is the
-geometric mean over seeds.""",
+minibatch with L = 1, for models before and after training. (In θ, A and B have the same gradient.)
+Ratios of variances are geometric means over seeds. A above B: the ratio exceeds 1 by more than
+{SIGMAS} standard errors. Score function far above both: its ratio to each exceeds {FAR:g} by more
+than {SIGMAS} standard errors.""",
     _judge,
 )

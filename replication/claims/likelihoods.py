@@ -48,16 +48,16 @@ def _finding(evidence, n_train, name, algorithms, decide):
 
 
 def _same(end, aevb, mcem):
-    """Whether both are the same, once the paper's are."""
+    """Whether two curves end at the same value, if those of the paper do."""
     difference = aevb.at(end, "train") - mcem.at(end, "train")
     limit = f"within ±{MARGIN:g} or {SIGMAS} s.e."
     number = Number("AEVB minus MCEM", difference, limit, end)
-    arrived = abs(aevb.paper(end, "train") - mcem.paper(end, "train")) <= MARGIN
-    return within(difference) if arrived else Verdict.TOO_SMALL, (number,)
+    papers_agree = abs(aevb.paper(end, "train") - mcem.paper(end, "train")) <= MARGIN
+    return within(difference) if papers_agree else Verdict.TOO_SMALL, (number,)
 
 
 def _below(end, *curves):
-    """Whether the last curve stays below the others."""
+    """Whether the last curve stays below the other ones."""
     *leaders, follower = curves
     found = [stays_ahead(leader, follower, "train", f"{leader.kind}'s lead") for leader in leaders]
     verdicts, numbers = zip(*found)
@@ -91,10 +91,10 @@ LIKELIHOOD = Claim(
     "comparisons",
     f"""Each part compares the training log p(x) of App. D at the largest number of samples that its
 algorithms reached, {count(FIRST_COMPARABLE)} or more. All algorithms are evaluated on the same 1000
-images, as in the paper; what other images would say is not part of the error. The same: apart by no
-more than {MARGIN:g} nat or {SIGMAS} standard errors. The budget is too small to say where
-{SIGMAS} standard errors exceed {2 * MARGIN:g} nats, and while the paper's own two curves are more
-than {MARGIN:g} nat apart. Below and ahead: {DOUBLING} Far behind: by more than {FAR:g} nats and
-another {SIGMAS} standard errors below both others.""",
+images, as in the paper; the error does not include the choice of images. Reaches: the two differ by
+at most {MARGIN:g} nat or {SIGMAS} standard errors. The budget is too small to say if {SIGMAS}
+standard errors exceed {2 * MARGIN:g} nats, or while the paper's own two curves are more than
+{MARGIN:g} nat apart. Below and ahead: {DOUBLING} Far behind: below both others by more than {FAR:g}
+nats plus {SIGMAS} standard errors.""",
     _judge,
 )

@@ -1,4 +1,4 @@
-"""A claim, a verdict, and when a difference counts: the rules that claims share."""
+"""Claims, verdicts and the significance rules that claims share."""
 
 import dataclasses
 import enum
@@ -10,16 +10,16 @@ import numpy as np
 from replication.figures.text import with_error
 
 DATASETS = ("mnist", "frey")  # of the paper
-SIGMAS = 3  # standard errors; chance alone goes beyond them once in 370 cases
-MARGIN = 1.0  # nats; about what two seeds differ by after 10⁶ samples
+SIGMAS = 3  # standard errors; chance alone exceeds them once in 370 cases
+MARGIN = 1.0  # nats; about the difference between two seeds after 10⁶ samples
 
-DOUBLING = f"""at the largest shared number of samples the leader leads by more than {SIGMAS}
-standard errors, and by more than the follower gained over its last doubling of samples: a follower
-that rises faster than that may still catch up, and the budget is too small to say."""
+DOUBLING = f"""at the largest shared number of samples, the leader leads by more than {SIGMAS}
+standard errors and by more than the follower's gain over its last doubling of samples. If only the
+first holds, the follower may still catch up, and the budget is too small to say."""
 
 
 class Verdict(enum.StrEnum):
-    """What the runs say about a claim."""
+    """The outcome of a claim."""
 
     REPLICATED = "replicated"
     PARTLY = "partly"
@@ -32,9 +32,9 @@ class Estimate:
     """A value and its standard error.
 
     Attributes:
-        value: in nats per example, or as its name says.
-        error: standard error; NaN if it is not known, as of a single seed.
-        over: what the error is over, in words: seeds, examples, draws.
+        value: in nats per example, unless stated otherwise.
+        error: standard error; NaN if it is unknown, for example for a single seed.
+        over: sources of the error, in words: seeds, examples, draws.
 
     Example:
         >>> print(Estimate(-104.84, 0.27, ("examples",)) - Estimate(-104.2, 0.36, ("3 seeds",)))
@@ -55,13 +55,13 @@ class Estimate:
 
 @dataclasses.dataclass(frozen=True)
 class Number:
-    """A number that decides about a claim.
+    """A number that decides a claim.
 
     Attributes:
-        name: what it is, unique within its finding.
+        name: a name, unique within its finding.
         estimate: `Estimate`.
-        against: what it has to be.
-        samples: after how many training samples, or `None`.
+        against: the required value, in words.
+        samples: number of training samples, or `None`.
     """
 
     name: str
@@ -75,10 +75,10 @@ class Finding:
     """One part of a claim, such as one panel of a figure.
 
     Attributes:
-        part: its name.
+        part: name of the part.
         verdict: `Verdict`.
-        numbers: those that decided.
-        note: why there are none.
+        numbers: the numbers that decided.
+        note: the reason if there are no numbers.
     """
 
     part: str
@@ -89,14 +89,14 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """A claim of the paper and the rule by which it is judged.
+    """A claim of the paper and the rule that decides it.
 
     Attributes:
         name: a few words.
-        statement: what the paper claims, a sentence without its stop.
-        source: where the paper claims it.
-        parts: what its findings are, in the plural.
-        rule: when it is replicated.
+        statement: the claim as a sentence, without the final stop.
+        source: sections or figures of the paper.
+        parts: noun for its findings, in the plural.
+        rule: the conditions of replication.
         judge: function from `Evidence` to the list of `Finding`.
     """
 
@@ -110,7 +110,7 @@ class Claim:
 
 @dataclasses.dataclass(frozen=True)
 class Judgement:
-    """A claim and what the runs say about it."""
+    """A claim and its findings."""
 
     claim: Claim
     findings: list[Finding]
@@ -121,7 +121,7 @@ class Judgement:
 
 
 def combined(verdicts):
-    """The verdict on a whole from those on its parts.
+    """The verdict on a claim from those on its parts.
 
     Example:
         >>> print(combined([Verdict.REPLICATED, Verdict.TOO_SMALL]))
@@ -136,18 +136,18 @@ def combined(verdicts):
 
 
 def not_run(part, *missing):
-    """The finding where runs are missing, which are named."""
+    """The finding if runs are missing; it names them."""
     return Finding(part, Verdict.TOO_SMALL, note=f"not run, or diverged: {', '.join(missing)}")
 
 
 def mean_over(values, what):
-    """The mean with its standard error, which is unknown for a single value."""
+    """The mean and its standard error, NaN for a single value."""
     error = float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else math.nan
     return Estimate(float(np.mean(values)), error, (f"{len(values)} {what}",))
 
 
 def ahead(difference):
-    """Whether a difference is above 0 by more than its error; an unknown error decides nothing."""
+    """Whether a difference is significantly above 0; undecided if the error is unknown."""
     if difference.value > SIGMAS * difference.error:
         return Verdict.REPLICATED
     if difference.value < -SIGMAS * difference.error:
@@ -156,9 +156,9 @@ def ahead(difference):
 
 
 def not_below(difference):
-    """Whether a difference is not below 0 by more than the margin and its error.
+    """Whether a difference is at least 0, up to the margin or its error.
 
-    An error that could hide two margins says nothing.
+    If the error could hide two margins, the answer is undecided.
     """
     slack = SIGMAS * difference.error
     if not slack <= 2 * MARGIN:
@@ -168,7 +168,7 @@ def not_below(difference):
 
 
 def within(difference):
-    """Whether two values are the same, up to the margin and the error."""
+    """Whether two values are equal, up to the margin or the error."""
     slack = SIGMAS * difference.error
     if not slack <= 2 * MARGIN:
         return Verdict.TOO_SMALL
@@ -182,19 +182,19 @@ def shared_end(*curves):
 
 
 def too_short(part, samples, needed):
-    """The finding where the shared budget is too small."""
+    """The finding if the shared budget is too small."""
     note = f"runs share {samples:,} samples, and {needed:,} are needed"
     return Finding(part, Verdict.TOO_SMALL, note=note)
 
 
 def lead(leader, follower, samples, split, name):
-    """A number: how far one curve is above another."""
+    """The lead of one curve over another, as a `Number`."""
     ahead_by = leader.at(samples, split) - follower.at(samples, split)
     return Number(name, ahead_by, "> 0", samples)
 
 
 def stays_ahead(leader, follower, split, name):
-    """Whether the leader's is the better one in the end, as `DOUBLING` says.
+    """Whether the leader ends ahead, by the rule `DOUBLING`.
 
     Returns:
         The `Verdict`, and the numbers that decided: the follower's last gain, and the lead.

@@ -1,4 +1,4 @@
-"""The spread over seeds of a number that decides, borrowed where the number has one seed."""
+"""The spread over seeds, taken from similar curves if a curve has only one seed."""
 
 import math
 
@@ -6,11 +6,11 @@ from replication.figures.text import count
 
 
 class Spreads:
-    """Standard deviations over seeds, of one quantity.
+    """Standard deviations of a quantity over seeds.
 
     Args:
-        values: a row for each seed and number of training samples of each curve, with the columns
-            `kind` and `curve` (names for readers; curves of a kind are alike), `samples`, `value`.
+        values: a row for each curve, seed and number of training samples, with the columns `kind`
+            and `curve` (names; curves of the same kind are similar), `samples` and `value`.
     """
 
     def __init__(self, values):
@@ -19,14 +19,14 @@ class Spreads:
         self.table = table[table.seeds > 1].sort_values("samples", kind="stable")
 
     def of(self, kind, curve, samples):
-        """What seeds of a curve differ by after `samples`.
+        """The standard deviation over seeds of a curve after `samples`.
 
-        Of the curve's own seeds there. Otherwise, of the counts up to `samples` the last that
-        several seeds reached: of the curve itself, else the largest spread of its kind, else the
-        largest of all.
+        If the curve has several seeds at `samples`, it is theirs. Otherwise it is taken at the last
+        count up to `samples` that several seeds reached: from the same curve, else the largest of
+        its kind, else the largest of all.
 
         Returns:
-            The standard deviation and where it is from, in words. NaN where no curve has seeds.
+            The standard deviation, and its origin in words. NaN if no curve has several seeds.
         """
         known = self.table[self.table.samples <= samples]
         last = known.groupby(["kind", "curve"], sort=False).tail(1)

@@ -16,16 +16,16 @@ from replication.plan.experiment import MCEM_LEAPFROG_STEPS, MCEM_UPDATES, Exper
 
 PAPER_MINUTES = (20, 40)  # per million samples
 PAPER_FLOPS = 40e9
-SHORTEST_STRETCH = 2.0  # seconds; shorter ones tell little, for the clock is kept to 0.01
+SHORTEST_STRETCH = 2.0  # seconds; shorter ones are inaccurate, since seconds are rounded to 0.01
 
 PIXELS = {"mnist": 28 * 28, "frey": 28 * 20, "digits": 8 * 8}
 DECODER_HEADS = {"mnist": 1, "frey": 2, "digits": 1}  # p, or μ and log σ²
 
-# What costs time; neither step sizes nor seeds, starts or factors change the arithmetic.
+# Settings that affect the cost; step sizes, seeds, initial values and factors do not.
 KIND = ["machine", "dataset", "measure", "n_train", "hidden_units", "latent_dim", "algorithm"]
 KIND += ["batch_size", "num_samples", "decoder_layers"]
 
-# Of `table.csv`.
+# Columns of `table.csv`.
 COLUMNS = ["machine", "dataset", "algorithm", "latent_dim", "hidden_units", "decoder_layers"]
 COLUMNS += [
     "n_train",
@@ -41,27 +41,27 @@ COLUMNS += ["evaluation_share"]
 
 
 def flop_per_sample(experiment):
-    r"""Floating point operations in matrix products that one training sample needs.
+    r"""Floating-point operations of the matrix products for one training sample.
 
     A weight costs 2 (a product and a sum) in each direction: forwards, backwards to the weight, and
-    backwards to the layer's input. Nothing needs the derivative in x, nor that in z where z is
-    given. With the numbers of weights
+    backwards to the layer's input. The derivative in x is not needed, nor that in z if z is given.
+    With the numbers of weights
 
     $$E = DH + 2HN_z, \qquad G = N_zH + (d - 1)H² + kHD$$
 
-    of the encoder and the decoder, which has d hidden layers and whose output has k = 1 head
-    (Bernoulli) or 2 (Gaussian):
+    of the encoder and of the decoder, which has d hidden layers and k = 1 output head (Bernoulli)
+    or 2 (Gaussian):
 
     - AEVB: $6E - 2DH + 6LG$. For 784-500-20-500-784 and L = 1 that is 4.1 MFLOP.
     - Wake-sleep: $2E + L(6G - 2N_zH)$ awake, and $2G + 6E - 2DH$ asleep.
     - Monte Carlo EM, where a step counts as 15 samples of each image: $11 \cdot 4G$ for 10 leapfrog
-      steps and the gradient that they start from, $5(6G - 2N_zH)$ for 5 updates.
+      steps and the initial gradient, $5(6G - 2N_zH)$ for 5 updates.
 
     Args:
         experiment: `Experiment`.
 
     Returns:
-        A number, whole but for Monte Carlo EM.
+        A number, an integer except for Monte Carlo EM.
 
     Example:
         >>> from replication.plan.experiment import Experiment
@@ -90,25 +90,26 @@ INTRODUCTION = f"""\
 # Cost of training
 
 The paper: "around 20-40 minutes per million training samples with a Intel Xeon CPU running at an
-effective 40 GFLOPS". That is {_SLOW} to {_FAST} samples per second. The matrix products alone,
-{_MFLOP} MFLOP for a sample of MNIST with N_z = 20, take {_MINUTES} minutes per million then.
+effective 40 GFLOPS". That is {_SLOW} to {_FAST} samples per second. At this rate, the matrix
+products alone, {_MFLOP} MFLOP for a sample of MNIST with N_z = 20,
+take {_MINUTES} minutes per million samples.
 
-Ours are the seconds that the runs took to train, with compilation, without evaluation; of runs
-that were trained side by side in one program, each has an equal share of the program's seconds:
-*samples/s* and *minutes per million* are those of whole runs, *fastest* the samples per second of
-the fastest stretch between two evaluations at least {SHORTEST_STRETCH:.0f} seconds apart.
+- *Samples/s* and *minutes per million* are the speed of whole runs: seconds of training, with
+  compilation, without evaluation. Runs trained side by side share the seconds of their program
+  equally.
+- *Fastest* is the speed of the fastest stretch between two evaluations at least
+  {SHORTEST_STRETCH:.0f} seconds apart.
+- *Shared* is the number of runs during which another run of this table trained on the same machine.
+  Other work on the machine is not recorded.
+- *MFLOP* is the arithmetic of the matrix products for one sample, computed from the sizes of the
+  networks. A step of MCEM counts as 15 samples of each image: 10 leapfrog steps and 5 updates.
+- *GFLOP/s* is the arithmetic per second in the fastest stretch.
+- *Evaluation* is the share of evaluation in the total time of the longest run that recorded it. It
+  is smaller in longer runs. It is large in figure 3, whose estimator of log p(x) takes 1000
+  gradients for each image.
 
-*Shared* says in how many of the runs another run of this table was training on the same machine at
-the same time; work that is no run leaves no trace here. Where runs shared, the whole runs are a
-lower bound of the speed, the fastest stretch comes closest to what the machine does by itself, and
-rows differ by load as much as by cost.
-
-*MFLOP* is the arithmetic of the matrix products that one sample needs, counted from the networks'
-sizes, and *GFLOP/s* what the fastest stretch achieved of it. A step of MCEM counts as 15 samples of
-each image: 10 leapfrog steps and 5 updates. *Evaluation* is the part of the longest run's whole
-time that went into measuring its curve (of the longest runs' that took it down): it falls with
-the length of the run, and is large in figure 3, whose estimator of log p(x) takes 1000 gradients
-for each image.
+If runs shared a machine, their speed is a lower bound, and rows differ by load as much as by cost.
+The fastest stretch is then closest to the speed of an idle machine.
 """
 
 
@@ -128,16 +129,16 @@ def build(results):
 
 
 def costs_of(runs):
-    """What each kind of run cost on each machine, over all its seeds and step sizes.
+    """The cost of each kind of run on each machine, over all seeds and step sizes.
 
     Args:
         runs: list of trained `Run`.
 
     Returns:
-        A row for each kind, with the columns `KIND`, `runs`, `shared_runs` (those known to have
-        shared the machine), `samples` and `seconds` of all of them, what follows from these, the
-        samples per second of the fastest stretch (NaN if all are too short), and the part of the
-        longest runs' time that went into evaluation, of those that took it down.
+        A row for each kind, with the columns `KIND`, `runs`, `shared_runs` (runs known to have
+        shared the machine), total `samples` and `seconds`, the rates derived from them, the samples
+        per second of the fastest stretch (NaN if all are too short), and the share of evaluation
+        in the time of the longest runs that recorded it.
     """
     rows = table(runs)
     rows = rows[rows.split == "train"]
@@ -176,11 +177,10 @@ def costs_of(runs):
 
 
 def shared(runs):
-    """The runs during which another one was trained on the same machine.
+    """The runs during which another run trained on the same machine.
 
-    A session lasts from its start for at least as long as it trained. Runs of one session, trained
-    side by side, each with its part of the time, do not count as sharing. Other work on the machine
-    leaves no trace in the files.
+    A session lasts from its start for at least its training time. Runs of the same session, trained
+    side by side, do not count as sharing. Other work on the machine is not recorded.
 
     Args:
         runs: list of `Run`.
@@ -193,7 +193,7 @@ def shared(runs):
             "run": run.experiment.id,
             "machine": session["machine"],
             "start": datetime.datetime.fromisoformat(session["started"]).timestamp(),
-            # A run by itself is a group of its own, whatever started in the same second.
+            # A single run is its own group, even if another one started in the same second.
             "group": "" if session.get("side_by_side", 1) > 1 else run.experiment.id,
             "seconds": _seconds(run, session["samples_to"])
             - _seconds(run, session["samples_from"]),
@@ -216,7 +216,7 @@ def _seconds(run, samples):
 
 
 def _evaluation_seconds(run):
-    """Of all sessions; `None` if one of them did not take it down."""
+    """Seconds of evaluation of all sessions; `None` if one of them did not record them."""
     seconds = [session.get("evaluation_seconds") for session in run.info["sessions"]]
     return None if None in seconds else sum(seconds)
 

@@ -1,4 +1,4 @@
-"""What figures 2 and 3 share: how they are built, and how their step sizes were chosen."""
+"""Shared by figures 2 and 3: building the files, and the section on step sizes."""
 
 import pandas as pd
 
@@ -10,20 +10,20 @@ from replication.paper import paper_panels
 from replication.plan.schedule import FIRST_SAMPLES
 from replication.plan.step_sizes import CHOICE, pilots
 
-SIZES = {2: "N_z", 3: "N_train"}  # what tells the panels of a data set apart
+SIZES = {2: "N_z", 3: "N_train"}  # the size that differs between a data set's panels
 
 
 def write_figure(figure, results, style, sections, numbers, introduction, score, **roles):
     """Writes a figure's files.
 
     Args:
-        figure: its number.
+        figure: number of the figure.
         results: folder of the results.
         style: `Style` of the picture.
         sections: function from rows of `averaged` to the page's Markdown sections.
-        numbers: function from them to the table for `table.csv`.
-        introduction: text over the table of the step sizes.
-        score: name of the quantity by which they were chosen.
+        numbers: function from rows of `averaged` to the table for `table.csv`.
+        introduction: text above the table of step sizes.
+        score: name of the quantity that chooses the step size.
         roles: arguments of `with_roles`.
 
     Returns:
@@ -45,12 +45,12 @@ def write_figure(figure, results, style, sections, numbers, introduction, score,
 
 
 def first_samples(means):
-    """The number of samples from which each row's data set is shown."""
+    """For each row, the first number of samples shown for its data set."""
     return means.dataset.map(FIRST_SAMPLES).astype(int)
 
 
 def labels(table):
-    """The names of data set and algorithm, and what sets curves apart, as texts for readers."""
+    """Names of data set, algorithm and curve, as text for tables."""
     return pd.DataFrame(
         {
             "data set": table.dataset.map(NAMES),
@@ -64,7 +64,7 @@ def labels(table):
 
 
 def _step_size_sections(introduction, score, pilots, table):
-    """The end of a figure's page: the pilots, and other runs that diverged."""
+    """The last sections of a figure's page: pilot runs, and other runs that diverged."""
     sections = []
     if len(pilots):
         rows = labels(pilots).drop(columns="N_train")
@@ -75,16 +75,16 @@ def _step_size_sections(introduction, score, pilots, table):
         rows["verdict"] = pilots.verdict
         sections += [introduction, markdown(rows, left=2) + "\n"]
     ends = table[table.diverged & (table.samples == table.end) & (table.split == "train")]
-    told = pilots[pilots.verdict == "diverged"].set_index([*CHOICE, "step_size"]).index
-    is_told = pd.MultiIndex.from_frame(ends[told.names].astype(object)).isin(list(told))
-    others = ends[~(ends.is_pilot & is_told)]
+    diverged = pilots[pilots.verdict == "diverged"].set_index([*CHOICE, "step_size"]).index
+    is_listed = pd.MultiIndex.from_frame(ends[diverged.names].astype(object)).isin(list(diverged))
+    others = ends[~(ends.is_pilot & is_listed)]
     if len(others):
         size = SIZES[others.figure.iloc[0]]
         rows = labels(others)[["data set", "algorithm", size, "step size"]]
         rows = rows.assign(seed=others.seed.astype(str), samples=others.samples.astype(str))
         rows[score] = [number(value, missing="nan") for value in others.value]
         table = markdown(rows, left=2)
-        sections += ["These runs diverged too. They are left out above.\n", table + "\n"]
+        sections += ["These runs diverged too and are left out above.\n", table + "\n"]
     return sections
 
 
@@ -93,9 +93,9 @@ def _with_step_size(table):
 
 
 def _panels(figure, table, means, style):
-    """The panels of each data set's row: the paper's, and others that were run besides.
+    """The panels of each data set's row: the paper's, and those of additional runs.
 
-    Of the others a panel without a curve inside the paper's frame is left out.
+    An additional panel without a curve inside the paper's frame is left out.
     """
     rows = {}
     ends = means[(means.split == "test") & (means.samples == means.curve_end)]

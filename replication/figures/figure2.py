@@ -1,4 +1,4 @@
-"""Figure 2: the lower bound of AEVB and wake-sleep during training, beside the paper's curves."""
+"""Figure 2: the lower bound of AEVB and wake-sleep during training, with the paper's curves."""
 
 import numpy as np
 import pandas as pd
@@ -36,28 +36,31 @@ INTRODUCTION = """\
 
 ![Our curves over the paper's](figure2.png)
 
-Each row follows one step size: the test bound, in nats per example on the fixed test subset, after
-a number of training samples. *Paper* is read off the drawing in the paper, and *difference* is
-ours minus the paper's: negative where ours is below. ± is the standard error over seeds, where
-there are several. *Chosen* is the step size that the paper's rule picks (see the end), *closest*
-the one whose test curve comes nearest to the paper's, *given* any other. *Text* is a run of Frey
-Face with the settings of the paper's text; all others of its runs have those that the paper's
-curves tell, as the deviations say. The training bound and more sample counts are in `table.csv`.
+Each row shows the test bound for one step size, in nats per example on the fixed test subset, after
+a number of training samples. *Paper* is the paper's value, extracted from its figure, and
+*difference* is ours minus the paper's. ± is the standard error over seeds, if there are several.
+`table.csv` has the training bound and more sample counts.
+
+- *Chosen* is the step size chosen by the paper's rule (see the last section).
+- *Closest* is the step size whose test curve is nearest to the paper's.
+- *Given* is any other step size.
+- *Text* is Frey Face with the settings of the paper's text. Its other runs use settings inferred
+  from the paper's curves (see the deviations).
 """
 
 CHOICE = f"""\
 ## Step sizes
 
 As in the paper, the step size is "chosen […] based on performance on the training set in the first
-few iterations": for each N_z and algorithm, by the training bound, in nats per example, the mean
-over the seeds that all step sizes have, after {PILOT_UPDATES["mnist"]} weight updates (digits:
-{PILOT_UPDATES["digits"]}), which take
+few iterations", separately for each N_z and algorithm. The score is the training bound in nats per
+example, averaged over the seeds that all step sizes have, after {PILOT_UPDATES["mnist"]} weight
+updates (digits: {PILOT_UPDATES["digits"]}). These take
 
 - MNIST {_pilot("mnist")} samples,
-- Frey Face {_pilot("frey")} samples, with the text's settings {_pilot("frey", text=True)},
+- Frey Face {_pilot("frey")} samples, or {_pilot("frey", text=True)} with the settings of the text,
 - the digits {_pilot("digits")}.
 
-One that diverges by then is never chosen.
+A step size that diverges by then is never chosen.
 """
 
 
@@ -77,7 +80,7 @@ def _sections(means):
 
 
 def _numbers(means):
-    """One row per curve at 1, 2 and 5 times the powers of ten and at the curve's end."""
+    """A row per curve, at 1, 2 and 5 times the powers of ten and at the curve's end."""
     means = means[means.evaluated]
     is_shown = means.samples.map(is_round) & (means.samples >= first_samples(means))
     shown = means[is_shown | (means.samples == means.curve_end)]
@@ -95,7 +98,7 @@ def _numbers(means):
 
 
 def _section(means):
-    """A data set's table, with ours, paper and difference at each decade and at the end."""
+    """A data set's table: our value, the paper's and the difference, at each decade and the end."""
     means = means[means.split == "test"]
     curves = means.drop_duplicates(CURVE)
     shown = means[means.samples.map(is_decade) & (means.samples >= first_samples(means))]

@@ -1,4 +1,4 @@
-"""Figure 3: the marginal likelihood of three algorithms in training, beside the paper's curves."""
+"""Figure 3: the marginal likelihood of three algorithms in training, with the paper's curves."""
 
 import math
 
@@ -23,7 +23,7 @@ from replication.plan.step_sizes import PILOT_UPDATES, pilot_samples
 STYLE = Style(
     quantity=r"marginal log-likelihood $\log p(x)$",
     algorithms=ALGORITHMS,
-    # The paper's axis of samples is linear. On a log axis the start, where our runs are, has room.
+    # The paper's axis of samples is linear. A log axis shows our shorter runs better.
     frames={"mnist": ((1e5, 7e7), (-160, -105))},
     beyond=math.inf,
     cell=(4.4, 3.7),
@@ -53,44 +53,43 @@ INTRODUCTION = f"""\
 
 ![Our curves over the paper's](figure3.png)
 
-The mean of log p(x), in nats per example, over the first 1000 training and the first
-1000 test images (fewer where there are fewer), estimated as in App. D, for N_z = 3.
-*Paper* is read off the drawing in the paper, and *difference* is ours minus the paper's: negative
-where ours is below. ± is the standard error over seeds, where there are several. *Chosen* is the
-step size that the paper's rule picks (see the end), *given* any other. `table.csv` has the ELBO at
-all these counts, the Monte Carlo standard errors, and a second estimate where the curves end.
+The mean of log p(x), in nats per example, over the first 1000 training and the first 1000 test
+images (or all, if there are fewer), estimated as in App. D, for N_z = 3. *Paper* is the paper's
+value, extracted from its figure, and *difference* is ours minus the paper's. ± is the standard
+error over seeds, if there are several. *Chosen* is the step size chosen by the paper's rule (see
+the last section), *given* any other. `table.csv` has the ELBO at all these counts, the Monte Carlo
+standard errors, and a second estimate at the ends of the curves.
 
-Training samples are counted as in the paper. AEVB and wake-sleep evaluate one minibatch in each
-step. Each iteration of MCEM takes the whole training set as one batch and counts
-{_PASSES}·N_train samples: the points of the paper's own MCEM curves lie
-at multiples of 15·1000 and 15·50000 samples. So the algorithms are evaluated at different counts.
-The tables compare them at round ones, where each of our curves and of the paper's is interpolated
-linearly in the logarithm of the samples.
+Training samples are counted as in the paper. AEVB and wake-sleep evaluate one minibatch per step.
+Each iteration of MCEM takes the whole training set as one batch and counts as {_PASSES}·N_train
+samples: the points of the paper's own MCEM curves lie at multiples of 15·1000 and 15·50000 samples.
+The algorithms are therefore evaluated at different counts. The tables compare them at round counts,
+to which all curves are interpolated linearly in the logarithm of the samples.
 """
 
 AGREEMENT = """\
 ## Two estimators
 
-Where each curve ends: App. D beside a second estimator on the same images, which is importance
-sampling from q(z|x) for AEVB and wake-sleep, and annealed importance sampling for MCEM, which has
-no q(z|x). *App. D − other* has its standard error over seeds, of one seed that over draws.
-*Gap* is importance sampling's log p(x) minus the ELBO: an estimate of the divergence of q(z|x) from
-the posterior.
+The table compares App. D at the end of each curve with a second estimator on the same images:
+importance sampling from q(z|x) for AEVB and wake-sleep, and annealed importance sampling for MCEM,
+which has no q(z|x). *App. D − other* has the standard error over seeds, or the Monte Carlo error of
+a single seed. *Gap* is log p(x) by importance sampling minus the ELBO, an estimate of the
+divergence of q(z|x) from the posterior.
 """
 
 CHOICE = f"""\
 ## Step sizes
 
 As in the paper, the step size is "chosen […] based on performance on the training set in the first
-few iterations": by the training log p(x) of App. D, in nats per example, the mean over the seeds
-that all step sizes have, after
-{PILOT_UPDATES["mnist"]} weight updates (digits: {PILOT_UPDATES["digits"]}), which take
+few iterations". The score is the training log p(x) of App. D in nats per example, averaged over the
+seeds that all step sizes have, after {PILOT_UPDATES["mnist"]} weight updates (digits:
+{PILOT_UPDATES["digits"]}). These take
 
 - AEVB and wake-sleep {_pilot("mnist", "aevb")} samples (digits: {_pilot("digits", "aevb")}),
 - MCEM {_pilot("mnist", "mcem")} samples (digits: {_pilot("digits", "mcem")}).
 
-The choice is made for N_train = {_SMALLEST["mnist"]} (digits: {_SMALLEST["digits"]}) and holds for
-the larger one. A step size that diverges by then is never chosen.
+The choice is made for N_train = {_SMALLEST["mnist"]} (digits: {_SMALLEST["digits"]}) and applies to
+the larger N_train too. A step size that diverges by then is never chosen.
 """
 
 
@@ -111,7 +110,7 @@ def _sections(means):
 
 
 def _is_shown(means):
-    """Round counts that a curve reaches, whether or not it was evaluated there, and its end."""
+    """Round counts within a curve's range, evaluated or interpolated, and its end."""
     is_round = means.samples.astype(str).str.fullmatch("[13]0*")
     is_round &= means.samples >= first_samples(means)
     curve = [means[name] for name in CURVE]
@@ -121,7 +120,7 @@ def _is_shown(means):
 
 
 def _numbers(means):
-    """One row per curve at 1 and 3 times the powers of ten and at the curve's end."""
+    """A row per curve, at 1 and 3 times the powers of ten and at the curve's end."""
     means = means[_is_shown(means) | (means.samples == means.curve_end)]
     train, test = (means[means.split == split].reset_index(drop=True) for split in SPLITS)
     place = test[["dataset", "n_train", "algorithm", "step_size", "role", "seeds", "samples"]]
@@ -133,7 +132,7 @@ def _numbers(means):
 
 
 def _comparison(means):
-    """A panel's table: the three algorithms one below another at each count."""
+    """A panel's table: a row for each count and algorithm."""
     figure, dataset, latent_dim, n_train = means[PANEL].iloc[0]
     drawn = paper_curve(figure, dataset, "aevb", latent_dim, "test", n_train) is not None
     means = means.sort_values("samples", kind="stable")

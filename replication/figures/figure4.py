@@ -1,7 +1,7 @@
-"""Figure 4: the manifold that two latent variables span, and where the test set lies on it.
+"""Figure 4: the manifold of two latent variables, and the encoded test set.
 
-The unit square stands for the latent plane: u = Φ(z), with Φ the distribution function of N(0, 1),
-makes p(z) uniform on it.
+The latent plane is mapped to the unit square by u = Φ(z), with the distribution function Φ of
+N(0, 1). There p(z) is uniform.
 """
 
 from pathlib import Path
@@ -33,11 +33,9 @@ PAGE = """\
 
 ![Manifolds side by side](figure4.png)
 
-Each part shows the means of p(x|z) at {tiles} × {tiles} points z of the latent plane: the points
-(i − ½)/{tiles} of the unit square in both directions, through the inverse distribution function of
-N(0, 1), so that every tile covers the same mass of p(z). z₁ grows to the right and z₂ upwards.
-{encoded}
-{runs}
+Each part shows the means of p(x|z) at {tiles} × {tiles} points z. Their coordinates are the
+quantiles (i − ½)/{tiles} of N(0, 1), so that every tile covers the same mass of p(z). z₁ increases
+to the right and z₂ upwards. {encoded} {runs}
 """
 
 ENCODED = """
@@ -45,14 +43,14 @@ ENCODED = """
 
 {pictures}
 
-The mean of q(z|x) of each test image in the same unit square, so that the tile at the same place
-above is what a point decodes to. The class, in colour, was never shown to the model.
+The picture shows the mean of q(z|x) of each test image in the same unit square: the tile at the
+same place above is its decoded image. Colours show the class, which is not used in training.
 """
 
 
 @lock.one_writer("figure4")
 def build(experiments, datasets, results):
-    """Draws `results/figure4` from the weights that were kept with the runs.
+    """Draws `results/figure4` from the runs' saved weights.
 
     Args:
         experiments: list of `Experiment` with N_z = 2, trained, one for each data set.
@@ -60,12 +58,13 @@ def build(experiments, datasets, results):
         results: folder of the results.
 
     Returns:
-        Paths of `figure4.md`, of `figure4.png`, which has what was drawn before too, and for each
-        experiment `manifold-<dataset>.png`, the mosaic alone, `encoded-<dataset>.png` if its test
-        images have labels, and `<dataset>.json`, which says what they were drawn from.
+        Paths of `figure4.md` and `figure4.png`, which include the other data sets drawn before.
+        For each experiment also `manifold-<dataset>.png`, the mosaic alone;
+        `encoded-<dataset>.png`, if its test images have labels; and `<dataset>.json`, the record
+        of its run.
 
     Raises:
-        MissingCheckpointError: if a run's weights are not there.
+        MissingCheckpointError: if a run's weights are missing.
     """
     models = [trained(e, datasets[e.dataset], results) for e in experiments]
     folder = Path(results) / "figure4"
@@ -85,7 +84,7 @@ def build(experiments, datasets, results):
 
 
 def draw(folder):
-    """Writes the page and the picture from the records and mosaics that are there.
+    """Writes the page and the picture from the existing records and mosaics.
 
     Returns:
         Their paths.
@@ -109,7 +108,7 @@ def encoded(model, x):
 
 
 def draw_encoded(points, labels, path):
-    """Writes the picture; the name of each class stands at its median too.
+    """Writes the picture, with the name of each class at its median.
 
     Args:
         points: array of shape `[N, 2]` in the unit square.
@@ -125,7 +124,7 @@ def draw_encoded(points, labels, path):
     axes = figure.subplots()
     colours = np.array(COLOURS)[labels]
     size = np.clip(60_000 / len(points), 6, 24)
-    order = np.random.default_rng(0).permutation(len(points))  # no class covers the others
+    order = np.random.default_rng(0).permutation(len(points))  # so that no class hides another
     across, up = points[order].T
     axes.scatter(across, up, s=size, c=colours[order], linewidths=0, alpha=0.8)
     for label in np.unique(labels):

@@ -25,8 +25,8 @@ PAGE = """\
 
 ![Samples side by side](figure5.png)
 
-Each panel shows the means of p(x|z) for {count} draws z ~ N(0, I), with NumPy's seed {seed}: what
-the paper shows too, and smoother than draws of x itself would be. The paper shows MNIST alone.
+Each panel shows the means of p(x|z) for {count} samples z ~ N(0, I), with NumPy's seed {seed}. Like
+the paper, it does not show samples of x, which would be noisier. The paper shows MNIST only.
 
 {runs}
 """
@@ -34,7 +34,7 @@ the paper shows too, and smoother than draws of x itself would be. The paper sho
 
 @lock.one_writer("figure5")
 def build(experiments, dataset, results):
-    """Draws a data set's part of `results/figure5` from the weights that were kept with the runs.
+    """Draws a data set's part of `results/figure5` from the runs' saved weights.
 
     Args:
         experiments: list of `Experiment` on this data set, trained, in the order of the panels.
@@ -42,12 +42,12 @@ def build(experiments, dataset, results):
         results: folder of the results.
 
     Returns:
-        Paths of `figure5.md`, of `figure5.png`, which has what was drawn before too, of
-        `samples-<dataset>.png`, the mosaics alone, one after another, and of `<dataset>.json`,
-        which says what they were drawn from.
+        Paths of `figure5.md` and `figure5.png`, which include the other data sets drawn before;
+        of `samples-<dataset>.png`, the mosaics one after another; and of `<dataset>.json`, the
+        record of the runs.
 
     Raises:
-        MissingCheckpointError: if a run's weights are not there.
+        MissingCheckpointError: if a run's weights are missing.
     """
     models = [trained(e, dataset, results) for e in experiments]
     folder = Path(results) / "figure5"
@@ -60,7 +60,7 @@ def build(experiments, dataset, results):
 
 
 def draw(folder):
-    """Writes the page and the picture from the records and mosaics that are there.
+    """Writes the page and the picture from the existing records and mosaics.
 
     Returns:
         Their paths.

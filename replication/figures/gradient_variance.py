@@ -10,7 +10,7 @@ from replication.measurements.variances import COMMAND, FILE, MODEL, PARAMETERS,
 from replication.plan.experiment import BATCH_SIZE
 from replication.plan.protocols import INFERRED_SETTINGS
 
-# Columns of `table.csv`, and the digits of those that are numbers.
+# Columns of `table.csv`, and the digits of the numeric ones.
 COLUMNS = {
     **dict.fromkeys(("run", "dataset", "latent_dim", "samples", "parameters", "estimator")),
     "num_repeats": None,
@@ -21,16 +21,16 @@ COLUMNS = {
 INTRODUCTION = f"""\
 # Variance of the gradient
 
-The stochastic gradient of the bound (nats per example) on one fixed batch, as large as in training
-({BATCH_SIZE} images; {INFERRED_SETTINGS["frey"]["batch_size"]} of Frey Face), drawn again and again
-with fresh noise in z (L = 1): its variance, summed over all parameters φ of q(z|x) or θ of p(x|z).
-*A* is eq. 6, *B* eq. 7, and the *score function* is the naive gradient of section 2.2; all three
-have the same mean. A ratio to B above one is noisier than B. ± is the Monte Carlo standard error.
-*Training samples* are those that the model has seen.
+The table shows the variance of the stochastic gradient of the bound (nats per example), summed over
+all parameters φ of q(z|x) or θ of p(x|z). The gradient is sampled repeatedly on one fixed batch of
+the training size ({BATCH_SIZE} images; {INFERRED_SETTINGS["frey"]["batch_size"]} of Frey Face),
+with fresh noise in z (L = 1). *A* is eq. 6, *B* eq. 7, and the *score function* is the naive
+gradient of section 2.2; all three have the same mean. A ratio above one is noisier than B. ± is the
+Monte Carlo standard error. *Training samples* is the number that the model has seen.
 
-The gradient in θ does not know how φ's is estimated: all three have the same variance there, and
-their ratios are one but for the error. For an untrained model q(z|x) ≈ p(z) and p(x|z) hardly
-depends on z. Then B's gradient in φ has almost no variance, and the ratios to it are enormous.
+The gradient in θ is the same for all three estimators, so its ratios are one up to the error.
+Before training, q(z|x) ≈ p(z) and p(x|z) hardly depends on z. B's gradient in φ then has almost no
+variance, and the ratios to it are enormous.
 """
 
 

@@ -1,4 +1,4 @@
-"""What figures 4 and 5 share: images side by side, and a record of the models that made them."""
+"""Shared by figures 4 and 5: images side by side, and a record of their models."""
 
 import dataclasses
 import io
@@ -13,7 +13,7 @@ from replication.measurements.shapes import known, positive, text, whole
 
 DPI = 120
 ORDER = ("frey", "mnist", "digits")  # from left to right, as in the paper
-# In pixels: around and between the panels, and above them for a line of text.
+# Margins in pixels: around and between the panels, and above them for a line of text.
 MARGIN, TITLE = 16, 36
 
 SHAPE = {
@@ -35,13 +35,13 @@ SHAPE = {
 INTRODUCTION = """\
 ## The models
 
-Trained by AEVB; their weights are not kept with the results. The settings of the drawing are in
-the `.json` beside the pictures.
+The models were trained by AEVB; the results do not include their weights. The `.json` files beside
+the pictures have the settings of the drawing.
 """
 
 
 def write_mosaic(values, path):
-    """Writes a mosaic as a grey picture, a pixel for each of its own.
+    """Writes a mosaic as a grey PNG file, pixel by pixel.
 
     Args:
         values: array of shape `[H, W]` in [0, 1].
@@ -55,15 +55,15 @@ def write_mosaic(values, path):
 
 
 def read_mosaic(path):
-    """What `write_mosaic` wrote: array of shape `[H, W]`, uint8.
+    """Reads a mosaic of `write_mosaic`: array of shape `[H, W]`, uint8.
 
     Raises:
-        DamagedFileError: if the file is lost or is no picture.
+        DamagedFileError: if the file is missing or not a picture.
     """
     from PIL import Image
 
-    way_out = f"Bring it back, or draw it again by `{path.parent.name}`"
-    with files.reading(path, "a picture", way_out), Image.open(path) as picture:
+    remedy = f"Restore it, or draw it again with `{path.parent.name}`"
+    with files.reading(path, "a picture", remedy), Image.open(path) as picture:
         return np.asarray(picture.convert("L"))
 
 
@@ -71,15 +71,15 @@ def draw_mosaics(blocks, height, path):
     """Writes mosaics side by side, black for 0 and white for 255.
 
     Args:
-        blocks: dict from a title to the mosaics below it, a dict from a title, which may be empty,
-            to an array of shape `[H, W]`, uint8. More than one stand in two columns.
-        height: of each mosaic in the picture, in pixels; it is met to whole multiples of H.
+        blocks: dict from the title of a block to its mosaics, a dict from titles, which may be
+            empty, to arrays of shape `[H, W]`, uint8. Several mosaics are in two columns.
+        height: height of each mosaic in the picture, in pixels, rounded to a multiple of H.
         path: file to write.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    panels, titles = [], []  # what it is, with the pixels from the left and from the top
+    panels, titles = [], []  # each with its distance in pixels from the left and from the top
     left, bottom = MARGIN, 0
     for title, mosaics in blocks.items():
         columns = min(len(mosaics), 2)
@@ -95,7 +95,7 @@ def draw_mosaics(blocks, height, path):
             bottom = max(bottom, y + tall)
         right = left + columns * (wide + MARGIN)
         titles.append((title, (left + right - MARGIN) / 2, TITLE / 2))
-        left = right + (2 * MARGIN if columns > 1 else 0)  # farther from the next block
+        left = right + (2 * MARGIN if columns > 1 else 0)  # a wider gap to the next block
     wide, tall = right, bottom + MARGIN
     figure = Figure(figsize=(wide / DPI, tall / DPI), dpi=DPI)
     FigureCanvasAgg(figure)
@@ -107,20 +107,20 @@ def draw_mosaics(blocks, height, path):
 
 
 def write_png(figure, path):
-    """Writes a Matplotlib figure as PNG, without the version that drew it."""
+    """Writes a Matplotlib figure as PNG, without Matplotlib's version in the metadata."""
     file = io.BytesIO()
     figure.savefig(file, format="png", metadata={"Software": None})
     files.write(path, file.getvalue())
 
 
 def write_record(folder, name, models, **settings):
-    """Writes `<name>.json`, by which pictures can be matched with their runs.
+    """Writes `<name>.json`, the record of the runs behind the pictures.
 
     Args:
         folder: the figure's folder.
-        name: of the record: the data set's.
+        name: name of the data set.
         models: list of pairs of an `Experiment` and the training samples that its model has seen.
-        settings: what the pictures were drawn with; `pictures` is the list of their names.
+        settings: settings of the drawing; `pictures` is the list of their names.
 
     Returns:
         Path of the record.
@@ -136,11 +136,11 @@ def read_records(folder):
     """The folder's records by the names of their data sets, in `ORDER`.
 
     Raises:
-        DamagedFileError: if one is not what `write_record` wrote.
+        DamagedFileError: if one is damaged.
     """
-    way_out = f"Bring it back, or delete it and draw its pictures again by `{folder.name}`"
+    remedy = f"Restore it, or delete it and draw its pictures again with `{folder.name}`"
     paths = [folder / f"{name}.json" for name in ORDER]
-    records = [files.read_json(path, SHAPE, way_out) for path in paths if path.exists()]
+    records = [files.read_json(path, SHAPE, remedy) for path in paths if path.exists()]
     return {NAMES[r["runs"][0]["experiment"]["dataset"]]: r for r in records}
 
 
@@ -162,5 +162,5 @@ def models_section(records):
 
 
 def _grey(shades, scale):
-    """Shades as squares of pixels, uint8 of shape `[scale * H, scale * W, 3]`."""
+    """Enlarges each shade to a square of pixels, uint8 of shape `[scale * H, scale * W, 3]`."""
     return np.kron(shades[..., None], np.ones((scale, scale, 3), "uint8"))

@@ -24,13 +24,13 @@ BAND: dict[str, Any] = {"alpha": 0.2, "linewidth": 0, "zorder": 2}
 
 @dataclasses.dataclass(frozen=True)
 class Style:
-    """How a figure is drawn.
+    """The style of a figure.
 
     Attributes:
         quantity: label of the vertical axes.
         algorithms: names, in the order of the legend.
-        frames: by data set, the paper's limits of samples and of nats.
-        beyond: how far the paper's curves are shown behind our longest run, as a factor.
+        frames: by data set, the paper's axis limits, in samples and in nats.
+        beyond: factor of samples by which the paper's curves extend beyond our longest run.
         cell: width and height of a panel in inches.
         legend: width of the legend's column, in panels.
     """
@@ -47,7 +47,7 @@ def draw(means, rows, style, path):
     """Draws a row of panels per data set, and the legend in a free cell.
 
     Args:
-        means: rows of `measurements.averaged`, where seeds were evaluated.
+        means: rows of `measurements.averaged` at counts where a seed was evaluated.
         rows: dict from data set to the list of its panels, tuples of `PANEL`.
         style: `Style`.
         path: file to write.
@@ -109,9 +109,9 @@ def _panel(axes, panel, ours, mains, algorithms):
 
 
 def _is_main(means):
-    """Whether a row is of the chosen step size, or the longest curve where none was chosen.
+    """Whether a row belongs to the main curve: the chosen step size, or else the longest curve.
 
-    None is that has the text's own settings.
+    Curves with the settings of the paper's text are never main curves.
     """
     ranks = means.role.str.contains("chosen") * 1e12 + means.curve_end
     best = ranks.groupby([means[c] for c in CURVE[:-1]], observed=True).transform("idxmax")
@@ -126,14 +126,14 @@ def _plot(axes, curve, colour, style):
 
 
 def _limits(dataset, means, style):
-    """Limits of samples and of nats for a row of panels that keep our curves legible."""
+    """Axis limits for a row of panels, in samples and nats, so that our curves are legible."""
     end = means.curve_end.max() if len(means) else 1e8
     if dataset in style.frames:
         (left, right), nats = style.frames[dataset]
         return (left, min(right, max(style.beyond * end, 10 * left))), nats
     if not len(means):
         return (1e4, end), (-1, 1)
-    # Of the steep start only the last stretch is of interest.
+    # Cut off most of the steep start.
     late = means[means.samples >= end / 30]
     low, high = late.low.min(), late.high.max()
     span = max(high - low, 1)

@@ -1,4 +1,4 @@
-"""Tables and numbers as text: CSV for programs, aligned Markdown for readers."""
+"""Tables and numbers as text: CSV and aligned Markdown."""
 
 import math
 from pathlib import Path
@@ -17,7 +17,7 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def csv_text(table, missing=""):
-    """CSV of a table, whose floats have four decimals; `missing` stands for NaN."""
+    """CSV of a table, with four decimals for floats and `missing` for NaN."""
     return table.to_csv(index=False, float_format="%.4f", na_rep=missing, lineterminator="\n")
 
 
@@ -31,7 +31,7 @@ def write_tables(name, results, page, table):
 
 
 def markdown(table, left=0):
-    """An aligned Markdown table of texts, with its first `left` columns flush left."""
+    """An aligned Markdown table, with the first `left` columns flush left."""
     header, rows = list(table), table.to_numpy().tolist()
     widths = [max(map(len, column)) for column in zip(header, *rows)]
 
@@ -50,7 +50,7 @@ def markdown(table, left=0):
 
 
 def number(value, sign="", digits=1, missing="–"):
-    """Decimals with a true minus sign, a power of ten from 10⁵ on; a dash for NaN.
+    """Formats a number with a true minus sign, with a power of ten from 10⁵; a dash for NaN.
 
     `sign="+"` marks positive numbers.
 
@@ -67,11 +67,11 @@ def number(value, sign="", digits=1, missing="–"):
 
 
 def with_error(value, error, sign=""):
-    """A value and its standard error, both rounded to what the error allows.
+    """Formats a value and its standard error, both rounded to the precision of the error.
 
-    As the Particle Data Group does, the error has two digits where they are 10 to 35, else one.
-    Values from 10⁴ on, and those below 10⁻², are multiples of a power of ten. Without a known
-    error, which is 0 or NaN, the value has one decimal.
+    By the rule of the Particle Data Group, the error has two digits if they are 10 to 35, else one.
+    Values from 10⁴ and below 10⁻² are multiples of a power of ten. If the error is unknown (0 or
+    NaN), the value has one decimal.
 
     Example:
         >>> with_error(-1.4094, 0.0096), with_error(9509, 312), with_error(81.02, 9.62, "+")
@@ -101,7 +101,7 @@ def _power(exponent):
 
 
 def is_round(samples):
-    """Whether a count is 1, 2 or 5 times a power of ten."""
+    """Whether a count is a power of ten, or 2 or 5 times one."""
     return str(samples).rstrip("0") in ("1", "2", "5")
 
 

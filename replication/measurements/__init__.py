@@ -1,1 +1,1 @@
-"""What was measured: the run folders, and one table of all of them beside the paper's curves."""
+"""Measurements: the run folders, and one table of all runs with the paper's curves."""

@@ -1,6 +1,6 @@
-"""Files of the results, written as a whole and read back with errors that name them.
+"""Atomic writing of result files, and reading with errors that name the file.
 
-A reader finds the old file or the new one, never a part.
+A reader finds the old file or the new one, never a part of it.
 """
 
 import contextlib
@@ -10,23 +10,23 @@ import reprlib
 from pathlib import Path
 
 from replication.errors import DamagedFileError, ReplicationError
-from replication.measurements.shapes import fault
+from replication.measurements.shapes import mismatch
 
-# A name of its own, so that nothing but what a killed command left is ever removed by it.
+# A distinctive suffix, so that only the remains of a killed command are removed.
 UNFINISHED = ".unfinished.tmp"
 
 
 def write(path, content):
-    """Writes or replaces a file, and makes its folder if there is none.
+    """Writes or replaces a file, and makes its folder if necessary.
 
-    One process at a time may write a file: `lock` sees to it.
+    One process at a time may write a file, under a lock of `lock`.
 
     Args:
-        path: of the file.
+        path: path of the file.
         content: bytes, or text, which is stored as UTF-8.
 
     Raises:
-        OSError: with the file's name, if the system refuses. The old file is still there then.
+        OSError: with the file's name, if writing fails. The old file is then unchanged.
     """
     path = Path(path)
     data = content.encode() if isinstance(content, str) else content
@@ -47,22 +47,23 @@ def write(path, content):
 
 
 def remove_unfinished(folder):
-    """Removes what a command that was killed while it wrote left in a folder that is locked now."""
+    """Removes partial files of a killed command from a folder, which must be locked."""
     for path in Path(folder).glob("*" + UNFINISHED):
         path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def reading(path, expected, way_out):
-    """Turns whatever a damaged file makes its reader raise into a `DamagedFileError`.
+def reading(path, expected, remedy):
+    """A context that turns errors of reading a file into a `DamagedFileError`.
 
     Args:
-        path: of the file.
-        expected: what it should be, in words.
-        way_out: a sentence for the user.
+        path: path of the file.
+        expected: the expected content, in words.
+        remedy: a sentence for the user.
 
     Raises:
-        DamagedFileError: in place of any other error, but for what the system refuses.
+        DamagedFileError: if the file is missing or cannot be read as expected. Other errors of the
+            system, such as missing permission, pass through.
     """
     try:
         yield
@@ -74,32 +75,32 @@ def reading(path, expected, way_out):
             raise
         received = "no such file" if refused else _words(error)
         raise DamagedFileError(
-            f"Expected {path} to be {expected}. Received: {received}. {way_out}"
+            f"Expected {path} to be {expected}. Received: {received}. {remedy}"
         ) from error
 
 
-def read_text(path, way_out):
+def read_text(path, remedy):
     """The text of a file in UTF-8."""
-    with reading(path, "text in UTF-8", way_out):
+    with reading(path, "text in UTF-8", remedy):
         return Path(path).read_text(encoding="utf-8")
 
 
-def read_json(path, shape, way_out):
-    """What a JSON file holds, if it has the parts that are needed.
+def read_json(path, shape, remedy):
+    """Reads a JSON file and validates its content.
 
     Args:
-        path: of the file.
-        shape: of what it must hold; more may be there.
-        way_out: a sentence for the user.
+        path: path of the file.
+        shape: shape of the required content (`shapes`); the file may contain more.
+        remedy: a sentence for the user.
 
     Raises:
         DamagedFileError: if it is not JSON or lacks a part.
     """
-    text = read_text(path, way_out)
-    with reading(path, "JSON", way_out):
+    text = read_text(path, remedy)
+    with reading(path, "JSON", remedy):
         value = _parsed(text)
-    if found := fault(value, shape):
-        raise DamagedFileError(f"Expected {path} to have {found}. {way_out}")
+    if found := mismatch(value, shape):
+        raise DamagedFileError(f"Expected {path} to have {found}. {remedy}")
     return value
 
 
@@ -115,5 +116,5 @@ def _parsed(text):
 
 
 def _words(error):
-    """An error of our own by its message, one of a library with its type."""
+    """The message of our own error; the type and message of a library's error."""
     return str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"

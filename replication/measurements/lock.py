@@ -1,8 +1,8 @@
-"""Who may write what: one command at a time trains a run, and one writes a figure's files.
+"""File locks: one command at a time trains a run or writes a figure's files.
 
-The system's lock on a file `….lock` counts, not that the file is there: a command that is killed
-releases it, and leaves a file that is no obstacle. The file lies beside what it guards, since
-`--fresh` deletes a run's folder as a whole.
+A command holds the system's lock on a file `….lock`. A killed command releases the lock; the file
+that it leaves does not block others. The lock file lies beside the run's folder, not in it, since
+`--fresh` deletes the whole folder.
 """
 
 import contextlib
@@ -16,40 +16,40 @@ from replication.measurements import files, provenance
 
 try:
     import fcntl
-except ImportError:  # on Windows, where nothing is locked
+except ImportError:  # Windows: no locks
     fcntl = None  # type: ignore[assignment]
 
 SUFFIX = ".lock"
 
-# How long to wait for another command: with a run, until it has written its name into the file or
-# has found out that there is nothing to do; with a figure, until it is drawn.
+# Seconds to wait for another command: for a run, until that command has written its name to the
+# lock file, or found nothing to do; for a figure, until it is drawn.
 SECONDS_FOR_A_RUN = 1.0
 SECONDS_FOR_AN_OUTPUT = 600.0
-# How long the workers of a scheduler may take to notice that their command has ended.
+# Seconds that a scheduler's workers may take to notice the end of their command.
 SECONDS_FOR_A_WORKER = 60.0
 SECONDS_BETWEEN_TRIES = 0.02
 
 
 @contextlib.contextmanager
 def runs(folders, patience=None):
-    """Keeps all other commands from training these runs, and removes what was left unfinished.
+    """Locks runs against other commands, and removes partial files.
 
     Args:
-        folders: run folders, which need not be there.
+        folders: run folders, which need not exist.
         patience: seconds to wait for another command. Default: `SECONDS_FOR_A_RUN`.
 
     Raises:
-        BusyError: if another command works on one of them; then none is locked.
+        BusyError: if another command has locked one of them; then none is locked.
     """
     patience = SECONDS_FOR_A_RUN if patience is None else patience
     with contextlib.ExitStack() as stack:
-        for folder in sorted({Path(folder) for folder in folders}):  # the same order for everyone
-            stack.enter_context(_alone(folder, "train", patience))
+        for folder in sorted({Path(folder) for folder in folders}):  # the order prevents deadlocks
+            stack.enter_context(_lock(folder, "train", patience))
         yield
 
 
 def require_free(folders, patience=None):
-    """Raises a `BusyError` if another command works on one of these runs; writes nothing new.
+    """Raises a `BusyError` if another command has locked one of these runs; creates no file.
 
     Args:
         folders: run folders.
@@ -63,23 +63,23 @@ def require_free(folders, patience=None):
 
 @contextlib.contextmanager
 def output(results, name):
-    """Keeps all other commands from writing the outputs of a name, after waiting for them.
+    """Locks output files against other commands, after waiting for them.
 
-    What they are made from is to be read inside: the last one to write knows all runs.
+    Read the data inside the lock, so that the last command to write includes all runs.
 
     Args:
         results: folder of the results.
-        name: of the outputs; if they have a folder, its name.
+        name: name of the outputs' folder, or of the output without one.
 
     Raises:
         BusyError: if another command still writes them after `SECONDS_FOR_AN_OUTPUT`.
     """
-    with _alone(Path(results) / name, "write", SECONDS_FOR_AN_OUTPUT):
+    with _lock(Path(results) / name, "write", SECONDS_FOR_AN_OUTPUT):
         yield
 
 
 def one_writer(name):
-    """Decorator of a function that writes the outputs of a name; its last argument is `results`."""
+    """Decorator that locks the outputs `name`; the function's last argument must be `results`."""
 
     def decorate(write):
         @functools.wraps(write)
@@ -93,7 +93,7 @@ def one_writer(name):
 
 
 @contextlib.contextmanager
-def _alone(guarded, verb, patience):
+def _lock(guarded, verb, patience):
     if not fcntl:
         yield
         return
@@ -112,23 +112,23 @@ def _file_of(guarded):
 
 
 def _locked(path, expected, patience):
-    """The locked file, which says who locked it."""
+    """Locks the file, and writes the name of this process to it."""
     end = time.monotonic() + patience
-    while (file := _try(path)) is None:
+    while (file := _try_lock(path)) is None:
         if time.monotonic() >= end:
             raise BusyError(
                 f"{expected}. Received: {path} is locked by {_owner(path) or 'another process'}. "
-                "Wait for it to end, or give another --results folder"
+                "Wait for it to end, or choose another --results folder"
             )
         time.sleep(SECONDS_BETWEEN_TRIES)
-    with contextlib.suppress(OSError):  # on a full disk the lock is as good without a name on it
+    with contextlib.suppress(OSError):  # on a full disk, the lock works without the name
         file.truncate(0)
         file.write(f"{provenance.process()}\n".encode())
     return file
 
 
-def _try(path):
-    """The file at the path, locked; `None` if another process has it."""
+def _try_lock(path):
+    """Locks the file at the path; returns it, or `None` if another process has locked it."""
     while True:
         file = path.open("ab+", buffering=0)
         try:
@@ -150,12 +150,12 @@ def _try(path):
 def _owner(path):
     try:
         return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:  # it was released at this moment
+    except OSError:  # it was just released
         return ""
 
 
 def _release(path, file):
-    """Removes the file while it is still locked, so that nobody else's is removed."""
+    """Removes the file before unlocking it, so that no other process's file is removed."""
     with file, contextlib.suppress(OSError):
         if _is_at(path, file):
             path.unlink()

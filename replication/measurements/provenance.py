@@ -1,4 +1,4 @@
-"""Where a number comes from: command, commit, versions, device."""
+"""Provenance of a number: command, commit, versions, device."""
 
 import datetime
 import importlib.metadata
@@ -34,12 +34,12 @@ def session():
 
 
 def process():
-    """Who this process is, in words."""
+    """The name of this process."""
     return f"process {os.getpid()} on {socket.gethostname()} ({command(sys.argv[1:])})"
 
 
 def command(arguments):
-    """The command line, without the places on this machine that make no difference."""
+    """The command line, without the paths of this machine, which do not affect the numbers."""
     kept, rest = [], iter(arguments)
     for argument in rest:
         if argument in PLACES:
@@ -67,7 +67,7 @@ def commit():
         head = subprocess.run(
             [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
         ).stdout.strip()
-        # Results that are being written do not make the code another one.
+        # Changed results do not count as a change of the code.
         changes = subprocess.run(
             [*git, "status", "--porcelain", "--", "keras_aevb", "replication"],
             capture_output=True,
@@ -80,13 +80,13 @@ def commit():
 
 
 def cores():
-    """The machine's cores, and this process's share of them where it is limited."""
+    """The machine's cores, and this process's share if it is limited."""
     count, used = os.cpu_count(), environment.cores()
     return f"{count} cores" if used == count else f"{used} of {count} cores"
 
 
 def processor():
-    """The processor's name, as far as the system tells."""
+    """The processor's name, if the system provides it."""
     try:
         for line in Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines():
             if line.startswith("model name"):
@@ -97,7 +97,7 @@ def processor():
 
 
 def gpus():
-    """The names of NVIDIA's GPUs, a list that is empty without its driver."""
+    """The names of NVIDIA GPUs; an empty list without the driver."""
     query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
     try:
         output = subprocess.run(query, capture_output=True, text=True, check=True).stdout

@@ -1,6 +1,6 @@
-"""A run's folder: `run.json` says what was run and how, `metrics.csv` what came out.
+"""A run's folder: `run.json` has the settings and provenance, `metrics.csv` the measurements.
 
-`checkpoint.npz` beside them, which stays where it was trained, has weights, optimizer and seeds.
+`checkpoint.npz` has the weights, the optimizer's state and the seeds. It is not committed.
 """
 
 import csv
@@ -21,7 +21,7 @@ RUN = "run.json"
 METRICS = "metrics.csv"
 CHECKPOINT = "checkpoint.npz"
 
-# What is read of `run.json`. The other settings have defaults.
+# The required content of `run.json`. The other settings have defaults.
 SHAPE = {
     "experiment": {"dataset": text, "algorithm": text, "latent_dim": whole, "step_size": positive},
     "status": text,
@@ -46,24 +46,24 @@ SHAPE = {
 }
 
 _COPY = (
-    "which was copied here or renamed: a copy under another name counts as no run. Delete it, or "
-    "give it back its name"
+    "which was copied or renamed: a folder under another name is not a run. Delete it, or restore "
+    "its name"
 )
 _OTHER = (
-    "so that its settings were changed by hand or by another version of this program. Bring "
-    f"{RUN} back, move the folder away, or give another --results folder"
+    "so its settings were changed by hand or by another version of this program. Restore "
+    f"{RUN}, move the folder away, or choose another --results folder"
 )
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A run as read back from its folder.
+    """A run read from its folder.
 
     Attributes:
         experiment: its settings.
-        rows: a dict for each evaluation: `samples` (0 before training), what was measured, and
+        rows: a dict for each evaluation: `samples` (0 before training), the measurements, and
             `seconds` of training so far.
-        info: what `run.json` holds.
+        info: content of `run.json`.
     """
 
     experiment: Experiment
@@ -80,26 +80,25 @@ def runs_folder(results):
 
 
 def read_runs(results):
-    """All runs below `results/runs`, in order of their ids."""
+    """All runs in `results/runs`, in order of their ids."""
     runs = []
     for path in sorted(runs_folder(results).glob(f"*/{RUN}")):
         try:
             runs.append(read_run(path.parent))
         except DamagedFileError:
-            if os.path.lexists(path):  # else another command has just discarded the run
+            if os.path.lexists(path):  # otherwise another command has just discarded the run
                 raise
     return runs
 
 
 def read_run(folder):
-    """The run of a folder, whose name tells its settings.
+    """Reads a run from its folder.
 
-    Another command may train it meanwhile: files that do not fit together are read again if the run
-    was saved or discarded in between.
+    If another command saves or discards the run meanwhile, inconsistent files are read again.
 
     Raises:
-        DamagedFileError: if a file is damaged, shortened or lost, comes from a newer version of
-            this program, or is of a run with other settings.
+        DamagedFileError: if a file is damaged, incomplete or missing, comes from a newer version of
+            this program, or belongs to a run with other settings.
     """
     folder = Path(folder).resolve()
     while True:
@@ -112,14 +111,14 @@ def read_run(folder):
 
 
 def read_metrics(folder):
-    """The rows of a run's `metrics.csv`, a dict each; cells that are empty are left out.
+    """The rows of a run's `metrics.csv` as dicts, without empty cells.
 
     Raises:
-        DamagedFileError: if it is lost, or not a table of numbers with rows for more and more
-            samples, from 0 on.
+        DamagedFileError: if it is missing, or not a table of numbers for increasing numbers of
+            samples from 0.
     """
     path = Path(folder) / METRICS
-    with files.reading(path, "the table of what a run measured", way_out(folder)):
+    with files.reading(path, "the table of a run's measurements", remedy(folder)):
         text = path.read_text(encoding="utf-8")
         header, *lines = csv.reader(io.StringIO(text, newline=""), strict=True)
         if header[:1] + header[-1:] != ["samples", "seconds"] or len({*header}) < len(header):
@@ -137,7 +136,7 @@ def read_metrics(folder):
 
 
 def write_metrics(folder, rows):
-    """Writes `metrics.csv`. What is measured at the end alone leaves its cells empty before."""
+    """Writes `metrics.csv`. Final measurements have empty cells in earlier rows."""
     known = dict.fromkeys(name for row in rows for name in row)
     names = ["samples", *(n for n in known if n not in ("samples", "seconds")), "seconds"]
     texts = [{**row, "seconds": f"{row['seconds']:.2f}"} for row in rows]
@@ -149,7 +148,7 @@ def write_metrics(folder, rows):
 
 
 def save_checkpoint(folder, model, samples, seconds):
-    """Replaces the checkpoint of the run that the folder is named after, exact to the bit."""
+    """Saves the checkpoint of the folder's run, exact to the bit."""
     arrays = [np.asarray(v) for v in _variables(model)]
     file = io.BytesIO()
     np.savez(file, *arrays, samples=samples, seconds=seconds, run=folder.name)
@@ -163,16 +162,16 @@ def restore_checkpoint(folder, model):
         The samples seen and the seconds trained so far; (0, 0.0) if there is no checkpoint.
 
     Raises:
-        DamagedFileError: if it cannot be read, or is that of another run.
+        DamagedFileError: if it cannot be read, or belongs to another run.
     """
     path = folder / CHECKPOINT
     if not path.exists():
         return 0, 0.0
     expected = f"the checkpoint of {folder.name}"
-    with files.reading(path, expected, f"Bring it back, or delete {folder} to train this run anew"):
+    with files.reading(path, expected, f"Restore it, or delete {folder} to retrain this run"):
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
-        owner = arrays.get("run", folder.name)  # which older checkpoints do not know
+        owner = arrays.get("run", folder.name)  # missing in older checkpoints
         if owner != folder.name:
             raise ValueError(f"that of {owner}")
         for i, variable in enumerate(_variables(model)):
@@ -181,26 +180,26 @@ def restore_checkpoint(folder, model):
 
 
 def discard(folder):
-    """Deletes a run, if there is one; it is to be locked."""
-    # This file first: who reads the folder meanwhile finds a whole run or none.
+    """Deletes a run, if it exists; the run must be locked."""
+    # This file first, so that a concurrent reader finds a complete run or none.
     if (folder / RUN).is_file():
         (folder / RUN).unlink()
     if folder.exists():
         shutil.rmtree(folder)
 
 
-def way_out(folder):
-    """What to do about a damaged file of a run."""
-    return f"Bring it back, as from a copy or by git, or delete {folder} to train this run anew"
+def remedy(folder):
+    """The remedy for a damaged file of a run."""
+    return f"Restore it from a copy or from git, or delete {folder} to retrain this run"
 
 
 def _variables(model):
-    """Keras leaves the seeds out of `.keras` files; `model.variables` has them."""
+    """All variables with the seeds, which `.keras` files lack but `model.variables` has."""
     return model.variables + model.optimizer.variables
 
 
 def _version(path):
-    """What changes whenever the file at a path is replaced; `None` if there is none."""
+    """A value that changes whenever the file is replaced; `None` if it does not exist."""
     try:
         status = path.stat()
     except OSError:
@@ -210,41 +209,41 @@ def _version(path):
 
 def _read(folder):
     path = folder / RUN
-    info = files.read_json(path, SHAPE, way_out(folder))
+    info = files.read_json(path, SHAPE, remedy(folder))
     settings = [field.name for field in dataclasses.fields(Experiment)]
     if unknown := [name for name in info["experiment"] if name not in settings]:
         raise DamagedFileError(
-            f"Expected {path} to have no settings but {', '.join(settings)}. Received: "
-            f"{', '.join(unknown)} too, as from a newer version of this program. Use that version, "
-            "or give another --results folder"
+            f"Expected {path} to have only the settings {', '.join(settings)}. Received: "
+            f"{', '.join(unknown)} too, perhaps from a newer version of this program. Use that "
+            "version, or choose another --results folder"
         )
-    with files.reading(path, "the record of a run", way_out(folder)):
+    with files.reading(path, "the record of a run", remedy(folder)):
         experiment = Experiment(**info["experiment"])
     if experiment.id != folder.name:
         copied = info.get("id") == experiment.id
         raise DamagedFileError(
-            f"Expected {folder} to hold the run that it is named after. Received: "
+            f"Expected {folder} to contain the run that it is named after. Received: "
             f"{experiment.id}, {_COPY if copied else _OTHER}"
         )
     trained = info.get("data", {}).get("train", experiment.n_train)
     if experiment.n_train not in (None, trained):
         raise DamagedFileError(
-            f"Expected {folder} to hold a run of {experiment.n_train} training images. Received: "
-            f"one of {trained}, all that there are. Delete it"
+            f"Expected {folder} to contain a run of {experiment.n_train} training images. "
+            f"Received: a run of {trained}, the whole training set. Delete it"
         )
     rows = read_metrics(folder)
     if missing := _missing(rows, experiment, info):
         raise DamagedFileError(
-            f"Expected {folder / METRICS} to have all that was measured up to {info['samples']} "
-            f"samples. Received: {missing}. {way_out(folder)}"
+            f"Expected {folder / METRICS} to have all measurements up to {info['samples']} "
+            f"samples. Received: {missing}. {remedy(folder)}"
         )
     return Run(experiment, rows, info)
 
 
 def _missing(rows, experiment, info):
-    """What the table has lost since it was written, in words; `None` if nothing."""
+    """What is missing in the table, in words; `None` if it is complete."""
     kept = [row for row in rows if row["samples"] <= info["samples"]]
-    expected = info.get("rows", 1)  # which older versions did not write down
+    expected = info.get("rows", 1)  # older versions did not record it
     if len(kept) < expected:
         return f"{len(kept)} of {expected} rows"
     if info["status"] == "complete" and kept[-1]["samples"] < info["samples"]:

@@ -1,8 +1,11 @@
-"""Shapes: what a value that was read from JSON must hold, at least.
+"""Shapes of JSON values, for validation.
 
-A shape is a dict from names to shapes (the name `ANY` stands for all there are; one with a question
-mark may be missing), a list of the shape of its elements, which are one or more (with `...` behind
-it: any number), or one of the functions below, whose docstring says what it takes.
+A shape is one of
+
+- a dict from names to shapes. The name `ANY` stands for all names; a name with a question mark is
+  optional. The value may have further names;
+- a list with the shape of its elements, at least one; with `...` after it, any number of them;
+- one of the functions below, whose docstring names the accepted values.
 """
 
 import datetime
@@ -12,18 +15,18 @@ import reprlib
 ANY = object()
 
 
-def fault(value, shape, name=""):
-    """What is missing in a value, and what is there instead; `None` if nothing is.
+def mismatch(value, shape, name=""):
+    """The first mismatch between a value and a shape, in words; `None` if there is none.
 
     Args:
-        value: as `json.loads` gives it.
+        value: a result of `json.loads`.
         shape: a shape.
-        name: of the value, in words.
+        name: name of the value.
 
     Example:
-        >>> fault({"samples": [1, "2"]}, {"samples": [whole]})
+        >>> mismatch({"samples": [1, "2"]}, {"samples": [whole]})
         "a whole number as samples[1]. Received: '2'"
-        >>> fault({}, {"samples": [whole]})
+        >>> mismatch({}, {"samples": [whole]})
         'samples. Received: nothing of this name'
     """
     if isinstance(shape, dict):
@@ -35,15 +38,15 @@ def fault(value, shape, name=""):
             inside = f"{name}.{key}" if name else key
             if key not in value and not optional:
                 return f"{inside}. Received: nothing of this name"
-            if key in value and (found := fault(value[key], inner, inside)):
+            if key in value and (found := mismatch(value[key], inner, inside)):
                 return found
     elif isinstance(shape, list):
         if not isinstance(value, list) or not (value or ... in shape):
             return f"a list{'' if ... in shape else ' of one or more'} as {name}. Received: " + (
                 reprlib.repr(value)
             )
-        faults = (fault(v, shape[0], f"{name}[{i}]") for i, v in enumerate(value))
-        return next(filter(None, faults), None)
+        mismatches = (mismatch(v, shape[0], f"{name}[{i}]") for i, v in enumerate(value))
+        return next(filter(None, mismatches), None)
     elif not shape(value):
         return f"{shape.__doc__} as {name}. Received: {reprlib.repr(value)}"
     return None
@@ -80,7 +83,7 @@ def text_or_null(value):
 
 
 def known(names):
-    """A function that takes these names alone."""
+    """A shape of these strings only."""
 
     def is_known(value):
         return text(value) and value in names

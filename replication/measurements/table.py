@@ -1,7 +1,7 @@
-"""All that was measured as one tidy table, from which tables, pictures and verdicts are read.
+"""One tidy table of all measurements, the source of tables, pictures and verdicts.
 
-A row is one evaluation of one run on the training or the test images. `n_train` is 0 where all
-training images are used.
+A row is an evaluation of a run on the training or the test images. `n_train` is 0 if all training
+images are used.
 """
 
 import dataclasses
@@ -16,11 +16,11 @@ from replication.plan.experiment import ALGORITHMS, LATENT_DIMS, MEASURED, SPLIT
 from replication.plan.protocols import figure_of, is_pilot, is_text
 from replication.plan.step_sizes import chosen, pilot_samples
 
-# One panel of a figure; figure 2 has one for each N_z, figure 3 for each N_train.
+# Columns that identify a panel. Figure 2 has a panel for each N_z, figure 3 for each N_train.
 PANEL = ["figure", "dataset", "latent_dim", "n_train"]
 CURVE = [*PANEL, "algorithm", "settings", "step_size"]
-TEXT = "text"  # `settings` of figure 2's second curves; all others have none to name
-SECONDS = ["importance", "annealed"]  # the second estimates of log p(x), at the end alone
+TEXT = "text"  # `settings` of figure 2's second curves; it is empty for all others
+SECONDS = ["importance", "annealed"]  # second estimates of log p(x), measured only at the end
 MEASUREMENTS = ["value", "error", "elbo", *SECONDS, *(f"{name}_error" for name in SECONDS)]
 ORDERS = {"dataset": list(LATENT_DIMS), "algorithm": list(ALGORITHMS), "split": list(SPLITS)}
 
@@ -28,19 +28,23 @@ FIRST_COMPARABLE = 1_000_000  # the paper's earlier points look smoothed
 
 
 def table(runs):
-    """One row for each run, number of training samples and split.
+    """A row for each run, number of training samples and split.
 
     Args:
         runs: list of `Run`.
 
     Returns:
-        The settings of `Experiment`, `run` (its id), `figure` (0 for none), `settings` (`TEXT` in
-        its second curves, else `""`), `machine`, `pilot` and `is_pilot` (the length of a step
-        size's trial, and whether this run is one), `samples`, `seconds`, `split`, and in nats per
-        example `value` and its standard `error`, by which the figure compares, with the other
-        `MEASUREMENTS`; `untrained`, the value before training, and `end`, the run's last number of
-        samples; `diverged`, whether the training value is not finite then or is below the
-        untrained one.
+        The settings of `Experiment`, and the columns
+
+        - `run` (its id), `figure` (0 for none), `settings` (`TEXT` for second curves, else `""`),
+          `machine`;
+        - `pilot` (samples of a pilot run) and `is_pilot` (whether this is a pilot run);
+        - `samples`, `seconds`, `split`;
+        - in nats per example: `value`, the quantity shown in the figure, its standard `error`, and
+          the other `MEASUREMENTS`;
+        - `untrained` (the value before training), `end` (the run's last number of samples), and
+          `diverged` (whether the training value at the end is not finite, or below the untrained
+          one).
     """
     settings = [_settings(run) for run in runs]
     rows = pd.DataFrame([{**own, **row} for own, run in zip(settings, runs) for row in run.rows])
@@ -76,24 +80,24 @@ def figure_table(figure, results):
 
 
 def machine_of(info):
-    """The machine of a run, or the machines one after another, from its `run.json`."""
+    """The machine, or list of machines, of a run, from its `run.json`."""
     machines = [f"{s['machine']} ({s['device']}), {s['backend']}" for s in info["sessions"]]
     return "; ".join(dict.fromkeys(machines))
 
 
 def curves(table, counts=()):
-    """Every run's values at all counts that a figure's tables may ask for, beside the paper's.
+    """Every run's values, and the paper's, at all sample counts of a figure's tables.
 
     Args:
         table: rows of `table`, of one figure; diverged runs are left out.
         counts: further numbers of training samples.
 
     Returns:
-        A row for each run, split and count within the run's reach: those at which any run was
-        evaluated, those that are round, and half of each end, interpolated linearly in the
-        logarithm of the samples. `evaluated` says whether this run was evaluated there, `paper` is
-        the paper's value, `apart` the value minus the second estimate, `curve_end` the end of the
-        curve's longest seed.
+        A row for each run, split and count within the run's range. The counts are those at which
+        any run was evaluated, round ones, and half of each end. Values are interpolated linearly in
+        the logarithm of the samples. `evaluated` tells whether this run was evaluated there,
+        `paper` is the paper's value, `apart` the value minus the second estimate, and `curve_end`
+        the end of the curve's longest seed.
     """
     trained = table[~table.diverged & (table.samples > 0)]
     if trained.empty:
@@ -111,15 +115,16 @@ def curves(table, counts=()):
 
 
 def with_roles(curves, pilots, show_closest=False):
-    """The curves to show, each with its role.
+    """Selects the curves to show, with their roles.
 
-    Where a step size was chosen it is shown, and beside it any that was trained for longer; where
-    none was chosen, all are. So it is for the text's own settings, all of whose roles are `"text"`.
+    If a step size was chosen, it is shown with all that were trained for longer; otherwise all step
+    sizes are shown. The same holds for the settings of the paper's text, whose role is always
+    `"text"`.
 
     Args:
         curves: rows of `curves`.
         pilots: rows of `step_sizes.pilots`.
-        show_closest: whether to show the one closest to the paper's test curve too.
+        show_closest: whether to show the step size closest to the paper's test curve too.
 
     Returns:
         Rows of `curves` with a column `role`: `"chosen"`, `"closest"`, `"chosen, closest"`,
@@ -147,10 +152,10 @@ def averaged(curves):
     """The mean over seeds of rows of `curves`.
 
     Returns:
-        A row for each curve, split and count: the means of the `MEASUREMENTS` (NaN where not every
-        seed was measured so) with `seeds`, their number; the standard errors `over_seeds` and
-        `apart_over_seeds`; the least and the greatest value, `low` and `high`; `paper`, and the
-        `difference` from it; `role`, `curve_end`, and `evaluated`, whether any seed was.
+        A row for each curve, split and count: the means of the `MEASUREMENTS` (NaN if a seed lacks
+        one) and the number of `seeds`; the standard errors `over_seeds` and `apart_over_seeds`; the
+        least and the greatest value, `low` and `high`; `paper`, and the `difference` from it;
+        `role`, `curve_end`, and `evaluated`, whether any seed was evaluated there.
     """
     groups = curves.groupby([*CURVE, "split", "samples"], observed=True)
     means = groups[[*MEASUREMENTS, "paper", "apart"]].mean(skipna=False)
@@ -190,7 +195,7 @@ def _first(values):
 
 
 def _interpolated(rows, counts):
-    """One run on one split, at those counts which it reaches."""
+    """One run on one split, interpolated at the counts within its range."""
     samples = rows.samples.to_numpy()
     at = counts[(samples[0] <= counts) & (counts <= samples[-1])]
     values = {c: np.interp(np.log(at), np.log(samples), rows[c]) for c in MEASUREMENTS}
@@ -201,7 +206,7 @@ def _interpolated(rows, counts):
 def _closest(rows, chosen_end):
     """The step size with the least mean distance to the paper's test curve, `None` if undecided.
 
-    Measured at the decades from `FIRST_COMPARABLE` on that all curves share.
+    The mean is over the decades from `FIRST_COMPARABLE` that all curves share.
     """
     least = min(chosen_end, FIRST_COMPARABLE)
     rivals = averaged(rows[(rows.split == "test") & (rows.curve_end >= least)].assign(role=""))

@@ -1,4 +1,4 @@
-"""The variance of gradient estimators that was measured of a run, as a file in its folder."""
+"""Measured variances of gradient estimators, a file in the folder of a run."""
 
 import itertools
 from typing import Any
@@ -32,36 +32,36 @@ SHAPE: dict[str, Any] = {
         ...,
     ],
 }
-# What tells the lines of the table apart, each with all estimators.
+# Columns that identify a line of the page's table, which has all estimators.
 MODEL = ["dataset", "latent_dim", "run", "step_size", "seed", "parameters", "samples"]
 
 
 def read_variances(path):
-    """What was measured of one run.
+    """Reads the variances of a run.
 
     Raises:
-        DamagedFileError: if the file is not what was written, or lacks an estimator.
+        DamagedFileError: if the file is damaged, or lacks an estimator.
     """
-    way_out = f"Delete it to have it measured again by `{COMMAND}`"
-    info = read_json(path, SHAPE, way_out)
+    remedy = f"Delete it and measure it again with `{COMMAND}`"
+    info = read_json(path, SHAPE, remedy)
     places = {(v["samples"], v["parameters"]) for v in info["variances"]}
     found = {(v["samples"], v["parameters"], v["estimator"]) for v in info["variances"]}
     for place, estimator in itertools.product(sorted(places), ESTIMATORS):
         if (*place, estimator) not in found:
             raise DamagedFileError(
                 f"Expected {path} to have the variance of {', '.join(ESTIMATORS)} in "
-                f"{place[1]} after {place[0]} samples. Received: none of {estimator}. {way_out}"
+                f"{place[1]} after {place[0]} samples. Received: none of {estimator}. {remedy}"
             )
     return info
 
 
 def variances(results):
-    """What was measured of figure 2's models, in the data sets' usual order.
+    """The measured variances of figure 2's models, in the usual order of data sets.
 
     Returns:
         A row for each model, number of training samples, set of parameters and estimator:
-        `num_repeats` (gradients that were drawn), `variance` and its `standard_error`, `ratio` to
-        estimator B's variance and `ratio_error`; the noise of two estimators is independent.
+        `num_repeats` (number of sampled gradients), `variance` and its `standard_error`, `ratio` to
+        the variance of estimator B and `ratio_error`. The noise of two estimators is independent.
     """
     rows = []
     for e in (run.experiment for run in read_runs(results)):

@@ -1,4 +1,4 @@
-"""The paper's own curves, read off the vector drawings of its figures 2 and 3."""
+"""The paper's own curves, extracted from the vector graphics of its figures 2 and 3."""
 
 import functools
 import importlib.resources
@@ -6,7 +6,7 @@ import importlib.resources
 import numpy as np
 import pandas as pd
 
-# A curve's last reading misses the panel's right edge by up to 9 % and stands for it.
+# A curve's last point is up to 9 % short of the panel's right edge; it is used as the value there.
 END_TOLERANCE = 1.1
 PAPER_CURVE = ["figure", "dataset", "algorithm", "latent_dim", "split", "n_train"]
 
@@ -33,11 +33,11 @@ def paper_value(figure, dataset, algorithm, latent_dim, split, n_train=0, *, at)
     """A curve's values after `at` training samples, interpolated linearly in their logarithm.
 
     Args:
-        at: number of training samples, or an array of them. The others are those of `paper_curve`.
+        at: number of training samples, or an array of them. Other arguments: as for `paper_curve`.
 
     Returns:
-        Nats per example, of the shape of `at`; NaN where there is no such curve or it does not
-        extend to `at`. A curve starts where it enters the paper's panel.
+        Nats per example, of the shape of `at`; NaN if there is no such curve or `at` is outside its
+        range. A curve starts where it enters the paper's panel.
 
     Example:
         >>> paper_value(2, "mnist", "aevb", 20, "test", at=10_000_000).item()

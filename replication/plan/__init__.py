@@ -1,1 +1,1 @@
-"""Which runs there are: experiments, step sizes, budgets and when a run is evaluated."""
+"""The runs to make: experiments, step sizes, budgets and evaluation schedules."""

@@ -1,4 +1,4 @@
-"""The curves of figures 2 and 3: runs, how far each is trained, and what chooses its step size."""
+"""The curves of figures 2 and 3: their runs, budgets and choice of step size."""
 
 import collections.abc
 import dataclasses
@@ -9,7 +9,7 @@ from replication.plan.experiment import LATENT_DIMS, STEP_SIZES, Experiment
 from replication.plan.protocols import FIGURE3_N_TRAIN, figure2_experiment, figure3_experiment
 from replication.plan.step_sizes import pilot_samples
 
-# From a step size and a seed to an experiment.
+# A function from a step size and a seed to an experiment.
 ExperimentOf = collections.abc.Callable[..., Experiment]
 
 
@@ -18,26 +18,26 @@ class Curve:
     """Runs that share a choice of step size.
 
     Attributes:
-        pilot: function from a step size and a seed to the `Experiment` by which it is chosen.
-        budgets: pairs of such a function, of runs that are trained with the chosen step size, and
-            their training samples.
+        pilot: function from a step size and a seed to the `Experiment` of a pilot run.
+        budgets: pairs of such a function, for runs with the chosen step size, and their number of
+            training samples.
     """
 
     pilot: ExperimentOf
     budgets: tuple[tuple[ExperimentOf, int], ...]
 
     def trials(self, seeds):
-        """The short runs, with each step size and each of so many seeds."""
+        """The pilot runs, for each step size and seed."""
         return [self.pilot(*setting) for setting in itertools.product(STEP_SIZES, range(seeds))]
 
     @property
     def pilot_samples(self):
-        """Training samples of each trial."""
+        """Training samples of each pilot run."""
         return pilot_samples(self.first)
 
     @property
     def first(self):
-        """The first trial, which stands for all."""
+        """The first pilot run, as a representative."""
         return self.pilot(STEP_SIZES[0])
 
 
@@ -49,10 +49,10 @@ def figure2_curves(datasets, algorithms, latent_dims, samples, text=False):
         algorithms: names.
         latent_dims: the N_z; default: the paper's for each data set.
         samples: training samples of each run.
-        text: whether to take the text's own settings where the figure has others.
+        text: whether to use the settings of the paper's text.
     """
     return [
-        _by_itself(functools.partial(figure2_experiment, *place, text=text), samples)
+        _single_run(functools.partial(figure2_experiment, *place, text=text), samples)
         for dataset in datasets
         for place in itertools.product([dataset], algorithms, latent_dims or LATENT_DIMS[dataset])
     ]
@@ -75,9 +75,9 @@ def figure3_curves(datasets, algorithms, budgets):
 
 
 def model_curves(datasets, latent_dims, samples):
-    """AEVB with figure 2's settings and its choice of step size, as figures 4 and 5 take it."""
+    """The models of figures 4 and 5: AEVB with figure 2's settings and choice of step size."""
     return figure2_curves(datasets, ["aevb"], latent_dims, samples)
 
 
-def _by_itself(of, samples):
+def _single_run(of, samples):
     return Curve(of, ((of, samples),))

@@ -1,33 +1,33 @@
-"""One training run of the paper, as a value."""
+"""The settings of a training run."""
 
 import dataclasses
 import hashlib
 import json
 
-# Section 5: hidden units of encoder and decoder, by data set. The digits are ours.
+# Section 5: hidden units of encoder and decoder, by data set. The paper does not use the digits.
 HIDDEN_UNITS = {"mnist": 500, "frey": 200, "digits": 100}
 LATENT_DIMS = {"mnist": (3, 5, 10, 20, 200), "frey": (2, 5, 10, 20), "digits": (2, 5, 10)}
 ALGORITHMS = ("aevb", "wake-sleep", "mcem")
 SPLITS = ("train", "test")
-# What is always measured of either split, by what an experiment measures.
+# For each `measure`, the quantities measured at every evaluation, on each split.
 MEASURED = {"bound": ("elbo", "sem"), "likelihood": ("density", "density_error")}
-STEP_SIZES = (0.01, 0.02, 0.1)  # among which one is chosen
+STEP_SIZES = (0.01, 0.02, 0.1)  # the candidates
 BATCH_SIZE = 100
 SPLIT_SEED = 0
 
-# App. E: leapfrog steps, and weight updates with the sample that they lead to.
+# App. E: leapfrog steps per transition, and weight updates with the resulting sample.
 MCEM_LEAPFROG_STEPS = 10
 MCEM_UPDATES = 5
 
-# Settings that came later: at their defaults a run keeps the name it had before.
+# Settings added later: at their defaults, they do not change the name of a run.
 LATER_SETTINGS = ("n_train", "measure", "log_variance_gain", "split_seed", "decoder_layers")
 
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """Everything that determines a run's numbers, but not how far it is trained.
+    """All settings that determine a run's numbers, except the number of training samples.
 
-    The number of samples is left out on purpose: a longer run continues a shorter one.
+    That is left out because a longer run continues a shorter one.
 
     Args:
         dataset: `"mnist"`, `"frey"` or `"digits"`.
@@ -35,17 +35,17 @@ class Experiment:
         latent_dim: number of latent variables N_z.
         step_size: Adagrad's global step size.
         seed: fixes the initial weights, the minibatches and the noise.
-        hidden_units: tanh units of the encoder, and as many of each hidden layer of the decoder.
-            Default: the paper's.
-        batch_size: M, examples per minibatch. Monte Carlo EM always takes the whole training set.
+        hidden_units: tanh units of the encoder, and of each hidden layer of the decoder. Default:
+            the paper's.
+        batch_size: M, examples per minibatch. Monte Carlo EM always uses the whole training set.
         num_samples: L, samples of z per example.
-        accumulate_only: number of first steps that accumulate squared gradients without moving.
+        accumulate_only: number of first steps that only accumulate squared gradients.
         initial_stddev: standard deviation of the initial kernels.
-        n_train: N, the first images of the training set that are used. Default: all.
-        measure: what is evaluated: `"bound"` (figure 2) or `"likelihood"` (figure 3).
+        n_train: N, use only the first N training images. Default: all.
+        measure: the evaluated quantity: `"bound"` (figure 2) or `"likelihood"` (figure 3).
         log_variance_gain: c in the encoder's log σ² = c W h + b.
         initial_bias_stddev: standard deviation of the initial biases.
-        split_seed: of the random split into training and test images; MNIST's is published.
+        split_seed: seed of the random split into training and test images; MNIST has a fixed split.
         decoder_layers: number of the decoder's hidden layers.
     """
 
@@ -82,7 +82,7 @@ class Experiment:
 
     @property
     def id(self):
-        """A readable name with a hash of all settings."""
+        """A readable name that ends in a hash of all settings."""
         settings = dataclasses.asdict(self)
         for field in dataclasses.fields(self):
             if field.name in LATER_SETTINGS and settings[field.name] == field.default:
@@ -93,10 +93,10 @@ class Experiment:
 
     @property
     def samples_per_step(self):
-        """Training samples that one training step evaluates.
+        """Training samples evaluated by one training step.
 
         In Monte Carlo EM every leapfrog step and every weight update evaluates the whole training
-        set once: the points of the paper's curves lie at multiples of 15 N_train.
+        set once. The points of the paper's curves lie at multiples of 15 N_train.
         """
         if self.algorithm != "mcem":
             return self.batch_size
@@ -106,7 +106,7 @@ class Experiment:
 
     @property
     def score(self):
-        """The measured quantity by which runs are compared during training."""
+        """The measured quantity that compares runs during training."""
         return self.measured[0]
 
     @property
@@ -124,18 +124,18 @@ class Experiment:
 
     @property
     def curve(self):
-        """Which curve of the paper it is, whatever its step size and seed."""
+        """The name of the curve, without step size and seed."""
         size = "" if self.n_train is None else f" N={self.n_train}"
         return f"{self.dataset} {self.algorithm} N_z={self.latent_dim}{size}"
 
     @property
     def shape(self):
-        """What runs have in common that can be trained side by side: all but step size and seed."""
+        """All settings but step size and seed; runs that share them can be trained side by side."""
         return dataclasses.replace(self, step_size=0.0, seed=0)
 
 
 def title(experiments):
-    """A line for experiments that differ in step size and seed alone."""
+    """A title for experiments that differ only in step size and seed."""
     steps = "/".join(f"{step:g}" for step in sorted({e.step_size for e in experiments}))
     seeds = "/".join(map(str, sorted({e.seed for e in experiments})))
     return f"{experiments[0].curve} step {steps} seed {seeds}"

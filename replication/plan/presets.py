@@ -1,4 +1,4 @@
-"""How much of the paper `all` reruns: budgets, from minutes to the paper's own."""
+"""Presets of `all`: budgets from minutes to the paper's own."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ class Preset:
 
     Attributes:
         summary: one line for `--help`.
-        datasets: of figures 2, 4 and 5; figure 3 takes the first of them.
+        datasets: data sets of figures 2, 4 and 5; figure 3 uses the first.
         latent_dims: N_z of figure 2, by data set; `None` for the paper's.
         figure2: samples of each of figure 2's runs, by data set.
         figure3: samples of figure 3's runs, by algorithm and N_train.
@@ -32,7 +32,7 @@ class Preset:
 
 PRESETS = {
     "smoke": Preset(
-        summary="the digits inside scikit-learn; three minutes on two cores",
+        summary="scikit-learn's digits; three minutes on two cores",
         datasets=("digits",),
         latent_dims={"digits": (2, 10)},
         figure2={"digits": 50_000},

@@ -1,4 +1,4 @@
-"""The settings of the runs that each figure shows."""
+"""The settings of each figure's runs."""
 
 from typing import Any
 
@@ -6,32 +6,32 @@ from replication.plan.experiment import Experiment
 
 FIGURE2_ALGORITHMS = ("aevb", "wake-sleep")
 
-# Section 5, figure 3: N_z, hidden units and N_train. The digits are ours.
+# Section 5, figure 3: N_z, hidden units and N_train. The paper does not use the digits.
 FIGURE3_LATENT_DIM = 3
 FIGURE3_HIDDEN_UNITS = {"mnist": 100, "digits": 50}
 FIGURE3_N_TRAIN = {"mnist": (1000, 50_000), "digits": (300, 1500)}
 
 MANIFOLD_LATENT_DIM = 2
 
-# What algorithms have of their own in every figure.
+# Settings specific to an algorithm, in every figure.
 ALGORITHM_SETTINGS: dict[str, dict[str, Any]] = {
     "aevb": {},
-    # c in log σ² = c W h + b of the encoder, from the authors' code of wake-sleep.
+    # c in log σ² = c W h + b of the encoder, from the authors' code for wake-sleep.
     "wake-sleep": {"log_variance_gain": 0.1},
-    # The paper's curve is at -159 nats after 65 weight updates: they all moved the weights.
+    # The paper's curve is at -159 nats after 65 weight updates, so none only accumulated.
     "mcem": {"accumulate_only": 0},
 }
 
 
-# Figure 2's settings that the paper's text does not have: its curves tell them, but for the gain,
-# which is a guess. Both algorithms have them in all panels of the data set.
+# Settings of figure 2 that differ from the paper's text, inferred from its curves; the gain is an
+# assumption. They apply to both algorithms and all panels of the data set.
 INFERRED_SETTINGS: dict[str, dict[str, Any]] = {
     "frey": {"batch_size": 500, "split_seed": 11, "log_variance_gain": 0.1, "decoder_layers": 2}
 }
 
 
 def figure2_experiment(dataset, algorithm, latent_dim, step_size, seed=0, text=False):
-    """A run of figure 2, or with `text` one of its second curve, with the text's own settings."""
+    """A run of figure 2; with `text`, a run of its second curve, with the settings of the text."""
     settings = ALGORITHM_SETTINGS[algorithm] | ({} if text else INFERRED_SETTINGS.get(dataset, {}))
     return Experiment(dataset, algorithm, latent_dim, step_size, seed, **settings)
 
@@ -51,7 +51,7 @@ def figure3_experiment(dataset, algorithm, n_train, step_size, seed=0):
 
 
 def figure_of(experiment):
-    """The figure whose settings an experiment has, whatever its step size and seed: 2, 3 or 0."""
+    """The figure that an experiment belongs to, for any step size and seed: 2, 3, or 0 for none."""
     e = experiment
     if _is_figure2(e) or _is_figure2(e, text=True):
         return 2
@@ -63,14 +63,14 @@ def figure_of(experiment):
 
 
 def is_text(experiment):
-    """Whether a run is one of figure 2's second curve, with the text's own settings."""
+    """Whether a run belongs to figure 2's second curve, with the settings of the text."""
     return _is_figure2(experiment, text=True) and not _is_figure2(experiment)
 
 
 def is_pilot(experiment):
-    """Whether a step size is chosen among its runs: in figure 3 those of the smallest N_train.
+    """Whether a run counts for the choice of the step size.
 
-    There all three algorithms are affordable.
+    In figure 3 only runs with the smallest N_train do, where all three algorithms are affordable.
     """
     e = experiment
     figure = figure_of(e)

@@ -1,17 +1,18 @@
-"""At which numbers of training samples a run is evaluated and kept."""
+"""The sample counts at which a run is evaluated and saved."""
 
 import bisect
 
 # The paper's axes begin at 10⁵ samples; runs of the digits are short.
 FIRST_SAMPLES = {"mnist": 100_000, "frey": 100_000, "digits": 10_000}
-# Evaluations in each decade from there on, as percentages of its start: so few that evaluation is a
-# small part of a run. A bound has ten (Renard's preferred numbers R10, with 1, 2 and 5 among them),
-# a likelihood two.
+# Evaluations in each decade, as percentages of its start. The bound has ten (Renard's preferred
+# numbers R10, which include 1, 2 and 5), the likelihood two, so that evaluation takes a small part
+# of a run.
 PERCENTAGES = {
     "bound": (100, 125, 160, 200, 250, 320, 400, 500, 630, 800),
     "likelihood": (100, 300),
 }
-# Training samples after which training pauses, at the latest, to be shown and perhaps kept.
+# The largest number of training samples between pauses, in which progress is shown and may be
+# saved.
 LONGEST_STRETCH = 100_000
 
 
@@ -19,9 +20,9 @@ def evaluations(samples, step=1, measure="bound", first=100_000):
     """0, then log-spaced counts, and `samples` itself.
 
     Args:
-        samples: training samples in all.
-        step: samples of one training step; counts are rounded up to whole steps.
-        measure: what is evaluated, a key of `PERCENTAGES`.
+        samples: total number of training samples.
+        step: samples per training step; counts are rounded up to whole steps.
+        measure: the evaluated quantity, a key of `PERCENTAGES`.
         first: the power of ten at which evaluations begin.
     """
     counts = {0, samples}
@@ -33,14 +34,14 @@ def evaluations(samples, step=1, measure="bound", first=100_000):
 
 
 class Schedule:
-    """When a run of `samples` training samples stops.
+    """The counts at which a run of `samples` training samples pauses.
 
     Args:
-        samples: training samples in all, whole training steps.
-        step: samples of one training step.
-        measure: what is evaluated.
+        samples: total number of training samples, a multiple of `step`.
+        step: samples per training step.
+        measure: the evaluated quantity.
         first: the power of ten at which evaluations begin.
-        also: a count that is evaluated too.
+        also: an additional count to evaluate at.
     """
 
     def __init__(self, samples, step=1, measure="bound", first=100_000, also=0):
@@ -51,7 +52,7 @@ class Schedule:
         self.stops = sorted(self.evaluations | pauses)
 
     def next_stop(self, done):
-        """The next count at which training pauses, perhaps to evaluate."""
+        """The next count at which training pauses, to evaluate or only to show progress."""
         return self.stops[bisect.bisect_right(self.stops, done)]
 
 

@@ -1,7 +1,7 @@
 """The paper's choice of Adagrad's step size.
 
 "[…] chosen from {0.01, 0.02, 0.1} based on performance on the training set in the first few
-iterations" (sec. 5). Those first iterations, the pilot, are a number of weight updates here.
+iterations" (sec. 5). Here these first iterations are a fixed number of weight updates, the pilot.
 """
 
 import numpy as np
@@ -15,27 +15,27 @@ COLUMNS = [*CHOICE, "step_size", "seeds", "score", "verdict"]
 
 
 def pilot_samples(experiment):
-    """The training samples that an experiment's pilot takes."""
+    """The training samples of an experiment's pilot."""
     updates = MCEM_UPDATES if experiment.algorithm == "mcem" else 1
     return PILOT_UPDATES[experiment.dataset] // updates * experiment.samples_per_step
 
 
 def pilots(table):
-    """The paper's step sizes that have a pilot, compared for each data set, algorithm and N_z.
+    """Compares step sizes by their pilot runs, for each data set, algorithm and N_z.
 
-    The second curves of figure 2, with the text's own settings, choose for themselves.
+    The second curves of figure 2, with the settings of the text, are compared separately.
 
-    Only step sizes that were tried with the lowest seed are compared, by their mean over the seeds
-    that all of them share: after so few updates one seed may lie ten nats from another. A step size
-    is diverged, and never chosen, if the score of any of its pilots is not finite or lies below the
-    untrained one. Nothing is chosen from less than two.
+    Step sizes without a run of the lowest seed are left out. The others are compared by their mean
+    over the seeds that all of them share, because after so few updates seeds may differ by ten
+    nats. A step size has diverged, and is never chosen, if the score of any pilot run is not finite
+    or below that of the untrained model. A choice needs at least two step sizes.
 
     Args:
         table: rows of `measurements.table`, of one figure.
 
     Returns:
-        A table of `COLUMNS`: the number of seeds, their mean score (the training bound, in figure 3
-        log p(x)) in nats per example, and `"chosen"`, `"diverged"` or `""`.
+        A table of `COLUMNS`: the number of seeds, their mean score in nats per example (the
+        training bound, or log p(x) in figure 3), and `"chosen"`, `"diverged"` or `""`.
     """
     rivals = table[(table.split == "train") & table.is_pilot]
     groups = rivals.groupby(CHOICE, observed=True)
@@ -51,9 +51,9 @@ def chosen(pilots, dataset, algorithm, latent_dim, settings=""):
 
 
 def _compared(rivals):
-    # A run that broke down before its pilot's end has no later row.
-    broke_down = (rivals.samples == rivals.end) & ~np.isfinite(rivals.value)
-    ends = (rivals.samples == rivals.pilot) | (broke_down & (rivals.samples < rivals.pilot))
+    # A run that diverged before the end of the pilot has no row there.
+    diverged_early = (rivals.samples == rivals.end) & ~np.isfinite(rivals.value)
+    ends = (rivals.samples == rivals.pilot) | (diverged_early & (rivals.samples < rivals.pilot))
     trials = rivals[ends & rivals.step_size.isin(STEP_SIZES)]
     with_lowest = trials.step_size[trials.seed == rivals.seed.min()]
     trials = trials[trials.step_size.isin(with_lowest)]

@@ -1,4 +1,4 @@
-"""The results' front page, as README.md and as one self-contained web page."""
+"""The results' front page, as README.md and as a self-contained web page."""
 
 from pathlib import Path
 
@@ -7,9 +7,9 @@ from replication.figures.text import csv_text
 from replication.measurements import files, lock
 from replication.report.charts import STYLES, chart
 from replication.report.sections import (
+    after_figures,
     before_figures,
-    behind_figures,
-    drawn_figures,
+    existing_figures,
     figures_section,
 )
 from replication.report.web_page import web_page
@@ -20,7 +20,7 @@ def write_report(results):
     """Writes `README.md`, `index.html` and `distances.csv` from the results' files alone.
 
     Args:
-        results: folder with `runs`, and the tables and pictures that were drawn from them.
+        results: folder with `runs`, and the tables and pictures made from them.
 
     Returns:
         Their paths.
@@ -30,14 +30,14 @@ def write_report(results):
     """
     evidence = Evidence(results)
     distances = evidence.distances()
-    figures = drawn_figures(results)
-    before, behind = before_figures(evidence, distances, figures), behind_figures(evidence)
+    figures = existing_figures(results)
+    before, after = before_figures(evidence, distances, figures), after_figures(evidence)
     readme, page, table = paths = [
         Path(results) / name for name in ("README.md", "index.html", "distances.csv")
     ]
-    text = "\n".join([*before, figures_section(figures), *behind])
+    text = "\n".join([*before, figures_section(figures), *after])
     charts = {f"figure{n}/figure{n}.png": chart(n, evidence.table) for n in STYLES}
-    html = web_page(results, before, figures, behind, charts)
+    html = web_page(results, before, figures, after, charts)
     files.write(readme, text)
     files.write(page, html)
     estimates = distances.estimate

@@ -1,4 +1,4 @@
-"""Figures 2 and 3 to look into: one panel at a time, with switches and values under the pointer."""
+"""Interactive figures 2 and 3: one panel at a time, with switches and values under the pointer."""
 
 import json
 import re
@@ -24,13 +24,13 @@ OURS = {"strokeWidth": 1.8, "opacity": 0.9}
 PAPERS = {"strokeWidth": 4.5, "opacity": 0.3}
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross")  # of points, by step size
 COLUMNS = ["panel", "algorithm", "split", "source", "step", "seed", "samples", "value"]
-READINGS = 50  # of the paper's, at most, in each decade of samples
+READINGS = 50  # the most points of a paper's curve in each decade of samples
 HEIGHT = 420  # pixels
 FIRST_PANELS = {2: "MNIST, N_z = 20", 3: "MNIST, N_train = 1000"}
-# What is off when the page opens, beside the step sizes that are chosen nowhere; all else is on.
+# Switches that are off when the page opens, like those of step sizes that are chosen nowhere.
 OFF = {2: {("split", "training"), ("source", SOURCES[TEXT])}, 3: set()}
-NONE = "–"  # the step size and the seed of the paper's curves
-# The columns that have switches, and the words before a value.
+NONE = "–"  # step size and seed of the paper's curves
+# The columns with switches, and the text before a value.
 SWITCHES = {"algorithm": "", "step": "step size ", "seed": "seed ", "split": "", "source": ""}
 
 
@@ -42,7 +42,7 @@ def chart(figure, table):
         table: rows of `measurements.table`.
 
     Returns:
-        Dict, or `None` if there is no run of the figure that did not diverge.
+        Dict, or `None` if the figure has no runs, or all diverged.
     """
     import altair as alt
 
@@ -112,12 +112,12 @@ def chart(figure, table):
         .encode(**axes, color=colour)
     )
     is_paper = f"datum.source == '{PAPER}'"
-    look = {
+    style = {
         name: alt.condition(is_paper, alt.value(PAPERS[name]), alt.value(value))
         for name, value in OURS.items()
     }
     lines = base.mark_line(clip=True).encode(
-        detail=["source:N", "step:N", "seed:N"], strokeDash=dash, **look
+        detail=["source:N", "step:N", "seed:N"], strokeDash=dash, **style
     )
     points = base.mark_point(clip=True, filled=True, size=28).encode(
         shape=shape, opacity=alt.condition(is_paper, alt.value(0), alt.value(0.9))
@@ -145,7 +145,7 @@ def chart(figure, table):
 
 
 def _rows(figure, table):
-    """Our curves, one for each run that did not diverge, and the paper's, as short texts."""
+    """Our curves (without diverged runs) and the paper's, with short texts for the switches."""
     ours = table[(table.figure == figure) & ~table.diverged & (table.samples > 0)]
     firsts = ours.dataset.astype(str).map(FIRST_SAMPLES)
     ours = ours[ours.samples >= firsts]
@@ -190,14 +190,14 @@ def _rows(figure, table):
 
 
 def _other_steps(rows, table):
-    """The step sizes that are chosen in no panel, though there is a choice in some."""
+    """The step sizes chosen in no panel, if one is chosen in any."""
     choice = pilots(table)
     best = {f"{step:g}" for step in choice.step_size[choice.verdict == "chosen"]}
     return {("step", step) for step in _values(rows, "step") if best and step not in best}
 
 
 def _frames(rows):
-    """By panel: the least and greatest value to show, and the first number of samples."""
+    """The axis limits of each panel: least and greatest value, and first number of samples."""
     found = {}
     for panel, own in rows.groupby("panel", sort=False):
         style, dataset = STYLES[own.figure.iloc[0]], own.dataset.iloc[0]
@@ -211,5 +211,5 @@ def _frames(rows):
 
 
 def _values(rows, column):
-    """The values of a column that curves differ by, in their order."""
+    """The ordered values of a column with switches."""
     return sorted({*rows[column]} - {NONE})

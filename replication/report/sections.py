@@ -1,4 +1,4 @@
-"""The report's text: verdicts, closeness to the paper, deviations, and where numbers come from."""
+"""The report's text: verdicts, distances from the paper, deviations, and provenance."""
 
 import importlib.resources
 import textwrap
@@ -33,25 +33,26 @@ FIGURES = (
 FIRST = "figure2/figure2.png"
 
 OPENING = f"""\
-![Figure 2 of the paper: our curves over the paper's own]({FIRST})
+![Figure 2 of the paper: our curves over the published ones]({FIRST})
 
-*Figure 2 of the paper: the lower bound during training. Bold: ours. Thin: the paper's own curves.*
+*Figure 2 of the paper: the lower bound during training. Bold: our curves. Thin: the published
+ones.*
 """
 
 NUMBERS = f"""\
 ## The numbers behind the verdicts
 
-A verdict needs a difference of more than {SIGMAS} standard errors. ± is one standard error, of
-seeds, examples and draws together. A curve with one seed borrows the spread of other seeds of its
-figure; where there are none, the budget is too small to say. Values are in nats per example where
-nothing else is said. [The rules](#the-rules) have every number by itself.
+A verdict needs a difference of more than {SIGMAS} standard errors. ± is one standard error, which
+combines seeds, examples and samples of z. For a curve with one seed, the spread over seeds is that
+of other curves of its figure; without any, the budget is too small to say. Values are in nats per
+example unless stated otherwise. [The rules](#the-rules) list every number.
 """
 
 RULES = """\
 ## The rules
 
-They were written into `replication/claims` when figure 2's first runs were known, of 10⁶ to 3·10⁶
-samples, and no others. That the spread over seeds is part of every error came later.
+The rules in `replication/claims` were written when only figure 2's first runs, of 10⁶ to 3·10⁶
+samples, were known. The spread over seeds was added to every error later.
 """
 
 PROVENANCE = """\
@@ -59,37 +60,44 @@ PROVENANCE = """\
 
 Every number comes from a run whose folder is in [runs](runs): `run.json` has its settings, command,
 commit, versions, device and data digest, `metrics.csv` its curve. Tables, pictures and this page
-are made from these folders alone. `python -m replication report` makes this page, and
-`index.html`, which is the same with figures 2 and 3 to look into. `python -m replication verify`
-recomputes every verdict and distance and compares them with `reference.json`.
+are generated from these folders alone. `python -m replication report` generates this page, and
+`index.html`, which also has interactive figures 2 and 3. `python -m replication verify` recomputes
+every verdict and distance and compares them with `reference.json`.
 
-The table has the runs by figure and machine, with those of the step-size choice. *Longest* is in
-training samples. Hours are of training, without evaluation. "-dirty" marks code that was changed
-since its commit.
+The table lists the runs by figure and machine, including pilot runs for the step size. *Longest* is
+in training samples. Hours are hours of training, without evaluation. "-dirty" marks code that
+differs from its commit.
 """
 
 CLOSENESS = """\
 ## How close the curves are to the paper's
 
-Our curves with the chosen step sizes, minus the paper's, at each decade of training samples: over
-the panels that reach it, the mean distance, the largest difference with its standard error, and how
-many are within one nat. These are distances, not verdicts. [distances.csv](distances.csv) has all
-of them, and those at the ends of curves. The paper's curves are in `replication/paper/curves.csv`,
-read off the vector drawings of its PDF. The reading error is about 0.02 nats for MNIST and 0.5 nats
-for Frey Face in figure 2, and 0.05 nats in figure 3.
+The table shows our curves with the chosen step sizes minus the paper's, at each decade of training
+samples: the mean distance over the panels that reach it, the largest difference with its standard
+error, and the number of panels within one nat. These are distances, not verdicts.
+[distances.csv](distances.csv) has all of them, and those at the ends of curves.
+
+The paper's curves, in `replication/paper/curves.csv`, were extracted from the vector graphics of
+its PDF, with these errors:
+
+| figure | error, nats |
+|:--|--:|
+| 2, MNIST | 0.02 |
+| 2, Frey Face | 0.5 |
+| 3 | 0.05 |
 """
 
 STEP_SIZES = """\
 ## Step sizes beside the paper's curves
 
-Our test curve minus the paper's for each step size, in nats per example, after the last 1, 2 or 5
-times a power of ten that all of them reached. The chosen one is bold. ± is the standard error over
-seeds, where there are several.
+The table shows our test curve minus the paper's for each step size, in nats per example, at the
+last round sample count (1, 2 or 5 times a power of ten) that all step sizes reached. The chosen
+step size is bold. ± is the standard error over seeds, if there are several.
 """
 
 
 class Figure(NamedTuple):
-    """A figure's title and files: paths of Markdown pages, none if it was not run, and pictures."""
+    """A figure's title, and the paths of its Markdown pages (none if not run) and pictures."""
 
     title: str
     command: str
@@ -98,14 +106,14 @@ class Figure(NamedTuple):
 
     @property
     def not_run(self):
-        """The sentence where a figure would be."""
-        return f"Not run yet: `python -m replication {self.command}` makes it.\n"
+        """The sentence that replaces a missing figure."""
+        return f"Not run yet: run `python -m replication {self.command}`.\n"
 
 
-def drawn_figures(results):
+def existing_figures(results):
     """All figures, a list of `Figure` in the paper's order.
 
-    A figure that has a picture of its own name shows no parts of it.
+    If a figure has a picture of the same name, pictures of its parts are not shown.
     """
     found = []
     for name, title, command in FIGURES:
@@ -117,7 +125,7 @@ def drawn_figures(results):
 
 
 def figures_section(figures):
-    """The Markdown section that shows them, but for the picture that opens the page."""
+    """The Markdown section that shows the figures, except the picture at the top of the page."""
     lines = ["## Figures\n"]
     for figure in figures:
         pages, pictures = (
@@ -132,7 +140,7 @@ def figures_section(figures):
 
 
 def before_figures(evidence, distances, figures):
-    """Markdown sections: figure 2, a sentence for each claim, the numbers behind them."""
+    """Markdown sections before the figures: figure 2, claims, and their numbers."""
     judgements = judge(evidence)
     opening = ["# Results\n", *([OPENING] if figures[0].pictures else [])]
     sentences = "\n".join(_wrapped(f"{i}. {sentence(j)}") for i, j in enumerate(judgements, 1))
@@ -144,8 +152,8 @@ def before_figures(evidence, distances, figures):
     ]
 
 
-def behind_figures(evidence):
-    """Markdown sections: step sizes, rules, deviations and guesses, and provenance."""
+def after_figures(evidence):
+    """Markdown sections after the figures: step sizes, rules, deviations and provenance."""
     details = [_details(i, judgement) for i, judgement in enumerate(judge(evidence), 1)]
     page = importlib.resources.files(__package__) / "deviations.md"
     deviations = page.read_text(encoding="utf-8")
@@ -153,7 +161,7 @@ def behind_figures(evidence):
 
 
 def sentence(judgement):
-    """The verdict on a claim in a sentence, with the number of its parts that say so."""
+    """The verdict on a claim as a sentence, with counts of its parts' verdicts."""
     claim, findings = judgement.claim, judgement.findings
     verdicts = [finding.verdict for finding in findings]
     kinds = [verdict for verdict in Verdict if verdict in verdicts]
@@ -169,7 +177,7 @@ def sentence(judgement):
 
 
 def _ranges(judgements):
-    """A row for each kind of number that decided: its range over the parts of the claim."""
+    """A row for each kind of deciding number, with its range over the parts of the claim."""
     rows = []
     for i, judgement in enumerate(judgements, 1):
         kinds: dict[tuple[str, Any], list[Any]] = {}
@@ -227,7 +235,7 @@ def _wrapped(text):
 def _closeness(distances):
     at_decades = distances[distances.samples.map(is_decade)]
     if at_decades.empty:
-        return f"{CLOSENESS}\nNot run yet: no curve reaches one of the paper's at a decade.\n"
+        return f"{CLOSENESS}\nNot run yet: no curve of the paper is reached at a decade.\n"
     groups = ["figure", "dataset", "algorithm", "samples"]
     rows = []
     for key, found in at_decades.groupby(groups, observed=True, sort=False):
@@ -251,12 +259,12 @@ def _cells(found):
 
 
 def _size(place):
-    """What tells a panel from the others of its data set."""
+    """The size that distinguishes a panel from others of its data set."""
     return f"N = {place.n_train}" if place.n_train else f"N_z = {place.latent_dim}"
 
 
 def _step_sizes(table):
-    """A table of the test curves' distance from the paper's, a column for each step size."""
+    """A table of differences from the paper's test curves, with a column for each step size."""
     rows = []
     for _, own in table[(table.figure > 0) & (table.settings == "")].groupby("figure"):
         means = averaged(curves(own).assign(role=""))
@@ -269,7 +277,7 @@ def _step_sizes(table):
             if wide.shape[1] > 1 and len(shared):
                 rows.append(_step_size_row(panel[panel.samples == shared[-1]], choice))
     if not rows:
-        return f"{STEP_SIZES}\nNot run yet: no curve was trained with two step sizes that far.\n"
+        return f"{STEP_SIZES}\nNot run yet: no curve has two step sizes at a common count.\n"
     found = pd.DataFrame(rows).fillna("")
     return f"{STEP_SIZES}\n{markdown(found, left=3)}\n"
 
@@ -290,7 +298,7 @@ def _step_size_row(rows, choice):
 
 
 def _provenance(evidence):
-    """A table of the runs by figure and machine, and the versions they ran on."""
+    """A table of the runs by figure and machine, with their versions."""
     sessions = {
         run.experiment.id: [_short(session["commit"]) for session in run.info["sessions"]]
         for run in evidence.runs
@@ -316,7 +324,7 @@ def _provenance(evidence):
 
 
 def _short(commit):
-    """Seven digits of a commit, and whether the code was changed since."""
+    """Seven digits of a commit, with "-dirty" if the code differed from it."""
     if commit is None:
         return "outside git"
     digits, _, dirty = commit.partition("-")

@@ -1,4 +1,4 @@
-"""The report as one web page that needs nothing beside it."""
+"""The report as a self-contained web page."""
 
 import base64
 import html
@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 from replication.measurements.files import read_text, reading
 
 QUALITY = 80  # of WebP
-WAY_OUT = "Bring it back, or make it again by the command for {}"
+REMEDY = "Restore it, or generate it again with the command for {}"
 
 PAGE = """\
 <!DOCTYPE html>
@@ -36,8 +36,8 @@ PAGE = """\
 
 CHART = """\
 <figure class="chart">
-<figcaption>The same, to look into: choose a panel, switch curves on and off, and point at a curve
-for its values. The paper's curves are broad and pale. Runs that diverged are left out.</figcaption>
+<figcaption>Interactive version: choose a panel, switch curves on and off, and point at a curve to
+see its values. The paper's curves are broad and pale. Diverged runs are left out.</figcaption>
 <div id="{key}"></div>
 </figure>
 """
@@ -52,7 +52,7 @@ for (const [key, chart] of Object.entries(charts)) {{
 </script>
 """
 
-# Vega's greys suit a white page; these follow the page's colours, which can be dark.
+# Vega's greys suit a white page only; these follow the page's colours, which may be dark.
 CONFIG = {
     "font": "system-ui, sans-serif",
     "axis": {
@@ -78,16 +78,16 @@ CONFIG = {
 }
 
 
-def web_page(results, before, figures, behind, charts):
-    """HTML with the pictures and the charts inside.
+def web_page(results, before, figures, after, charts):
+    """HTML with embedded pictures and charts.
 
     Args:
         results: folder of the results.
-        before: Markdown that comes before the figures.
+        before: Markdown before the figures.
         figures: list of `Figure`, whose pages become sections.
-        behind: Markdown that comes after them.
-        charts: dict from pictures, their paths below the results, to what `chart` made of them. A
-            chart stands behind its picture.
+        after: Markdown after the figures.
+        charts: dict from pictures (paths relative to the results) to results of `chart`. A chart
+            follows its picture.
     """
     results = Path(results)
     pages = {page.resolve() for figure in figures for page in figure.pages}
@@ -98,9 +98,9 @@ def web_page(results, before, figures, behind, charts):
         if not figure.pages:
             parts.append(renderer.render(f"## {figure.title}\n\n{figure.not_run}", results))
         for page in figure.pages:
-            text = read_text(page, WAY_OUT.format(page.parent.name))
+            text = read_text(page, REMEDY.format(page.parent.name))
             parts.append(renderer.render(text, page.parent, page.resolve()))
-    parts.append(renderer.render("\n".join(behind), results))
+    parts.append(renderer.render("\n".join(after), results))
     style = importlib.resources.files(__package__) / "style.css"
     return PAGE.format(
         title=html.escape(renderer.sections[0][1]),
@@ -112,12 +112,12 @@ def web_page(results, before, figures, behind, charts):
 
 
 def _scripts(charts):
-    """The charts by the ids of their elements, and the libraries that draw them."""
+    """Script elements: the libraries, and the charts by the ids of their elements."""
     if not charts:
         return ""
     import vl_convert
 
-    # A script ends at "</script", even within a string.
+    # HTML ends a script at "</script", even within a string.
     bundle, specifications, config = (
         re.sub("</(?=script)", r"<\\/", text, flags=re.IGNORECASE)
         for text in (
@@ -130,9 +130,9 @@ def _scripts(charts):
 
 
 class _Renderer:
-    """Markdown to HTML: raw HTML is escaped, pictures are put inside, tables scroll.
+    """Renders Markdown as HTML, with raw HTML escaped, pictures embedded, and scrollable tables.
 
-    A picture that was shown before is not shown again.
+    A picture is shown only once.
     """
 
     def __init__(self, pages, charts):
@@ -151,8 +151,8 @@ class _Renderer:
 
         Args:
             text: Markdown.
-            folder: what its paths are relative to.
-            page: its path if it is a figure's page, whose headings go one level down.
+            folder: folder that its links are relative to.
+            page: path of a figure's page, whose headings move one level down; else `None`.
         """
         tokens = self.markdown.parse(text)
         for i, token in enumerate(tokens):
@@ -167,13 +167,13 @@ class _Renderer:
         parts, chart = [], ""
         for block in _blocks(tokens):
             text, following = self._block(block, env)
-            # A chart stands behind its picture's caption.
+            # A chart follows the caption of its picture.
             parts += [text, chart] if _is_caption(block) else [chart, text]
             chart = following
         return "".join([*parts, chart])
 
     def _block(self, tokens, env):
-        """HTML of a block, and of the chart of the picture that it is the first to show."""
+        """HTML of a block, and of the chart of its picture if that is shown for the first time."""
         pictures = {
             (env["folder"] / child.attrGet("src")).resolve()
             for token in tokens
@@ -191,9 +191,9 @@ class _Renderer:
         return text, charts
 
     def _enter(self, token, title, page):
-        """Gives a heading its id, and a section its place in the navigation.
+        """Adds the id of a heading, and the navigation entry of a section.
 
-        Of a figure's page only its title has both.
+        On a figure's page, only the title gets them.
         """
         if page is None or token.tag == "h1":
             key = _key(page) if page else _name(title)
@@ -202,13 +202,13 @@ class _Renderer:
                 self.sections.append((key, title))
 
     def _target(self, link, folder):
-        """The section of a figure's page; any other link as it is, from the results' folder."""
+        """Maps a link to a figure's page to its section; other links do not change."""
         path = (folder / link).resolve()
         return f"#{_key(path)}" if path in self.pages else link
 
 
 def _blocks(tokens):
-    """The tokens of one block after another: a heading, a paragraph, a table, a whole list."""
+    """Yields the tokens of each block: a heading, a paragraph, a table, a whole list."""
     start = 0
     for end, token in enumerate(tokens, 1):
         if token.level == 0 and token.nesting <= 0:
@@ -217,13 +217,13 @@ def _blocks(tokens):
 
 
 def _is_caption(tokens):
-    """Whether a block is a paragraph of emphasis alone."""
+    """Whether a block is a paragraph that consists of emphasis only."""
     children = [child for token in tokens for child in token.children or []]
     return bool(children) and (children[0].type, children[-1].type) == ("em_open", "em_close")
 
 
 def _name(title):
-    """The name that GitHub gives a heading, by which the README links to it."""
+    """The anchor that GitHub gives a heading, which the README links to."""
     return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
 
 
@@ -242,7 +242,7 @@ def _webp(path):
     from PIL import Image
 
     file = io.BytesIO()
-    way_out = WAY_OUT.format(path.parent.name)
-    with reading(path, "a picture", way_out), Image.open(path) as picture:
+    remedy = REMEDY.format(path.parent.name)
+    with reading(path, "a picture", remedy), Image.open(path) as picture:
         picture.convert("RGB").save(file, "WEBP", quality=QUALITY, method=6)
     return file.getvalue()

@@ -1,1 +1,1 @@
-"""How a run is made: data, model, training, and what is measured on the way."""
+"""Training of runs: data, model, training and evaluation."""

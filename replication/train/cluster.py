@@ -1,8 +1,8 @@
-"""Trains groups on the workers of a Dask cluster, which share the folder of the results.
+"""Trains groups on the workers of a Dask cluster, which share the results folder.
 
-A worker that is lost is none to wait for: Dask gives its group to another one, which continues from
-the last checkpoint once the system has released the lost one's lock. The lock is what keeps two
-from training one run, also where Dask takes a worker for lost that is not.
+If a worker is lost, Dask gives its group to another one, which resumes from the last checkpoint
+once the system has released the lost worker's lock. The lock also prevents two workers from
+training the same run, if Dask wrongly takes a worker for lost.
 """
 
 import asyncio
@@ -19,40 +19,40 @@ from replication import environment
 from replication.commands import BACKENDS
 from replication.errors import BusyError, DamagedFileError, WorkerError
 from replication.measurements import lock, provenance, records
-from replication.train.groups import Group, Places, train
+from replication.train.groups import Folders, Group, train
 from replication.train.progress import RunProgress
 
 try:
     import distributed
 except ImportError as error:
     raise WorkerError(
-        "Expected dask.distributed for --scheduler. Received: none. Install it, as by "
+        "Expected dask.distributed for --scheduler. Received: none. Install it with "
         "`pip install 'keras-aevb[dask]'`"
     ) from error
 
 THREADS = "threads (`dask worker --nthreads`)"
 SECONDS_TO_CONNECT = 30
-# How long a worker waits for a run that a lost worker still has, until the system releases it.
+# Seconds that a worker waits until the system releases a lost worker's lock on a run.
 SECONDS_FOR_A_LOST_WORKER = 600.0
-# How long a file system may take to show here what a worker wrote.
+# Seconds until a worker's files must be visible on this machine.
 SECONDS_TO_SEE = 120.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Order:
-    """What a worker gets: a group, and what makes its numbers those of the command's own process.
+class Task:
+    """A group to train, and the environment that the worker must have.
 
     Attributes:
         group: `Group`.
-        places: `Places`.
-        arguments: of the command, for the record.
-        about: dict of the packages' versions, the source's commit and Keras' backend.
-        topic: Dask's topic for what progress sends; `None` if nobody looks.
-        number: of the group there.
+        folders: `Folders`.
+        arguments: arguments of the command, for the record.
+        about: dict of package versions, commit and Keras backend.
+        topic: Dask topic for progress messages; `None` if they are not shown.
+        number: number of the group in these messages.
     """
 
     group: Group
-    places: Places
+    folders: Folders
     arguments: tuple[str, ...]
     about: dict[str, str | None]
     topic: str | None
@@ -63,17 +63,17 @@ class Cluster:
     """The workers of a scheduler. Use as a context manager; an error inside stops all groups.
 
     Args:
-        address: of the scheduler, such as `tcp://10.0.0.1:8786`.
-        places: `Places`, the same for all workers.
+        address: address of the scheduler, such as `tcp://10.0.0.1:8786`.
+        folders: `Folders`, the same for all workers.
         display: `Display`.
 
     Raises:
         WorkerError: if no scheduler answers.
     """
 
-    def __init__(self, address, places, display):
+    def __init__(self, address, folders, display):
         self.address = address
-        self.places = places
+        self.folders = folders
         self.display = display
         self._groups = {}
         self._topic = f"replication-{uuid.uuid4()}"
@@ -84,7 +84,7 @@ class Cluster:
         except (OSError, ValueError) as error:
             raise WorkerError(
                 f"Expected a Dask scheduler at {address}. Received: {error}. Start one with `dask "
-                "scheduler`, and name the address that it prints"
+                "scheduler`, and pass the address that it prints"
             ) from error
         self._executor = self._client.get_executor(pure=False)
         if display.is_seen:
@@ -107,36 +107,38 @@ class Cluster:
         self._groups[number] = group
         topic = self._topic if self.display.is_seen else None
         about = _about(os.environ.get("KERAS_BACKEND") or BACKENDS[0])
-        order = Order(group, self.places, tuple(sys.argv[1:]), about, topic, number)
-        return self._executor.submit(_train, order)
+        task = Task(group, self.folders, tuple(sys.argv[1:]), about, topic, number)
+        return self._executor.submit(_train, task)
 
     def collect(self, future):
-        """Waits until what a group's worker wrote is seen here."""
+        """Waits until the files of a group's worker are visible on this machine."""
         try:
             infos = future.result()
         except (concurrent.futures.CancelledError, asyncio.CancelledError):
             raise WorkerError(
-                f"Expected the scheduler at {self.address} to stay. Received: no connection. Start "
-                "it again and give the same command again: what was kept so far is still there"
+                f"Expected the scheduler at {self.address} to keep running. Received: no "
+                "connection. Start it again and run the same command again: saved results are "
+                "still there"
             ) from None
         except distributed.scheduler.KilledWorker as error:
             raise WorkerError(
-                f"Expected a worker that lives to the end of a group of runs. Received: {error} "
-                "Give the same command again to continue"
+                f"Expected a worker that runs to the end of a group. Received: {error} "
+                "Run the same command again to resume"
             ) from None
         except ImportError as error:
             raise WorkerError(
-                "Expected workers that find this program and its packages. Received: "
-                f"{error}. Start them at the root of a clone, in an environment like this one"
+                "Expected workers that can import this program and its packages. Received: "
+                f"{error}. Start them at the root of a clone, in the same environment"
             ) from None
         end = time.monotonic() + SECONDS_TO_SEE
         for info in infos:
-            folder = records.runs_folder(self.places.results) / info["id"]
+            folder = records.runs_folder(self.folders.results) / info["id"]
             while not _shows(folder, info):
                 if time.monotonic() > end:
                     raise WorkerError(
-                        f"Expected {folder} to hold what a worker has trained. Received: another "
-                        "state or none. Name a --results folder that all workers share"
+                        f"Expected {folder} to contain the run that a worker has trained. "
+                        "Received: another state or none. Choose a --results folder that all "
+                        "workers share"
                     )
                 time.sleep(0.1)
 
@@ -146,7 +148,7 @@ class Cluster:
 
     def _wait_until_free(self):
         experiments = itertools.chain(*(group.experiments for group in self._groups.values()))
-        folders = [records.runs_folder(self.places.results) / e.id for e in experiments]
+        folders = [records.runs_folder(self.folders.results) / e.id for e in experiments]
         try:
             lock.require_free(folders, lock.SECONDS_FOR_A_WORKER)
         except BusyError as error:
@@ -163,34 +165,34 @@ def _shows(folder, info):
 # On the workers.
 
 
-def _train(order):
+def _train(task):
     worker = distributed.get_worker()
-    _require_like(order, worker)
-    sys.argv[1:] = order.arguments
-    environment.prepare()
+    _require_same_environment(task, worker)
+    sys.argv[1:] = task.arguments
+    environment.set_defaults()
     key = worker.get_current_task()
 
     def check():
-        """Ends the training of a group that nobody waits for any more."""
+        """Stops training if the command has ended."""
         task = worker.state.tasks.get(key)
         if task is None or task.state not in ("executing", "long-running"):
             raise concurrent.futures.CancelledError
 
     def send(**fields):
-        worker.log_event(order.topic, [order.number, fields])
+        worker.log_event(task.topic, [task.number, fields])
 
-    progress = RunProgress(send if order.topic else None, check)
-    return train(order.group, order.places, progress, SECONDS_FOR_A_LOST_WORKER)
+    progress = RunProgress(send if task.topic else None, check)
+    return train(task.group, task.folders, progress, SECONDS_FOR_A_LOST_WORKER)
 
 
-def _require_like(order, worker):
-    """Raises a `WorkerError` unless this worker makes the numbers of the command's own process."""
+def _require_same_environment(task, worker):
+    """Raises a `WorkerError` unless this worker has the command's versions, commit and backend."""
     if "keras" in sys.modules:
         backend = sys.modules["keras"].backend.backend()
     else:
-        backend = os.environ["KERAS_BACKEND"] = order.about["Keras' backend"]
+        backend = os.environ["KERAS_BACKEND"] = task.about["Keras' backend"]
     here = _about(backend) | {THREADS: worker.state.nthreads}
-    wanted = order.about | {THREADS: 1}
+    wanted = task.about | {THREADS: 1}
     differing = [name for name in wanted | here if here.get(name) != wanted.get(name)]
     if differing:
         expected, received = (
@@ -198,12 +200,12 @@ def _require_like(order, worker):
             for values in (wanted, here)
         )
         raise WorkerError(
-            f"Expected worker {worker.address} to have {expected}. Received: {received}. Start it "
-            "anew, in an environment and a clone like those of this command"
+            f"Expected worker {worker.address} to have {expected}. Received: {received}. Restart "
+            "it in the same environment and with the same clone as this command"
         )
 
 
-@functools.cache  # what was imported then, whatever lies in the folder later
+@functools.cache  # the imported code, even if the folder changes later
 def _about(backend):
-    """What a process makes its numbers with."""
+    """The environment that determines a process's numbers."""
     return {**provenance.versions(), "commit": provenance.commit(), "Keras' backend": backend}

@@ -1,4 +1,4 @@
-"""The files that hold the raw data: where they are found and how they are read."""
+"""Finds, downloads and reads the raw data files."""
 
 import gzip
 import math
@@ -12,21 +12,20 @@ import numpy as np
 from replication.errors import DatasetError
 
 REPLACE = (
-    "Delete or replace this file; without `--data-dir` and AEVB_DATA_DIR it is downloaded anew."
+    "Delete or replace this file; without `--data-dir` and AEVB_DATA_DIR it is downloaded again."
 )
 
 
 def find(names, url, sha256, data_dir=None):
     """Finds a data file, or downloads it if no folder is given.
 
-    Searched is `data_dir`; if that is not given, the folder that the environment variable
-    AEVB_DATA_DIR names; if that is not set, the cache of Keras, `$KERAS_HOME/datasets`. Only to
-    the cache is the file downloaded.
+    The folder is `data_dir`, or else the environment variable AEVB_DATA_DIR, or else Keras' cache,
+    `$KERAS_HOME/datasets`. Files are downloaded only to the cache.
 
     Args:
-        names: the file's possible paths inside the folder, best first.
-        url: where to download it from.
-        sha256: of the file that is downloaded; `None` if it is not known.
+        names: possible paths of the file inside the folder, in order of preference.
+        url: source of the download.
+        sha256: hash of the downloaded file; `None` if it is unknown.
         data_dir: a folder.
 
     Returns:
@@ -46,8 +45,8 @@ def find(names, url, sha256, data_dir=None):
     raise DatasetError(
         f"Expected {' or '.join(names)} in the folder {folder}. Received: "
         f"{'none of these files' if os.path.isdir(folder) else 'no such folder'}. Put the file "
-        "there, name another folder by `--data-dir` or AEVB_DATA_DIR, or name none to have "
-        f"{url} downloaded."
+        "there, choose another folder with `--data-dir` or AEVB_DATA_DIR, or set neither to "
+        f"download {url}."
     )
 
 
@@ -61,22 +60,22 @@ def _download(url, sha256, folder):
         return Path(pooch.retrieve(url, sha256, fname=name, path=folder, progressbar=progress))
     except ImportError:
         raise
-    except Exception as error:  # of pooch, of requests or of the system
+    except Exception as error:  # from pooch, requests or the system
         raise DatasetError(
-            f"Expected to download {url}. Received: {error}. If there is no network, put {name} "
-            "into a folder and name the folder by `--data-dir` or AEVB_DATA_DIR."
+            f"Expected to download {url}. Received: {error}. Without a network, put {name} into a "
+            "folder and pass it by `--data-dir` or AEVB_DATA_DIR."
         ) from error
 
 
 def read(path, variable):
-    """Reads one array from a file, and never unpickles anything.
+    """Reads an array from a file, without unpickling.
 
     Args:
         path: a NumPy `.npz`, a MATLAB `.mat`, or else an IDX file, which may be a `.gz`.
-        variable: the array's name in a `.npz` or `.mat`; an IDX file holds one nameless array.
+        variable: the array's name in a `.npz` or `.mat`; an IDX file has one array without a name.
 
     Returns:
-        The array as it is stored.
+        The stored array.
 
     Raises:
         DatasetError: if the file cannot be read or has no such array.
@@ -106,7 +105,7 @@ def _read_mat(path, variable):
 
 
 def _read_idx(path, _variable):
-    """Bytes 0, 0, 8 (for uint8) and the rank; the shape as big-endian uint32; the values."""
+    """IDX: bytes 0, 0, 8 (uint8) and the rank; the shape as big-endian uint32; the values."""
     with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
         data = file.read()
     if len(data) < 4 or data[:3] != b"\0\0\x08":

@@ -1,4 +1,4 @@
-"""The images of the experiments: verified, scaled to [0, 1] and split.
+"""The data sets of the experiments: verified, scaled to [0, 1] and split.
 
 Symbols: N images of D pixels.
 """
@@ -12,7 +12,7 @@ from replication.errors import DatasetError
 from replication.plan.experiment import SPLIT_SEED
 from replication.train.data_files import REPLACE, find, read
 
-# Where a data set's file is downloaded from, and the file's sha256, where it is published.
+# The URL of a data set's file, and its published sha256, if any.
 DOWNLOADS = {
     "mnist": (
         "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz",
@@ -57,7 +57,7 @@ class Dataset:
     Attributes:
         name: `"mnist"`, `"frey"` or `"digits"`.
         train: float32 of shape `[N, D]` in [0, 1].
-        test: likewise, the images held out from training.
+        test: the held-out images, in the same format.
         image_shape: height and width; D is their product.
         digest: sha256 of all uint8 pixels as published, before any split.
         test_labels: uint8 of shape `[N]`, the digit of each test image; `None` for faces.
@@ -74,12 +74,12 @@ class Dataset:
         """The data set with the first `n_train` training images only; `None` keeps all.
 
         Raises:
-            DatasetError: if it has less.
+            DatasetError: if it has fewer.
         """
         if n_train is not None and not 1 <= n_train <= len(self.train):
             raise DatasetError(
                 f"Expected 1 to {len(self.train)} training images of {self.name}. Received: "
-                f"{n_train}. Give another number of them (`--n-train`)"
+                f"{n_train}. Choose another `--n-train`"
             )
         return dataclasses.replace(self, train=self.train[:n_train])
 
@@ -91,21 +91,21 @@ def load(name, data_dir=None, split_seed=SPLIT_SEED):
       test images, real-valued: x = pixel / 255.
     - `"frey"`: 1965 faces, split at random into 1600 and 365 because the paper does not state its
       split; x = pixel / 256.
-    - `"digits"`: the 1797 digits inside scikit-learn, split at random into 1500 and 297;
+    - `"digits"`: the 1797 digits of scikit-learn, split at random into 1500 and 297;
       x = pixel / 16. It needs no file.
 
     Args:
         name: one of these.
         data_dir: folder with `mnist/*-ubyte.gz` or `mnist.npz`, and `frey_rawface.mat`. Default:
-            the environment variable AEVB_DATA_DIR, else the cache of Keras and a download to it.
-        split_seed: of the permutation whose first images train. MNIST's split needs none.
+            the environment variable AEVB_DATA_DIR, else a download to Keras' cache.
+        split_seed: seed of the random split. MNIST has a fixed split.
 
     Returns:
         A `Dataset`.
 
     Raises:
         ValueError: if there is no data set of this name.
-        DatasetError: if a file is missing, damaged or does not hold the published data.
+        DatasetError: if a file is missing or damaged, or does not contain the published data.
 
     Example:
         >>> digits = load("digits")
@@ -169,15 +169,15 @@ def _digits(_data_dir, split_seed):
 _LOADERS = {"mnist": _mnist, "frey": _frey, "digits": _digits}
 
 
-def _verified(values, name, source, way_out=REPLACE):
+def _verified(values, name, source, remedy=REPLACE):
     shape, digest = CONTENTS[name]
     expected = f"uint8 of shape {shape} with sha256 {digest}"
     received = f"{values.dtype} of shape {values.shape}"
-    if values.dtype == np.uint8 and values.shape == shape:  # other types may have no bytes to hash
+    if values.dtype == np.uint8 and values.shape == shape:  # other types may not be hashable
         received += f" with sha256 {_sha256(values)}"
     if received != expected:
         raise DatasetError(
-            f"Expected {name} from {source} to be {expected}. Received: {received}. {way_out}"
+            f"Expected {name} from {source} to be {expected}. Received: {received}. {remedy}"
         )
     return values
 

@@ -1,4 +1,4 @@
-"""What is measured of a model: on fixed examples, with fixed noise.
+"""Evaluation of a model on fixed examples, with fixed noise.
 
 Symbols: N examples; all values are nats per example.
 """
@@ -17,7 +17,7 @@ from replication.train.model import build, trained
 SEED = 0
 BOUND_EXAMPLES = 10_000
 LIKELIHOOD_EXAMPLES = 1000  # section 5: the first 1000 of either set
-UNTRAINED_EXAMPLES = 100  # to an untrained model all are about equally likely
+UNTRAINED_EXAMPLES = 100  # log p(x) of an untrained model hardly varies between examples
 
 ANNEALED_EXAMPLES = 100
 
@@ -28,7 +28,7 @@ DENSITY = kv.PosteriorDensity(
 IMPORTANCE = kv.ImportanceSampling(num_samples=500)
 ANNEALED = kv.AnnealedImportanceSampling(num_samples=10, num_steps=300)
 
-# With their numbers of repeats: A and B are so close that their ratio takes many.
+# Estimators and their numbers of repeats: A and B are so close that their ratio needs many.
 GRADIENT_ESTIMATORS = {
     "A": (kv.ELBO(kl="sampled"), 500),
     "B": (kv.ELBO(kl="analytic"), 500),
@@ -37,15 +37,15 @@ GRADIENT_ESTIMATORS = {
 
 
 def measure(model, experiment, dataset, at_start=False, at_end=False):
-    """Measures what the experiment asks for, and leaves training as it is.
+    """Evaluates the quantities of the experiment, without affecting training.
 
     - `"bound"` (figure 2): `train_elbo` and `test_elbo`, the mean bound, with `*_sem`, its standard
       error over examples.
     - `"likelihood"` (figure 3): `*_density`, the mean of App. D's estimate of log p(x), with
-      `*_density_error`, the Monte Carlo standard error of that mean, and the bound, `*_elbo`, of
-      models with an encoder; before training, of the first 100 examples. At the end of training
-      also a second estimate of log p(x): `*_importance` in models with an encoder. In those
-      without, `*_annealed`: the mean of App. D's estimates plus the mean difference of the two
+      `*_density_error`, its Monte Carlo standard error; and for models with an encoder the bound,
+      `*_elbo`. Before training they cover the first 100 examples only. At the end of training there
+      is a second estimate of log p(x). For models with an encoder it is `*_importance`. For others
+      it is `*_annealed`, the mean of App. D's estimates plus the mean difference of the two
       estimates on the first 100 examples.
 
     Args:
@@ -53,7 +53,7 @@ def measure(model, experiment, dataset, at_start=False, at_end=False):
         experiment: `Experiment`.
         dataset: `Dataset`.
         at_start: whether the model is untrained.
-        at_end: whether training ends here.
+        at_end: whether this is the end of training.
 
     Returns:
         Dict from names to floats.
@@ -69,22 +69,21 @@ def measure(model, experiment, dataset, at_start=False, at_end=False):
 
 
 def has_final_measurements(experiment, row):
-    """Whether a row of a run has what is measured at the end of training alone."""
+    """Whether a row of a run has the measurements made only at the end of training."""
     return experiment.measure == "bound" or bool({"train_importance", "train_annealed"} & {*row})
 
 
 def examples(experiment, dataset):
-    """The fixed training and test examples on which an experiment is evaluated."""
+    """The fixed training and test examples of an experiment's evaluations."""
     n = BOUND_EXAMPLES if experiment.measure == "bound" else LIKELIHOOD_EXAMPLES
     return {"train": dataset.train[:n], "test": dataset.test[:n]}
 
 
 def measure_gradients(experiment, dataset, results):
-    """Writes the variances of the gradient in φ and in θ to the run's folder.
+    """Measures the variances of the gradient in φ and θ, and writes them to the run's folder.
 
-    On the first images of the training set, as many as in a minibatch, with L = 1: for the
-    untrained model and for the trained one. Nothing is measured again if the file is there for as
-    many training samples as the run has.
+    They are measured with L = 1 on a minibatch of the first training images, for the untrained and
+    for the trained model, unless the file already has them for the run's number of samples.
 
     Args:
         experiment: `Experiment` of AEVB, trained.
@@ -95,8 +94,8 @@ def measure_gradients(experiment, dataset, results):
         Path of the file.
 
     Raises:
-        MissingCheckpointError: if the run's weights are not there.
-        DamagedFileError: if an earlier measurement or the run cannot be read.
+        MissingCheckpointError: if the run's weights are missing.
+        DamagedFileError: if the file of an earlier measurement or of the run is damaged.
         BusyError: if another command trains or measures the run.
     """
     folder = runs_folder(results) / experiment.id
@@ -133,7 +132,7 @@ def _likelihood(model, split, x, at_end):
 def _log_likelihood(model, x, estimator):
     """Estimates of log p(x) and their standard errors, each of shape `[N]`."""
     with warnings.catch_warnings():
-        # Estimators are held against each other, whatever the importance weights are like.
+        # Estimators are compared with each other, so the warning is not needed.
         warnings.filterwarnings("ignore", "The importance weights", UserWarning)
         estimates = model.log_likelihood(
             x, method=estimator, seed=SEED, return_standard_error=True, verbose=0
@@ -142,7 +141,7 @@ def _log_likelihood(model, x, estimator):
 
 
 def _mean(name, values, errors):
-    # Examples have noise of their own, so that their errors add in squares.
+    # The noise of examples is independent, so squared errors add.
     error = np.sqrt(np.square(errors).sum()) / len(errors)
     return {name: float(values.mean()), f"{name}_error": float(error)}
 
@@ -169,7 +168,7 @@ def _gradients(experiment, dataset, results, folder):
 def _variances(model, x, samples):
     """A dict for each estimator and each of φ and θ."""
     rows = []
-    # Each estimator has noise of its own: the errors of two are independent.
+    # The noise of estimators is independent.
     for seed, (name, (bound, num_repeats)) in enumerate(GRADIENT_ESTIMATORS.items()):
         measured = kv.gradient_variance(model, x, bound, num_repeats, seed)
         for parameters, variance in measured._asdict().items():

@@ -1,4 +1,4 @@
-"""A group of runs as a value: what one process trains at a time, here or elsewhere."""
+"""Groups of runs that one process trains at a time, here or on another machine."""
 
 import dataclasses
 import functools
@@ -9,11 +9,11 @@ from replication.plan.experiment import Experiment
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """Runs that differ in step size and seed alone, trained side by side in one program.
+    """Runs that differ only in step size and seed, trained side by side in one program.
 
     Attributes:
-        experiments: of the runs.
-        samples: training samples of each.
+        experiments: experiments of the runs.
+        samples: training samples of each run.
     """
 
     experiments: tuple[Experiment, ...]
@@ -21,8 +21,8 @@ class Group:
 
 
 @dataclasses.dataclass(frozen=True)
-class Places:
-    """The folders of a command, as any process finds them.
+class Folders:
+    """The folders of a command, as absolute paths.
 
     Attributes:
         results: the folder of the results.
@@ -38,30 +38,30 @@ class Places:
 
 
 def groups_of(experiments, samples):
-    """The groups in which experiments are trained."""
+    """Sorts experiments into groups."""
     groups: dict[tuple, list[Experiment]] = {}
     for experiment in dict.fromkeys(experiments):
         groups.setdefault(experiment.shape, []).append(experiment)
     return [Group(tuple(group), samples) for group in groups.values()]
 
 
-def train(group, places, progress, patience=None):
+def train(group, folders, progress, patience=None):
     """Trains a group in this process.
 
     Args:
         group: `Group`.
-        places: `Places`.
+        folders: `Folders`.
         progress: `RunProgress`.
-        patience: seconds to wait for another command that works on one of the runs.
+        patience: seconds to wait for another command that trains one of the runs.
 
     Returns:
-        List of what the runs' `run.json` have in the end.
+        List of the runs' final `run.json` contents.
     """
-    from replication.train import runner  # loads Keras
+    from replication.train import runner  # imports Keras
 
     first = group.experiments[0]
-    dataset = _dataset(first.dataset, places.data_dir, first.split_seed)
-    arguments = group.experiments, group.samples, dataset, places.results, progress, patience
+    dataset = _dataset(first.dataset, folders.data_dir, first.split_seed)
+    arguments = group.experiments, group.samples, dataset, folders.results, progress, patience
     return [run.info for run in runner.train(*arguments)]
 
 

@@ -1,4 +1,4 @@
-"""Trains the runs that a figure needs, and chooses step sizes on the way."""
+"""Trains the runs that a figure needs, and chooses step sizes."""
 
 import concurrent.futures
 import contextlib
@@ -15,23 +15,23 @@ from replication.plan.protocols import FIGURE3_N_TRAIN, figure_of, is_text
 from replication.plan.step_sizes import chosen, pilots
 from replication.train import workers
 from replication.train.datasets import load
-from replication.train.groups import Group, Places, groups_of
+from replication.train.groups import Folders, Group, groups_of
 from replication.train.progress import Display
 
 
 class Jobs:
-    """Trains runs below one folder of results.
+    """Trains runs in a results folder.
 
-    Use as a context manager, for the progress display and the processes.
+    Use it as a context manager, which starts and ends the progress display and the processes.
 
     Args:
-        datasets: names of the data sets, loaded first: one that is missing is reported before
-            anything is trained, and so is a damaged run.
+        datasets: names of the data sets. They are loaded first, so that a missing data set or a
+            damaged run is reported before training.
         data_dir: folder with the data sets, or `None`.
         results: folder of the results.
-        fresh: whether each run's folder is discarded before the run is trained first.
-        jobs: number of processes; default: what is fastest here.
-        scheduler: address of a Dask scheduler, whose workers train in place of processes.
+        fresh: whether to discard each run's folder before its first training.
+        jobs: number of processes; default: the fastest number for this machine.
+        scheduler: address of a Dask scheduler, whose workers replace local processes.
     """
 
     def __init__(self, datasets, data_dir, results, fresh=False, jobs=None, scheduler=None):
@@ -41,7 +41,7 @@ class Jobs:
         if not fresh:
             read_runs(results)
         self.results = results
-        self.places = Places.of(results, data_dir)
+        self.folders = Folders.of(results, data_dir)
         self.fresh = fresh
         self.jobs = jobs
         self.scheduler = scheduler
@@ -61,7 +61,7 @@ class Jobs:
             self.display.__exit__(*exception)
 
     def dataset(self, experiment):
-        """The data set of an experiment, split as it says."""
+        """The data set of an experiment, split by its `split_seed`."""
         return self._load(experiment.dataset, experiment.split_seed)
 
     def figure2(self, datasets, algorithms, latent_dims, samples, seeds, step_sizes=(), text=False):
@@ -74,11 +74,11 @@ class Jobs:
             samples: training samples of each run.
             seeds: number of seeds.
             step_sizes: Adagrad's step sizes; default: one is chosen for each N_z and algorithm.
-            text: whether to take the text's own settings where the figure has others.
+            text: whether to use the settings of the paper's text.
 
         Raises:
-            ProtocolError: if the samples are too few to choose a step size, or all diverge.
-            BusyError: if another command works on one of the runs that may be needed.
+            ProtocolError: if there are too few samples to choose a step size, or all diverge.
+            BusyError: if another command trains a run that may be needed.
         """
         curves = figure2_curves(datasets, algorithms, latent_dims, samples, text)
         self.curves(curves, seeds, step_sizes)
@@ -90,7 +90,7 @@ class Jobs:
             n_trains: the training set's sizes N_train; default: the paper's.
 
         Raises:
-            DatasetError: if a data set has less training images than an N_train.
+            DatasetError: if a data set has fewer training images than an N_train.
         """
         curves = []
         for dataset in datasets:
@@ -101,17 +101,17 @@ class Jobs:
         self.curves(curves, seeds, step_sizes)
 
     def aevb_models(self, datasets, latent_dims, samples):
-        """Trains AEVB with figure 2's settings and its choice of step size, as figures 4 and 5 do.
+        """Trains the models of figures 4 and 5: AEVB with figure 2's settings and step sizes.
 
         Returns:
             List of `Experiment`, one for each data set and N_z, trained for at least `samples`.
 
         Raises:
-            ProtocolError: if the samples are too few to choose a step size, or all diverge.
-            BusyError: if another command works on one of the runs that may be needed.
+            ProtocolError: if there are too few samples to choose a step size, or all diverge.
+            BusyError: if another command trains a run that may be needed.
         """
         curves = model_curves(datasets, latent_dims, samples)
-        # A choice among runs that are being trained may become another one.
+        # The choice may change while its runs are being trained.
         self.require_free(experiment for curve in curves for experiment in curve.trials(1))
         steps = [self._chosen(curve.first) for curve in curves]
         _require_pilots([curve for curve, step in zip(curves, steps) if step is None])
@@ -137,21 +137,21 @@ class Jobs:
         self._train(plans, _width(curves))
 
     def train(self, experiments, samples):
-        """Trains experiments up to `samples`, each by itself.
+        """Trains experiments up to `samples`, one at a time.
 
-        All that differ in step size and seed alone share one compiled program, which takes longer
-        to compile for several side by side than short runs take to train.
+        Experiments that differ only in step size and seed share a compiled program. For short runs,
+        compiling a program for several side by side would take longer than training.
         """
         groups = [Group((experiment,), samples) for experiment in dict.fromkeys(experiments)]
         self._train([iter([groups])], len(groups))
 
     def require_free(self, experiments):
-        """Raises a `BusyError` if another command works on a run of these experiments."""
+        """Raises a `BusyError` if another command trains a run of these experiments."""
         patience = lock.SECONDS_FOR_A_WORKER if self.scheduler else None
         lock.require_free((runs_folder(self.results) / e.id for e in experiments), patience)
 
     def _trained(self, curve, seeds, step_sizes):
-        """Yields lists of groups, each of which is trained before the next is asked for."""
+        """Yields lists of groups; each list must be trained before the next is requested."""
         if not step_sizes:
             yield groups_of(curve.trials(seeds), curve.pilot_samples)
             step_sizes = [self._choice(curve)]
@@ -160,21 +160,21 @@ class Jobs:
         yield [group for budget in budgets for group in groups_of(*budget)]
 
     def _train(self, plans, width):
-        """Trains what the plans ask for, each in its order, and all side by side.
+        """Runs all plans concurrently, the steps of each in order.
 
         Args:
-            plans: list of generators as `_trained`.
-            width: how many groups may be trained at a time.
+            plans: list of generators, results of `_trained`.
+            width: largest number of groups to train at a time.
         """
         workers = self._workers(width)
-        waiting: dict = {}  # for each plan the futures of its groups
+        waiting: dict = {}  # for each plan, the futures of its groups
         ready = plans
         while ready or waiting:
-            # All choices that can be made come before any long run.
-            asked = [(plan, next(plan, ())) for plan in ready]
+            # Make all possible choices before any long run.
+            requested = [(plan, next(plan, ())) for plan in ready]
             waiting |= {
                 plan: {group: self._submit(workers, group) for group in groups}
-                for plan, groups in asked
+                for plan, groups in requested
                 if groups
             }
             futures = [future for of_plan in waiting.values() for future in of_plan.values()]
@@ -187,7 +187,7 @@ class Jobs:
             waiting = {plan: of_plan for plan, of_plan in waiting.items() if of_plan}
 
     def _workers(self, width):
-        """As many as are of use, those of the last time where they are."""
+        """As many workers as are useful, reusing existing ones."""
         number = -1 if self.scheduler else min(self.jobs or workers.default_number(), width)
         if number != self._number:
             self._stack.close()
@@ -199,10 +199,10 @@ class Jobs:
         if self.scheduler:
             from replication.train.cluster import Cluster
 
-            return Cluster(self.scheduler, self.places, self.display)
+            return Cluster(self.scheduler, self.folders, self.display)
         if number > 1:
-            return workers.Processes(number, self.places, self.display)
-        return workers.ThisProcess(self.places, self.display)
+            return workers.Processes(number, self.folders, self.display)
+        return workers.ThisProcess(self.folders, self.display)
 
     def _submit(self, workers, group):
         if self.fresh:
@@ -217,19 +217,19 @@ class Jobs:
                 discard(folder)
 
     def _choice(self, curve):
-        """The step size that the curve's trials choose."""
+        """The step size chosen by the curve's pilot runs."""
         step_size = self._chosen(curve.first)
         if step_size is None:
             tried = ", ".join(map(str, STEP_SIZES))
             raise ProtocolError(
                 f"Expected a step size that trains {curve.first.curve}. Received: {tried}, which "
-                "all diverged. Give another --step-size to figure 2 or 3"
+                "all diverged. Pass another --step-size to figure 2 or 3"
             )
         self.display.say(f"{curve.first.curve}: step size {step_size:g} chosen")
         return step_size
 
     def _chosen(self, experiment):
-        """The step size that the runs so far choose for an experiment's curve, or `None`."""
+        """The step size that existing runs choose for an experiment's curve, or `None`."""
         e, figure = experiment, figure_of(experiment)
         runs = [run for run in read_runs(self.results) if figure_of(run.experiment) == figure]
         if not runs:
@@ -243,12 +243,12 @@ def _width(curves):
 
 
 def _require_pilots(curves):
-    """Raises a `ProtocolError` if choosing a step size takes more samples than were asked for."""
+    """Raises a `ProtocolError` if choosing a step size needs more samples than requested."""
     for curve in curves:
         needed, samples = curve.pilot_samples, min(samples for _, samples in curve.budgets)
         if samples < needed:
             raise ProtocolError(
-                f"Expected --samples {needed} or more, after which the step size for "
-                f"{curve.first.dataset} with {curve.first.algorithm} is chosen. Received: "
-                f"{samples}. Ask for more samples, or give figure 2 or 3 a --step-size"
+                f"Expected --samples {needed} or more, to choose the step size for "
+                f"{curve.first.dataset} with {curve.first.algorithm}. Received: {samples}. Use "
+                "more samples, or pass a --step-size to figure 2 or 3"
             )

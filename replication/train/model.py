@@ -4,12 +4,12 @@ import keras
 from keras import ops
 
 import keras_aevb as kv
-from keras_aevb.batches import row_numbers
+from keras_aevb.batches import row_indices
 from replication.errors import MissingCheckpointError
 from replication.measurements.records import CHECKPOINT, restore_checkpoint, runs_folder
 from replication.plan.experiment import MCEM_LEAPFROG_STEPS, MCEM_UPDATES
 
-# Settings of `compile`, as measured in benchmarks/.
+# The fastest settings of `compile`, by the measurements in benchmarks/.
 FASTEST = {"steps_per_execution": 100, "jit_compile": True}
 
 
@@ -33,14 +33,14 @@ def build(experiment, dataset):
         parts = kv.networks.bernoulli_mlp(**settings)
     model = _ALGORITHMS[experiment.algorithm](experiment, parts, len(dataset.train))
     optimizer = Adagrad(experiment.step_size, accumulate_only=experiment.accumulate_only)
-    # A step of Monte Carlo EM is long, and holds the whole training set.
+    # A step of Monte Carlo EM takes long, and contains the whole training set.
     fastest = {} if experiment.algorithm == "mcem" else FASTEST
     model.compile(optimizer, **fastest)
     return model
 
 
 def trained(experiment, dataset, results):
-    """The model with the weights that the runner kept.
+    """The model with the run's saved weights.
 
     Args:
         experiment: `Experiment`.
@@ -51,14 +51,13 @@ def trained(experiment, dataset, results):
         The model, and the training samples it has seen.
 
     Raises:
-        MissingCheckpointError: if there are no weights, as in a fresh clone.
+        MissingCheckpointError: if the weights are missing, as in a fresh clone.
     """
     folder = runs_folder(results) / experiment.id
     if not (folder / CHECKPOINT).exists():
         raise MissingCheckpointError(
-            f"Expected the weights of {experiment} in {folder}. Received: no "
-            f"{CHECKPOINT}: the weights stay where they were trained. Train the run again "
-            "with --fresh"
+            f"Expected the weights of {experiment} in {folder}. Received: no {CHECKPOINT}, which "
+            "is not committed with the results. Train the run again with --fresh"
         )
     model = build(experiment, dataset.first(experiment.n_train))
     samples, _ = restore_checkpoint(folder, model)
@@ -92,12 +91,12 @@ class Adagrad(keras.optimizers.Adagrad):
 
     $$G \leftarrow G + g^2, \qquad w \leftarrow w - α \, g / \sqrt{G + 10^{-8}}$$
 
-    with G = 0 at first, and without the second assignment in the first `accumulate_only` steps:
+    with G = 0 initially, and without the second assignment in the first `accumulate_only` steps:
     from G = 0 the first step would have length α in every coordinate, however small the gradient.
 
     Args:
         learning_rate: global step size α.
-        accumulate_only: number of first steps in which the weights stay.
+        accumulate_only: number of first steps that do not change the weights.
 
     Reference: Duchi, Hazan & Singer (2010); the settings are those of the authors' own code.
     """
@@ -116,19 +115,19 @@ class Adagrad(keras.optimizers.Adagrad):
 
 
 class WholeTrainingSet(kv.RowBatches):
-    """The training set as one batch, again and again, as Monte Carlo EM takes it.
+    """Batches that each contain the whole training set, for Monte Carlo EM.
 
     Args:
         x: array of shape `[N, D]`.
-        length: how many times.
+        length: number of batches.
     """
 
     def __init__(self, x, length):
-        super().__init__((x, row_numbers(len(x))))
+        super().__init__((x, row_indices(len(x))))
         self.length = length
 
     def __len__(self):
         return self.length
 
     def rows(self, i):
-        return row_numbers(self.num_rows)
+        return row_indices(self.num_rows)

@@ -1,7 +1,7 @@
-"""What the person at the terminal sees of a long command; nothing where there is no terminal.
+"""Progress display of a command at a terminal.
 
-`Display` draws one bar for each group of runs that is trained now. A `RunProgress` follows one
-group where it is trained, which may be another process or another machine.
+`Display` draws a bar for each group of runs in training. A `RunProgress` reports the progress of a
+group from its process, which may be on another machine.
 """
 
 import threading
@@ -14,12 +14,12 @@ REFRESH_SECONDS = 0.5
 
 
 class RunProgress:
-    """How far a group of runs is that are trained side by side: samples, rate, current bound.
+    """The progress of a group of runs: samples, rate, current bound.
 
     Args:
-        send: function that is called with the fields of a bar as keyword arguments; default: none,
-            if nobody looks.
-        check: function that is called between steps of training, and may raise an error to stop it.
+        send: function called with the fields of a bar as keyword arguments. Default: none, without
+            a display.
+        check: function called between training steps, which may raise an error to stop training.
     """
 
     def __init__(self, send=None, check=None):
@@ -27,7 +27,7 @@ class RunProgress:
         self.check = check
 
     def begin(self, description, done, total):
-        """The group starts from `done` of `total` samples of each run."""
+        """Starts at `done` of `total` samples of each run."""
         self.started, self.start = time.monotonic(), done
         self.shown = 0.0
         self.total = total
@@ -35,13 +35,13 @@ class RunProgress:
             self.send(description=description, completed=done, total=total)
 
     def due(self):
-        """Whether the display is old enough to be worth the cost of reading the bound."""
+        """Whether the display is due for an update, which has to read the bound."""
         if self.check:
             self.check()
         return self.send is not None and time.monotonic() - self.shown > REFRESH_SECONDS
 
     def update(self, done, bound, runs=1):
-        """Each of so many runs has done so many samples."""
+        """Reports that each of `runs` runs has trained on `done` samples."""
         self.shown = time.monotonic()
         seconds = self.shown - self.started
         rate = runs * (done - self.start) / seconds if seconds > 0 else 0
@@ -55,9 +55,9 @@ class RunProgress:
 
 
 class Display:
-    """The bars of all groups at work, each with samples, rate, current bound and time left.
+    """Progress bars of all groups in training, with samples, rate, current bound and time left.
 
-    Use as a context manager around all runs of a command.
+    Use it as a context manager around all runs of a command.
     """
 
     def __init__(self, console=None):
@@ -91,19 +91,19 @@ class Display:
         return self.console.is_terminal
 
     def say(self, message):
-        """A line above the bars."""
+        """Prints a line above the bars."""
         if self.is_seen:
             self.bars.console.print(message, highlight=False)
 
     def show(self, group, fields):
-        """Draws what a group's `RunProgress` sent; any thread may call it.
+        """Draws a message of a group's `RunProgress`; any thread may call it.
 
         Args:
-            group: what tells it from other groups.
+            group: identifies the group.
             fields: dict of the fields of its bar.
         """
         with self.lock:
-            if group in self.finished:  # a message that came late
+            if group in self.finished:  # a late message
                 return
             if group not in self.tasks:
                 blank = {"description": "", "total": None, "samples": "", "rate": "", "bound": ""}
@@ -112,7 +112,7 @@ class Display:
                 self.bars.update(self.tasks[group], **fields)
 
     def finish(self, group):
-        """Turns a bar into a line above, so that a long command does not fill the screen."""
+        """Replaces a bar by a line above the others, so that bars do not fill the screen."""
         with self.lock:
             self.finished.add(group)
             number = self.tasks.pop(group, None)

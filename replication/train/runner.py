@@ -1,4 +1,4 @@
-"""Trains experiments side by side: evaluates, keeps checkpoints, continues where they stopped."""
+"""Trains experiments side by side: evaluates, saves checkpoints and resumes."""
 
 import contextlib
 import math
@@ -14,36 +14,35 @@ from replication.plan.step_sizes import pilot_samples
 from replication.train.evaluation import has_final_measurements
 from replication.train.training import Training
 
-# What a kill may cost of training. Saving takes some hundredths of a second: as much as training on
-# 10⁵ samples, where a GPU trains.
+# Seconds of training that a kill may lose. Saving takes some hundredths of a second, as long as
+# training on 10⁵ samples on a GPU.
 SECONDS_BETWEEN_CHECKPOINTS = 10
 
 
 def train(experiments, samples, dataset, results, progress, patience=None):
-    """Trains experiments that differ in step size and seed alone, up to `samples` each.
+    """Trains experiments that differ only in step size and seed, up to `samples` each.
 
-    A run that was killed and continued ends with the same numbers as one that was not: minibatches
-    and noise depend on the seed and the step alone, and evaluation draws from seeds of its own.
-    Runs that lag behind catch up first; then all go on in one program. A run that diverges is left
-    out from then on.
+    A run that was killed and resumed ends with the same numbers as an uninterrupted one:
+    minibatches and noise depend only on the seed and the step, and evaluation uses separate seeds.
+    Shorter runs catch up first; then all continue in one program. Training of a diverged run stops.
 
     Args:
-        experiments: list of `Experiment`, equal in everything but step size and seed.
+        experiments: list of `Experiment` that differ only in step size and seed.
         samples: training samples of each; rounded up to whole training steps.
         dataset: `Dataset`.
-        results: folder below which `runs/<id>/` is kept.
+        results: folder of the results, in which `runs/<id>/` is saved.
         progress: `RunProgress`.
-        patience: seconds to wait for another command that works on one of the runs.
+        patience: seconds to wait for another command that trains one of the runs.
 
     Returns:
         List of `Run`.
 
     Raises:
-        BackendMismatchError: if a run was begun on another Keras backend.
-        MissingCheckpointError: if a run has numbers but no checkpoint to continue from.
+        BackendMismatchError: if a run was started on another Keras backend.
+        MissingCheckpointError: if a run has numbers but no checkpoint to resume from.
         DamagedFileError: if a file of a run is damaged.
-        DatasetError: if the data set has less than `n_train` training images.
-        BusyError: if another command works on one of the runs; nothing is trained then.
+        DatasetError: if the data set has fewer than `n_train` training images.
+        BusyError: if another command trains one of the runs; then none is trained.
     """
     folders = [records.runs_folder(results) / e.id for e in experiments]
     with lock.runs(folders, patience):
@@ -66,7 +65,7 @@ def _train(experiments, folders, samples, dataset, progress):
 
 
 def _finished(folder, samples):
-    """Whether nothing is left to do for the folder's run: it may be further than asked for."""
+    """Whether the folder's run has at least `samples` samples, and nothing is left to do."""
     if not (folder / records.RUN).exists():
         return False
     run = records.read_run(folder)
@@ -78,13 +77,13 @@ def _finished(folder, samples):
 
 
 class _Group:
-    """Runs that are trained side by side as long as they are equally far."""
+    """Runs that are trained side by side while they have the same number of samples."""
 
     def __init__(self, trainings, grid, progress):
         self.trainings = trainings
         self.grid = grid
         self.progress = progress
-        self.replicas = {}  # by the runs that they train
+        self.replicas = {}  # from ids of runs to their `Replicas`
 
     def run(self):
         done = min(t.samples for t in self.trainings)
@@ -110,7 +109,7 @@ class _Group:
             training.save("complete")
 
     def _advance(self, trainings):
-        """To the next stop."""
+        """Trains to the next stop."""
         position = trainings[0].samples
         stop = self.grid.next_stop(position)
         samples_per_step = trainings[0].experiment.samples_per_step
@@ -143,7 +142,7 @@ class _Group:
         return self.replicas[key]
 
     def _measure(self, trainings, at_end=False):
-        """With the programs of one model, so that they are compiled once."""
+        """Evaluates all runs with the programs of one model, so that these compile only once."""
         model = self.trainings[0].model
         for training in trainings:
             with _weights_of(training.model, model):
@@ -157,7 +156,7 @@ class _Group:
 
 @contextlib.contextmanager
 def _weights_of(source, model):
-    """`model` with the values of the variables of `source`, as long as the context lasts."""
+    """A context in which `model` has the values of the variables of `source`."""
     if source is model:
         yield
         return

@@ -1,4 +1,4 @@
-"""The state of one run: its model, what was measured so far, and its files."""
+"""The state of a run: its model, measurements and files."""
 
 import dataclasses
 import json
@@ -15,19 +15,20 @@ from replication.train.model import WholeTrainingSet, build
 
 
 class Training:
-    """A run that goes on from its last checkpoint.
+    """A run that resumes from its last checkpoint.
 
     Args:
         experiment: `Experiment`.
         dataset: `Dataset`.
-        x_train: the training images, where the backend computes.
+        x_train: the training images, as a tensor on the device.
         folder: the run's folder.
         session: dict that describes this process.
 
     Raises:
-        BackendMismatchError: if the run was begun on another Keras backend.
-        MissingCheckpointError: if the run has numbers but no checkpoint to continue from.
-        DamagedFileError: if a file of the run is damaged, or the checkpoint has lost its rows.
+        BackendMismatchError: if the run was started on another Keras backend.
+        MissingCheckpointError: if the run has numbers but no checkpoint to resume from.
+        DamagedFileError: if a file of the run is damaged, or rows before the checkpoint are
+        missing.
     """
 
     def __init__(self, experiment, dataset, x_train, folder, session):
@@ -40,13 +41,13 @@ class Training:
         self.samples, self.seconds = records.restore_checkpoint(folder, self.model)
         here = {"samples_from": self.samples, "evaluation_seconds": 0.0}
         self.sessions = [*earlier, {**session, **here}]
-        # Rows after the checkpoint are of a training that was lost.
+        # Rows after the checkpoint belong to lost training.
         self.rows = [row for row in rows if row["samples"] <= self.samples]
         self.saved = time.monotonic()
 
     def _earlier(self):
         """The sessions and rows of the run so far."""
-        if not (self.folder / records.RUN).exists():  # a kill may leave it out of the first files
+        if not (self.folder / records.RUN).exists():  # missing after a kill during the first save
             begun = any((self.folder / f).exists() for f in (records.CHECKPOINT, records.METRICS))
             return [], records.read_metrics(self.folder) if begun else []
         run = records.read_run(self.folder)
@@ -54,20 +55,20 @@ class Training:
         begun, backend = sessions[0]["backend"], keras.backend.backend()
         if begun != backend:
             raise BackendMismatchError(
-                f"Expected the {begun} backend, on which {self.folder} was begun. Received: "
-                f"{backend}. Set KERAS_BACKEND={begun}, give another --results folder, or start "
+                f"Expected the {begun} backend, on which {self.folder} was started. Received: "
+                f"{backend}. Set KERAS_BACKEND={begun}, choose another --results folder, or start "
                 "this run over with --fresh"
             )
         if not (self.folder / records.CHECKPOINT).exists():
             raise MissingCheckpointError(
-                f"Expected {records.CHECKPOINT} in {self.folder}, to continue the run. Received: "
-                "its numbers without it, as in a fresh clone. Give another --results folder, or "
-                "start this run over with --fresh"
+                f"Expected {records.CHECKPOINT} in {self.folder}, to resume the run. Received: the "
+                "numbers only, as in a fresh clone. Choose another --results folder, or start this "
+                "run over with --fresh"
             )
         return sessions, run.rows
 
     def batches(self, stop):
-        """The stream from here to `stop` samples."""
+        """The minibatches from the current position to `stop` samples."""
         e = self.experiment
         first, last = self.samples // e.samples_per_step, stop // e.samples_per_step
         if e.algorithm == "mcem":
@@ -75,12 +76,12 @@ class Training:
         return kv.RandomMinibatches(self.x_train, e.batch_size, e.seed, first, last - first)
 
     def advance(self, stop, seconds):
-        """Takes note of training up to `stop` samples."""
+        """Records training up to `stop` samples."""
         self.samples = stop
         self.seconds += seconds
 
     def measure(self, model, at_end):
-        """Adds a row, measured with `model`, which has this run's weights."""
+        """Evaluates `model`, which has this run's weights, and adds a row."""
         start = time.perf_counter()
         at_start = self.samples == 0
         measured = evaluation.measure(model, self.experiment, self.dataset, at_start, at_end)
@@ -91,7 +92,7 @@ class Training:
 
     @property
     def score(self):
-        """The quantity by which runs are compared, as last measured."""
+        """The last measured value of the experiment's score."""
         return self.rows[-1][self.experiment.score]
 
     @property
@@ -117,7 +118,7 @@ class Training:
             },
             "sessions": self.sessions,
         }
-        # In this order a kill in between leaves no row unwritten and no run without a checkpoint.
+        # In this order, a kill in between loses no row and leaves no run without a checkpoint.
         records.write_metrics(self.folder, self.rows)
         records.save_checkpoint(self.folder, self.model, self.samples, self.seconds)
         files.write(self.folder / records.RUN, json.dumps(info, indent=1) + "\n")

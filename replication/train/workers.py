@@ -1,4 +1,4 @@
-"""Who trains the groups of a command: this process, or processes of its own beside it."""
+"""Trains the groups of a command in this process or in several."""
 
 import concurrent.futures
 import contextlib
@@ -18,16 +18,15 @@ from replication.train.progress import RunProgress
 
 
 def default_number():
-    """One process for each core, which makes more samples a second than threads do; one in all
-    where there is a GPU, which all would share."""
+    """One process per core, which is faster than threads, or a single one with a GPU."""
     return 1 if provenance.gpus() else environment.available_cores()
 
 
 class ThisProcess:
-    """Trains a group at once, with all cores."""
+    """Trains groups in this process, one at a time with all cores."""
 
-    def __init__(self, places, display):
-        self.places = places
+    def __init__(self, folders, display):
+        self.folders = folders
         self.display = display
 
     def __enter__(self):
@@ -37,14 +36,14 @@ class ThisProcess:
         pass
 
     def submit(self, group):
-        """Returns the future of a group that is trained already."""
+        """Trains a group, and returns its completed future."""
 
         def send(**fields):
             self.display.show(group, fields)
 
         future: concurrent.futures.Future = concurrent.futures.Future()
         seen = self.display.is_seen
-        future.set_result(train(group, self.places, RunProgress(send if seen else None)))
+        future.set_result(train(group, self.folders, RunProgress(send if seen else None)))
         return future
 
     def collect(self, future):
@@ -55,17 +54,17 @@ class ThisProcess:
 class Processes:
     """Trains groups in several processes, each with its share of the cores.
 
-    Use as a context manager. An error inside stops all of them as Ctrl-C does: what was kept of
-    their runs stays. They do not outlive this process, even if it is killed.
+    Use it as a context manager. An error inside stops all processes, as Ctrl-C does; saved results
+    remain. The processes end with this one, even if it is killed.
 
     Args:
-        number: of processes.
-        places: `Places`.
+        number: number of processes.
+        folders: `Folders`.
         display: `Display`.
     """
 
-    def __init__(self, number, places, display):
-        self.places = places
+    def __init__(self, number, folders, display):
+        self.folders = folders
         self.display = display
         context = multiprocessing.get_context("spawn")
         self._messages = context.SimpleQueue()
@@ -82,7 +81,7 @@ class Processes:
             if kind:
                 self._interrupt()
             self._executor.shutdown(cancel_futures=True)
-        except KeyboardInterrupt:  # once more, from somebody who cannot wait
+        except KeyboardInterrupt:  # a second Ctrl-C
             for process in multiprocessing.active_children():
                 process.kill()
             raise
@@ -90,8 +89,8 @@ class Processes:
     def submit(self, group):
         """Returns the `concurrent.futures.Future` of a group."""
         is_seen = self.display.is_seen
-        with _interrupts_blocked():  # a process that is started now begins with them blocked
-            return self._executor.submit(_train, group, self.places, is_seen)
+        with _interrupts_blocked():  # inherited by a process started here
+            return self._executor.submit(_train, group, self.folders, is_seen)
 
     def collect(self, future):
         """Raises the error that ended a group, if one did."""
@@ -99,9 +98,9 @@ class Processes:
             future.result()
         except BrokenProcessPool:
             raise WorkerError(
-                "Expected every process of --jobs to run to its end. Received: one that was "
-                "killed, as the system does where memory is short. Give less --jobs and the same "
-                "command again: what was kept so far is still there"
+                "Expected every process of --jobs to run to its end. Received: a killed process, "
+                "perhaps for lack of memory. Run the same command again with fewer --jobs: saved "
+                "results are still there"
             ) from None
 
     def _interrupt(self):
@@ -113,7 +112,7 @@ class Processes:
                 process.terminate()
 
     def _listen(self):
-        # To the end of the program: a process that was killed may have left the queue locked.
+        # Runs until the program ends, because a killed process may have left the queue locked.
         while True:
             self.display.show(*self._messages.get())
 
@@ -130,18 +129,18 @@ def _interrupts_blocked():
         signal.pthread_sigmask(signal.SIG_SETMASK, old)
 
 
-# In the processes.
+# Functions that run in the processes.
 
 _shared: Any = None
 
 
 def _begin(messages, stopped, cores):
-    """The first thing that a process does."""
+    """Initializes a process."""
     global _shared
     _shared = messages, stopped
     environment.share(cores)
     sys.unraisablehook = _interrupt_again
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # but while it trains
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # `_train` enables it
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -154,7 +153,7 @@ def _end_with_parent():
     os._exit(1)
 
 
-def _train(group, places, is_seen):
+def _train(group, folders, is_seen):
     messages, stopped = _shared
 
     def send(**fields):
@@ -164,13 +163,13 @@ def _train(group, places, is_seen):
     try:
         if stopped.is_set():
             raise KeyboardInterrupt
-        return train(group, places, RunProgress(send if is_seen else None))
+        return train(group, folders, RunProgress(send if is_seen else None))
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _interrupt_again(unraisable):
-    """Python drops what a callback of the garbage collector raises, as JAX has one."""
+    """Repeats an interrupt that Python dropped in a callback of the garbage collector (JAX's)."""
     if not issubclass(unraisable.exc_type, KeyboardInterrupt):
         sys.__unraisablehook__(unraisable)
         return
@@ -179,6 +178,6 @@ def _interrupt_again(unraisable):
 
 
 def _interrupt_once(number, frame):
-    """The terminal interrupts all processes, and then this one's parent does."""
+    """Interrupts once; both the terminal and the parent process send the signal."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -17,7 +17,7 @@ def normals(mean, variance):
 
 
 def penalty(bound, q, noise, prior=None):
-    """The penalty alone, for a likelihood that is the same everywhere."""
+    """The penalty alone, for a constant likelihood."""
     x = np.zeros((q.batch_shape[0], 2), "float32")
     prior = normals([0, 0], [1, 1]) if prior is None else prior
     terms = bound(x, q, prior, lambda z: normals(0 * z, 1 + 0 * z), noise)
@@ -55,7 +55,7 @@ def test_total_correlation_by_hand(n, q, noise):
 
 
 def test_total_correlation_of_all_examples_is_a_divergence(noise):
-    """Two examples whose dimensions move together: q(z) by quadrature, 4 standard errors."""
+    """Two examples with correlated dimensions: q(z) by quadrature, 4 standard errors."""
     q = normals([[-1, -1], [1, 1]], np.full((2, 2), 0.25))
     grid = np.linspace(-4, 4, 401)
     one = [stats.norm(m, 0.5).pdf(grid) for m in (-1, 1)]
@@ -84,7 +84,7 @@ def kernel(a, b, h):
 
 
 def test_mmd_by_hand(q, noise):
-    """MMD of the samples themselves; a prior without noise fixes those of p(z)."""
+    """MMD of given samples; a prior without noise fixes the samples of p(z)."""
     z = np.float64(q.sample(1, seed=noise(0)))[0]
     prior = tfd.Independent(tfd.Deterministic(np.float32([0.3, -0.2])), 1)
     draws = np.tile(np.float64([[0.3, -0.2]]), (5, 1))

@@ -19,7 +19,7 @@ import keras_aevb as kv
 BOTH = pytest.mark.parametrize("kl", ["analytic", "sampled"])
 
 
-# A variational auto-encoder in NumPy, in float64
+# A variational autoencoder in NumPy, in float64
 
 
 def affine(h, kernel, bias):
@@ -165,7 +165,7 @@ def test_estimator_b_has_log_p_as_its_mean_at_the_posterior(make_model, noise):
 SHIFT, LOG_FACTOR = np.array([0.2, -0.3]), np.array([0.5, -0.4])
 
 
-def test_single_samples_of_estimator_a_elsewhere(make_model, noise):
+def test_single_samples_of_estimator_a_at_other_posteriors(make_model, noise):
     """For every sample: log p(x, z) - log q(z) = log p(x) + log p(z|x) - log q(z)."""
     model, x = linear_model(make_model, SHIFT, LOG_FACTOR), linear_data(50)
     z = np.float64(model.encode(x).sample(1, seed=noise(1))[0])
@@ -240,7 +240,7 @@ class Laplace(kv.DiagonalNormal):
 
 @pytest.mark.parametrize("algorithm", [kv.AEVB, kv.WakeSleep])
 def test_unknown_divergence_is_refused_where_it_is_needed(algorithm, make_model):
-    with pytest.raises(ValueError, match=r"No closed form.*kl='sampled'") as error:
+    with pytest.raises(ValueError, match=r"no closed form.*kl='sampled'") as error:
         make_model(algorithm, posterior=Laplace(2), bound=kv.ELBO(kl="analytic"))
     assert "Laplace" in str(error.value)
 

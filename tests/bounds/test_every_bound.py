@@ -32,7 +32,7 @@ def test_every_bound_is_in_the_table():
 
 
 @EVERY
-def test_ten_steps_improve_it_and_a_file_keeps_it(bound, make_model, noise, x, tmp_path):
+def test_ten_steps_raise_the_bound_and_a_file_restores_it(bound, make_model, noise, x, tmp_path):
     model = make_model(bound=BOUNDS[bound]())
     model.compile(keras.optimizers.Adam(0.03))
     x = np.float32(x > 0.2)  # its mean is far from that of the untrained model

@@ -20,7 +20,7 @@ class Seen(keras.callbacks.Callback):
         self.steps, self.betas = [], []
 
     def on_train_batch_end(self, batch, logs=None):
-        # Keras counts the last group of an epoch as a full one.
+        # Keras counts the last group of an epoch as complete.
         steps = self.params["steps"]
         self.steps.append(steps * self.model.epochs_done + min(batch, steps - 1))
         self.betas.append(float(np.asarray(logs["beta"])))
@@ -33,7 +33,7 @@ def build(make_model, algorithm=kv.AEVB, seed=0, bound=None, optimizer=None, **s
 
 
 def fit(model, x, **settings):
-    """Fits three batches an epoch, and returns the logs of β."""
+    """Fits three batches per epoch, and returns the logs of β."""
     seen = Seen()
     model.fit(x[:12], batch_size=4, verbose=0, callbacks=[seen], **settings)
     return seen
@@ -91,7 +91,7 @@ def test_free_bits_leave_a_dimension_alone(gradients, noise):
 
 
 @pytest.mark.parametrize("algorithm", [kv.AEVB, kv.FullVB])
-def test_evaluation_is_of_the_bound(algorithm, make_model, x):
+def test_evaluation_reports_the_bound(algorithm, make_model, x):
     results = []
     for bound in (kv.ELBO(), kv.ELBO(beta=7.0, free_bits=1.0)):
         n_train = {"n_train": 13} if algorithm is kv.FullVB else {}
@@ -106,7 +106,7 @@ def test_evaluation_is_of_the_bound(algorithm, make_model, x):
     np.testing.assert_array_equal(elbo, plain_elbo)
 
 
-def test_the_loss_is_of_the_objective(make_model, x):
+def test_the_loss_is_minus_the_objective(make_model, x):
     model = build(make_model, bound=kv.ELBO(beta=7.0))
     logs = model.train_on_batch(x, return_dict=True)
     assert set(logs) == {"loss", "elbo", "reconstruction", "kl", "beta"}
@@ -134,7 +134,7 @@ def test_beta_one_is_plain_training_bit_for_bit(jit_compile, make_model, x):
     ("algorithm", "steps_per_execution"),
     [(kv.AEVB, 1), (kv.AEVB, 3), (kv.AEVB, 2), (kv.WakeSleep, 3), (kv.FullVB, 3)],
 )
-def test_the_weight_in_force_is_in_the_logs(algorithm, steps_per_execution, make_model, x):
+def test_the_current_weight_is_in_the_logs(algorithm, steps_per_execution, make_model, x):
     model = build(make_model, algorithm, steps_per_execution=steps_per_execution)
     seen = fit(model, x, epochs=3)
     assert_in_force(seen)
@@ -173,7 +173,7 @@ def test_accumulated_batches_are_steps(make_model, x):
     assert_in_force(fit(build(make_model, optimizer=optimizer), x, epochs=2))
 
 
-def test_replicas_have_steps_of_their_own(make_model, x):
+def test_each_replica_counts_its_steps(make_model, x):
     models = [build(make_model, seed=seed, steps_per_execution=3) for seed in (0, 1)]
     fit(models[1], x, epochs=1)
     seen = [[Seen()], [Seen()]]
@@ -185,7 +185,7 @@ def test_replicas_have_steps_of_their_own(make_model, x):
         assert_in_force(callback)
 
 
-def test_training_compiles_nothing_again(make_model, x):
+def test_a_schedule_does_not_recompile(make_model, x):
     model = build(make_model)
     fit(model, x, epochs=1)
     programs = dict(model._programs.programs)
@@ -222,7 +222,7 @@ class Annealed(kv.Bound):
         return {**super().get_config(), "temperature": self.temperature}
 
 
-def test_a_bound_of_the_users_own(make_model, x, tmp_path):
+def test_a_users_bound(make_model, x, tmp_path):
     model = build(make_model, bound=Annealed(WARMUP))
     logs = [model.train_on_batch(x, return_dict=True) for _ in range(3)]
     model.save(tmp_path / "model.keras")
@@ -251,7 +251,7 @@ class Correlated(kv.DiagonalNormal):
         return tfd.MultivariateNormalDiag(mean, ops.exp(log_scale))
 
 
-def test_auto_says_which_it_is(make_model, noise, x):
+def test_auto_reports_its_choice(make_model, noise, x):
     for posterior, settings, expected in (
         (kv.DiagonalNormal, {}, "analytic"),
         (Laplace, {}, "sampled"),

@@ -59,7 +59,7 @@ def numpy_gradients(estimator, epsilon):
 
 @pytest.mark.parametrize("num_samples", [1, 3])
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_gradients_of_given_samples(estimator, num_samples, gradients, noise):
+def test_gradients_at_given_samples(estimator, num_samples, gradients, noise):
     bound = ESTIMATORS[estimator](num_samples)
     received, epsilon = gradients_by_row(bound, 20, gradients, noise(0))
     for ours, theirs in zip(received, numpy_gradients(estimator, epsilon)):
@@ -156,7 +156,7 @@ def test_a_layer_is_trained_on_its_squared_distance(make_model, gradients, noise
 
 
 @pytest.mark.parametrize("by_layer", [True, False])
-def test_a_baseline_changes_no_mean(by_layer, gradients, noise):
+def test_a_baseline_does_not_change_the_mean(by_layer, gradients, noise):
     layer = keras.layers.Dense(1, kernel_initializer="zeros", bias_initializer="ones")
     bounds = SCORE(2), SCORE(2, layer if by_layer else "leave-one-out")
     rows = [gradients_by_row(b, 10_000, gradients, noise(i))[0] for i, b in enumerate(bounds)]
@@ -244,7 +244,7 @@ def test_aevb_trains_binary_latents(binary_model):
     assert binary_model.elbo(x, num_samples=10, seed=0).mean() > -2
 
 
-def test_elbo_is_refused_where_its_gradient_would_be_wrong(make_model):
+def test_elbo_is_refused_if_its_gradient_would_be_wrong(make_model):
     with pytest.raises(ValueError, match=r"reparameterisable.*Bernoulli.*ScoreFunctionELBO"):
         make_model(posterior=BinaryPosterior(2), prior=BinaryPrior(2))
 
@@ -262,7 +262,7 @@ def test_a_saved_model_keeps_its_bound(binary_model, x, tmp_path):
     np.testing.assert_array_equal(copy.elbo(x, seed=0), binary_model.elbo(x, seed=0))
 
 
-def test_wake_sleep_takes_theta_from_it(make_model, gradients, x):
+def test_wake_sleep_trains_theta_on_it(make_model, gradients, x):
     """At a fixed q(z|x) the two bounds have the same gradient."""
 
     def of(bound):

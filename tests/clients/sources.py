@@ -1,6 +1,6 @@
-"""The five kinds of data that every client is run with: each the same 20 examples in batches of 10.
+"""The five kinds of data that every client runs with: the same 20 examples in batches of 10.
 
-A kind is a function from arrays to a pair: what `fit` takes as x, and arguments that go with it.
+A kind is a function from arrays to a pair: x for `fit`, and further arguments of `fit`.
 """
 
 import itertools
@@ -77,6 +77,6 @@ class Data:
         return model.fit(x, epochs=epochs, **how, **{"verbose": 0, **settings}).history
 
     def once(self):
-        """The examples for one pass: what `evaluate`, `predict` and `elbo` take."""
+        """The examples for one pass, as x of `evaluate`, `predict` and `elbo`."""
         x, how = self.source(self.x)
         return itertools.islice(x, how["steps_per_epoch"]) if "steps_per_epoch" in how else x

@@ -1,7 +1,7 @@
-"""What people use with Keras, on every kind of data: each client does its work, as itself.
+"""Features and libraries that people use with Keras, on every kind of data.
 
-A client is a function of a `Data` and a folder, and asserts what it is there for. Those that need a
-library of their own are skipped without it: `pip install 'keras-aevb[clients]'`.
+A client is a function of a `Data` and a folder, which asserts that a feature works. Clients that
+need another library are skipped without it: `pip install 'keras-aevb[clients]'`.
 """
 
 import copy
@@ -28,7 +28,7 @@ def client(function):
 
 
 def make(optimizer="adam", parts=None, **compile_arguments):
-    """A small model with weights that make a difference."""
+    """A small model with random weights."""
     mlp = kv.networks.bernoulli_mlp(6, latent_dim=2, hidden_units=5, stddev=0.5, seed=0)
     model = kv.AEVB(**{**mlp, **(parts or {})}, seed=0)
     model.compile(optimizer, **compile_arguments)
@@ -67,7 +67,7 @@ def model_checkpoint(data, folder):
 
 @client
 def early_stopping(data, folder):
-    """A step size that ruins the bound ends training, and the best weights come back."""
+    """A step size that ruins the bound ends training; the best weights are restored."""
     stop = keras.callbacks.EarlyStopping("val_elbo", patience=1, restore_best_weights=True)
     model = make(keras.optimizers.SGD(50.0))
     history = data.fit(model, epochs=20, callbacks=[stop])
@@ -120,9 +120,9 @@ def swap_ema_weights(data, folder):
 
 @client
 def backup_and_restore(data, folder):
-    """Stopped after one epoch and taken up: the weights of an uninterrupted run."""
+    """Training is stopped after one epoch and resumed: the weights equal an uninterrupted run's."""
     if data.source is SOURCES["generator"]:
-        pytest.skip("a generator cannot be taken up")
+        pytest.skip("a generator cannot resume")
     whole = make()
     data.fit(whole, epochs=2, shuffle=False)
     halves = make()
@@ -163,7 +163,7 @@ def lambda_callback(data, folder):
 def remote_monitor(data, folder):
     requests = pytest.importorskip("requests")
     monitor = keras.callbacks.RemoteMonitor("http://127.0.0.1:9", send_as_json=True)
-    with pytest.warns(UserWarning, match="RemoteMonitor"):  # nobody listens there
+    with pytest.warns(UserWarning, match="RemoteMonitor"):  # there is no server
         data.fit(make(), epochs=1, callbacks=[monitor])
     assert requests
 
@@ -195,7 +195,7 @@ def tensorboard(data, folder):
 def orbax_callback(data, folder):
     pytest.importorskip("orbax.checkpoint")
     if not hasattr(keras.callbacks, "OrbaxCheckpoint"):
-        pytest.skip("this Keras has no OrbaxCheckpoint")
+        pytest.skip("this version of Keras has no OrbaxCheckpoint")
     model = make()
     orbax = keras.callbacks.OrbaxCheckpoint(str(folder / "orbax"), save_freq="epoch")
     data.fit(model, callbacks=[orbax])
@@ -244,7 +244,7 @@ for name, how in {
 
 @client
 def gradient_accumulation(data, folder):
-    """Two batches of 10 are one of 20, but for the noise: one update of the weights in an epoch."""
+    """Two batches of 10 equal one of 20, except for the noise: one weight update per epoch."""
     model = make(O.SGD(0.1, gradient_accumulation_steps=2))
     changed = []
     watch = keras.callbacks.LambdaCallback(
@@ -257,7 +257,7 @@ def gradient_accumulation(data, folder):
 
 def clips(**clipping):
     def run(data, folder):
-        """Steps of SGD are the gradients: no longer than the limit."""
+        """Steps of SGD are gradients, no longer than the limit."""
         model = make(O.SGD(1.0, **clipping))
         before = weights(model)
         data.fit(model, epochs=1, validate=False)
@@ -412,7 +412,7 @@ def save_and_load(data, folder):
     model.save("model.keras")
     loaded = keras.saving.load_model("model.keras")
     expected = model.predict(X, verbose=0)
-    # Products of matrices of another number of rows are rounded in another order.
+    # Matrix products with another number of rows round in another order.
     np.testing.assert_allclose(loaded.predict(data.once(), verbose=0), expected, rtol=1e-5)
     data.fit(loaded)
 
@@ -447,7 +447,7 @@ def clone_model(data, folder):
 
 @client
 def functional_model(data, folder):
-    """On the arrays that the kind's batches bring: labels are another model's matter."""
+    """Trained on the arrays of the kind's batches; the labels belong to another model."""
     model = make()
     data.fit(model, epochs=1)
     x = keras.Input((6,))
@@ -469,7 +469,7 @@ def saved_model(data, folder):
 
 @client
 def own_training_loop(data, folder):
-    """`model.objective` under a `train_step` of the user's, by subclassing."""
+    """`model.objective` in a subclass's own `train_step`."""
 
     class Own(kv.AEVB):
         def objective(self, x, training):
@@ -497,11 +497,11 @@ def tuner(name, **settings):
             model.compile("adam")
             return model
 
-        objective = kt.Objective("val_elbo", "max")  # KerasTuner knows Keras' own metrics alone
+        objective = kt.Objective("val_elbo", "max")  # KerasTuner knows Keras' own metrics only
         search = getattr(kt, name)(build, objective, directory=folder, **settings)
         x, how = data.source(data.x)
         if data.source is SOURCES["generator"]:
-            pytest.skip("the trials would share what a generator has left")
+            pytest.skip("the trials would share one generator")
         search.search(x, epochs=1, validation_data=data.source(data.x)[0], verbose=0, **how)
         assert search.get_best_hyperparameters()[0].get("units") in (2, 3, 4)
 
@@ -529,7 +529,7 @@ def optuna(data, folder):
 
 @client
 def optuna_pruning(data, folder):
-    """A study that prunes what is worse than the median, from a callback of Keras."""
+    """A study that prunes trials worse than the median, from a Keras callback."""
     optuna = pytest.importorskip("optuna")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
 

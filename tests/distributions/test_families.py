@@ -179,7 +179,7 @@ def test_constraints_are_those_of_tfp():
     np.testing.assert_allclose(q.high, np.log([[2, 2]]), rtol=1e-6)
 
 
-def test_heads_of_ones_own_and_trainable_values():
+def test_custom_heads_and_trainable_values():
     head = keras.Sequential([keras.layers.Dense(7, "tanh"), keras.layers.Dense(3)])
     part = kv.Conditional("StudentT", 3, df=4.0, loc=head, scale=kv.Trainable(()))
     loc, scale = part(np.ones((2, 5), "float32"))
@@ -265,7 +265,7 @@ def test_errors():
     wrong("`loc` to be a Keras layer, or a fixed number", "Normal", 3, loc="zero")
     wrong("depends on the features.*only fixed", "Normal", 3, loc=0.0, scale=1.0)
     wrong("Expected `num_classes`", "Categorical", 3)
-    wrong("what values `total_count` of Binomial may have", "Binomial", 3)
+    wrong("valid values of `total_count` of Binomial", "Binomial", 3)
     wrong("parameters are tensors.*Mixture", "MixtureSameFamily", 3)
     wrong("fixed numbers", "Normal", 3, part=kv.Unconditional, loc=keras.layers.Dense(3))
 

@@ -37,7 +37,7 @@ def test_the_density_integrates_to_one(prior):
     np.testing.assert_allclose(mass * (grid[1] - grid[0]) ** 2, 1.0, atol=2e-3)
 
 
-def test_draws_are_there_and_back(prior, noise):
+def test_inverse_and_density_of_samples(prior, noise):
     """z = f(ε) has the density of ε over the Jacobian determinant, by finite differences."""
     bijector = prior.distribution().bijector
     epsilon = np.random.default_rng(1).normal(size=(5, 2)).astype("float32")
@@ -107,7 +107,7 @@ def test_training_and_saving(role, make_model, x, tmp_path):
     np.testing.assert_array_equal(loaded.elbo(x, num_samples=20, seed=0), after)
 
 
-def test_densities_of_draws_do_not_need_the_memory_of_bijectors(make_model, x, noise):
+def test_densities_of_samples_do_not_need_the_bijectors_cache(make_model, x, noise):
     model = make_model(kv.AEVB, bound=kv.ELBO(kl="sampled"), **FLOWS["posterior"]())
     randomised(model.posterior)
     q = model.encode(x)

@@ -1,4 +1,4 @@
-"""Draws stay inside the open support, where densities are finite, as do their gradients."""
+"""Samples stay inside the open support, where densities and gradients are finite."""
 
 import keras
 import numpy as np
@@ -48,7 +48,7 @@ def test_extremes_of_every_family():
 
 @pytest.mark.parametrize("name", EXTREMES)
 def test_draws_have_finite_densities_and_gradients(name):
-    """Parameters with which TFP's own draws have none: 20 000 draws, seed 0."""
+    """At parameters where those of TFP's own samples are not: 20 000 samples, seed 0."""
     cls = Family(name, (3,), {}).cls
     variables = {key: keras.Variable(value) for key, value in tensors(EXTREMES[name]).items()}
 
@@ -84,7 +84,7 @@ CDFS = {
 
 @pytest.mark.parametrize("name", CDFS)
 def test_distributions_of_draws(name):
-    """20 000 draws, seed 0: Kolmogorov and Smirnov's p < 10⁻⁴ has odds of one in 10⁴."""
+    """20 000 samples, seed 0: a Kolmogorov-Smirnov p < 10⁻⁴ has odds of one in 10⁴."""
     parameters, expected = CDFS[name]
     q = Family(name.split(",")[0], (), {}).cls(**tensors(parameters))
     draws = ops.convert_to_numpy(q.sample(NUM_DRAWS, seed=_backend.fixed_seed(0, 0)))

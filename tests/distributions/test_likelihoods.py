@@ -169,7 +169,7 @@ def test_images_of_any_rank(make, n_parameters):
 
 
 @all_likelihoods
-def test_further_batch_dimensions_stand_in_front(make, n_parameters):
+def test_further_batch_dimensions_come_first(make, n_parameters):
     likelihood = make()
     parameters = likelihood(np.random.default_rng(1).normal(size=(6, 7)).astype("float32"))
     p = likelihood.distribution(*(ops.reshape(p, (3, 2, 4, 3, 2)) for p in parameters))
@@ -344,7 +344,7 @@ def test_scale_and_log_variance_exclude_each_other():
         (kv.Normal(2), [[np.nan, -np.inf]], "finite.*1 NaN and 1 infinite"),
     ],
 )
-def test_check_refuses_what_is_not_an_event(likelihood, bad, message):
+def test_check_rejects_invalid_events(likelihood, bad, message):
     with pytest.raises(ValueError, match=message):
         likelihood.check(np.array(bad))
 

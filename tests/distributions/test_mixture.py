@@ -34,7 +34,7 @@ def test_a_vamp_prior_is_the_mean_of_posteriors(make_model, x):
     np.testing.assert_allclose(model.prior.distribution().log_prob(Z), expected, rtol=1e-5)
 
 
-def test_a_vamp_prior_leaves_the_encoder_to_the_posterior(make_model, x):
+def test_the_encoder_of_a_vamp_prior_belongs_to_the_posterior(make_model, x):
     """φ and θ share no variable, and the pseudo-inputs are θ's."""
     model = vamp(make_model, x)
     phi, theta = ({id(v) for v in variables} for variables in (model.phi, model.theta))

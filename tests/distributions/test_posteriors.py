@@ -128,7 +128,7 @@ def test_noise_has_the_precision_of_the_parameters(dtype, noise):
 
 
 @pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX has only explicit keys")
-def test_any_seed_of_tfp_is_taken():
+def test_any_tfp_seed_is_accepted():
     p = kv.StandardNormal(4).distribution()
     expected = p.sample(2, seed=ops.convert_to_tensor([5, 7], "int32"))
     np.testing.assert_array_equal(p.sample(2, seed=[5, 7]), expected)

@@ -77,7 +77,7 @@ class Shifted(kv.Prior):
 
 
 @pytest.mark.parametrize("algorithm", [kv.AEVB, kv.WakeSleep])
-def test_a_prior_may_hold_trainable_weights(algorithm, make_model, x):
+def test_a_prior_may_have_trainable_weights(algorithm, make_model, x):
     """d(-KL)/dμ₀ = E[z] - μ₀: one SGD step moves the prior's mean to lr · the batch's mean of μ."""
     model = make_model(algorithm, prior=Shifted(2))
     assert any(v is model.prior.mean for v in model.trainable_variables)

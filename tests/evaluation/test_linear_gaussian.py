@@ -147,8 +147,8 @@ def test_divergence_is_information_and_divergence_of_the_aggregate(linear_gaussi
 
 
 def test_pareto_k_of_a_narrow_proposal(linear_gaussian):
-    """Where q(z|x) is s times as wide as p(z|x), k = 1 - s² for s < 1, and weights are bounded
-    for s > 1. 100 examples of 200 tail weights: means to 0.15."""
+    """If q(z|x) is s times as wide as p(z|x), k = 1 - s² for s < 1, and weights are bounded
+    for s > 1. Means over 100 examples with 200 tail weights are accurate to 0.15."""
     for s in (0.4, 0.8):
         lg = linear_gaussian(100, widened=s)
         k = evaluation.pareto_k(lg.model, lg.x, 4000, seed=0)

@@ -1,4 +1,4 @@
-"""Metrics of FullVB, and of models whose q(z|x) has no closed forms or dependent dimensions."""
+"""Metrics of FullVB, and of models whose q(z|x) has dependent dimensions or no closed forms."""
 
 import keras
 import numpy as np

@@ -39,7 +39,7 @@ def test_all_methods_agree(linear_gaussian):
 
 
 @all_methods
-def test_names_stand_for_classes(method):
+def test_names_select_classes(method):
     [name] = [name for name, quick in QUICK.items() if quick is method]
     assert type(marginal_likelihood.get(name)) is type(method)
     assert marginal_likelihood.get(name).num_samples > 1
@@ -97,8 +97,8 @@ HOW += [("importance", {"run_eagerly": True})]
 
 
 @pytest.mark.parametrize("name, how", HOW)
-def test_compiled_as_the_user_says(name, how, linear_gaussian):
-    """XLA draws other numbers on TensorFlow; log p(x) is the same."""
+def test_compiled_with_the_users_settings(name, how, linear_gaussian):
+    """On TensorFlow, XLA gives other random numbers; log p(x) is the same."""
     lg = linear_gaussian(100)
     method = {"annealed": kv.AnnealedImportanceSampling(10, 100)}.get(name, name)
     lg.model.compile(**how)
@@ -149,7 +149,7 @@ def test_without_a_recognition_model(make_model, x):
 
 
 @pytest.mark.parametrize("name", ["annealed", "density"])
-def test_no_recognition_model_is_used_but_by_importance_sampling(name, model, make_model, x):
+def test_only_importance_sampling_uses_the_recognition_model(name, model, make_model, x):
     """The same weights and seed, with and without an encoder."""
     bare = make_model(Generative)
     bare.decoder.set_weights(model.decoder.get_weights())

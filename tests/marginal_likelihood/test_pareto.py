@@ -38,7 +38,7 @@ def test_the_shape_is_found(k):
     assert abs(values.mean() - expected) < 4 * (1 + k) / np.sqrt(300 * 200) + 0.02
 
 
-def test_it_depends_on_neither_scale_nor_order():
+def test_the_fit_depends_on_neither_scale_nor_order():
     log_weights = tails(0.7, 5)
     values = pareto.pareto_k(log_weights)
     np.testing.assert_allclose(pareto.pareto_k(log_weights[:, ::-1] - 1000), values, rtol=1e-6)

@@ -28,7 +28,7 @@ def test_the_mean_reciprocal_weight_is_one_over_p(estimates):
     assert abs(ratio.mean() - 1) < 4 * error
 
 
-def test_errors_are_those_that_are_stated(estimates):
+def test_standard_errors_are_calibrated(estimates):
     """Errors over standard errors follow a t distribution with 9 degrees of freedom: 10 chains."""
     error, standard_error = estimates
     z = abs(error / standard_error)

@@ -48,7 +48,7 @@ def test_importance_sampling_is_that_of_quadrature(family, noise):
         (kv.PosteriorDensity(), posterior_density),
     ],
 )
-def test_a_normal_prior_is_left_alone(method, module, make_model, x, monkeypatch):
+def test_a_normal_prior_keeps_its_coordinates(method, module, make_model, x, monkeypatch):
     """The estimates are bitwise equal to those without the change of coordinates."""
     values = make_model().log_likelihood(x, method=method, seed=0)
     monkeypatch.setattr(module, "unconstrained", lambda prior, decode: (prior, decode))

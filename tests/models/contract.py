@@ -1,4 +1,4 @@
-"""The algorithms that `test_contract` and its neighbours test: the library's, and a user's own."""
+"""The algorithms of `test_contract` and related tests: the library's, and a user's own."""
 
 import dataclasses
 from collections.abc import Callable
@@ -61,12 +61,12 @@ class Own(kv.VariationalModel):
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """An algorithm, and what a test must know of it.
+    """An algorithm and its properties.
 
     Attributes:
         algorithm: the class.
-        terms: names of its logs beside the loss.
-        settings: function that makes arguments of its own.
+        terms: names of its logs other than the loss.
+        settings: function that returns further arguments.
         recognition: whether it has an encoder and a posterior.
         indexed: whether a stream brings the index of each example.
         loss: the loss of logs, without penalties.
@@ -89,7 +89,7 @@ class Case:
     def build(self, seed=0, compiled=True, n_train=N, **parts):
         """6 pixels and 2 latents, the same initial weights every time; parts may be replaced.
 
-        Dropout has noise of its own. TensorFlow does not compile with XLA, which takes seconds.
+        Dropout has separate noise. TensorFlow runs without XLA, whose compilation takes seconds.
         """
         keras.utils.set_random_seed(1)
         dense = keras.layers.Dense
@@ -115,16 +115,16 @@ class Case:
         model.compile(keras.optimizers.Adagrad(0.05), **{"jit_compile": JAX, **mode})
 
     def batches(self, x, size=BATCH):
-        """What a stream of minibatches of x yields, in the order of the rows."""
+        """A list of the minibatches of x, in the order of the rows."""
         parts = (x, np.arange(len(x))) if self.indexed else (x,)
         return [tuple(p[i : i + size] for p in parts) for i in range(0, len(x), size)]
 
     def labels(self, n):
-        """What `train_on_batch` takes as y."""
+        """The y of `train_on_batch`."""
         return np.arange(n) if self.indexed else None
 
     def outputs(self, model, x):
-        """What its methods return, on fixed seeds."""
+        """The results of its methods, with fixed seeds."""
         found = {"sample": model.sample(5, seed=1)}
         if self.recognition:
             found["predict"] = model.predict(x, verbose=0)
@@ -165,7 +165,7 @@ def case_name(case):
 
 
 class Runner:
-    """A case's model, which every run takes from the same start, with the same programs."""
+    """A case's model, reset before each run, so that runs share compiled programs."""
 
     def __init__(self, case):
         self.case = case
@@ -184,7 +184,7 @@ class Runner:
 
 
 def variables_of(model):
-    """All variables but those of metrics: weights, chains, noise, and the optimizer's."""
+    """All variables except those of metrics: weights, chains, seeds, and the optimizer's."""
     metrics = {id(v) for v in model.metrics_variables}
     return [v for v in (*model.variables, *model.optimizer.variables) if id(v) not in metrics]
 

@@ -73,12 +73,12 @@ def run(scope, n, batch_size, name, is_parted=False):
 
 
 def environment(**variables):
-    """That of a program which runs in a process of its own."""
+    """The environment of a program that runs in a separate process."""
     return {**os.environ, "PYTHONPATH": str(ROOT), **variables}
 
 
 def run_program(program):
-    """Runs a program in a process of its own, since a backend's devices are fixed at its start."""
+    """Runs a program in a separate process, since a backend's devices are fixed when it starts."""
     return subprocess.run(
         [sys.executable, "-c", program], env=environment(), capture_output=True, text=True
     )

@@ -48,7 +48,7 @@ results = {}
 for algorithm in (kv.AEVB, kv.WakeSleep):
     for likelihood in (kv.Bernoulli, Likelihood):
         if algorithm is kv.WakeSleep and likelihood is kv.Bernoulli:
-            continue  # its dreams are binary draws of the backend's own
+            continue  # the sleep phase samples binary pixels, which differ between backends
         for kl in ("analytic", "sampled"):
             model = algorithm(
                 dense(5), dense(4), Posterior(2), likelihood(6), Prior(2), kv.ELBO(3, kl), seed=0
@@ -69,7 +69,7 @@ for algorithm in (kv.AEVB, kv.WakeSleep):
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """What the program finds in this process, and under the other backend in one of its own."""
+    """Results of the program in this process, and under the other backend in another process."""
     (other,) = {"jax", "tensorflow"} - {keras.backend.backend()}
     pytest.importorskip(other)
     path, root = tmp_path_factory.mktemp("backends") / "results.npz", Path(__file__).parents[2]

@@ -71,7 +71,7 @@ CHAINS = kv.AnnealedImportanceSampling(60, 100)  # two blocks of chains
 
 @pytest.mark.parametrize("method", [kv.ImportanceSampling(5000), CHAINS, kv.PosteriorDensity(400)])
 @pytest.mark.parametrize("of_y", [True, False])
-def test_log_likelihood_given_the_condition_is_that_of_quadrature(method, of_y, x):
+def test_log_likelihood_given_the_condition_agrees_with_quadrature(method, of_y, x):
     """One latent, p(z|y) or p(z), p(x|z, y)."""
     means = keras.layers.Dense(1, use_bias=False)
     prior = kv.DiagonalNormal(1, mean=means) if of_y else None
@@ -98,7 +98,7 @@ def test_log_likelihood_given_the_condition_is_that_of_quadrature(method, of_y, 
 
 
 def test_streams_train_like_arrays(x):
-    """The same batches, the same numbers: arrays on the device, and a generator's."""
+    """The same batches give the same numbers, from arrays on the device and from a generator."""
     ours, theirs = build(), build()
     ours.fit(x, Y, batch_size=5, shuffle=False, verbose=0)
     theirs.fit(((x[i : i + 5], Y[i : i + 5]) for i in range(0, 13, 5)), verbose=0)

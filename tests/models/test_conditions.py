@@ -11,7 +11,7 @@ LABELS = np.arange(13) % 3
 AGES = np.linspace(-1, 1, 13).astype("float32")
 PLACES = np.random.default_rng(0).normal(size=(13, 2)).astype("float32")
 Y = {"label": LABELS, "age": AGES, "place": PLACES}
-# What the conditions of all names are together, for a model that has one of vectors.
+# All conditions as columns, for a model with a single vector condition.
 COLUMNS = np.concatenate([np.eye(3)[LABELS], AGES[:, None], np.tanh(PLACES)], axis=1)
 
 

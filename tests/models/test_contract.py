@@ -1,4 +1,4 @@
-"""What every algorithm, a user's own included, owes to those who call its `fit` and `evaluate`."""
+"""The contract of `fit` and `evaluate` for every algorithm, including a user's own."""
 
 import itertools
 
@@ -42,7 +42,7 @@ def expected(runner):
 
 
 def test_the_same_seed_gives_the_same_results(runner, expected):
-    """Twenty times, since what runs in no fixed order seldom differs at once."""
+    """Twenty times, since a race condition seldom shows in the first run."""
     for _ in range(20):
         assert_same(runner.fit(), expected)
 
@@ -216,7 +216,7 @@ def test_evaluation_takes_sample_weights(runner):
 
 
 def test_examples_of_weight_zero_do_not_matter(runner):
-    """In one step; in MonteCarloEM all examples have a say in the step size of the next."""
+    """In one step; in MonteCarloEM all examples affect the next step size."""
     weights = np.ones(len(X), "float32")
     weights[::4] = 0
     other = X.copy()
@@ -230,7 +230,7 @@ def test_examples_of_weight_zero_do_not_matter(runner):
 
 
 def test_sample_weights_need_no_labels(runner, expected):
-    """Keras drops the weights where y is None."""
+    """Keras drops the weights if y is None."""
     validation = (X, LABELS, WEIGHTS), (X, None, WEIGHTS)
     run = runner.fit(X, LABELS, sample_weight=WEIGHTS, validation_data=validation[0])
     assert differ(run, expected)
@@ -253,7 +253,7 @@ def test_class_weights_of_streams(runner):
 # Validation
 
 
-def test_logs_of_validation_have_names_of_their_own(runner):
+def test_validation_logs_have_their_own_names(runner):
     history, _ = runner.fit(validation_data=(X13[10:], None))
     names = {"loss", *runner.case.terms}
     assert set(history) == names | {f"val_{name}" for name in names}
@@ -274,14 +274,14 @@ def test_validation_does_not_train(runner):
 
 @pytest.mark.parametrize("rounds", [1, 10])
 def test_validation_generator_loses_no_batch(rounds, runner):
-    """An epoch's two batches: all that the generator has, or the first of many."""
+    """An epoch has two batches: all of the generator's, or the first of many."""
     generator = ((x,) for x in rounds * [X[:BATCH], X[BATCH:]])
     stream = runner.fit(epochs=1, validation_data=generator, validation_steps=2)
     assert_same(stream, runner.fit(epochs=1, validation_data=(X, None)))
 
 
 class Script(keras.callbacks.Callback):
-    """Writes a log by hand, before the callbacks after it read it."""
+    """Sets a log value, before later callbacks read it."""
 
     def __init__(self, name, values):
         super().__init__()
@@ -292,7 +292,7 @@ class Script(keras.callbacks.Callback):
 
 
 @pytest.mark.parametrize("values, epochs", [([-3, -4, -5, -6], 2), ([-6, -5, -4, -3], 4)])
-def test_early_stopping_knows_that_up_is_better(values, epochs, runner):
+def test_early_stopping_maximizes_the_bound(values, epochs, runner):
     for prefix, name in itertools.product(("", "val_"), runner.model.maximize):
         monitor = f"{prefix}{name}"
         stop = keras.callbacks.EarlyStopping(monitor, patience=1)
@@ -330,7 +330,7 @@ METHODS = {
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_bad_data_is_refused_before_anything_happens(method, runner):
+def test_bad_data_is_refused_before_training(method, runner):
     runner.set_back()
     for pixel, message in BAD.values():
         bad = X.copy()

@@ -1,4 +1,4 @@
-"""Whatever runs the steps of an algorithm, and whatever its parts are, the results are the same."""
+"""Results do not depend on how the steps of an algorithm run, for various parts."""
 
 import keras
 import numpy as np
@@ -11,7 +11,7 @@ from keras_aevb._backend import tfp
 
 tfd = tfp.distributions
 
-# AEVB runs on both backends; of the others, each backend leaves two to the other one.
+# AEVB runs on both backends, each other algorithm on one of them.
 SLOW = {kv.WakeSleep, kv.FullVB} if JAX else {kv.MonteCarloEM, Own}
 PARAMS = [
     pytest.param(case, marks=[pytest.mark.slow] * (case.algorithm in SLOW), id=case_name(case))
@@ -22,7 +22,7 @@ every_case = pytest.mark.parametrize("case", PARAMS)
 
 @pytest.fixture(scope="module", params=PARAMS)
 def trained(request):
-    """A case and what `run` gives for it, compiled and step by step."""
+    """A case and its results of `run`, compiled and step by step."""
     return request.param, run(request.param)
 
 
@@ -58,7 +58,7 @@ def test_several_steps_in_one_execution_train_alike(trained):
 
 
 class SteadyNormal(tfd.Normal):
-    """Half a standard deviation is all the noise."""
+    """A normal distribution whose noise is always half a standard deviation."""
 
     def _sample_n(self, n, seed=None):
         value = self.loc + 0.5 * self.scale
@@ -77,7 +77,7 @@ def steady(base):
 @pytest.mark.skipif(JAX, reason="JAX always compiles with XLA")
 @every_case
 def test_xla_trains_alike(case):
-    """Without noise: XLA on TensorFlow draws other numbers."""
+    """Without noise, since XLA on TensorFlow generates other random numbers."""
 
     def parts():
         return {
@@ -93,7 +93,7 @@ def test_xla_trains_alike(case):
     case.compile(model, jit_compile=True)
     for values in case.outputs(model, X).values():
         assert np.all(np.isfinite(values))
-    if case.algorithm not in (kv.FullVB, kv.MonteCarloEM):  # whose θ and momenta are noise too
+    if case.algorithm not in (kv.FullVB, kv.MonteCarloEM):  # their θ and momenta are random too
         assert_alike(results, run(case, parts()))
 
 
@@ -138,8 +138,8 @@ def test_penalties_that_layers_add_are_in_the_loss(method, run_eagerly, case):
 
 
 @every_case
-def test_layers_are_in_training_mode_for_updates_alone(case):
-    """In heads too, whose batch normalisation learns then."""
+def test_layers_are_in_training_mode_only_for_updates(case):
+    """In heads too, whose batch normalisation must learn."""
     probes = [Probe(), Probe()]
     norms = [keras.layers.BatchNormalization(momentum=0.0) for _ in probes]
     model = case.build(

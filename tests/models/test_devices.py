@@ -1,6 +1,6 @@
-"""Several devices train, evaluate and predict as one does, for batches that divide and others.
+"""Several devices train, evaluate and predict like one, even if batches do not divide evenly.
 
-Processes of their own, since the number of devices is fixed when a backend starts.
+The tests run separate processes, since the number of devices is fixed when a backend starts.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Every documented error, raised early; its message names what was expected and what came."""
+"""Every documented error, raised early; its message names the expected and the received value."""
 
 import os
 import subprocess
@@ -90,7 +90,7 @@ def test_wrong_event_shape_of_encode_and_decode(model):
         model.decode(np.zeros((4, 3), "float32"))
 
 
-def test_what_is_no_array_is_refused(model):
+def test_values_that_are_not_arrays_are_refused(model):
     with pytest.raises(ValueError, match=r"array of real numbers.*str"):
         model.elbo("mnist")
 
@@ -102,7 +102,7 @@ def test_streams_bring_their_own_sample_weights(stream, model, x):
         model.fit(stream(x), sample_weight=np.ones(len(x)), verbose=0)
 
 
-# Parts that do not fit together
+# Incompatible parts
 
 
 @BOTH
@@ -138,7 +138,7 @@ def test_aevb_needs_a_reparameterisable_posterior(make_model):
         ("prior", kv.DiagonalNormal(2), "Prior"),
     ],
 )
-def test_parts_of_the_wrong_kind(part, value, expected, algorithm, make_model):
+def test_parts_of_the_wrong_type(part, value, expected, algorithm, make_model):
     with pytest.raises(ValueError, match=f"`{part}`.*{expected}.*Received") as error:
         make_model(algorithm, **{part: value})
     assert repr(value) in str(error.value)
@@ -146,7 +146,7 @@ def test_parts_of_the_wrong_kind(part, value, expected, algorithm, make_model):
 
 @BOTH
 @pytest.mark.parametrize("part, size", [("encoder", 7), ("decoder", 3)])
-def test_parts_that_do_not_accept_what_comes(part, size, algorithm, make_model):
+def test_parts_that_do_not_accept_their_input(part, size, algorithm, make_model):
     wrong = keras.Sequential([keras.Input((size,)), keras.layers.Dense(4)])
     with pytest.raises(ValueError, match=f"expected.*{size}"):
         make_model(algorithm, **{part: wrong})
@@ -173,7 +173,7 @@ def test_base_class_has_no_objective(make_model, x):
 )
 def test_compile_takes_no_loss_and_no_metrics(argument, value, algorithm, make_model):
     with pytest.raises(
-        ValueError, match=f"trained on its own objective and takes no `{argument}`"
+        ValueError, match=f"Expected no `{argument}`: .* is trained on its own objective"
     ) as error:
         make_model(algorithm).compile("adam", **{argument: value})
     assert str(value) in str(error.value)
@@ -202,7 +202,7 @@ MISSING = {
 
 @pytest.fixture(scope="module")
 def import_errors():
-    """The last lines of imports that fail, in processes of their own, at the same time."""
+    """The last lines of failing imports, in separate processes that run concurrently."""
     module, _ = MISSING
     cases = {"numpy": "import keras_aevb", keras.backend.backend(): BLOCK.format(module=module)}
     root, pipe = Path(__file__).parents[2], subprocess.PIPE
@@ -228,7 +228,7 @@ def test_other_backends_are_refused(import_errors):
         assert word in message
 
 
-def test_what_is_missing_and_how_to_install_it_is_named(import_errors):
+def test_errors_name_the_missing_package_and_how_to_install_it(import_errors):
     (_, message), (module, words) = import_errors, MISSING
     assert message.startswith("ImportError")
     for word in (f"No module named {module!r}", "pip install", *words):

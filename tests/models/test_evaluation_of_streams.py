@@ -1,4 +1,4 @@
-"""What `predict` takes, `elbo` and its like take: the same numbers, in the order of the data."""
+"""`elbo` and similar methods accept the same data as `predict`, with the same results."""
 
 import time
 
@@ -74,8 +74,8 @@ def digits(make_model):
 @each_measure
 @pytest.mark.parametrize("kind", STREAMS)
 def test_streams_give_what_arrays_give(kind, measure, model, x):
-    """Batches of 4 are regrouped to 5; `reconstruct` takes them as they are, as `predict` does."""
-    # Products of matrices of another number of rows are rounded in another order.
+    """Batches of 4 are regrouped to 5; `reconstruct`, like `predict`, keeps them."""
+    # Matrix products with another number of rows round in another order.
     expected, found = measure(model, x), measure(model, STREAMS[kind]((x,), 4))
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
@@ -95,7 +95,7 @@ def test_streams_bring_the_condition(kind, digits, x):
 
 
 def test_a_stream_and_a_condition_beside_it(digits, x):
-    with pytest.raises(ValueError, match=r"brings its own condition.*ndarray"):
+    with pytest.raises(ValueError, match=r"yields its own condition.*ndarray"):
         digits.elbo(Batches([(x, Y)]), condition=Y)
     with pytest.raises(ValueError, match=r"Expected a condition.*in batch 0 of the stream"):
         digits.elbo(Batches([(x,)]))
@@ -140,10 +140,10 @@ def test_samples_in_batches(algorithm, make_model):
     parts = model.sample(20, seed=0, batch_size=8)
     assert parts.shape == (20, 6)
     np.testing.assert_array_equal(parts[:8], whole)
-    assert not np.array_equal(parts[8:16], whole)  # each batch has noise of its own
+    assert not np.array_equal(parts[8:16], whole)  # each batch has independent noise
 
 
-def test_draws_in_place_of_means_are_new_in_each_batch_and_call(make_model):
+def test_samples_in_place_of_means_differ_between_batches_and_calls(make_model):
     """q(z|x) without a mean: conditional reconstructions are draws."""
     join = kv.networks.Joined
     model = make_model(

@@ -13,7 +13,7 @@ import keras_aevb as kv
 JAX = keras.backend.backend() == "jax"
 Y = np.arange(13) % 3
 
-# The endpoints of a SavedModel, on batches of 13 and of one, with TensorFlow alone.
+# Runs the endpoints of a SavedModel on batches of 13 and of 1, with TensorFlow only.
 RUN_SAVED_MODEL = """
 import sys
 import numpy as np
@@ -95,7 +95,7 @@ MODELS = {
     ["AEVB", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("FullVB", "Condition"))],
 )
 def test_saved_model(kind, make_model, x, tmp_path):
-    """Means as in Keras to 1e-5, rounding in another order; draws by seeds; the mean bound."""
+    """Means equal Keras' to 1e-5 (another order of rounding); also samples, and the mean bound."""
     pytest.importorskip("tensorflow")
     model = MODELS[kind](make_model)
     conditional = model.condition is not None
@@ -149,14 +149,14 @@ FORMATS = {
 @pytest.mark.parametrize("kind", ["AEVB", "Condition"])
 @pytest.mark.parametrize("format", FORMATS)
 def test_other_formats(format, kind, endpoint, make_model, x, tmp_path):
-    """The outputs of an endpoint to 1e-5, in whatever order the format keeps them."""
+    """The outputs of an endpoint to 1e-5; their order depends on the format."""
     runtime, name, program = FORMATS[format]
     pytest.importorskip(runtime)
     if JAX and format == "litert":
-        pytest.skip("Keras has LiteRT on TensorFlow alone")
+        pytest.skip("Keras exports LiteRT on TensorFlow only")
     exporter = pytest.importorskip("jax2onnx" if JAX else "tf2onnx") if format == "onnx" else None
     if JAX and "input_names" not in inspect.signature(exporter.to_onnx).parameters:
-        pytest.skip("Keras' export needs a newer jax2onnx, and that a newer jax")
+        pytest.skip("Keras' export needs a newer jax2onnx, which needs a newer jax")
     model = MODELS[kind](make_model)
     model.export(tmp_path / name, format=format, endpoint=endpoint, verbose=False)
     z = np.random.default_rng(1).normal(size=(13, 2)).astype("float32")
@@ -173,11 +173,11 @@ def test_other_formats(format, kind, endpoint, make_model, x, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(JAX, reason="jax2onnx raises errors of its own")
-def test_what_onnx_does_not_have(make_model, tmp_path):
+@pytest.mark.skipif(JAX, reason="jax2onnx raises its own errors")
+def test_operations_that_onnx_lacks(make_model, tmp_path):
     pytest.importorskip("tf2onnx")
     model = make_model(posterior=kv.Conditional("Gamma", 2), prior=kv.Unconditional("Gamma", 2))
-    with pytest.raises(ValueError, match=r"operations that ONNX has.*Log1p"):
+    with pytest.raises(ValueError, match=r"operations the ONNX exporter supports.*Log1p"):
         model.export(tmp_path / "model.onnx", format="onnx", verbose=False)
     assert not any(tmp_path.iterdir())
 

@@ -1,4 +1,4 @@
-"""Full variational Bayes: q(θ), its bound and gradients, and what it predicts.
+"""Full variational Bayes: q(θ), its bound, gradients and predictions.
 
 `conjugate` is x = θ + z + noise, z ~ N(0, I), noise ~ N(0, s² I), two independent pixels: all of
 p(θ, z | X) is normal, so that every number has a closed form.
@@ -61,7 +61,7 @@ def values(tensors):
 
 
 def randomised(model, scale=0.3):
-    """The model with weights and log-variances that are no special numbers."""
+    """Sets random weights and log-variances."""
     rng = np.random.default_rng(0)
     for variable in model.trainable_variables:
         variable.assign(rng.normal(0, scale, variable.shape))
@@ -173,7 +173,7 @@ every_kind = pytest.mark.parametrize("parts", PARTS.values(), ids=PARTS)
 
 @every_kind
 @pytest.mark.parametrize("training", [True, False])
-def test_is_the_bound_of_aevb_at_the_weights_drawn(parts, training, make_model, x):
+def test_is_the_bound_of_aevb_at_the_sampled_weights(parts, training, make_model, x):
     """The same terms, penalties and states of layers, from variables that hold θ."""
     model = randomised(make_model(kv.FullVB, n_train=50, **parts()))
     aevb = make_model(kv.AEVB, **parts())
@@ -200,7 +200,7 @@ def test_is_the_bound_of_aevb_at_the_weights_drawn(parts, training, make_model, 
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
-def test_weights_are_drawn_without_touching_them(make_model, x):
+def test_sampling_does_not_change_the_weights(make_model, x):
     model = randomised(make_model(kv.FullVB, n_train=50, decoder=image_decoder()))
     before = values(model.trainable_variables)
     model.objective(x, True)
@@ -220,8 +220,8 @@ def test_narrow_weights_give_the_bound_of_aevb(make_model, x):
         np.testing.assert_allclose(terms[name], value, rtol=1e-3, atol=1e-3)
 
 
-def test_sampled_divergence_is_that_of_the_draw(make_model, x):
-    """Eq. 22 and eq. 24 differ by the divergence alone."""
+def test_sampled_divergence_is_that_of_the_sampled_weights(make_model, x):
+    """Eq. 22 and eq. 24 differ only in the divergence."""
     analytic, sampled = (
         randomised(make_model(kv.FullVB, n_train=50, weight_kl=kind))
         for kind in ("analytic", "sampled")
@@ -297,11 +297,11 @@ def test_gradients_of_mean_and_log_variance(kind, gradients):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)  # float32
 
 
-# Learning what is known
+# Learning the known posterior
 
 
 @pytest.fixture(scope="module")
-def learnt():
+def learned():
     """The conjugate model after training on 20 examples, and the examples."""
     x = np.random.default_rng(1).normal(1.0, 1.1, (20, 2)).astype("float32")
     model = conjugate(scale=0.2, n_train=20, bound=kv.ELBO(10))
@@ -311,9 +311,9 @@ def learnt():
     return model, x
 
 
-def test_learns_the_best_factorised_posterior(learnt):
+def test_learns_the_best_factorised_posterior(learned):
     """Its means are those of p(θ, z|X), its variances one over the diagonal of the precision."""
-    model, x = learnt
+    model, x = learned
     mean = x.sum(0) / (len(x) + 1 + NOISE**2)
     np.testing.assert_allclose(model.weight_posterior.means[0], mean, atol=0.02)  # noise of Adam
     precision = 1 + len(x) / NOISE**2
@@ -325,9 +325,9 @@ def test_learns_the_best_factorised_posterior(learnt):
     np.testing.assert_allclose(q.variance(), np.full(x.shape, 1 / (1 + NOISE**-2)), rtol=0.1)
 
 
-def test_bound_of_what_was_learnt(learnt):
+def test_bound_of_the_learned_posterior(learned):
     """Σ ELBO - KL(q(θ) ‖ p(θ)) is its known maximum, and below log p(X)."""
-    model, x = learnt
+    model, x = learned
     n, variance = len(x), 1 + NOISE**2
     mean = x.sum(0) / (n + variance)
     z = (x - mean) / variance
@@ -344,8 +344,8 @@ def test_bound_of_what_was_learnt(learnt):
     assert best < exact - 0.5
 
     logs = model.evaluate(np.tile(x, (500, 1)), batch_size=n, verbose=0, return_dict=True)
-    # The bound of a draw scatters by about 2 nats: 500 draws leave 0.1, and what training left
-    # costs less; five of these.
+    # The bound at one sample scatters by about 2 nats, 0.1 over 500 samples, which exceeds the loss
+    # from incomplete training; five of these.
     np.testing.assert_allclose(-n * logs["loss"], best, atol=0.5)
     assert -n * logs["loss"] < exact
     np.testing.assert_allclose(-logs["loss"], logs["elbo"] - logs["weight_kl"] / n, rtol=1e-5)
@@ -353,7 +353,7 @@ def test_bound_of_what_was_learnt(learnt):
 
 # The posterior predictive: x ~ N(mean, 1 + s² + scale²)
 
-# q(z|x) is p(z|x) at the mean of θ, widened by what the spread of θ adds.
+# q(z|x) is p(z|x) at the mean of θ, widened by the spread of θ.
 WIDE = {"mean": 0.7, "scale": 1.0, "encoder": ((0.8, -0.56), 0.9)}
 PREDICTIVE = scipy.stats.norm(0.7, (1 + NOISE**2 + 1.0**2) ** 0.5)
 
@@ -400,8 +400,8 @@ def test_samples_come_from_the_predictive():
     assert min(scipy.stats.kstest(column, PREDICTIVE.cdf).pvalue for column in x.T) > 1e-4
 
 
-def test_samples_share_the_draws_of_weights_evenly():
-    """4000 samples of 40 draws: the means of 100 samples scatter as θ does."""
+def test_weight_samples_are_used_equally_often():
+    """4000 samples of x from 40 samples of θ: means of 100 scatter like θ."""
     x = conjugate(**WIDE).sample(4000, seed=0, num_weight_samples=40)
     means = x.reshape(100, 40, 2).mean(0)
     # Five standard errors of a variance of 80 values, near 1: odds 1e-6; independent draws of θ
@@ -452,7 +452,7 @@ def penalty(history):
 
 
 def test_n_train_comes_from_the_arrays(make_model, x):
-    """A program that is compiled already sees the N of the data it gets."""
+    """A compiled program uses the N of the current data."""
     model = make_model(kv.FullVB)
     assert model.n_train is None
     model.compile(keras.optimizers.SGD(0.0))
@@ -462,14 +462,14 @@ def test_n_train_comes_from_the_arrays(make_model, x):
         assert model.n_train == n
 
 
-def test_n_train_that_is_given_stays(make_model, x):
+def test_a_given_n_train_is_kept(make_model, x):
     model = make_model(kv.FullVB, n_train=1000)
     model.compile(keras.optimizers.SGD(0.0))
     np.testing.assert_allclose(penalty(fit(model, x)), 1000, rtol=1e-2)  # cancels
     assert kv.FullVB.from_config(model.get_config()).n_train == model.n_train == 1000
 
 
-def test_weights_of_examples_stand_for_copies(x):
+def test_sample_weights_count_as_copies(x):
     """With N = Σ w, the loss of all n examples is (weight_kl - Σ w elbo) / n."""
     weights = np.random.default_rng(0).integers(1, 5, len(x))
     model = conjugate(mean=0.7, n_train=weights.sum())
@@ -491,7 +491,7 @@ def test_n_train_of_the_arrays_survives_saving(make_model, x, tmp_path):
 # On JAX the step is a function of its state
 
 
-@pytest.mark.skipif(keras.backend.backend() != "jax", reason="JAX' train_step alone is pure")
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="only JAX's train_step is pure")
 def test_replicas_in_one_program_equal_models_trained_alone(make_model, x):
     import jax
 
@@ -544,7 +544,7 @@ def test_replicas_in_one_program_equal_models_trained_alone(make_model, x):
         ({"initial_scale": 1e9}, r"`initial_scale`.*to 22026.5.*1000000000"),
     ],
 )
-def test_settings_that_make_no_sense(settings, message, make_model):
+def test_invalid_settings(settings, message, make_model):
     with pytest.raises(ValueError, match=message):
         make_model(kv.FullVB, **settings)
 
@@ -556,7 +556,7 @@ def test_regularizers_count_the_prior_twice(argument, make_model):
 
     with pytest.raises(ValueError, match=r"counts it twice.*Received: .*dense.*L2"):
         make_model(kv.FullVB, decoder=layer())
-    make_model(kv.FullVB, encoder=layer())  # φ has no prior of its own
+    make_model(kv.FullVB, encoder=layer())  # φ has no prior
 
 
 def test_a_generative_part_without_trainable_variables(make_model):
@@ -586,7 +586,7 @@ def test_streams_need_n_train(make_model, x):
 
 
 @pytest.mark.parametrize("number", [0, 1.5])
-def test_numbers_of_draws(number, make_model, x):
+def test_numbers_of_weight_samples(number, make_model, x):
     model = make_model(kv.FullVB)
     for method in (
         lambda: model.elbo(x, num_samples=number),

@@ -47,7 +47,7 @@ def test_a_model_is_a_layer(model, x, tmp_path):
     np.testing.assert_allclose(functional.predict(x, verbose=0), expected, rtol=1e-6)
     before = [np.asarray(v) for v in model.trainable_variables]
     functional.fit(x, 2 * x, verbose=0)
-    # All but the head of the log-variance, which the mean of q(z|x) does not depend on.
+    # All except the head of the log-variance, since the mean of q(z|x) does not depend on it.
     unused = {id(v) for v in model.posterior.heads["log_variance"].variables}
     for variable, value in zip(model.trainable_variables, before):
         assert np.array_equal(variable, value) == (id(variable) in unused), variable.path
@@ -59,7 +59,7 @@ def test_a_model_is_a_layer(model, x, tmp_path):
 
 @pytest.mark.parametrize("name", POSTERIORS)
 def test_symbolic_shapes(name, make_model, x):
-    """Draws stand for a flow's mean: the noise of a batch of any size."""
+    """A flow has no mean and is sampled: noise for a batch of any size."""
     model = make_model(
         posterior=POSTERIORS[name](),
         decoder=keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(4)]),
@@ -87,7 +87,7 @@ def test_outputs_of_an_encoding(model, x):
     q = model.encode(x)
     mean, log_variance = model.encoding("mean_and_log_variance")(x)
     np.testing.assert_allclose(mean, q.mean(), rtol=1e-6)
-    # log of a variance that is rounded: float32 of numbers near 0
+    # log of a rounded variance: float32 of numbers near 0
     np.testing.assert_allclose(log_variance, np.log(q.variance()), rtol=1e-4, atol=1e-6)
     np.testing.assert_array_equal(model.encoding()(x), mean)
 

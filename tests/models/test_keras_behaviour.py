@@ -1,4 +1,4 @@
-"""What Keras users expect of AEVB, beyond what `test_contract.py` asks of every algorithm."""
+"""Keras behaviour of AEVB that `test_contract.py` does not test for every algorithm."""
 
 import keras
 import numpy as np
@@ -9,7 +9,7 @@ from keras import ops
 import keras_aevb as kv
 
 
-def test_samples_of_z_and_x_have_noise_of_their_own(make_model):
+def test_samples_of_z_and_x_have_independent_noise(make_model):
     """z ~ N(0, I), x ~ N(z, I): the variance of x is 2, not the 4 of noise used twice."""
     model = make_model(
         decoder=keras.Sequential([keras.layers.Identity()]),
@@ -25,7 +25,7 @@ def test_samples_of_z_and_x_have_noise_of_their_own(make_model):
         np.testing.assert_allclose(np.float64(x).var(), 2, atol=5 * 2 * (2 / 18_000) ** 0.5)
 
 
-# What goes in
+# Inputs
 
 
 def as_tf_dataset(x):
@@ -43,7 +43,7 @@ def test_binary_images_of_any_type(make_model, x):
         assert np.isfinite(model.fit(x.astype(dtype), verbose=0).history["loss"][0])
 
 
-# What comes out
+# Outputs
 
 
 @pytest.mark.parametrize("case", CASES[:2], ids=case_name)
@@ -86,7 +86,7 @@ def test_predict_is_the_mean_at_the_mean(make_model, x):
 
 
 def test_elbo_does_not_depend_on_the_last_batch(make_model, x):
-    """The last batch is filled up: nothing of that shows."""
+    """Padding of the last batch does not affect the results."""
     model = make_model()
     values = model.elbo(x, batch_size=5, seed=1)
     assert values.shape == (13,)
@@ -97,7 +97,7 @@ def test_elbo_does_not_depend_on_the_last_batch(make_model, x):
 
 
 class Script(keras.callbacks.Callback):
-    """Writes a log by hand, before the callbacks after it read it."""
+    """Sets a log value, before later callbacks read it."""
 
     def __init__(self, name, values):
         super().__init__()
@@ -169,7 +169,7 @@ class AddsLoss(keras.layers.Layer):
 
 
 def test_penalties_are_in_the_loss_of_every_step(make_model, x):
-    """Keras knows penalties by their addresses, which those of a later step may get again."""
+    """Keras identifies penalties by their address, which a later step may reuse."""
     dense = keras.layers.Dense
     model = make_model(
         encoder=keras.Sequential([AddsLoss(3.0), dense(5)]),

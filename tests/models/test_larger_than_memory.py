@@ -1,4 +1,4 @@
-"""20 GiB on disk, trained on in 2 GiB of memory, and large arrays that are checked part by part."""
+"""Training on 20 GiB on disk with 2 GiB of memory, and validation of large arrays in parts."""
 
 import subprocess
 import sys
@@ -46,7 +46,7 @@ print(peak[0] / 2**20)
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["array", "bytes", "PyDataset"])
 def test_20_gib_on_disk_in_2_gib_of_memory(kind, tmp_path):
-    """Memory of the process's own; pages of the file are the system's, which takes them back."""
+    """The process's own memory; the system can reclaim the pages of the file."""
     program = [sys.executable, "-c", PROGRAM, kind, str(tmp_path / "x.bin")]
     outcome = subprocess.run(program, capture_output=True, text=True)
     assert outcome.returncode == 0, outcome.stderr[-2000:]

@@ -1,4 +1,4 @@
-"""Monte Carlo EM: its chains have the posterior, its updates are EM's, and data finds its chain."""
+"""Monte Carlo EM: chains sample the posterior, updates are EM's, and examples keep their chains."""
 
 import keras
 import numpy as np
@@ -65,7 +65,7 @@ def trained(model, x, batch_size=4, run_eagerly=False, steps_per_execution=1, **
 # E: the chains
 
 
-def test_chains_have_the_posterior():
+def test_chains_sample_the_posterior():
     """1000 chains for each of three examples, with θ fixed; the batches are shuffled."""
     model = frozen(make_linear(WEIGHTS, initial_step_size=0.5))
     examples = np.random.default_rng(0).normal(size=(3, 6))
@@ -97,8 +97,8 @@ def test_only_the_chains_of_the_batch_move(x):
         before = model.chains.numpy()
 
 
-def test_an_example_that_a_batch_holds_twice(x):
-    """Both start where the chain is, and the chain goes where the last one goes."""
+def test_an_example_twice_in_a_batch(x):
+    """Both transitions start from the chain, and the chain continues from the last one."""
     once, twice = frozen(make(n_train=12)), frozen(make(n_train=12))
     start = once.chains.numpy()
     start[5] = start[3]
@@ -125,7 +125,7 @@ def test_step_size_adapts_to_the_acceptance_rate(initial_step_size):
     assert abs(np.mean(history["acceptance_rate"][-5:]) - 0.9) < 0.03
 
 
-def test_logs_show_the_step_size_that_was_used(x):
+def test_logs_report_the_step_size_in_use(x):
     model = frozen(make(initial_step_size=0.25))
     logs = model.fit(x, batch_size=12, verbose=0).history
     assert logs["hmc_step_size"] == [0.25]
@@ -198,7 +198,7 @@ def test_factor_analysis_by_maximum_likelihood(batch_size):
     model.fit(x, batch_size=batch_size, epochs=120, callbacks=[average], verbose=0)
     received = np.mean(tail[-60:], axis=0)
     received *= np.sign(received @ expected)
-    # z is drawn anew each time: the mean of 60 correlated weights moves by about 0.005.
+    # z is sampled again each time: the mean of 60 correlated weights moves by about 0.005.
     np.testing.assert_allclose(received, expected, atol=0.02)
 
 
@@ -233,7 +233,7 @@ def test_another_training_set_needs_new_chains(x):
         assert ours is theirs
 
 
-def test_data_that_is_refused_starts_no_chains(x):
+def test_invalid_data_starts_no_chains(x):
     model = frozen(make())
     with pytest.raises(ValueError, match="event shape"):
         model.fit(x[:, :5], verbose=0)
@@ -279,7 +279,7 @@ def test_evaluation_samples_the_posterior():
 # Layers
 
 
-def test_layers_are_in_training_mode_for_updates_alone(x):
+def test_layers_are_in_training_mode_only_for_updates(x):
     layer = keras.layers.BatchNormalization(momentum=0.75)
     decoder = keras.Sequential([layer, keras.layers.Dense(5), keras.layers.Dropout(0.5)])
     model = frozen(make(decoder=decoder, updates_per_sample=5))
@@ -307,7 +307,7 @@ def test_chains_keep_their_precision(mixed_float16):
 # Prediction, saving, reproducibility
 
 
-def test_there_is_nothing_to_predict_with(x):
+def test_it_cannot_predict(x):
     model = frozen(make())
     for predict in (model, model.predict):
         with pytest.raises(NotImplementedError, match="no recognition model"):
@@ -315,7 +315,7 @@ def test_there_is_nothing_to_predict_with(x):
 
 
 def test_chains_may_start_late(x, tmp_path):
-    """After `evaluate` compiled programs without them, and after loading; none are held out."""
+    """After `evaluate` has compiled programs without chains, and after loading."""
     model = frozen(make())
     model.evaluate(x, verbose=0)
     model.save(tmp_path / "model.keras")
@@ -330,7 +330,7 @@ def test_chains_may_start_late(x, tmp_path):
 def test_on_jax_replicas_train_in_one_program():
     """`train_step` is pure: `vmap` over stacked models and `scan` over steps equal `fit`."""
     if keras.backend.backend() != "jax":
-        pytest.skip("only JAX' train_step is a function of its state")
+        pytest.skip("only JAX's train_step is a pure function")
     import jax
 
     x = np.random.default_rng(0).random((60, 12), dtype="float32")
@@ -371,7 +371,7 @@ def test_on_jax_replicas_train_in_one_program():
                 np.testing.assert_allclose(value[i], variable, rtol=1e-4, atol=1e-6)
 
 
-# Priors with edges
+# Priors on bounded supports
 
 
 def moments_of_chains(family):
@@ -384,7 +384,7 @@ def moments_of_chains(family):
 
 
 @pytest.mark.parametrize("family", ["Dirichlet", "LogNormal", "Normal", "Uniform"])
-def test_chains_have_the_posterior_inside_the_support(family):
+def test_chains_sample_the_posterior_inside_the_support(family):
     history, chains, (mean, covariance) = moments_of_chains(family)
     if family == "Dirichlet":
         assert (chains > 0).all()
@@ -393,7 +393,7 @@ def test_chains_have_the_posterior_inside_the_support(family):
         low, high = supports.PRIORS[family][1].support()
         # float32 may round z to an edge, where a uniform density is not zero
         assert ((chains >= low) & (chains <= high)).all()
-    # From a step size of 0.5 on its way to an acceptance of 0.9, by 2 % a batch
+    # The step size adapts from 0.5 to an acceptance of 0.9, by 2 % per batch
     assert 0.8 < np.mean(history["acceptance_rate"][-5:]) < 0.95
     assert np.isfinite(history["log_joint"]).all()
     for z, m, c in zip(chains[:, :, :2], mean, covariance):
@@ -403,8 +403,8 @@ def test_chains_have_the_posterior_inside_the_support(family):
         np.testing.assert_allclose(z.var(axis=0) / scale**2, 1, atol=5 * (5 / 1000) ** 0.5)
 
 
-def test_streams_where_the_prior_has_edges():
-    """On TensorFlow their batches have no known size."""
+def test_streams_with_a_prior_on_a_bounded_support():
+    """On TensorFlow, batches of streams have an unknown size."""
     x = supports.examples("Dirichlet", 12)
     model = frozen(supports.make("Dirichlet", kv.MonteCarloEM, n_train=12))
     before = model.chains.numpy()
@@ -431,8 +431,8 @@ def test_priors_that_hmc_cannot_sample_are_refused(family):
         supports.make(family, kv.MonteCarloEM)
 
 
-def test_a_normal_prior_is_left_alone(x, monkeypatch):
-    """To the last bit what comes out without the change of coordinates."""
+def test_a_normal_prior_keeps_its_coordinates(x, monkeypatch):
+    """The results equal those without the change of coordinates, to the last bit."""
     history, weights = trained(make(), x)
 
     class Plain:

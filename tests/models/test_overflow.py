@@ -1,4 +1,4 @@
-"""What overflows in half precision is said."""
+"""Training warns of overflow in half precision."""
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ def build(make_model):
 
 
 def test_training_that_float16_overflows_warns(mixed_float16, make_model, x):
-    """Keras skips such steps, and says nothing."""
+    """Keras skips such steps silently."""
     model = build(make_model)
     before = model.get_weights()
     with pytest.warns(UserWarning, match=r"No step of epoch 0 changed.*overflowed in float16"):

@@ -1,4 +1,4 @@
-"""Parts that do not fit together are refused when the model is made, by an error that says why."""
+"""Building a model from incompatible parts raises an error that explains the reason."""
 
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ tfd = tfp.distributions
 
 
 class Family(kv.ConditionalDistribution):
-    """A distribution from one head, as users write it."""
+    """A user's distribution with one head."""
 
     make = staticmethod(lambda value: tfd.Independent(tfd.Normal(value, 1.0), 1))
 
@@ -64,7 +64,7 @@ POSTERIORS = {
     "beta": lambda v: tfd.Independent(tfd.Beta(ops.exp(v), 1.0), 1),
     "coins": lambda v: tfd.Independent(tfd.Bernoulli(logits=v, dtype="float32"), 1),
 }
-# Which priors hold what a posterior draws.
+# Posteriors and priors, and whether the support of the prior contains that of the posterior.
 FITS = {
     "normal": {"normal", "mixture"},
     "log-normal": {"normal", "mixture", "exponential", "gamma"},
@@ -90,8 +90,8 @@ def test_supports(q, p, make_model):
         assert word in str(error.value)
 
 
-def test_a_likelihood_that_forgot_its_event_dimensions(make_model):
-    """With a batch of as many examples as pixels it once trained on another loss."""
+def test_a_likelihood_without_event_dimensions(make_model):
+    """With as many examples as pixels in a batch, broadcasting once hid the error."""
     likelihood = family(lambda v: tfd.Bernoulli(logits=v), 6)
     with pytest.raises(ValueError, match=r"likelihood.*event shape \(6,\).*tfd.Independent") as e:
         make_model(likelihood=likelihood)
@@ -111,19 +111,19 @@ def test_distributions_of_another_library(make_model):
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="jax has no float64 by default")
-def test_precisions_that_differ(make_model):
+def test_different_precisions(make_model):
     double = prior(lambda: tfd.Independent(tfd.Normal(np.zeros(2), 1.0), 1))
     with pytest.raises(ValueError, match=r"of one dtype.*float32.*float64"):
         make_model(prior=double)
 
 
 @pytest.mark.parametrize("bound", ["elbo", None.__class__, kv.ELBO])
-def test_bounds_that_are_none(bound, make_model):
+def test_invalid_bounds(bound, make_model):
     with pytest.raises(ValueError, match=r"Expected `bound` to be a Bound. Received"):
         make_model(bound=bound)
 
 
-def test_a_bound_of_ones_own_needs_reparameterisation_unless_it_says_otherwise(make_model):
+def test_a_custom_bound_needs_reparameterisation_unless_declared_otherwise(make_model):
     class Own(kv.Bound):
         def __call__(self, x, q, prior, decode, seed):
             z = q.sample(self.num_samples, seed=seed)
@@ -146,7 +146,7 @@ def test_networks_are_keras_layers(name, make_model):
         make_model(**{name: lambda x: x})
 
 
-# Data against the support of a likelihood of one's own
+# Data outside the support of a user's likelihood
 
 
 LIKELIHOODS = {

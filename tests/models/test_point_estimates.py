@@ -1,4 +1,4 @@
-"""Reconstructions where a distribution has no mean."""
+"""Reconstructions from distributions without a mean."""
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ KINDS = {
         kv.Conditional("Categorical", 3, num_classes=4),
         kv.Conditional("VonMisesFisher", 3),
     ],
-    "sample": [kv.Conditional("F", 3, df2=9.0)],  # with few, draws overflow float32
+    "sample": [kv.Conditional("F", 3, df2=9.0)],  # with smaller df2, samples overflow float32
 }
 
 

@@ -1,4 +1,4 @@
-"""Two processes on one machine train, evaluate and predict as one does.
+"""Two processes on one machine train, evaluate and predict like one.
 
 `tf.distribute.MultiWorkerMirroredStrategy` and `jax.distributed`, with one device in each process.
 """
@@ -46,7 +46,7 @@ NUMBERS = "process, folder = int(sys.argv[3]), sys.argv[4]\n"
 
 
 def free_ports():
-    """Two ports on which nothing listens; they may be taken again before they are used."""
+    """Two free ports; another process may take them before they are used."""
     with socket.socket() as a, socket.socket() as b:
         for s in (a, b):
             s.bind(("127.0.0.1", 0))
@@ -72,7 +72,7 @@ def run_two(program, folder, timeout=900):
 
 
 def in_two_processes(program, folder):
-    """What both processes leave in `results`, which must be the same."""
+    """The `results` of both processes, which must be equal."""
     write = "json.dump(results, open(f'{folder}/results{process}.json', 'w'))\n"
     codes, errors = run_two(program + write, folder)
     assert codes == [0, 0], "\n\n".join(error[-3000:] for error in errors)
@@ -83,10 +83,10 @@ def in_two_processes(program, folder):
 
 @pytest.fixture(scope="module")
 def parts():
-    """The names of the program, run in this process, on one device."""
+    """The namespace of the program, run in this process on one device."""
     names = {}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(weight_posterior, "diagonal_normal", None)  # set back after the tests
+        patch.setattr(weight_posterior, "diagonal_normal", None)  # restored after the tests
         exec(PARTS, names)
         yield names
 
@@ -113,7 +113,7 @@ def test_two_processes_equal_one(name, parts, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(BACKEND != "jax", reason="Keras parts weights on jax alone")
+@pytest.mark.skipif(BACKEND != "jax", reason="Keras shards weights only on jax")
 def test_weights_in_two_processes(parts, tmp_path):
     """Half of a kernel's columns in each; `get_weights` and `save` need all of them in one."""
     program = """
@@ -133,10 +133,10 @@ with with_parted_weights():
 
 @pytest.mark.slow
 def test_noise_and_data_of_two_processes(parts, tmp_path):
-    """On jax noise is that of one device; under a strategy each replica has its own.
+    """On jax the noise equals that of one device; under a strategy each replica has its own.
 
-    Batches that differ between processes are refused by both: those of a sharded stream, and those
-    of models with seeds of their own.
+    Both processes refuse batches that differ between them, from a sharded stream or from models
+    with different seeds.
     """
     program = """
 def plain(seed=0):
@@ -195,7 +195,7 @@ results = [weight.tolist() for weight in model.get_weights()], history.epoch
 
 @pytest.mark.slow
 def test_a_killed_process_ends_the_other_and_training_resumes(parts, tmp_path):
-    """The first process alone writes the backup; what it goes on to is what one process gets."""
+    """Only the first process writes the backup; the resumed result equals that of one process."""
     codes, errors = run_two(KILLED.replace("KILL]", "Kill()]"), tmp_path)
     assert codes[1] == -signal.SIGKILL, errors[1][-3000:]
     assert codes[0] not in (0, -signal.SIGKILL), errors[0][-3000:]

@@ -7,7 +7,7 @@ import pytest
 import keras_aevb as kv
 
 if keras.backend.backend() != "jax":
-    pytest.skip("only JAX' train_step is a function of its state", allow_module_level=True)
+    pytest.skip("only JAX's train_step is a pure function", allow_module_level=True)
 
 import jax
 
@@ -50,7 +50,7 @@ def test_replicas_in_one_program_equal_models_trained_alone(algorithm):
             np.testing.assert_allclose(value[i], np.asarray(variable), rtol=1e-4, atol=1e-6)
 
 
-def test_leaves_the_model_alone():
+def test_does_not_change_the_model():
     model = build(kv.AEVB, 0, 0.01)
     before = jax.tree.map(np.array, state(model))
     jax.jit(model.train_step)(state(model), (X[0],))

@@ -41,7 +41,7 @@ def stacked_or_not(request, monkeypatch):
     """On JAX, replicas on a GPU are stacked; here they can be too."""
     if request.param == "stacked":
         if keras.backend.backend() != "jax":
-            pytest.skip("replicas share a program on jax alone")
+            pytest.skip("replicas share a program only on jax")
         import jax
 
         monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
@@ -68,8 +68,8 @@ def test_replicas_equal_models_trained_alone(algorithm, stacked_or_not):
         assert_alike(replica, alone)
 
 
-def test_learning_goes_on_where_it_stopped():
-    """Two calls equal one, and `fit` of a model by itself may come between."""
+def test_training_continues_in_another_call():
+    """Two calls equal one, even with `fit` of a single model between them."""
     models, whole = [build(seed=1), build(seed=2)], [build(seed=1), build(seed=2)]
     replicas = kv.Replicas(models)
     first, second, third = (
@@ -84,7 +84,7 @@ def test_learning_goes_on_where_it_stopped():
         assert_alike(model, other)
 
 
-def test_a_model_that_diverges_does_not_touch_the_others(stacked_or_not):
+def test_a_diverging_model_does_not_affect_the_others(stacked_or_not):
     models = [build(seed=s, step_size=a) for s, a in ((0, 0.01), (1, 1e30), (2, 0.05))]
     histories = kv.Replicas(models).fit(streams(), epochs=2, verbose=0)
     assert not np.isfinite(histories[1].history["loss"][-1])
@@ -94,7 +94,7 @@ def test_a_model_that_diverges_does_not_touch_the_others(stacked_or_not):
         assert_alike(models[i], alone)
 
 
-def test_one_array_in_an_order_for_each_model():
+def test_each_model_shuffles_the_array_by_its_seed():
     weights = np.linspace(0, 2, 90, dtype="float32")
     models = [build(seed=seed) for seed in (3, 4)]
     kv.Replicas(models).fit(X, weights, batch_size=20, epochs=2, verbose=0)
@@ -110,7 +110,7 @@ def test_one_array_in_an_order_for_each_model():
 
 
 class Stream(keras.utils.PyDataset):
-    """Batches that are not known by their rows."""
+    """Batches without row indices."""
 
     def __init__(self, first):
         super().__init__()
@@ -159,9 +159,9 @@ def test_interrupted_models_are_up_to_date():
     assert int(models[0].optimizer.iterations) == 2
 
 
-@pytest.mark.skipif(keras.backend.backend() != "jax", reason="variables keep their memory")
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="only JAX donates buffers")
 @pytest.mark.parametrize("failing", [KeyboardInterrupt, MemoryError])
-def test_models_keep_their_values_whenever_training_ends(monkeypatch, ctrl_c, failing):
+def test_models_keep_their_values_if_training_is_interrupted(monkeypatch, ctrl_c, failing):
     """Ctrl-C while a program runs; a failure of the second program of one execution."""
     calls = []
 
@@ -210,13 +210,13 @@ def test_progress_bar(capsys):
         (lambda: [build(), functional(activation="relu")], "difference in model"),
     ],
 )
-def test_models_that_are_not_alike(models, message):
+def test_models_that_differ(models, message):
     with pytest.raises(ValueError, match=message):
         kv.Replicas(models())
 
 
 def functional(seed=0, activation="tanh", **parts):
-    """The networks of `build` as functional models, whose layers have names of their own."""
+    """The networks of `build` as functional models, whose layers have unique names."""
 
     def network(size):
         inputs = keras.Input((size,))
@@ -246,7 +246,7 @@ def test_models_that_share_a_part():
         kv.Replicas([first, functional(decoder=first.decoder)])
 
 
-def test_another_optimizer_is_in_force():
+def test_another_optimizer_takes_effect():
     models = [build(seed=seed) for seed in (0, 1)]
     replicas = kv.Replicas(models)
     replicas.fit(streams(2), verbose=0)
@@ -290,12 +290,12 @@ def test_scaled_losses():
 
 
 def test_learning_rate_schedules_must_be_equal():
-    """A schedule is no number among the variables."""
+    """A schedule is not a variable."""
     models = [build(), build()]
     for model, rate in zip(models, (0.1, 0.2)):
         schedule = keras.optimizers.schedules.ExponentialDecay(rate, 10, 0.5)
         model.compile(keras.optimizers.Adagrad(schedule))
-    with pytest.raises(ValueError, match="equal in everything but"):
+    with pytest.raises(ValueError, match="differ only in seeds"):
         kv.Replicas(models)
 
 
@@ -304,12 +304,12 @@ def test_learning_rate_schedules_must_be_equal():
     [
         (lambda: streams(1), "Expected 2 streams, one for each model. Received: 1"),
         (lambda: [*streams(1), *streams(1, 5)], r"lengths \[5, 7\]"),
-        (lambda: streams(2, 0), r"at least 1. Received: lengths \[0\]"),
+        (lambda: streams(2, 0), r"same positive length. Received: lengths \[0\]"),
         (lambda: 2 * X, r"pixels in \[0, 1\]"),
         (lambda: [kv.RandomMinibatches(2 * X, 20, 0, 0, 1)] * 2, r"pixels in \[0, 1\]"),
     ],
 )
-def test_data_that_does_not_fit(streams, message):
+def test_invalid_data(streams, message):
     with pytest.raises(ValueError, match=message):
         kv.Replicas([build(seed=0), build(seed=1)]).fit(streams(), verbose=0)
 
@@ -322,7 +322,7 @@ def test_algorithms_that_must_know_the_number_of_examples(algorithm):
     replicas = kv.Replicas([model])
     with pytest.raises(ValueError, match="n_train=None"):
         replicas.fit(streams(1), verbose=0)
-    replicas.fit(X, verbose=0)  # an array tells
+    replicas.fit(X, verbose=0)  # known from an array
     assert model.n_train == 90
     if algorithm is kv.MonteCarloEM:
         with pytest.raises(ValueError, match="Expected 90 examples"):
@@ -356,7 +356,7 @@ class Stops(keras.callbacks.Callback):
         self.model.stop_training = epoch == 1
 
 
-def test_a_model_that_a_callback_stops_leaves_alone():
+def test_a_callback_stops_only_its_model():
     models = [build(seed=seed) for seed in (3, 4)]
     histories = kv.Replicas(models).fit(
         X, batch_size=20, epochs=4, callbacks=[[Stops()], []], verbose=0
@@ -375,7 +375,7 @@ def test_backups_of_different_epochs(tmp_path):
         keras.callbacks.BackupAndRestore(tmp_path / name, delete_checkpoint=False) for name in "ab"
     ]
     models[0].fit(X, batch_size=20, callbacks=[backups[0]], verbose=0)
-    with pytest.raises(ValueError, match=r"one epoch for all models.*Received: .*None"):
+    with pytest.raises(ValueError, match=r"the same epoch for all models.*Received: .*None"):
         kv.Replicas(models).fit(X, batch_size=20, callbacks=[[b] for b in backups], verbose=0)
 
 

@@ -34,7 +34,7 @@ def build(algorithm=kv.AEVB, steps_per_execution=1, run_eagerly=False, jit_compi
 
 @functools.cache
 def built(*settings):
-    """A model, whose programs serve many tests, and the state that it starts from."""
+    """A model and its initial state; tests share its compiled programs."""
     model = build(*settings)
     return model, state(model)
 
@@ -62,7 +62,7 @@ def assert_same(run, other):
 
 @pytest.fixture
 def on_the_host(monkeypatch):
-    """Whole batches in place of rows' numbers."""
+    """Sends whole batches instead of row indices."""
     return lambda: monkeypatch.setattr(epochs, "HOST_BYTES", 0)
 
 
@@ -88,7 +88,7 @@ def test_rows_on_the_device_train_like_whole_batches(settings, on_the_host):
 
 
 def keras_own_fit(model, x, seed, epochs, **kwargs):
-    """Keras' own loop, which calls a program for each step, on the batches that ours makes."""
+    """Keras' own loop, which calls a program for each step, on our batches."""
     stream = kv.EpochMinibatches((x,), 8, seed=seed)
     return keras.Model.fit(model, stream, epochs=epochs, shuffle=False, verbose=0, **kwargs)
 
@@ -104,8 +104,8 @@ def test_equals_keras_own_fit(algorithm, jit_compile):
     assert_same((history, ours.get_weights()), (other, theirs.get_weights()))
 
 
-def test_the_order_of_examples_is_that_of_the_documentation():
-    """Epoch e takes them in the order of `default_rng([seed, e])`, on both backends."""
+def test_the_order_of_examples_is_as_documented():
+    """Epoch e uses the order of `default_rng([seed, e])`, on both backends."""
     orders = [np.random.default_rng([0, epoch]).permutation(50) for epoch in range(3)]
     model = build()
     model.fit(X, batch_size=8, epochs=3, initial_epoch=1, verbose=0)
@@ -117,7 +117,7 @@ def test_the_order_of_examples_is_that_of_the_documentation():
 
 
 def test_steps_per_epoch_takes_every_batch_once_in_a_pass():
-    """Seven batches, three steps an epoch: seven epochs are three passes."""
+    """Seven batches, three steps per epoch: seven epochs are three passes."""
     seen = []
 
     class Stream(kv.EpochMinibatches):
@@ -132,8 +132,8 @@ def test_steps_per_epoch_takes_every_batch_once_in_a_pass():
         np.testing.assert_array_equal(np.sort(rows), np.arange(50))
 
 
-def test_limits_for_trying_out():
-    """Keras' limits of epochs and steps, which a user sets while debugging, are in force."""
+def test_debugging_limits():
+    """Keras' debugging limits of epochs and steps take effect."""
     ends = []
     callback = keras.callbacks.LambdaCallback(on_train_batch_end=lambda i, logs: ends.append(i))
     keras.config.set_max_epochs(2)
@@ -147,7 +147,7 @@ def test_limits_for_trying_out():
 
 
 class Stream(keras.utils.PyDataset):
-    """Batches that are not known by their rows."""
+    """Batches without row indices."""
 
     def __len__(self):
         return 7
@@ -173,10 +173,10 @@ def test_callbacks_come_after_each_execution():
     seen = []
     callback = keras.callbacks.LambdaCallback(on_train_batch_end=lambda i, logs: seen.append(i))
     train(X, steps_per_execution=3, epochs=1, callbacks=[callback])
-    assert seen == [2, 5, 8]  # Keras counts the last execution as if it were whole
+    assert seen == [2, 5, 8]  # Keras counts the last execution as complete
 
 
-def test_weights_are_there_during_training():
+def test_callbacks_can_access_weights():
     """A callback may read and change the model between steps, as in Keras."""
 
     class Halve(keras.callbacks.Callback):
@@ -191,7 +191,7 @@ def test_weights_are_there_during_training():
 
 
 def gathered(monkeypatch, x, **kwargs):
-    """Whether `fit` puts the arrays on the device, for the program to pick rows there."""
+    """Whether `fit` puts the arrays on the device and gathers rows there."""
     put = []
     model, _ = built(kv.AEVB, 1, True)
     with monkeypatch.context() as patch:
@@ -213,8 +213,8 @@ def test_arrays_stay_on_the_device_if_they_fit(monkeypatch):
     assert not gathered(monkeypatch, X)
 
 
-def test_the_arrays_are_let_go_of():
-    """The model keeps no reference to the data, whether `fit` ends well or not."""
+def test_the_arrays_are_released():
+    """The model keeps no reference to the data after `fit`, even if `fit` fails."""
     model = build()
     x = X.copy()
     gone = weakref.ref(x)
@@ -227,8 +227,8 @@ def test_the_arrays_are_let_go_of():
     assert gone() is None
 
 
-def test_other_settings_make_another_program():
-    """`compile` again: another optimizer and number of steps are in force."""
+def test_other_settings_build_another_program():
+    """After another `compile`, the new optimizer and number of steps take effect."""
     model = kv.AEVB(**kv.networks.bernoulli_mlp(12, 2, 6, seed=0), seed=0)
     ends = []
     callback = keras.callbacks.LambdaCallback(on_train_batch_end=lambda i, logs: ends.append(i))
@@ -251,24 +251,24 @@ class Halved(kv.EpochMinibatches):
         return (x / 2,)
 
 
-def test_streams_that_change_the_rows_are_heeded(monkeypatch):
+def test_streams_may_change_the_rows(monkeypatch):
     stream = Halved((X,), 8, shuffle=False)
     assert not gathered(monkeypatch, stream, batch_size=None)
     assert_same(train(stream, batch_size=None), train(X / 2, shuffle=False))
 
 
 @pytest.mark.parametrize("row", [-1, 50])
-def test_rows_that_do_not_exist_are_an_error(row):
+def test_out_of_range_rows_are_an_error(row):
     class Wrong(kv.EpochMinibatches):
         def rows(self, i):
             return np.array([0, row if i == 3 else 1])
 
-    with pytest.raises(IndexError, match=r"numbers of rows from 0 to 49.*in batch 3"):
+    with pytest.raises(IndexError, match=r"row indices from 0 to 49.*in batch 3"):
         train(Wrong((X,), 8), batch_size=None)
 
 
-def test_a_stream_is_told_of_its_epochs():
-    """Every batch once in each epoch, between the beginning and the end."""
+def test_epoch_hooks_of_a_stream_are_called():
+    """Each epoch calls both hooks, and takes every batch once between them."""
     events = []
 
     class Stream(kv.RowBatches):
@@ -290,14 +290,14 @@ def test_a_stream_is_told_of_its_epochs():
 
 
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")  # Keras warns of it too
-def test_a_generator_that_is_used_up():
-    """It has batches for the first of two epochs."""
+def test_an_exhausted_generator():
+    """It has batches only for the first of two epochs."""
     with pytest.raises(ValueError, match=r"in every epoch. Received: none in epoch 1"):
         train(iter([(X[:8],)]), batch_size=None, epochs=2, steps_per_epoch=1)
 
 
 @pytest.mark.parametrize("num_batches", [1, 3])
-def test_an_epoch_that_takes_all_of_a_generator_is_the_last(num_batches):
+def test_an_epoch_over_a_whole_generator_is_the_last(num_batches):
     """Keras repeats the first batch."""
     batches = (batch for batch in num_batches * [(X[:8],)])
     with pytest.raises(ValueError, match=r"in every epoch. Received: none in epoch 1"):
@@ -305,7 +305,7 @@ def test_an_epoch_that_takes_all_of_a_generator_is_the_last(num_batches):
 
 
 class Failing(kv.EpochMinibatches):
-    """Five batches, one of which cannot be had."""
+    """Five batches, one of which fails."""
 
     def __init__(self, failure):
         super().__init__((X,), batch_size=10, shuffle=False)
@@ -318,8 +318,8 @@ class Failing(kv.EpochMinibatches):
 
 
 @pytest.mark.parametrize("failure, expected", [(1, 0), (3, 2)])
-def test_a_stream_that_fails_leaves_the_model_its_values(failure, expected):
-    """In the first execution, or the second. (Keras may draw one batch ahead.)"""
+def test_the_model_keeps_its_values_if_a_stream_fails(failure, expected):
+    """In the first execution, or the second. (Keras may prefetch one batch.)"""
     model = build(steps_per_execution=2)
     with pytest.raises(MemoryError):
         model.fit(Failing(failure), verbose=0)
@@ -327,8 +327,8 @@ def test_a_stream_that_fails_leaves_the_model_its_values(failure, expected):
     assert int(model.optimizer.iterations) == expected
 
 
-def test_values_that_come_after_a_failed_batch_stay():
-    """Nothing of the failed batch is written back when a callback asks for the model later."""
+def test_values_set_after_a_failed_batch_are_kept():
+    """No values of the failed batch are written back when a callback accesses the model later."""
 
     class Reads(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
@@ -344,7 +344,7 @@ def test_values_that_come_after_a_failed_batch_stay():
 
 
 def interrupted_program(monkeypatch, raise_signal):
-    """Programs during whose run Ctrl-C comes, when the memory of the old values is in use."""
+    """Sends Ctrl-C while a program runs, whose input buffers are donated."""
     for program in (_backend.Program, _backend.PredictProgram):
         original = program.__init__
 
@@ -366,7 +366,7 @@ def interrupted_program(monkeypatch, raise_signal):
         return interrupted
 
 
-# On JAX a model that is not compiled runs eagerly; on TensorFlow XLA changes nothing here but time.
+# On JAX an uncompiled model runs eagerly; on TensorFlow XLA only takes more time here.
 MODES = {
     "compiled": {"jit_compile": JAX},
     "eager": {"run_eagerly": True, "jit_compile": False},
@@ -375,8 +375,8 @@ MODES = {
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("data", ["arrays", "stream"])
-def test_ctrl_c_leaves_the_model_its_values(data, mode, monkeypatch, ctrl_c):
-    """A group of steps is made whole, and then the interruption comes."""
+def test_the_model_keeps_its_values_after_ctrl_c(data, mode, monkeypatch, ctrl_c):
+    """A group of steps completes before the interruption."""
     interrupted_program(monkeypatch, ctrl_c)
     model = build(steps_per_execution=5, **MODES[mode])
     batches = ((X[i : min(i + 10, 47)],) for i in range(0, 50, 10))
@@ -385,7 +385,7 @@ def test_ctrl_c_leaves_the_model_its_values(data, mode, monkeypatch, ctrl_c):
         model.fit(**x, verbose=0)
     assert all(np.isfinite(weights).all() for weights in model.get_weights())
     assert np.isfinite(model.elbo(X)).all()
-    assert int(model.optimizer.iterations) in (4, 5)  # JAX makes a group of each shape
+    assert int(model.optimizer.iterations) in (4, 5)  # JAX has a group for each shape
 
 
 CALLS = {
@@ -410,7 +410,7 @@ def test_ctrl_c_in_any_method(call, mode, monkeypatch, ctrl_c):
 
 
 class Breaks(keras.callbacks.Callback):
-    """Fails at one of the moments that callbacks have."""
+    """Fails in one of the hooks of callbacks."""
 
     def __init__(self, moment):
         super().__init__()
@@ -429,7 +429,7 @@ MOMENTS = {
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("method", MOMENTS)
-def test_a_callback_that_fails_leaves_the_model_its_values(method, mode):
+def test_the_model_keeps_its_values_if_a_callback_fails(method, mode):
     model, x = build(**MODES[mode]), X[:8]
     before = model.elbo(x, seed=0)
     for moment in MOMENTS[method]:

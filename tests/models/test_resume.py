@@ -1,4 +1,4 @@
-"""A resumed run is the uninterrupted run, to the last bit."""
+"""A resumed run equals an uninterrupted one, to the last bit."""
 
 import functools
 import json
@@ -51,7 +51,7 @@ class Kill(keras.callbacks.Callback):
 
 @functools.cache
 def uninterrupted(case):
-    """A model, the state that it starts from, and that after four epochs."""
+    """A model, its initial state, and its state after four epochs."""
     model = build(case)
     start = state(model)
     model.fit(X, **SETTINGS)
@@ -59,7 +59,7 @@ def uninterrupted(case):
 
 
 def from_the_start(case):
-    """The model, set back, and the state that it is to reach."""
+    """The model in its initial state, and the expected final state."""
     model, start, expected = uninterrupted(case)
     set_state(model, start)
     return model, expected
@@ -68,7 +68,7 @@ def from_the_start(case):
 @every_case
 @pytest.mark.parametrize("seed", [0, None])
 def test_backup_and_restore(seed, case, tmp_path):
-    """Without a seed, the noise of the process that resumes is another one."""
+    """Without a seed, the resuming process has different noise."""
     killed, expected = from_the_start(case)
 
     def backup():
@@ -83,8 +83,8 @@ def test_backup_and_restore(seed, case, tmp_path):
 
 
 @every_case
-def test_save_load_and_go_on(case, tmp_path):
-    """As if never saved: the same config, the same state, the same outputs, the same training."""
+def test_save_load_and_continue(case, tmp_path):
+    """The loaded model has the same config, state, outputs and further training."""
     model, expected = from_the_start(case)
     model.fit(X, **{**SETTINGS, "epochs": 2})
     model.save(tmp_path / "model.keras")
@@ -112,7 +112,7 @@ def test_a_kill_between_the_two_files_of_a_backup(left, tmp_path):
 
 
 def test_a_kill_while_the_weights_are_written(tmp_path):
-    """The backup before that is taken, if there is one."""
+    """The previous backup is used, if there is one."""
     (killed, expected), resumed = from_the_start(AEVB), build(AEVB)
 
     def backup():
@@ -136,8 +136,8 @@ def test_another_fit_starts_from_its_own_initial_epoch(tmp_path):
     assert model.fit(X, **SETTINGS).epoch == [0, 1, 2, 3]
 
 
-def test_files_without_the_state_of_the_noise_load(tmp_path):
-    """As files of versions before 0.1.0, whose layers have their variables alone."""
+def test_files_without_seed_states_load(tmp_path):
+    """Files of versions before 0.1.0, whose layers store only their variables."""
     model, other = build(AEVB), build(AEVB)
     store = {}
     keras.Model.save_own_variables(model, store)
@@ -176,11 +176,11 @@ def start(case, *arguments):
 @pytest.mark.slow
 @every_case
 def test_five_kills_change_no_bit(case, tmp_path):
-    """At random moments, of writing backups too; fifty over algorithms and backends."""
+    """At random moments, also while backups are written; fifty over algorithms and backends."""
     rng = random.Random(case.__name__)
     for kill in range(5):
         process = start(case, tmp_path / "backup", tmp_path / "killed.npz")
-        process.stdout.readline()  # an epoch is done
+        process.stdout.readline()  # one epoch is finished
         time.sleep(rng.uniform(0, 0.6))
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL, f"it had ended before kill {kill}"

@@ -1,4 +1,4 @@
-"""Files: what is not registered is named at `save`; sharded weights; quantised and LoRA kernels."""
+"""Files: errors for unregistered classes; sharded weights; quantised and LoRA kernels."""
 
 import keras
 import numpy as np
@@ -55,14 +55,14 @@ def as_layer(model):
 
 
 @pytest.mark.parametrize("kind", UNREGISTERED)
-def test_what_is_not_registered_is_named_at_save(kind, make_model, tmp_path):
+def test_save_names_unregistered_classes(kind, make_model, tmp_path):
     make, message = UNREGISTERED[kind]
     with pytest.raises(ValueError, match=rf"register_keras_serializable.*{message}"):
         make(make_model).save(tmp_path / "model.keras")
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_every_way_to_a_file_names_it(way, make_model, tmp_path):
+def test_every_way_of_saving_names_unregistered_classes(way, make_model, tmp_path):
     model = make_model(likelihood=OwnLikelihood(6))
     model.compile()
     with pytest.raises(ValueError, match=r"likelihood: OwnLikelihood"):
@@ -86,7 +86,7 @@ def test_configs_without_a_file_need_no_registration(make_model):
 
 @pytest.mark.parametrize("name", ["w.weights.h5", "w.weights.json"])
 def test_weights_alone(name, make_model, x, tmp_path):
-    """Whole, and in shards of a kilobyte, with the state of the noise."""
+    """Whole, and in shards of a kilobyte, with the seed states."""
     model = make_model()
     model.compile()
     model.fit(x, verbose=0)
@@ -118,7 +118,7 @@ def test_quantised_kernels_give_new_numbers_at_once(part, make_model, x, tmp_pat
     np.testing.assert_array_equal(loaded.predict(x, verbose=0), after[0])
 
 
-def test_lora_kernels_are_trained_alone(make_model, x, tmp_path):
+def test_only_lora_kernels_are_trained(make_model, x, tmp_path):
     model = make_model()
     model.compile()
     model.fit(x, verbose=0)

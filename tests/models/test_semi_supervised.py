@@ -80,7 +80,7 @@ def test_errors(x):
     model = build()
     model.compile("sgd")
     for message, call in {
-        "with -1 where one is missing": lambda: model.fit(x, verbose=0),
+        "with -1 for a missing one": lambda: model.fit(x, verbose=0),
         "labels from 0 to 2, or -1": lambda: model.fit(x, np.full(13, 3), verbose=0),
         "in batch 0": lambda: model.fit(((x, np.full(13, -2)) for _ in range(1)), verbose=0),
         "classes of the labels": lambda: build(

@@ -1,4 +1,4 @@
-"""A prior that holds the encoder (VampPrior): its weights are φ, once, everywhere."""
+"""A prior that contains the encoder (VampPrior): the encoder's weights belong to φ only."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What parts hold is part of the model: tracked, trained, saved, and seen by compiled programs."""
+"""State in parts belongs to the model: it is tracked, trained, saved, and read by programs."""
 
 import keras
 import numpy as np
@@ -39,7 +39,7 @@ class Weighted(kv.Bound):
 
 
 class Sets(keras.callbacks.Callback):
-    """Sets the weight to the number of the epoch, and notes what the loss says that it was."""
+    """Sets the weight to the epoch's number, and infers the weight in use from the loss."""
 
     def __init__(self, moment="epoch_begin"):
         super().__init__()
@@ -77,7 +77,7 @@ def test_callbacks_change_the_weight_of_the_divergence(variable, build, x):
 
 @pytest.mark.parametrize("variable", [False, True])
 @pytest.mark.parametrize("steps_per_execution", [1, 2])
-def test_between_batches_too(steps_per_execution, variable, build, x):
+def test_callbacks_change_the_weight_between_batches(steps_per_execution, variable, build, x):
     """The last of three batches has weight 2, the mean over the epoch's batches is 13/13."""
     model = build(variable=variable)
     model.compile(keras.optimizers.SGD(0.0), steps_per_execution=steps_per_execution)
@@ -103,7 +103,7 @@ def test_elbo_follows_an_attribute_and_a_variable(build, x):
 
 
 def test_a_trainable_variable_in_a_bound_is_trained(build, x):
-    """Its loss is the square: from 1, a step of 0.1 · 2 in each of three batches."""
+    """Its loss is shift²: three SGD steps of 0.1 · 2 · shift, from 1."""
     model = build(trainable_shift=True)
     model.compile(keras.optimizers.SGD(0.1))
     assert any(v is model.bound.shift for v in model.trainable_variables)
@@ -120,8 +120,8 @@ def test_variables_of_a_bound_are_saved(build, x, tmp_path):
     np.testing.assert_array_equal(loaded.elbo(x, seed=0), model.elbo(x, seed=0))
 
 
-def test_another_number_of_samples_keeps_what_the_config_does_not_have(make_model, x):
-    """`elbo(num_samples=…)` once made the bound again from its config."""
+def test_another_number_of_samples_keeps_attributes_missing_in_the_config(make_model, x):
+    """`elbo(num_samples=…)` once rebuilt the bound from its config."""
 
     class Forgets(Weighted):
         def get_config(self):
@@ -181,9 +181,9 @@ def enable_lora(model):
 )
 @pytest.mark.parametrize("compile_again", [False, True])
 def test_programs_follow_changes_of_layers(compile_again, change, make_model, x):
-    """`elbo`, `evaluate`, `predict` and `sample`: what a program made after the change gives.
+    """`elbo`, `evaluate`, `predict` and `sample` give the results of newly compiled programs.
 
-    `compile` drops all programs or none: two of them show which.
+    `compile` drops all programs or none, so two of them suffice to test it.
     """
     model = make_model(posterior=kv.DiagonalNormal(2, log_variance=keras.layers.Dense(2)))
     model.compile()
@@ -207,7 +207,7 @@ def test_programs_follow_changes_of_layers(compile_again, change, make_model, x)
         np.testing.assert_array_equal(ours, fresh)
 
 
-def test_training_alone_compiles_nothing_again(make_model, x):
+def test_training_does_not_recompile(make_model, x):
     model = make_model()
     model.compile()
     model.fit(x, epochs=2, verbose=0, validation_data=(x, None))

@@ -1,4 +1,4 @@
-"""Layers inside of heads train as layers of the encoder and the decoder do."""
+"""Layers in heads train like layers of the encoder and the decoder."""
 
 import keras
 import numpy as np
@@ -31,7 +31,7 @@ def test_batch_normalisation_in_a_head_learns_the_mean_of_its_inputs(x):
     np.testing.assert_allclose(norm.moving_mean.numpy(), expected, rtol=1e-5, atol=1e-7)
 
 
-def test_dropout_in_a_head_drops_in_training_alone(x):
+def test_dropout_in_a_head_drops_only_in_training(x):
     model = build(keras.layers.Dropout(0.5, seed=0))
     means = [np.asarray(model.encode(x, training=t).mean()) for t in (False, False, True, True)]
     np.testing.assert_array_equal(means[0], means[1])
@@ -39,7 +39,7 @@ def test_dropout_in_a_head_drops_in_training_alone(x):
     assert np.any(means[2] != means[3])
 
 
-def test_a_layer_without_a_training_argument_serves_as_a_head(x):
+def test_a_layer_without_a_training_argument_can_be_a_head(x):
     class Doubled(keras.layers.Layer):
         def call(self, features):
             return ops.concatenate([features, features], axis=1)[:, :6]

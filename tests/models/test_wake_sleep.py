@@ -1,4 +1,4 @@
-"""The two phases of wake-sleep, each with gradients for its own parameters alone."""
+"""The two phases of wake-sleep, each with gradients only for its own parameters."""
 
 import keras
 import numpy as np
@@ -61,7 +61,7 @@ def test_wake_phase_ascends_log_p(make_model, gradients, noise, x):
 
 
 def trained(make_model, x, frozen=()):
-    """The parameters' values after one step, and what they were."""
+    """The parameters' values after one step, and before it."""
     model = make_model(kv.WakeSleep)
     before = [[v.numpy() for v in part(model)] for part in (recognition, generation)]
     for part in frozen:
@@ -81,7 +81,7 @@ def test_a_step_is_the_same_when_the_other_part_is_frozen(frozen, own, make_mode
     frozen_before, frozen_after = trained(make_model, x, frozen)
     for old, new, alone in zip(before[own], after[own], frozen_after[own]):
         assert np.any(old != new)
-        # Another program, compiled anew: float32 in another order.
+        # Another compiled program: float32 sums in another order.
         np.testing.assert_allclose(new, alone, rtol=1e-5, atol=1e-6)
     for old, new in zip(frozen_before[1 - own], frozen_after[1 - own]):
         np.testing.assert_array_equal(old, new)
@@ -103,11 +103,11 @@ def test_both_phases_see_the_weights_before_the_step(make_model, x):
     assert len(steps) == 1
 
 
-# Dreams
+# Samples of the sleep phase
 
 
 class Recorder(keras.layers.Layer):
-    """Keeps what passes through it."""
+    """Records its inputs."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -118,20 +118,20 @@ class Recorder(keras.layers.Layer):
         return x
 
 
-def test_dreams_are_sampled(make_model, x):
+def test_the_sleep_phase_samples_binary_pixels(make_model, x):
     recorder = Recorder()
     model = make_model(
         kv.WakeSleep, encoder=keras.Sequential([recorder, keras.layers.Dense(5, "tanh")])
     )
     recorder.seen.clear()
     model.objective(ops.convert_to_tensor(x), True)
-    awake, dream = (np.asarray(v) for v in recorder.seen)
-    np.testing.assert_array_equal(awake, x)
-    assert dream.shape == x.shape
-    assert set(np.unique(dream)) == {0.0, 1.0}
+    data, samples = (np.asarray(v) for v in recorder.seen)
+    np.testing.assert_array_equal(data, x)
+    assert samples.shape == x.shape
+    assert set(np.unique(samples)) == {0.0, 1.0}
 
 
-def test_dreams_come_from_the_model(make_model, noise):
+def test_the_sleep_phase_samples_the_model(make_model, noise):
     """z ~ N(0, I) and x ~ N(z, 1): variances 1 and 2, covariance 1."""
     model = make_model(
         kv.WakeSleep,
@@ -183,6 +183,6 @@ def test_binary_latents_are_trained(kl, make_model):
     model = make_model(kv.WakeSleep, **parts)
     model.compile(keras.optimizers.Adam(0.05))
     history = model.fit(x, batch_size=20, epochs=40, verbose=0).history
-    # Independent pixels reach -6 log 2 = -4.2; one bit that knows them all reaches -log 2 = -0.7.
+    # Independent pixels reach -6 log 2 = -4.2; one bit that determines all reaches -log 2 = -0.7.
     assert history["elbo"][0] < -3.5
     assert model.elbo(x, num_samples=10, seed=0).mean() > -2

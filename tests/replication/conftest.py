@@ -1,4 +1,4 @@
-"""What the replication's tests share: real processes."""
+"""Fixtures of the replication's tests: real processes."""
 
 import pytest
 from processes import Processes
@@ -6,7 +6,7 @@ from processes import Processes
 
 @pytest.fixture
 def processes():
-    """Real processes, which do not outlive the test."""
+    """Real processes, which end with the test."""
     with Processes() as started:
         yield started
 

@@ -1,4 +1,4 @@
-"""Run folders made up for the tests of figures, and their tables."""
+"""Synthetic run folders for the tests of figures, and their tables."""
 
 import csv
 import dataclasses
@@ -20,9 +20,9 @@ SESSION = {
 
 
 def write_run(results, experiment, metrics, seconds=None, **session):
-    """A run folder from {samples: metrics}; what is not given was measured as 0.
+    """Writes a run folder from {samples: metrics}; other metrics are 0.
 
-    `seconds` is {samples: seconds}; the rest is what the run's only session has of its own.
+    `seconds` is {samples: seconds}; `session` has further entries of the run's only session.
     """
     folder = results / "runs" / experiment.id
     folder.mkdir(parents=True)
@@ -41,7 +41,7 @@ def write_run(results, experiment, metrics, seconds=None, **session):
 
 
 def numbers(run):
-    """Everything that was measured of a run but the clock."""
+    """All measurements of a run except times."""
     return [{n: value for n, value in row.items() if n != "seconds"} for row in run.rows]
 
 

@@ -1,4 +1,4 @@
-"""A folder of results made up for the tests of claims, `verify` and the report."""
+"""A synthetic results folder for the tests of claims, `verify` and the report."""
 
 import json
 import math
@@ -31,7 +31,7 @@ def like_paper(figure, experiment, samples, split):
 
 
 def write_bounds(results, experiment, end, offset=0.0, sem=None, gap=0.0, **session):
-    """A run of figure 2 that is the paper's curve, moved by `offset`, and in training by `gap`."""
+    """A run of figure 2: the paper's curve, shifted by `offset`, in training also by `gap`."""
     sem = BOUND_SEM.get(experiment.dataset, 0.3) if sem is None else sem
 
     def metrics(samples):
@@ -47,14 +47,14 @@ def write_bounds(results, experiment, end, offset=0.0, sem=None, gap=0.0, **sess
 
 
 def write_likelihoods(results, experiment, end, offset=0.0, error=0.05):
-    """A run of figure 3 that is the paper's curve, moved by `offset`."""
+    """A run of figure 3: the paper's curve, shifted by `offset`."""
 
     def metrics(samples):
         found = {}
         for split in ("train", "test"):
             value = like_paper(3, experiment, samples, split) if samples else -2000.0
             found |= {f"{split}_density": value + offset, f"{split}_density_error": error}
-            if samples == end and experiment.algorithm == "mcem":  # costly: at the end alone
+            if samples == end and experiment.algorithm == "mcem":  # costly: only at the end
                 found |= {f"{split}_annealed": value, f"{split}_annealed_error": error}
         return found
 
@@ -62,9 +62,9 @@ def write_likelihoods(results, experiment, end, offset=0.0, error=0.05):
 
 
 def write_panel(results, dataset, latent_dim, end, seeds=(0.0, 0.0), **offsets):
-    """AEVB and wake-sleep in one panel of figure 2; `wake_sleep` moves the latter.
+    """AEVB and wake-sleep in a panel of figure 2; `wake_sleep` shifts the latter.
 
-    `seeds` are what each seed is moved by; those of no spread leave the error of examples alone.
+    `seeds` are the shifts of the seeds; without a spread, only the error from examples remains.
     """
     for algorithm, offset in (("aevb", 0.0), ("wake-sleep", offsets.pop("wake_sleep", 0.0))):
         for seed, own in enumerate(seeds):
@@ -73,7 +73,7 @@ def write_panel(results, dataset, latent_dim, end, seeds=(0.0, 0.0), **offsets):
 
 
 def write_figure3(results, n_train, end, seeds=(0.0, 0.0), **offsets):
-    """The three algorithms with one N_train of figure 3, moved by `offsets`."""
+    """The three algorithms for one N_train of figure 3, shifted by `offsets`."""
     for algorithm in ("aevb", "wake-sleep", "mcem"):
         offset = offsets.get(algorithm.replace("-", "_"), 0.0)
         for seed, own in enumerate(seeds):
@@ -82,7 +82,7 @@ def write_figure3(results, n_train, end, seeds=(0.0, 0.0), **offsets):
 
 
 def write_variances(results, experiment, **variances):
-    """The gradient variances of a run that is there, with a standard error of 1 %."""
+    """The gradient variances of an existing run, with a standard error of 1 %."""
     rows = [
         {
             "samples": 1_000_000,

@@ -1,4 +1,4 @@
-"""Commands as real processes, and what they leave."""
+"""Commands as real processes, and the files that they leave."""
 
 import json
 import os
@@ -27,7 +27,7 @@ class Processes:
             process.stderr.close()
 
     def python(self, *arguments, **environment):
-        """A process of this interpreter, whose standard error is kept."""
+        """A process of this interpreter, with its standard error piped."""
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **environment}
         command = [sys.executable, *map(str, arguments)]
         pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
@@ -47,7 +47,7 @@ class Processes:
         return json.loads(path.read_text())["address"]
 
     def worker(self, scheduler, threads=1):
-        """A Dask worker, which nobody starts again."""
+        """A Dask worker, which does not restart."""
         options = ["--nthreads", threads, "--no-nanny", "--no-dashboard"]
         return self.python("-m", "distributed.cli.dask_worker", scheduler, *options)
 
@@ -61,7 +61,7 @@ def wait_until(condition, process):
 
 
 def trains(results, run):
-    """Whether a run was kept for the first time."""
+    """Whether a run was saved for the first time."""
     return (results / "runs" / run / records.RUN).exists()
 
 
@@ -70,7 +70,7 @@ def locks(results):
 
 
 def strays(results):
-    """What should not be there when a command has ended by itself."""
+    """Files that a completed command should not leave."""
     return [p.name for p in results.rglob("*") if p.suffix in (lock.SUFFIX, ".tmp")]
 
 

@@ -1,7 +1,7 @@
-"""Commands that cannot do what they are asked: one line says why, and nothing is lost.
+"""Invalid commands: a one-line error gives the reason, and nothing is lost.
 
-The line says what was expected and what came instead. Wrong options are generated for every command
-that has them, and damage for every file that a command reads.
+The line says what was expected and what was received. Invalid options are generated for every
+command that has them, and damage for every file that a command reads.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ from replication.train import datasets
 from replication.train.model import build
 
 TRAINING = ("figure2", "figure3", "figure4", "figure5", "gradient-variance")
-OPTIONS = {  # commands that have an option, and values that it must not take
+OPTIONS = {  # commands that have an option, and invalid values
     "--samples": (TRAINING, "0 -100 99 150 nan inf -inf 1e400 1e11 many"),
     "--latent-dim": (("figure2", "figure5", "gradient-variance"), "0 -2 2.5 nan 1000000000 many"),
     "--seeds": (("figure2", "figure3"), "0 -1 1.5 nan 1000000000 many"),
@@ -57,7 +57,7 @@ DAMAGE = {
     "zeros": lambda data: bytes(len(data)),
     "latin-1": lambda data: "Größe".encode("latin-1") + data,
 }
-JSON_FILES = {  # with the shape that is read of each, and the command that reads it
+JSON_FILES = {  # each with its shape, and a command that reads it
     "run.json": (SHAPE, ["verify"]),
     "gradient_variance.json": (variances.SHAPE, ["verify"]),
     "reference.json": (reference.SHAPE, ["verify"]),
@@ -73,7 +73,7 @@ def invoke(*arguments, **environment):
 
 
 def refused(results, *arguments, status=1, **environment):
-    """The message of a command that fails in one line and leaves every file as it was."""
+    """The one-line message of a failing command, which must leave every file unchanged."""
     before = contents(results)
     result = invoke(*arguments, "--results", str(results), **environment)
     assert result.exit_code == status, result.output
@@ -89,16 +89,16 @@ def contents(folder):
 
 
 @pytest.mark.parametrize("command, option, value", BAD_OPTIONS)
-def test_a_value_that_makes_no_sense(tmp_path, command, option, value):
+def test_an_invalid_value(tmp_path, command, option, value):
     message = refused(tmp_path, command, option, value, status=2)
     assert f"Invalid value for '{option}': " in message
     assert value in message or str(float(value)) in message
-    says_what_is_expected = ("range", "multiple of", "is not a", "is not one of")
-    assert any(words in message for words in says_what_is_expected)
+    expectations = ("range", "multiple of", "is not a", "is not one of")
+    assert any(words in message for words in expectations)
 
 
 @pytest.mark.parametrize("command, option, value", FOLDERS)
-def test_a_folder_that_is_none(tmp_path, monkeypatch, command, option, value):
+def test_an_invalid_folder(tmp_path, monkeypatch, command, option, value):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a file").write_text("mine")
     result = invoke(command, option, value)
@@ -109,7 +109,7 @@ def test_a_folder_that_is_none(tmp_path, monkeypatch, command, option, value):
 
 @pytest.mark.parametrize("command", (*TRAINING, "all", "report", "verify", "data"))
 @pytest.mark.parametrize("backend", ["torch", "numpy", "openvino", "jaxx", "TensorFlow"])
-def test_a_backend_that_is_not_ours(command, backend):
+def test_an_unsupported_backend(command, backend):
     result = invoke(command, KERAS_BACKEND=backend)
     assert result.exit_code == 1 and isinstance(result.exception, SystemExit)
     expected = f"Error: Expected KERAS_BACKEND to be tensorflow or jax. Received: {backend}."
@@ -117,7 +117,7 @@ def test_a_backend_that_is_not_ours(command, backend):
     assert invoke(command, "--help", KERAS_BACKEND=backend).exit_code == 0
 
 
-def test_a_package_that_is_not_there(monkeypatch):
+def test_a_missing_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     result = invoke("data", "digits")
     assert result.exit_code == 1 and isinstance(result.exception, SystemExit)
@@ -125,8 +125,8 @@ def test_a_package_that_is_not_there(monkeypatch):
     assert "pip install" in result.output
 
 
-def test_a_module_of_ours_that_is_not_there(monkeypatch):
-    """Which is a fault of ours, and needs its traceback."""
+def test_a_missing_module_of_the_program(monkeypatch):
+    """This is a bug, and needs its traceback."""
 
     def fail(*_):
         raise ImportError(name="replication.somewhere")
@@ -144,7 +144,7 @@ def test_more_training_images_than_there_are(tmp_path, name, n_train, algorithm)
     data_dir = os.environ.get("AEVB_DATA_DIR")
     if name != "digits" and not data_dir:
         pytest.skip("needs MNIST in AEVB_DATA_DIR")
-    # There are 300, but nothing is trained of them either.
+    # There are 300, but these are not trained on either.
     arguments = ["figure3", "--dataset", name, "--algorithm", algorithm, "--n-train", "300"]
     arguments += ["--n-train", str(n_train), "--step-size", "0.1"]
     message = refused(tmp_path, *arguments, AEVB_DATA_DIR=data_dir)
@@ -153,14 +153,14 @@ def test_more_training_images_than_there_are(tmp_path, name, n_train, algorithm)
 
 
 @pytest.mark.parametrize("command", ["figure2", "figure4", "figure5", "gradient-variance"])
-def test_samples_that_suffice_for_one_data_set_alone(tmp_path, command):
-    """The choice for the digits takes 20 000, for MNIST 100 000; neither is begun."""
+def test_samples_that_suffice_only_for_one_data_set(tmp_path, command):
+    """The choice for the digits takes 20 000, for MNIST 100 000; neither is started."""
     data_dir = os.environ.get("AEVB_DATA_DIR")
     if not data_dir:
         pytest.skip("needs MNIST in AEVB_DATA_DIR")
     arguments = ["--dataset", "digits", "--dataset", "mnist", "--samples", "5e4"]
     message = refused(tmp_path, command, *arguments, AEVB_DATA_DIR=data_dir)
-    assert "Expected --samples 100000 or more, after which the step size for mnist" in message
+    assert "Expected --samples 100000 or more, to choose the step size for mnist" in message
 
 
 @pytest.fixture(scope="module")
@@ -207,7 +207,7 @@ def named(results, name):
 def assert_says_what_to_do(message, path):
     assert message.startswith(f"Error: Expected {path.resolve()} to ")
     assert " Received: " in message
-    assert any(words in message for words in ("Bring it back", "Delete it", "Use that version"))
+    assert any(words in message for words in ("Restore it", "Delete it", "Use that version"))
 
 
 TEXTS = {name: command for name, (_, command) in JSON_FILES.items()}
@@ -227,20 +227,20 @@ DAMAGED += [("digits.json", kind, FIGURE4) for kind in ("conflict", "truncated")
 @pytest.mark.parametrize("name, kind, command", DAMAGED)
 def test_a_damaged_file(results, name, kind, command):
     path = named(results, name)
-    if name == "digits.json":  # `figure4` has just written its own: this is another data set's
+    if name == "digits.json":  # `figure4` has just written its own; this one is of another data set
         path = path.with_name("frey.json")
         shutil.copy(path.with_name(name), path)
     path.write_bytes(DAMAGE[kind](path.read_bytes()))
     if name != "digits.json":
         assert_says_what_to_do(refused(results, *command), path)
-    else:  # the pictures are drawn by then, as they were
+    else:  # the pictures are already drawn, unchanged
         result = invoke(*command, "--results", str(results))
         assert result.exit_code == 1 and isinstance(result.exception, SystemExit)
         assert_says_what_to_do(result.output, path)
 
 
 def entries(shape, place=()):
-    """The places of everything that a shape asks for."""
+    """The paths of all entries that a shape requires."""
     if isinstance(shape, list):
         yield from entries(shape[0], (*place, 0))
     elif isinstance(shape, dict):
@@ -306,13 +306,13 @@ NEWER = {
         info["experiment"].update(n_train=60_000),
         info.update(data={"train": 50_000}),
     ),
-    "an end that was not measured": lambda info: info.update(status="complete", samples=20_100),
+    "an end without measurements": lambda info: info.update(status="complete", samples=20_100),
 }
 
 
 @pytest.mark.parametrize("command", (["verify"], ["report"], LONGER, FIGURE4))
 @pytest.mark.parametrize("kind", NEWER)
-def test_a_record_that_does_not_fit(results, kind, command):
+def test_an_inconsistent_record(results, kind, command):
     path = named(results, "run.json")
     rewrite(path, NEWER[kind])
     message = refused(results, *command)
@@ -345,8 +345,8 @@ def test_a_table_of_metrics(results, kind, command):
 
 
 @pytest.mark.parametrize("rows", [0, 1])
-def test_rows_that_were_lost_beside_a_checkpoint(results, rows):
-    """What the run itself wrote down tells how many there were."""
+def test_rows_lost_before_a_checkpoint(results, rows):
+    """The run's own record has their number."""
     path = named(results, "metrics.csv")
     rewrite(named(results, "run.json"), lambda info: info.update(rows=2))
     path.write_text("\n".join(path.read_text().splitlines()[: 1 + rows]) + "\n")
@@ -363,7 +363,7 @@ def test_a_checkpoint_alone(results, lost):
 
 
 def test_a_checkpoint_of_another_run(results):
-    """Of the same shape, so that nothing else tells them apart."""
+    """It has the same shape, so that only its name differs."""
     path = named(results, CHECKPOINT)
     with np.load(path) as file:
         arrays = dict(file)
@@ -391,8 +391,8 @@ def test_a_copied_run_folder(results, command):
     folder = named(results, "run.json").parent
     copy = shutil.copytree(folder, folder.with_name(f"{folder.name} (copy)"))
     message = refused(results, *command)
-    assert message.startswith(f"Error: Expected {copy} to hold the run that it is named after.")
-    assert f"Received: {folder.name}, which was copied here or renamed" in message
+    assert message.startswith(f"Error: Expected {copy} to contain the run that it is named after.")
+    assert f"Received: {folder.name}, which was copied or renamed" in message
     assert "Delete it" in message
 
 
@@ -445,7 +445,7 @@ SMALL = ["--dataset", "digits", "--latent-dim", "2", "--samples", "30000"]
     ],
 )
 def test_another_command_trains_a_run(results, command):
-    """One line, before anything is trained: also where other runs would come first."""
+    """One line, before anything is trained, even if other runs would come first."""
     folder = results / "runs" / CHOSEN.id
     with lock.runs([folder]):
         message = refused(results, *command)
@@ -476,8 +476,8 @@ def test_another_command_writes_for_too_long(results, monkeypatch, name, command
 
 
 @pytest.mark.parametrize("command", (["report"], ["verify", "--update"], ["verify"], LONGER))
-def test_a_run_that_others_train_is_no_obstacle(results, command):
-    """What only reads it, or trains another one, goes on."""
+def test_a_run_in_training_does_not_block_other_commands(results, command):
+    """Commands that only read it, or train another run, continue."""
     with lock.runs([results / "runs" / figure2_experiment("digits", "aevb", 2, 0.1).id]):
         result = invoke(*command, "--results", str(results))
     assert result.exit_code == 0, result.output
@@ -485,7 +485,7 @@ def test_a_run_that_others_train_is_no_obstacle(results, command):
 
 @contextlib.contextmanager
 def nobody(folder):
-    """As a user who may read but not write; root may write everywhere."""
+    """A user who may read but not write, since root may write everywhere."""
     folder.chmod(0o555)
     if os.geteuid():
         yield
@@ -499,7 +499,7 @@ def nobody(folder):
 
 @pytest.mark.parametrize("command", [["report"], ["verify", "--update"], LONGER, FIGURE4])
 def test_no_permission_to_write(command, tmp_path_factory):
-    # Its parents belong to the one who runs the tests, and only to them.
+    # Its parents are accessible only to the user who runs the tests.
     results = tmp_path_factory.mktemp("foreign")
     parents = [p for p in results.parents if p.stat().st_uid == os.geteuid() and p.name]
     modes = {p: p.stat().st_mode for p in parents}

@@ -1,4 +1,4 @@
-"""Verdicts on the paper's claims, from results made up for them."""
+"""Verdicts on the paper's claims, from synthetic results."""
 
 import itertools
 import math
@@ -24,7 +24,7 @@ YES, PARTLY, NO, SMALL = Verdict
 
 @pytest.fixture
 def judge(tmp_path):
-    """judge(): the judgements on the runs below tmp_path, by the claims' order."""
+    """judge(): the judgements on the runs in tmp_path, in the order of the claims."""
     return lambda: claims.judge(Evidence(tmp_path))
 
 
@@ -58,7 +58,7 @@ def test_a_difference_counts_beyond_three_standard_errors():
     assert within(estimate(0.0, 0.7)) is SMALL
 
 
-def test_the_verdict_on_a_whole():
+def test_combined_verdicts():
     for pair in itertools.product(Verdict, repeat=2):
         kinds = set(pair)
         if len(kinds) == 1:
@@ -110,7 +110,7 @@ def test_wake_sleep_ahead_and_far_behind(tmp_path, judge, wake_sleep, verdict):
     assert part(judge()[0], "MNIST, N_z = 20").verdict is verdict
 
 
-def test_large_errors_decide_nothing(tmp_path, judge):
+def test_large_errors_leave_the_verdict_open(tmp_path, judge):
     for latent_dim in (20, 200):
         write_panel(tmp_path, "mnist", latent_dim, end=100_000_000, sem=5.0)
     faster, superfluous, *_ = judge()
@@ -118,7 +118,7 @@ def test_large_errors_decide_nothing(tmp_path, judge):
     assert superfluous.verdict is SMALL
 
 
-def test_errors_are_over_seeds_where_there_are_several(tmp_path):
+def test_errors_are_over_seeds_if_there_are_several(tmp_path):
     for seed, offset in enumerate((-1.0, 0.0, 4.0)):
         experiment = figure2_experiment("mnist", "aevb", 20, 0.01, seed)
         write_bounds(tmp_path, experiment, 2_000_000 if seed else 4_000_000, offset)
@@ -128,10 +128,10 @@ def test_errors_are_over_seeds_where_there_are_several(tmp_path):
     # Variance of −1, 0, 4: 7. All seeds are evaluated on the same examples, with an error of 0.3.
     error = pytest.approx((7 / 3 + 0.3**2) ** 0.5)
     assert several == Estimate(pytest.approx(paper + 1), error, ("3 seeds", "examples"))
-    # The last doubling compares the longest seed with itself, whose spread is that of others.
+    # The last doubling uses only the longest seed, with the spread of other curves.
     gained = curve.gain(4_000_000, "test")
     assert gained.value == pytest.approx(paper_test(4_000_000) - paper_test(2_000_000))
-    assert gained.error == pytest.approx(0.3 * 2**0.5)  # offsets do not change what was gained
+    assert gained.error == pytest.approx(0.3 * 2**0.5)  # offsets do not change the gain
     assert curve.gap(1_000_000).error == pytest.approx(0.3 * 2**0.5)
 
 
@@ -159,15 +159,15 @@ def test_one_seed_has_the_spread_of_others(tmp_path):
     assert spread_and_source(5, "wake-sleep", 2_000_000) == (wide, "seeds of AEVB, N_z = 20")
 
 
-def test_draws_of_figure_3_shrink_with_seeds(tmp_path):
+def test_the_monte_carlo_error_of_figure_3_shrinks_with_seeds(tmp_path):
     write_figure3(tmp_path, 1000, end=1_000_000, seeds=(-1.0, 1.0))
     found = Evidence(tmp_path).figure3(1000, "aevb").at(1_000_000, "train")
-    # Variance of −1 and 1: 2, of their mean 1; draws of 0.05 in each.
+    # Variance of −1 and 1: 2, of their mean 1; a Monte Carlo error of 0.05 in each.
     assert found.error == pytest.approx((1 + 0.05**2 / 2) ** 0.5)
     assert found.over == ("2 seeds", "draws")
 
 
-def test_one_seed_without_others_decides_nothing(tmp_path, judge):
+def test_a_single_seed_leaves_the_verdict_open(tmp_path, judge):
     write_panel(tmp_path, "mnist", 20, end=100_000_000, seeds=(0.0,))
     write_panel(tmp_path, "mnist", 200, end=100_000_000, seeds=(0.0,))
     write_figure3(tmp_path, 1000, end=60_000_000, seeds=(0.0,))
@@ -188,15 +188,15 @@ def test_the_chosen_step_size_is_judged(tmp_path):
     assert {*Evidence(tmp_path).figure2("mnist", 20, "aevb").rows.step_size} == {0.02}
 
 
-def test_without_a_choice_between_two_step_sizes_nothing_is_judged(tmp_path):
+def test_without_a_choice_of_step_size_there_is_no_verdict(tmp_path):
     for step_size in (0.03, 0.04):
         write_bounds(tmp_path, figure2_experiment("mnist", "aevb", 20, step_size), 2_000_000)
         curve = Evidence(tmp_path).figure2("mnist", 20, "aevb")
         assert (curve is None) == (step_size == 0.04)
 
 
-def test_overfitting_can_show_where_the_papers_curves_have_parted():
-    # Read off the curves: half a nat apart at 10⁷, and 0.1 at 5·10⁶.
+def test_overfitting_can_show_where_the_papers_curves_differ():
+    # By the curves: half a nat apart at 10⁷, and 0.1 at 5·10⁶.
     assert 5_000_000 < overfitting_shows() < 10_000_000
 
 
@@ -225,7 +225,7 @@ def test_few_images(tmp_path, judge, offsets, name, verdict):
     assert part(judge()[2], name).verdict is verdict
 
 
-def test_too_early_to_say_that_monte_carlo_em_arrives(tmp_path, judge):
+def test_the_budget_is_too_small_to_compare_monte_carlo_em(tmp_path, judge):
     write_figure3(tmp_path, 1000, end=10_000_000, mcem=3.9)  # the paper's are 3.9 apart there
     assert part(judge()[2], "MCEM reaches AEVB").verdict is SMALL
 
@@ -268,11 +268,11 @@ def test_seeds_are_part_of_the_error_of_a_ratio(tmp_path, judge):
         write_variances(tmp_path, experiment, A=variance, B=1.0, score_function=300.0)
     ratio = judge()[3].findings[0].numbers[0].estimate
     assert ratio.value == pytest.approx(3.0)  # √(1.5 · 6)
-    # The logarithms differ by log 4: a standard deviation of log 4/√2, and 1 % √2 of draws.
+    # The logarithms differ by log 4: a standard deviation of log 4/√2, and an error of 1 % √2.
     assert ratio.error == pytest.approx(3 * ((math.log(4) ** 2 / 2 + 2e-4) / 2) ** 0.5)
 
 
-def test_gradients_of_one_seed_decide_nothing(tmp_path, judge):
+def test_gradients_of_one_seed_leave_the_verdict_open(tmp_path, judge):
     experiment = figure2_experiment("mnist", "aevb", 20, 0.01)
     write_bounds(tmp_path, experiment, 1_000_000)
     write_variances(tmp_path, experiment, A=1.5, B=1.0, score_function=300.0)
@@ -288,10 +288,10 @@ def test_cost_by_machine(tmp_path, judge):
     assert (one.part, two.part) == ("Abacus 0 (cpu:0), jax", "Abacus 1 (cpu:0), jax")
     assert one.numbers[0].estimate == Estimate(pytest.approx(5 / 3), 0.0, ("2 runs",))
     assert one.verdict is YES
-    assert two.verdict is SMALL  # one run says nothing of what runs differ by
+    assert two.verdict is SMALL  # one run has no spread
 
 
-def test_the_digits_decide_nothing_about_the_paper(tmp_path, judge):
+def test_the_digits_do_not_count_for_the_paper(tmp_path, judge):
     experiment = figure2_experiment("digits", "aevb", 2, 0.01)
     write_run(tmp_path, experiment, {s: {"train_elbo": -9.0, "test_elbo": -9.0} for s in (0, 100)})
     assert {j.verdict for j in judge()} == {SMALL}

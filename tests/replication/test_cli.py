@@ -1,4 +1,4 @@
-"""The commands, as a person at the keyboard meets them."""
+"""The commands, with their help and messages."""
 
 import contextlib
 import csv
@@ -30,7 +30,7 @@ def test_help_names_every_option_with_its_default():
     "samples, message",
     [("many", "is not a number such as 1e6"), ("150", "multiple of the batch size 100")],
 )
-def test_sample_counts_that_make_no_sense(samples, message):
+def test_invalid_sample_counts(samples, message):
     result = invoke("figure2", "--samples", samples)
     assert result.exit_code == 2
     assert message in result.output
@@ -59,17 +59,17 @@ def test_data_verifies_the_digits():
     assert "1500 train    297 test  images 8x8  sha256 8f26b2bd" in result.output
 
 
-def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch):
+def test_ctrl_c_says_how_to_resume(tmp_path, monkeypatch):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(jobs, "load", interrupt)
     result = invoke("figure2", "--dataset", "digits", "--results", str(tmp_path))
     assert result.exit_code == 130
-    assert "Give the same command again to continue." in result.output
+    assert "Run the same command again to resume." in result.output
 
 
-def test_figure2_chooses_the_step_size_and_trains_on(tmp_path):
+def test_figure2_chooses_the_step_size_and_continues(tmp_path):
     options = ["--dataset", "digits", "--latent-dim", "2", "--algorithm", "aevb", "--seeds", "2"]
     result = invoke("figure2", *options, "--samples", "25000", "--results", str(tmp_path))
     assert result.exit_code == 0, result.output
@@ -88,7 +88,7 @@ def test_figure2_chooses_the_step_size_and_trains_on(tmp_path):
 
 
 def test_output_into_a_string():
-    """A program that calls the commands may have put a `StringIO` in the place of stdout."""
+    """A program that calls the commands may have replaced stdout by a `StringIO`."""
     with contextlib.redirect_stdout(io.StringIO()) as output:
         main.main(["data", "--help"], standalone_mode=False)
     assert "Usage" in output.getvalue()

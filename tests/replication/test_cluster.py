@@ -26,7 +26,7 @@ def scheduler(processes, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_killed_workers_run_goes_on_elsewhere_and_ends_with_the_same_numbers(
+def test_another_worker_resumes_a_killed_ones_run_with_the_same_numbers(
     tmp_path, processes, scheduler
 ):
     results, samples = tmp_path / "results", "1000000"
@@ -38,7 +38,7 @@ def test_a_killed_workers_run_goes_on_elsewhere_and_ends_with_the_same_numbers(
     lost = next(run for run in RUNS if trains(results, run))
     (owner,) = holders(results, lost)
     workers[owner].send_signal(signal.SIGSTOP)
-    # Another command for the same runs is told who works there.
+    # Another command for the same runs reports who trains them.
     _, message = (second := processes.command(results, *command)).communicate(timeout=240)
     assert second.returncode == 1
     name = f"process {owner} on {socket.gethostname()} (python -m replication figure2 "
@@ -62,7 +62,7 @@ def test_a_killed_workers_run_goes_on_elsewhere_and_ends_with_the_same_numbers(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
-def test_workers_stop_when_nobody_waits_for_them(tmp_path, processes, scheduler, sent):
+def test_workers_stop_when_their_command_has_ended(tmp_path, processes, scheduler, sent):
     results = tmp_path / "results"
     workers = [processes.worker(scheduler) for _ in range(2)]
     command = [results, *TWO, "--scheduler", scheduler, "--samples"]
@@ -71,7 +71,7 @@ def test_workers_stop_when_nobody_waits_for_them(tmp_path, processes, scheduler,
     process.send_signal(sent)
     message = process.communicate(timeout=120)[1]
     if sent == signal.SIGINT:
-        assert message == "\nInterrupted. Give the same command again to continue.\n"
+        assert message == "\nInterrupted. Run the same command again to resume.\n"
         assert strays(results) == []
     kept = max(records.read_run(results / "runs" / run).info["samples"] for run in RUNS)
     again = processes.command(*command, kept + 100_000)
@@ -81,7 +81,7 @@ def test_workers_stop_when_nobody_waits_for_them(tmp_path, processes, scheduler,
 
 
 @pytest.mark.slow
-def test_a_worker_that_is_not_alike_is_one_line(tmp_path, processes, scheduler):
+def test_a_different_worker_is_refused_in_one_line(tmp_path, processes, scheduler):
     """Two threads would train two groups at once."""
     processes.worker(scheduler, threads=2)
     process = processes.command(tmp_path / "r", *TWO, "--scheduler", scheduler)

@@ -1,4 +1,4 @@
-"""The table of cost, from run folders made up for it."""
+"""The table of cost, from synthetic run folders."""
 
 import csv
 import dataclasses
@@ -44,7 +44,7 @@ def test_a_row_by_hand(tmp_path):
     assert row.fastest_gflop_per_second == pytest.approx(80_000 / 22.5 * 4.1e6 / 1e9)
 
 
-def test_seeds_and_step_sizes_are_one_row_and_what_costs_time_is_another(tmp_path):
+def test_seeds_and_step_sizes_share_a_row_and_costly_settings_do_not(tmp_path):
     free = {"seed": 1, "step_size": 1, "initial_bias_stddev": 0.0, "log_variance_gain": 0.1}
     alike = [MNIST, *(dataclasses.replace(MNIST, **{n: value}) for n, value in free.items())]
     for i, e in enumerate(alike):
@@ -142,7 +142,7 @@ def test_evaluation_is_a_part_of_the_longest_runs_time(tmp_path):
         write_run(tmp_path, run, {0: 0.0, 100_000: 30.0}, evaluation_seconds=seconds)
     pilot = dataclasses.replace(MNIST, seed=2)
     write_run(tmp_path, pilot, {0: 0.0, 10_000: 3.0}, evaluation_seconds=3.0)
-    # An older run did not take it down.
+    # An older run did not record it.
     write_run(tmp_path, dataclasses.replace(MNIST, seed=3), {0: 0.0, 200_000: 50.0})
     (row,) = costs(tmp_path)
     assert row.evaluation_share == pytest.approx(12 / 72)
@@ -151,7 +151,7 @@ def test_evaluation_is_a_part_of_the_longest_runs_time(tmp_path):
     assert "17%" in page.read_text()
 
 
-def test_evaluation_that_nobody_took_down(tmp_path):
+def test_evaluation_that_was_not_recorded(tmp_path):
     write_run(tmp_path, MNIST, {0: 0.0, 10_000: 30.0})
     (row,) = costs(tmp_path)
     assert math.isnan(row.evaluation_share)

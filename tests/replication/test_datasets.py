@@ -1,4 +1,4 @@
-"""Every road to the data gives the published pixels, every other file a `DatasetError`."""
+"""Every source of the data gives the published pixels, any other file a `DatasetError`."""
 
 import contextlib
 import gzip
@@ -38,7 +38,7 @@ def sha256(data):
 
 @pytest.fixture(autouse=True)
 def keras_home(tmp_path, monkeypatch):
-    """An empty cache, and no folder named by the environment."""
+    """An empty cache, and no folder in the environment."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.delenv("AEVB_DATA_DIR", raising=False)
@@ -53,7 +53,7 @@ def cache(keras_home):
 
 @pytest.fixture
 def small(monkeypatch):
-    """Small arrays that are published in place of MNIST, by name in `mnist.npz`."""
+    """Small arrays in place of the published MNIST, by name in `mnist.npz`."""
     rng = np.random.default_rng(1)
     shapes = [(6, 28, 28), (3, 28, 28), (3,)]
     arrays = {key: rng.integers(256, size=s, dtype="u1") for key, s in zip(FILES.values(), shapes)}
@@ -195,7 +195,7 @@ def test_frey_split_is_always_the_same(frey):
     assert frey.digest == datasets.CONTENTS["Frey faces"][1]
 
 
-def test_the_split_of_frey_face_that_the_papers_plateaus_tell(frey, real):
+def test_the_split_of_frey_face_inferred_from_the_papers_plateaus(frey, real):
     """The density of an independent Gaussian per pixel; the paper's plateaus: 578.5 and 569.2."""
     order = np.random.default_rng(11).permutation(1965)
     assert [*order[:5]] == [846, 1922, 1947, 139, 1524]
@@ -302,7 +302,7 @@ def test_all_layouts_give_the_same(small, tmp_path, layout):
     assert mnist.digest == sha256(small["x_train"].tobytes() + small["x_test"].tobytes())
 
 
-def test_argument_goes_before_environment_before_cache(small, tmp_path, cache, monkeypatch):
+def test_precedence_of_argument_environment_and_cache(small, tmp_path, cache, monkeypatch):
     np.savez(cache / "mnist.npz", **small)
     assert datasets.load("mnist").train.shape == (6, 784)
     monkeypatch.setenv("AEVB_DATA_DIR", str(tmp_path / "environment"))
@@ -356,7 +356,7 @@ def test_interrupted_download_leaves_no_file(server, cache):
     assert list(cache.iterdir()) == []
 
 
-def test_another_file_than_the_published_one_is_not_kept(
+def test_a_file_that_differs_from_the_published_one_is_deleted(
     small, cache, server, tmp_path, monkeypatch
 ):
     np.savez(tmp_path / "source.npz", **small)
@@ -381,7 +381,7 @@ def test_a_web_page_instead_of_the_file(server, cache, name, file):
 
 
 def damage(tmp_path, name, data, variable="x"):
-    """The error that comes from reading these bytes."""
+    """The error from reading these bytes."""
     path = tmp_path / name
     path.write_bytes(data)
     with pytest.raises(DatasetError, match="Delete or replace this file") as caught:

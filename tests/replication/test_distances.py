@@ -1,4 +1,4 @@
-"""Distances from the paper's curves, from results made up for them."""
+"""Distances from the paper's curves, for synthetic results."""
 
 import pytest
 from made_up_results import write_bounds, write_figure3
@@ -21,15 +21,15 @@ def test_every_decade_and_the_end(tmp_path):
 
 
 def test_nothing_where_the_paper_has_no_curve(tmp_path):
-    # At N_z = 3 the paper's curve enters its panel after 10⁶; below 10⁶ nothing is compared.
+    # At N_z = 3 the paper's curve enters its panel after 10⁶; there is no comparison below 10⁶.
     write_bounds(tmp_path, figure2_experiment("mnist", "aevb", 3, 0.01), 2_000_000)
     write_bounds(tmp_path, figure2_experiment("mnist", "aevb", 10, 0.01), 800_000)
     found = [*Evidence(tmp_path).distances().itertuples()]
     assert {(d.latent_dim, d.samples) for d in found} == {(3, 2_000_000)}
 
 
-def test_second_curves_are_not_among_them(tmp_path):
-    """Frey Face with the text's own settings, though it was trained for longer."""
+def test_second_curves_are_left_out(tmp_path):
+    """Frey Face with the settings of the text, even if it was trained for longer."""
     for text, end, offset in ((False, 1_000_000, 20.0), (True, 10_000_000, 150.0)):
         experiment = figure2_experiment("frey", "aevb", 10, 0.01, text=text)
         write_bounds(tmp_path, experiment, end, offset)

@@ -1,4 +1,4 @@
-"""`all`: every figure, table and verdict, also after being killed."""
+"""`all`: every figure, table and verdict, even after kills."""
 
 import os
 import random
@@ -34,7 +34,7 @@ WRITTEN = (
 )
 
 
-def test_help_tells_what_each_preset_costs():
+def test_help_gives_the_cost_of_each_preset():
     text = CliRunner().invoke(main, ["all", "--help"]).output
     for name, preset in PRESETS.items():
         assert f"{name}: {preset.summary}" in " ".join(text.split())
@@ -57,7 +57,7 @@ def test_budgets_suffice_to_choose_the_step_sizes(preset):
 
 @pytest.mark.slow
 def test_killed_at_random_moments_it_ends_with_the_same_numbers(tmp_path):
-    """The smoke preset as a whole, and once more with `kill -9` again and again."""
+    """The smoke preset, uninterrupted and with repeated `kill -9`."""
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert _command(whole).wait() == 0
     chance = random.Random(0)

@@ -1,4 +1,4 @@
-"""Figure 2's tables and picture, from run folders made up for it."""
+"""Figure 2's tables and picture, from synthetic run folders."""
 
 import dataclasses
 import math
@@ -33,13 +33,13 @@ def aevb(step_size, seed=0, latent_dim=20, dataset="mnist", **settings):
 
 
 def grid(end):
-    """10 000, 12 500, … as the runner evaluates, up to `end`."""
+    """The evaluations of the runner, 10 000, 12 500, …, up to `end`."""
     steps = (10, 12.5, 16, 20, 25, 32, 40, 50, 63, 80)
     return [s for k in range(3, 8) for s in (int(m * 10**k) for m in steps) if s <= end]
 
 
 def paper_like(experiment, end, test_offset=0.0):
-    """The paper's curve moved by `test_offset`, and anything where it has none."""
+    """The paper's curve shifted by `test_offset`, and arbitrary values outside its range."""
 
     def bound(samples, split):
         e = experiment
@@ -51,7 +51,7 @@ def paper_like(experiment, end, test_offset=0.0):
 
 @pytest.fixture
 def tables(tmp_path, monkeypatch):
-    """tables(): builds the figure without its picture; the rows of table.csv, and table.md."""
+    """tables(): builds the figure without its picture; returns table.csv's rows, and table.md."""
     monkeypatch.setattr("replication.figures.curves.draw", lambda *args: None)
 
     def build():
@@ -71,7 +71,7 @@ def test_a_row_by_hand(tmp_path, tables):
     bounds = {0: (-543.0, -543.1), 100_000: (-210.0, -211.0), 1_000_000: (-123.5, -124.5)}
     write_run(tmp_path, aevb(0.02), bounds | {1_250_000: (-121.0, -122.0)})
     rows, _ = tables()
-    # 125·10⁴ is neither 1, 2 nor 5 times a power of ten, but the run's end.
+    # 125·10⁴ is not 1, 2 or 5 times a power of ten, but it is the run's end.
     assert [row["samples"] for row in rows] == ["100000", "1000000", "1250000"]
     first, row, _ = rows
     assert list(row.items())[:9] == [
@@ -97,7 +97,7 @@ def test_a_row_by_hand(tmp_path, tables):
     assert first["paper_test"] == first["test_difference"] == first["train_difference"] == ""
 
 
-def test_seeds_are_averaged_where_they_have_points(tmp_path, tables):
+def test_seeds_are_averaged_at_common_points(tmp_path, tables):
     for seed, test in enumerate((-123.0, -125.0, -127.0)):
         bounds = {0: (-543.0, -543.0), 1_000_000: (test + 1, test)}
         if seed == 0:
@@ -120,7 +120,7 @@ def test_the_page(tmp_path, tables):
     write_run(tmp_path, sleep, bounds | {2_000_000: (-119.0, -120.5)})
     _, page = tables()
     table = [line for line in page.splitlines() if line.startswith("|")][:4]
-    # The paper (AEVB −124.2; wake-sleep −130.8, −120.0) has no value at 10⁵: no column either.
+    # The paper (AEVB −124.2; wake-sleep −130.8, −120.0) has no value at 10⁵, hence no column.
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
     triples = ["10⁶ ours", "paper", "difference", "2·10⁶ ours", "paper", "difference"]
     assert cells[0] == ["N_z", "algorithm", "step size", "10⁵ ours", *triples]
@@ -158,7 +158,7 @@ def test_chosen_and_closest_can_be_the_same(tmp_path, roles):
 
 
 def test_decades_from_1e6_decide_what_is_closest(tmp_path, roles):
-    # Far off at 5·10⁵, where the paper is smoothed, and at 2·10⁶, but on the paper at 10⁶.
+    # Far from the paper at 5·10⁵, where its curve is smoothed, and at 2·10⁶, but equal at 10⁶.
     one, two = aevb(0.01), aevb(0.02)
     off = {500_000: (-300.0, -300.0), 2_000_000: (-300.0, -300.0)}
     write_run(tmp_path, one, paper_like(one, 2_000_000) | off)
@@ -196,7 +196,7 @@ def frey(step_size, text, **settings):
 
 @pytest.fixture
 def both_settings(tmp_path):
-    """Frey Face as the curves tell it, on the paper's curve, and as the text tells it, above."""
+    """Frey Face with the inferred settings, on the paper's curve, and with the text's, above it."""
     for text, offset, best in ((False, 20.0, 0.01), (True, 150.0, 0.02)):
         for step in (0.01, 0.02):
             experiment = frey(step, text)
@@ -260,9 +260,9 @@ def test_runs_that_diverge_after_the_pilot_are_named_and_left_out(tmp_path, tabl
     write_run(tmp_path, one, paper_like(one, 1_000_000))
     late = {100_000: (-200, -200), 1_000_000: (math.nan, math.nan)}
     write_run(tmp_path, two, paper_like(two, 1_000_000) | late)
-    # At N_z = 5 the table of the pilots tells it, at N_z = 20 it does not.
+    # At N_z = 5 the table of pilot runs shows it, at N_z = 20 it does not.
     write_run(tmp_path, aevb(0.02, latent_dim=5), {0: (-543, -543), 100_000: (-600, -600)})
-    # 0.02 was chosen, but nothing is left of it.
+    # 0.02 was chosen, but all its runs diverged.
     assert roles() == {"0.01": "given"}
     _, page = tables()
     assert "These runs diverged too" in page

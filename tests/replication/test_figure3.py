@@ -1,4 +1,4 @@
-"""Figure 3's tables and picture, from run folders made up for it."""
+"""Figure 3's tables and picture, from synthetic run folders."""
 
 import dataclasses
 import itertools
@@ -23,9 +23,9 @@ UNTRAINED = {0: (-543.0, -543.0)}
 
 
 def write_run(results, experiment, likelihoods, ends=None):
-    """A run folder from {samples: (training, test likelihood)}, with the second a quarter lower.
+    """A run folder from {samples: (training, test likelihood)}; second estimates are 0.25 lower.
 
-    The second is measured where a training ended, `ends`; by default at the last count alone.
+    Second estimates are measured at the ends of training, `ends`; default: at the last count.
     """
     recognition = experiment.algorithm != "mcem"
     second = "importance" if recognition else "annealed"
@@ -50,7 +50,7 @@ def run_of(algorithm, n_train=1000, step_size=0.02, seed=0, dataset="mnist"):
 
 
 def paper_like(experiment, end, offset=0.0):
-    """The paper's curve moved by `offset`, and anything where it has none."""
+    """The paper's curve shifted by `offset`, and arbitrary values outside its range."""
     e, step = experiment, experiment.samples_per_step
 
     def value(samples, split):
@@ -64,7 +64,7 @@ def paper_like(experiment, end, offset=0.0):
 
 @pytest.fixture
 def tables(tmp_path, monkeypatch):
-    """tables(): builds the figure without its picture; the rows of table.csv, and table.md."""
+    """tables(): builds the figure without its picture; returns table.csv's rows, and table.md."""
     monkeypatch.setattr("replication.figures.curves.draw", lambda *args: None)
 
     def build():
@@ -131,7 +131,7 @@ def test_the_error_over_seeds(tmp_path, tables):
 def test_the_page_compares_the_algorithms_count_by_count(tmp_path, tables):
     run = {1_000_000: (-130.0, -148.0), 3_000_000: (-125.0, -146.0)}
     write_run(tmp_path, run_of("aevb"), UNTRAINED | run)
-    # 15 000 samples in each iteration: 10⁶ is not among its counts, and it ends just after 3·10⁶.
+    # 15 000 samples per iteration: 10⁶ is not one of its counts, and it ends just after 3·10⁶.
     write_run(
         tmp_path, run_of("mcem"), UNTRAINED | {990_000: (-141, -152), 3_015_000: (-141, -152)}
     )
@@ -165,7 +165,7 @@ def test_the_algorithms_stand_in_the_papers_order(tmp_path, tables):
     assert page.index("N_train = 1000\n") < page.index("N_train = 50000\n")
 
 
-def test_the_page_says_how_mcem_counts_and_the_papers_points_bear_it_out(tmp_path, tables):
+def test_the_page_explains_mcems_count_which_the_papers_points_confirm(tmp_path, tables):
     write_run(tmp_path, run_of("mcem"), UNTRAINED | {15_000: (-150.0, -151.0)})
     _, page = tables()
     text = " ".join(page.split())
@@ -204,7 +204,7 @@ def test_two_estimators_and_the_gap(tmp_path, tables):
 def test_there_is_no_second_estimate_before_the_end(
     tmp_path, tables, algorithm, second, bounds, ends
 ):
-    """Neither does that of an earlier, shorter training stand for it."""
+    """The second estimate of an earlier, shorter training does not count."""
     likelihoods = {750_000: (-150.0, -160.0), 1_500_000: (-135.0, -149.0)}
     write_run(tmp_path, run_of(algorithm), UNTRAINED | likelihoods, ends)
     rows, page = tables()
@@ -214,7 +214,7 @@ def test_there_is_no_second_estimate_before_the_end(
     assert {row[f"train_{second}"] for row in rows} == {""}
 
 
-def test_the_second_estimate_stands_in_the_table_where_it_was_made(tmp_path, tables):
+def test_the_second_estimate_is_in_the_table_at_its_count(tmp_path, tables):
     """Whole iterations end a little after the round count."""
     likelihoods = {1_500_000: (-150.0, -160.0), 3_015_000: (-135.0, -149.0)}
     write_run(tmp_path, run_of("mcem"), UNTRAINED | likelihoods)
@@ -238,7 +238,7 @@ def test_other_step_sizes_appear_only_at_the_end(tmp_path, tables):
             e = run_of(algorithm, step_size=step)
             pilot = {pilot_samples(e): (score, score)}
             write_run(tmp_path, e, paper_like(e, pilot_samples(e)) | pilot)
-    # The choice made for 1000 images holds for 50 000.
+    # The choice for 1000 images applies to 50 000 too.
     for step in (0.01, 0.02):
         write_run(tmp_path, run_of("aevb", 50_000, step), UNTRAINED | {200_000: (-150.0, -151.0)})
     rows, page = tables()
@@ -291,7 +291,7 @@ def test_runs_with_other_settings_do_not_belong_to_the_figure(tmp_path):
         figure3.build(tmp_path)
 
 
-def test_interpolation_stays_within_what_a_seed_reached(tmp_path):
+def test_interpolation_stays_within_a_seeds_range(tmp_path):
     for seed, end in enumerate((200_000, 400_000)):
         run = {100_000: (-150.0, -160.0), end: (-140.0, -150.0)}
         write_run(tmp_path, run_of("aevb", seed=seed), UNTRAINED | run)

@@ -1,4 +1,4 @@
-"""Figure 4: every tile is what its point of the unit square decodes to."""
+"""Figure 4: every tile is the decoded point of the unit square."""
 
 import dataclasses
 import json
@@ -19,7 +19,7 @@ from replication.train import datasets, runner
 from replication.train.model import trained
 from replication.train.progress import RunProgress
 
-# They start far from zero, so that every z has an image of its own without much training.
+# Large initial weights, so that every z has a different image without much training.
 START = {"accumulate_only": 0, "initial_stddev": 0.5}
 DIGITS = Experiment("digits", "aevb", 2, 0.02, hidden_units=10, **START)
 FREY = Experiment("frey", "aevb", 2, 0.02, hidden_units=4, **START)
@@ -76,7 +76,7 @@ def test_the_encoded_points_are_the_means_in_the_unit_square(data, results, weig
     np.testing.assert_allclose(figure4.encoded(model, x), expected, atol=1e-6)  # float32
 
 
-def test_files_say_what_they_were_drawn_from(data, results):
+def test_records_name_the_runs(data, results):
     paths = figure4.build([DIGITS, FREY], data, results)
     assert [path.relative_to(results).as_posix() for path in paths] == [
         "figure4/figure4.md",
@@ -106,13 +106,13 @@ def test_files_say_what_they_were_drawn_from(data, results):
         assert text in page
 
 
-def test_the_page_keeps_what_was_drawn_before(data, results, tmp_path):
+def test_the_page_keeps_other_data_sets(data, results, tmp_path):
     folder = tmp_path / "runs"
     folder.symlink_to(runs_folder(results))
     page, picture, *_ = figure4.build([FREY], data, tmp_path)
     assert "Digits" not in page.read_text()
     assert "test set" not in page.read_text()
-    # 20 tiles of 4 × 3 pixels, and of 8 × 8; the height is that of HEIGHT as near as may be.
+    # 20 tiles of 4 × 3 pixels, and of 8 × 8; the height is as close to HEIGHT as possible.
     faces, digits = 14 * 60, 7 * 160
     assert image.imread(picture).shape[1] == faces + 2 * MARGIN
     figure4.build([DIGITS], data, tmp_path)
@@ -132,7 +132,7 @@ def test_without_weights_nothing_is_drawn(data, tmp_path):
 
 
 def test_every_class_has_its_colour(tmp_path):
-    # One corner for each of four classes, far from the names at their medians.
+    # Each of four classes in a corner, far from the names at their medians.
     corners = np.array([[0.1, 0.1], [0.9, 0.1], [0.1, 0.9], [0.9, 0.9]])
     labels = np.array([1, 3, 7, 8], "uint8")
     spread = np.random.default_rng(0).uniform(-0.1, 0.1, (4, 200, 2))

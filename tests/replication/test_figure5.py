@@ -1,4 +1,4 @@
-"""Figure 5: every tile is the mean of p(x|z) at a draw of z."""
+"""Figure 5: every tile is the mean of p(x|z) at a sample of z."""
 
 import json
 
@@ -15,7 +15,7 @@ from replication.train import datasets, runner
 from replication.train.model import trained
 from replication.train.progress import RunProgress
 
-# They start far from zero, so that every z has an image of its own without much training.
+# Large initial weights, so that every z has a different image without much training.
 START = {"hidden_units": 10, "accumulate_only": 0, "initial_stddev": 0.5}
 EXPERIMENTS = [Experiment("digits", "aevb", n, 0.02, **START) for n in (2, 5)]
 
@@ -34,7 +34,7 @@ def results(digits, tmp_path_factory):
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_tiles_are_means_at_draws_of_the_prior(digits, results, experiment):
+def test_tiles_are_means_at_samples_of_the_prior(digits, results, experiment):
     model, _ = trained(experiment, digits, results)
     w1, b1 = (np.asarray(v) for v in model.decoder.trainable_variables)
     w2, b2 = (np.asarray(v) for v in model.likelihood.trainable_variables)

@@ -1,4 +1,4 @@
-"""Files that are replaced as a whole."""
+"""Atomic replacement of files."""
 
 import errno
 import os
@@ -20,7 +20,7 @@ def test_text_is_utf_8_and_bytes_are_as_they_are(tmp_path):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux' /dev/full")
 def test_a_full_disk_leaves_the_old_file_and_is_named(tmp_path):
-    """The system's own refusal: what is written goes to /dev/full."""
+    """A real error of the system: the content goes to /dev/full."""
     path = tmp_path / "metrics.csv"
     path.write_text("old")
     (tmp_path / f"metrics.csv{files.UNFINISHED}").symlink_to("/dev/full")
@@ -31,7 +31,7 @@ def test_a_full_disk_leaves_the_old_file_and_is_named(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_interrupts_it_leaves_the_old_file_alone(tmp_path, monkeypatch):
+def test_an_interruption_does_not_change_the_old_file(tmp_path, monkeypatch):
     def interrupt(_):
         raise KeyboardInterrupt
 
@@ -45,7 +45,7 @@ def test_what_interrupts_it_leaves_the_old_file_alone(tmp_path, monkeypatch):
 
 
 def test_a_picture_is_never_there_in_part(tmp_path, monkeypatch):
-    """While a picture is drawn and written the old one can be looked at."""
+    """While a picture is drawn and written, the old one is still there."""
     path = tmp_path / "figure2.png"
     write_png(Figure(figsize=(1, 1)), path)
     first = path.read_bytes()

@@ -1,4 +1,4 @@
-"""The count of floating point operations, by hand and against the program that trains."""
+"""The count of floating-point operations, by hand and from the training program."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The variance of the gradient: what is measured, kept, and tabulated."""
+"""The variance of the gradient: measurement, file and table."""
 
 import csv
 import dataclasses
@@ -67,13 +67,13 @@ def test_measures_the_trained_and_the_untrained_model(measured, digits, results)
             for parameters, variance in expected._asdict().items():
                 row = pick(measured, samples=samples, estimator=name, parameters=parameters)
                 assert row["num_repeats"] == REPEATS[name]
-                # the same numbers, but for the order in which a program sums
+                # the same numbers, except for the order of summation
                 assert row["variance"] == pytest.approx(variance.total, rel=1e-4)
                 assert row["standard_error"] == pytest.approx(variance.standard_error, rel=1e-3)
 
 
 def test_the_score_function_is_the_noisiest(measured):
-    """Not a matter of chance: its variance is hundreds of times B's, errors are below 40 %."""
+    """Its variance is hundreds of times B's, with errors below 40 %."""
     for samples in (0, 3_000):
         naive, b = (
             pick(measured, samples=samples, estimator=name, parameters="phi")["variance"]
@@ -99,7 +99,7 @@ def test_is_measured_again_after_more_training(measured, digits, results):
     assert again["variances"] == measured["variances"]
 
 
-def test_without_weights_what_was_measured_is_kept(digits, tmp_path):
+def test_without_weights_the_measurements_are_kept(digits, tmp_path):
     with pytest.raises(MissingCheckpointError, match="--fresh"):
         evaluation.measure_gradients(EXPERIMENT, digits, tmp_path)
     write_run(tmp_path, EXPERIMENT, variances_of())

@@ -1,4 +1,4 @@
-"""Which runs a figure trains, with the training of runs replaced by records made up for it."""
+"""Which runs a figure trains; synthetic records replace training."""
 
 import concurrent.futures
 import functools
@@ -18,7 +18,7 @@ UNTRAINED = -2000.0
 
 
 class Recorder:
-    """In place of the workers: takes note of each run, and makes up its record."""
+    """Replaces the workers: records each run, and writes a synthetic run folder."""
 
     def __init__(self, results, best):
         self.results = results
@@ -72,8 +72,8 @@ def test_figure_2_continues_the_best_step_size_of_each_curve(trained):
     assert jobs.log == pilots + longer
 
 
-def test_the_texts_settings_are_runs_of_their_own(tmp_path, monkeypatch):
-    """Each has its choice, its pilot's length and its split of the faces."""
+def test_the_texts_settings_are_separate_runs(tmp_path, monkeypatch):
+    """Each setting has its own choice, length of the pilot and split of the faces."""
     loaded, made = [], tmp_path / "made"
 
     def load(name, _data_dir, split_seed):
@@ -116,13 +116,13 @@ def test_figure_3_takes_the_choice_of_the_smallest_training_set(trained):
 
 
 def test_figure_3_chooses_with_all_its_seeds(trained):
-    """0.02 is best with seed 0 alone, 0.1 with the other two."""
+    """0.02 is best with seed 0 only, 0.1 with the other two."""
     jobs = trained(lambda e: 0.1 if e.seed else 0.02)
     jobs.figure3(["digits"], ("wake-sleep",), (300,), 50_000, seeds=3)
     assert {e.step_size for e, samples in jobs.log if samples == 50_000} == {0.1}
 
 
-def test_models_of_other_figures_choose_where_nothing_was_chosen(trained):
+def test_models_of_other_figures_choose_if_there_is_no_choice(trained):
     best = {2: 0.02, 5: 0.1}
     jobs = trained(lambda e: best[e.latent_dim])
     five = functools.partial(figure2_experiment, "digits", "aevb", 5)
@@ -131,7 +131,7 @@ def test_models_of_other_figures_choose_where_nothing_was_chosen(trained):
     models = jobs.aevb_models(["digits"], (2, 5), 30_000)
     assert models == [figure2_experiment("digits", "aevb", n, best[n]) for n in (2, 5)]
     pilots = [(figure2_experiment("digits", "aevb", 2, step), 20_000) for step in STEP_SIZES]
-    # N_z = 5 needs no pilots, and does not wait for those of 2.
+    # N_z = 5 needs no pilot runs, and does not wait for those of N_z = 2.
     assert jobs.log == [*pilots, *((model, 30_000) for model in reversed(models))]
 
 
@@ -142,7 +142,7 @@ def test_too_few_samples_for_a_choice(trained):
         lambda p: p.aevb_models(["digits"], (2,), 19_999),
     ):
         jobs = trained(lambda e: 0.01)
-        with pytest.raises(ProtocolError, match="or give figure 2 or 3 a --step-size"):
+        with pytest.raises(ProtocolError, match="or pass a --step-size to figure 2 or 3"):
             run(jobs)
         assert jobs.log == []
 

@@ -46,7 +46,7 @@ def finish(processes, results, way):
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["--jobs 1", "--jobs 2", "--scheduler"])
 def test_kills_change_no_number_and_leave_no_stray_file(whole, tmp_path, processes, way):
-    """The victim is the command, one of its processes, or one of the workers."""
+    """The killed process is the command, one of its processes, or a worker."""
     chance = random.Random(way)
     results, way, workers = tmp_path / "results", way.split(), []
     if way == ["--scheduler"]:
@@ -80,7 +80,7 @@ def test_kills_change_no_number_and_leave_no_stray_file(whole, tmp_path, process
 
 
 def kill_one(chance, process, workers):
-    """Kills one of those at work; what is left of the command ends by itself or is killed too."""
+    """Kills a working process; the rest of the command ends by itself or is killed too."""
     if process.poll() is not None:
         return
     children = psutil.Process(process.pid).children(recursive=True)

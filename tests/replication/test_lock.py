@@ -1,4 +1,4 @@
-"""Who trains a run and who writes a figure, with real processes."""
+"""Locks of runs and figures, with real processes."""
 
 import errno
 import os
@@ -26,7 +26,7 @@ OTHER = figure2_experiment("digits", "wake-sleep", 3, 0.02).id
 
 
 def numbers(results, run):
-    """Everything that was measured but the clock."""
+    """All measurements except times."""
     return made_up.numbers(records.read_run(results / "runs" / run))
 
 
@@ -36,7 +36,7 @@ def test_different_runs_in_one_folder_end_with_the_numbers_of_each_alone(tmp_pat
     commands = [[*AEVB, "100000"], [*WAKE_SLEEP, "100000"]]
     both = [python(*commands[0], "--results", together)]
     wait_until(lambda: locks(together) == [f"{RUN}.lock"], both[0])
-    both[0].send_signal(signal.SIGSTOP)  # until the other is at work as well
+    both[0].send_signal(signal.SIGSTOP)  # until the other one works too
     both.append(python(*commands[1], "--results", together))
     wait_until(lambda: locks(together) == [f"{RUN}.lock", f"{OTHER}.lock"], both[1])
     both[0].send_signal(signal.SIGCONT)
@@ -48,13 +48,13 @@ def test_different_runs_in_one_folder_end_with_the_numbers_of_each_alone(tmp_pat
     for run in (RUN, OTHER):
         assert numbers(together, run) == numbers(apart, run)
         assert len(records.read_run(together / "runs" / run).info["sessions"]) == 1
-    # Whoever drew last has read the runs of both.
+    # The last command to draw has read the runs of both.
     tables = [(folder / "figure2" / "table.csv").read_text() for folder in (together, apart)]
     assert tables[0] == tables[1]
     assert locks(together) == []
 
 
-def test_one_run_is_trained_by_one_command_and_a_kill_leaves_no_obstacle(tmp_path, python):
+def test_one_command_trains_a_run_and_a_kill_releases_it(tmp_path, python):
     first = python(*AEVB, "1e9", "--results", tmp_path)
     path = tmp_path / "runs" / f"{RUN}.lock"
     wait_until(lambda: (tmp_path / "runs" / RUN / records.RUN).exists(), first)
@@ -70,7 +70,7 @@ def test_one_run_is_trained_by_one_command_and_a_kill_leaves_no_obstacle(tmp_pat
         assert message.count("\n") == 1
     assert first.poll() is None
     assert len(records.read_run(tmp_path / "runs" / RUN).info["sessions"]) == 1
-    # Others can be trained meanwhile.
+    # Other runs can be trained meanwhile.
     other = python(*WAKE_SLEEP, "1000", "--results", tmp_path)
     assert other.communicate(timeout=240)[1] == "" and other.returncode == 0
     assert locks(tmp_path) == [path.name]
@@ -116,7 +116,7 @@ def test_a_group_is_locked_as_a_whole_or_not_at_all(tmp_path):
     assert locks(tmp_path) == []
 
 
-def test_who_asks_whether_a_run_is_free_leaves_nothing(tmp_path):
+def test_asking_whether_a_run_is_free_leaves_no_file(tmp_path):
     a, b = (tmp_path / "runs" / name for name in "ab")
     lock.require_free([a, b])
     assert not list(tmp_path.iterdir())
@@ -127,8 +127,8 @@ def test_who_asks_whether_a_run_is_free_leaves_nothing(tmp_path):
     assert locks(tmp_path) == []
 
 
-def test_an_output_is_waited_for(tmp_path, python):
-    """So that who writes last has read what the other knew."""
+def test_a_command_waits_for_an_output(tmp_path, python):
+    """The last command to write must have read the runs of the other one."""
     script = f"""
         import time
         from pathlib import Path
@@ -165,7 +165,7 @@ def test_a_kill_in_the_middle_of_a_file_leaves_the_old_one_and_nothing_else(tmp_
         assert list(path.parent.iterdir()) == [path]
 
 
-def test_what_was_left_unfinished_is_removed_where_nobody_else_can_write(tmp_path):
+def test_partial_files_are_removed_under_the_lock(tmp_path):
     ours = ["runs/a/metrics.csv", "runs/b/checkpoint.npz", "figure2/figure2.png"]
     theirs = ["runs/c/checkpoint.npz", "figure3/table.md", "README.md", "runs/a/x/y"]
     ours, theirs = ([tmp_path / f"{n}.unfinished.tmp" for n in names] for names in (ours, theirs))
@@ -179,13 +179,13 @@ def test_what_was_left_unfinished_is_removed_where_nobody_else_can_write(tmp_pat
     assert [path.exists() for path in ours + theirs] == [False] * 3 + [True] * 6
 
 
-def test_what_fails_inside_releases_the_run(tmp_path):
+def test_an_error_inside_releases_the_run(tmp_path):
     with pytest.raises(ZeroDivisionError), lock.runs([tmp_path / "a"]):
         raise ZeroDivisionError
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_that_nobody_locks_is_no_obstacle(tmp_path):
+def test_an_unlocked_file_does_not_block(tmp_path):
     (tmp_path / "a.lock").write_bytes(b"\xff process 1 on a machine that was switched off")
     with lock.runs([tmp_path / "a"]):
         assert (tmp_path / "a.lock").read_text().startswith(f"process {os.getpid()} on ")
@@ -193,7 +193,7 @@ def test_a_file_that_nobody_locks_is_no_obstacle(tmp_path):
 
 
 def test_the_lock_of_another_one_is_not_removed(tmp_path):
-    """Somebody deletes the file by hand, and another command locks a new one."""
+    """The file is deleted by hand, and another command locks a new one."""
     path = tmp_path / "a.lock"
     with lock.runs([tmp_path / "a"]):
         path.unlink()
@@ -250,7 +250,7 @@ while done < 50:
 """
 
 
-def test_never_two_at_once_though_the_file_comes_and_goes(tmp_path, python):
+def test_the_lock_is_exclusive_while_its_file_is_created_and_removed(tmp_path, python):
     (tmp_path / "count").write_text("0")
     processes = [python("-c", COUNT, tmp_path) for _ in range(4)]
     assert [p.communicate()[1] for p in processes] == [""] * 4

@@ -1,4 +1,4 @@
-"""Mosaics: every pixel of every image where it belongs, and unchanged."""
+"""Mosaics: every pixel of every image in its place, and unchanged."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def squares(panel, side):
     return np.kron(panel, np.ones((side, side)))[..., None] + np.zeros(3)
 
 
-def test_a_mosaic_is_kept_pixel_by_pixel(tmp_path):
+def test_a_mosaic_is_saved_pixel_by_pixel(tmp_path):
     values = np.random.default_rng(0).random((10, 7))
     write_mosaic(values, tmp_path / "a.png")
     np.testing.assert_array_equal(read_mosaic(tmp_path / "a.png"), np.rint(255 * values))
@@ -62,7 +62,7 @@ def test_several_mosaics_stand_in_two_columns(tmp_path):
         row, column = divmod(i, 2)
         y, x = 2 * TITLE + row * (20 + TITLE), MARGIN + column * (12 + MARGIN)
         np.testing.assert_allclose(pixels[y : y + 20, x : x + 12], squares(panel, 4) / 255, 1e-6)
-    x = MARGIN + 2 * (12 + MARGIN) + 2 * MARGIN  # farther from the next block
+    x = MARGIN + 2 * (12 + MARGIN) + 2 * MARGIN  # a wider gap to the next block
     shown = pixels[2 * TITLE : 2 * TITLE + 20, x : x + 24]
     np.testing.assert_allclose(shown, squares(wide, 4) / 255, 1e-6)
     assert pixels.shape[1] == x + 24 + MARGIN

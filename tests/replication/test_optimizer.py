@@ -32,7 +32,7 @@ def test_first_steps_only_accumulate():
     np.testing.assert_allclose(np.asarray(variable), 1 - 0.1 / np.sqrt(101), rtol=1e-6)
 
 
-def test_config_survives():
+def test_config_round_trip():
     config = keras.optimizers.serialize(Adagrad(0.02, accumulate_only=7))
     optimizer = keras.optimizers.deserialize(config)
     assert (optimizer.accumulate_only, optimizer.epsilon) == (7, 1e-8)

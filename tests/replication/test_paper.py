@@ -1,4 +1,4 @@
-"""The reader of the paper's curves, against the values at round sample counts."""
+"""The paper's curves, against their values at round sample counts."""
 
 import math
 
@@ -58,7 +58,7 @@ def test_figure_3_is_found_by_the_number_of_training_examples(algorithm, n_train
 
 
 def test_a_curve_is_ordered_by_samples():
-    # The drawing of this one steps back once.
+    # The drawing of this curve steps back once.
     curve = paper_curve(2, "mnist", "wake-sleep", 10, "test")
     assert curve.shape == (500,)
     assert curve.index.dtype == curve.dtype == np.float64
@@ -78,7 +78,7 @@ def test_a_curve_starts_at_its_first_reading_and_ends_at_the_panels_edge():
     samples, values = paper_curve(*curve).index, paper_curve(*curve).to_numpy()
     assert paper_value(*curve, at=samples[0]) == values[0]
     assert np.isnan(paper_value(*curve, at=samples[0] - 1))
-    assert samples[-1] < 1e8  # the panel's edge, where the last reading stands for the curve
+    assert samples[-1] < 1e8  # the last point before the panel's edge, used as the value there
     assert paper_value(*curve, at=1e8) == values[-1]
     assert np.isnan(paper_value(*curve, at=1.2e8))
 

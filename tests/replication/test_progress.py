@@ -40,13 +40,13 @@ def test_a_bar_for_each_group_until_it_is_finished():
         for group in "ab":
             shown.show(group, {"description": f"group {group}", "completed": 0, "total": 100})
         shown.finish("a")
-        shown.show("a", {"completed": 100})  # too late
+        shown.show("a", {"completed": 100})  # a late message
         shown.finish("a")
         assert [task.description for task in shown.bars.tasks] == ["group b"]
     assert "group a" in file.getvalue() and "group b" in file.getvalue()
 
 
-def test_nobody_looks_and_somebody_checks():
+def test_progress_without_a_display_calls_check():
     def check():
         raise ZeroDivisionError
 
@@ -59,5 +59,5 @@ def test_nobody_looks_and_somebody_checks():
         progress.due()
 
 
-def test_silent_where_there_is_no_terminal():
+def test_silent_without_a_terminal():
     assert display(terminal=False) == ""

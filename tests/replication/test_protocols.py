@@ -1,4 +1,4 @@
-"""Which settings the runs of figure 2 have: those that the paper's curves tell, or its text's."""
+"""The settings of figure 2's runs: inferred from the paper's curves, or those of its text."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ from replication.plan.experiment import Experiment
 from replication.plan.protocols import figure2_experiment, figure3_experiment, figure_of, is_text
 from replication.plan.step_sizes import pilot_samples
 
-PANELS = [("mnist", 20), ("digits", 5)]  # of which the text tells everything
+PANELS = [("mnist", 20), ("digits", 5)]  # with the settings of the text only
 
 
 def settings(*panel, **text):
@@ -18,7 +18,7 @@ def settings(*panel, **text):
 
 
 @pytest.mark.parametrize("latent_dim", [2, 5, 10, 20])
-def test_the_settings_of_frey_face_are_those_of_all_its_curves(latent_dim):
+def test_all_curves_of_frey_face_have_the_same_settings(latent_dim):
     for algorithm, gain in (("aevb", 1.0), ("wake-sleep", 0.1)):
         panel = "frey", algorithm, latent_dim
         assert settings(*panel) == (500, 11, 0.1, 2)
@@ -33,7 +33,7 @@ def test_nothing_else_of_an_experiment_differs():
 
 @pytest.mark.parametrize(("dataset", "latent_dim"), PANELS)
 @pytest.mark.parametrize("algorithm", ["aevb", "wake-sleep"])
-def test_other_data_sets_have_the_texts_settings_alone(dataset, algorithm, latent_dim):
+def test_other_data_sets_have_only_the_texts_settings(dataset, algorithm, latent_dim):
     panel = dataset, algorithm, latent_dim, 0.01
     assert figure2_experiment(*panel) == figure2_experiment(*panel, text=True)
     assert figure2_experiment(*panel).split_seed == 0
@@ -53,7 +53,7 @@ def test_both_curves_belong_to_figure_2_and_nothing_in_between_does():
 
 
 @pytest.mark.parametrize(
-    ("experiment", "expected"),  # of runs that were committed before these settings came
+    ("experiment", "expected"),  # runs committed before these settings were added
     [
         (Experiment("frey", "aevb", 10, 0.01), "frey-aevb-z10-397ea471"),
         (figure2_experiment("frey", "aevb", 20, 0.02, text=True), "frey-aevb-z20-2cbe6054"),
@@ -79,7 +79,7 @@ def test_another_setting_is_another_run(name, values):
 
 
 def test_frey_faces_samples_are_multiples_of_500():
-    """As all sample counts of the paper's curves are, which can be read to a multiple of 100."""
+    """So are all sample counts of the paper's curves that are legible to a multiple of 100."""
     experiment = figure2_experiment("frey", "aevb", 2, 0.01)
     counts = schedule.evaluations(10**8, experiment.samples_per_step)
     assert all(count % 500 == 0 for count in counts)
@@ -87,7 +87,7 @@ def test_frey_faces_samples_are_multiples_of_500():
     assert counts == schedule.evaluations(10**8, 100)
 
 
-def test_the_pilot_is_as_many_updates_with_the_larger_minibatch():
+def test_the_pilot_has_as_many_updates_with_the_larger_minibatch():
     for text, samples in ((False, 500_000), (True, 100_000)):
         assert pilot_samples(figure2_experiment("frey", "aevb", 2, 0.01, text=text)) == samples
 

@@ -1,4 +1,4 @@
-"""What a run says of its origin."""
+"""The recorded provenance of a run."""
 
 import subprocess
 from pathlib import Path
@@ -8,7 +8,7 @@ from replication.measurements import provenance
 ROOT = Path(__file__).parent.parent.parent
 
 
-def test_command_leaves_places_out():
+def test_command_leaves_out_paths():
     arguments = ["figure2", "--results", "here", "--seeds", "2", "--data-dir=there", "--fresh"]
     assert provenance.command(arguments) == "python -m replication figure2 --seeds 2 --fresh"
 
@@ -19,7 +19,7 @@ def test_commit_is_that_of_the_source():
     assert (provenance.commit() or "").removesuffix("-dirty") == head
 
 
-def test_versions_name_what_computes():
+def test_versions_name_the_packages():
     assert {"keras", "numpy"} <= set(provenance.versions())
 
 

@@ -1,4 +1,4 @@
-"""Run folders that are read back."""
+"""Reading of run folders."""
 
 import json
 import shutil
@@ -28,20 +28,20 @@ def test_a_run_is_read_back(tmp_path, monkeypatch):
 
 
 def test_a_folder_with_a_run_of_other_settings_is_refused(tmp_path):
-    """As one of a version with other defaults, whose settings left them out."""
+    """For example from a version with other defaults, which its settings leave out."""
     made_up.write_run(tmp_path, EXPERIMENT, {0: {"test_elbo": -44.0}})
     folder = tmp_path / "runs" / EXPERIMENT.id
     folder = folder.rename(folder.with_name("digits-aevb-z2-00000000"))
     info = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps({**info, "id": folder.name}))
-    expected = rf"named after\. Received: {EXPERIMENT.id}, so that its settings were changed"
+    expected = rf"named after\. Received: {EXPERIMENT.id}, so its settings were changed"
     with pytest.raises(ReplicationError, match=expected):
         read_runs(tmp_path)
 
 
 @pytest.mark.parametrize("again", [True, False])
 def test_a_run_that_another_command_starts_over_meanwhile(tmp_path, monkeypatch, again):
-    """Between the two files that are read: it is read again, or there is none."""
+    """Between reading its two files: it is read again, or is gone."""
     ends = {s: dict.fromkeys(EXPERIMENT.measured, -44.0) for s in (0, 100)}
     made_up.write_run(tmp_path, EXPERIMENT, ends)
     read = records.read_metrics

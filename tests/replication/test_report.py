@@ -1,4 +1,4 @@
-"""The report: its README, and its web page as text and in a real browser."""
+"""The report: the README, and the web page as text and in a real browser."""
 
 import base64
 import html.parser
@@ -34,7 +34,7 @@ FRAME = """<!DOCTYPE html>
 <script>addEventListener("message", e => { document.body.dataset.measured = e.data; });</script>
 <body><iframe src="index.html" width="{width}" height="800" style="border: 0"></iframe></body>
 """
-# What a reader does, by the elements' own events; the curves are counted before and after each.
+# Simulates a reader by events of the elements; counts the curves before and after each.
 MEASURE = """
 <script>
 addEventListener("load", async () => {
@@ -75,7 +75,7 @@ addEventListener("load", async () => {
 
 @pytest.fixture
 def results(tmp_path):
-    """One panel of figure 2, its page and a picture, as the command would leave them."""
+    """One panel of figure 2, its page and a picture, like those of the command."""
     write_panel(tmp_path, "mnist", 20, end=2_000_000)
     write_panel(tmp_path, "frey", 2, end=1_000_000)
     folder = tmp_path / "figure2"
@@ -97,7 +97,7 @@ def built(results):
 
 
 class Page(html.parser.HTMLParser):
-    """Tags in order, with what they hold; checks that they close."""
+    """Tags in order, with their content; checks that they close."""
 
     VOID = ("meta", "link", "img", "br", "hr")
 
@@ -140,7 +140,7 @@ def test_without_runs(tmp_path):
         write_report(tmp_path)
 
 
-def test_the_readme_opens_with_figure_2_and_a_sentence_for_each_claim(built):
+def test_the_readme_begins_with_figure_2_and_a_sentence_for_each_claim(built):
     readme, _ = built
     title, picture, caption, heading, sentences, numbers, *_ = readme.split("\n\n")
     assert (title, heading) == ("# Results", "## The paper's claims")
@@ -166,9 +166,9 @@ def test_the_readme_has_every_claim_with_its_rule_and_verdict(built):
 
 def test_missing_figures_are_named(built):
     readme, page = built
-    assert readme.count("Not run yet: `python -m replication ") == len(FIGURES) - 1
+    assert readme.count("Not run yet: run `python -m replication ") == len(FIGURES) - 1
     assert "### Figure 2: the lower bound during training\n\n[figure2/table.md]" in readme
-    assert page.count("Not run yet: <code>python -m replication ") == len(FIGURES) - 1
+    assert page.count("Not run yet: run <code>python -m replication ") == len(FIGURES) - 1
 
 
 def test_closeness_deviations_and_provenance(built):
@@ -193,11 +193,11 @@ def test_the_readmes_links_lead_to_files(results, built):
     assert {link[1:] for link in links if link.startswith("#")} <= names
 
 
-def test_the_web_page_is_well_formed_and_needs_nothing_else(built):
+def test_the_web_page_is_well_formed_and_self_contained(built):
     page = Page(built[1])
     assert page.tags[0][0] == "html" and page.all("html")[0]["lang"] == "en"
     assert page.all("script") == [{}, {}]  # within the page
-    [picture] = page.all("img")  # once, though two parts of the report show it
+    [picture] = page.all("img")  # once, although two parts of the report show it
     order = ("<img ", "<em>Figure 2 of the paper", '<div id="chart-figure2">', "<h2 ")
     assert sorted(order, key=built[1].index) == [*order]
     assert picture["alt"].startswith("Figure 2 of the paper")
@@ -271,7 +271,7 @@ def test_charts_of_data_without_a_curve_in_the_paper(tmp_path):
     values = {0: -40.0, 10_000: -30.0, 20_000: -25.0}
     write_run(tmp_path, experiment, {s: dict.fromkeys(ELBOS, v) for s, v in values.items()})
     page = write_report(tmp_path)[1].read_text()
-    assert Page(page).all("script") == []  # no picture was drawn, beside which it would stand
+    assert Page(page).all("script") == []  # charts follow pictures, and there are none
     found = chart(2, Evidence(tmp_path).table)
     scale = found["layer"][0]["encoding"]["y"]["scale"]
     assert scale["domainMin"] == {"expr": '({"Digits, N_z = 2": -30.0})[panel]'}

@@ -1,4 +1,4 @@
-"""`verify --rerun`: what it lets pass, and a line of the library that it catches."""
+"""`verify --rerun`: accepted differences, and detected changes of the library."""
 
 import math
 import os
@@ -33,15 +33,15 @@ def test_rounding_and_noise_explain_a_difference():
     assert not number(math.nan, -30.0).agrees() and not number(-30.0, math.nan).agrees()
 
 
-def test_one_more_draw():
-    """Five draws of mean 0 and standard deviation 1: the 99.73% interval has half-width
-    t √(1 + 1/5) = 7.25, with t = 6.62 of 4 degrees of freedom."""
+def test_consistent_values():
+    """Five values of mean 0 and standard deviation 1: the 99.73% interval has half-width
+    t √(1 + 1/5) = 7.25, with t = 6.62 for 4 degrees of freedom."""
     draws = [-(1.6**0.5), 0.0, 0.0, 0.0, 1.6**0.5]
     scale = 1 / (3.2 / 4) ** 0.5
     draws = [scale * x for x in draws]
-    assert rerun.is_one_of(7.2, draws) and rerun.is_one_of(-7.2, draws)
-    assert not rerun.is_one_of(7.3, draws)
-    assert not rerun.is_one_of(0.0, [0.0, math.nan])  # nothing is known of how far they differ
+    assert rerun.is_consistent(7.2, draws) and rerun.is_consistent(-7.2, draws)
+    assert not rerun.is_consistent(7.3, draws)
+    assert not rerun.is_consistent(0.0, [0.0, math.nan])  # the spread is unknown
 
 
 def command(results, *arguments, code=ROOT):
@@ -56,7 +56,7 @@ def command(results, *arguments, code=ROOT):
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """Two curves of the digits, one of them with a step so long that it diverges or jumps."""
+    """Two curves of the digits, one with a step size so large that it diverges or jumps."""
     results = tmp_path_factory.mktemp("results")
     options = ["--dataset", "digits", "--latent-dim", "2", "--algorithm", "aevb"]
     options += ["--step-size", "0.02", "--step-size", "1000", "--samples", "50000"]
@@ -79,12 +79,12 @@ def test_unchanged_code_agrees(results):
 @pytest.mark.parametrize(
     "line, changed",
     [
-        # Half a nat from the first evaluation on, and half a nat that training brings about.
+        # Half a nat from the first evaluation on, and half a nat as an effect of training.
         ('kl = divergences["kl"]', 'kl = divergences["kl"] + 0.5'),
         ('kl = divergences["kl"]', 'kl = 1.25 * divergences["kl"]'),
     ],
 )
-def test_half_a_nat_by_one_line_of_the_library_is_caught(results, tmp_path, line, changed):
+def test_half_a_nat_from_a_changed_line_is_detected(results, tmp_path, line, changed):
     for package in ("keras_aevb", "replication"):
         shutil.copytree(ROOT / package, tmp_path / package)
     path = tmp_path / "keras_aevb" / "bounds" / "elbo.py"
@@ -101,7 +101,7 @@ def test_runs_of_another_backend_are_named(tmp_path):
     lines = []
     with pytest.raises(ReplicationError, match="Set KERAS_BACKEND to their backend"):
         rerun.run(tmp_path, 20_000, lines.append)
-    assert lines == [f"skipped   {EXPERIMENT}: begun on another, whose noise is another"]
+    assert lines == [f"skipped   {EXPERIMENT}: started on another, whose noise differs"]
     assert not (tmp_path / "rerun").exists()
 
 

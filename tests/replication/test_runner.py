@@ -67,7 +67,7 @@ def test_learns_and_evaluates_on_schedule(uninterrupted):
 
 
 def test_minibatches_of_500(digits, tmp_path):
-    """As many samples count for a step, and as many rows are in its minibatch."""
+    """A step counts as 500 samples, and its minibatch has 500 rows."""
     experiment = dataclasses.replace(EXPERIMENT, batch_size=500)
     (run,) = runner.train([experiment], 10_700, digits, tmp_path, RunProgress())
     assert counts(run) == [0, 10_000, 11_000]
@@ -80,7 +80,7 @@ def test_minibatches_of_500(digits, tmp_path):
     assert int(np.asarray(training.model.optimizer.iterations)) == 11_000 // 500
 
 
-def test_continued_run_equals_uninterrupted_one(digits, tmp_path, uninterrupted):
+def test_resumed_run_equals_uninterrupted_one(digits, tmp_path, uninterrupted):
     expected, expected_results = uninterrupted
     train(digits, tmp_path, 12_500)
     continued = train(digits, tmp_path, 20_000)
@@ -92,8 +92,8 @@ def test_continued_run_equals_uninterrupted_one(digits, tmp_path, uninterrupted)
 
 
 @pytest.mark.slow
-def test_monte_carlo_em_continues_with_its_chains(digits, tmp_path):
-    """The whole training set in each step; a step counts 15 N = 600 samples."""
+def test_monte_carlo_em_resumes_with_its_chains(digits, tmp_path):
+    """The whole training set in each step; a step counts as 15 N = 600 samples."""
     (whole,) = runner.train([LIKELIHOOD], 12_000, digits, tmp_path / "whole", RunProgress())
     for samples in (5_500, 12_000):  # rounded up to 6000
         (continued,) = runner.train(
@@ -106,7 +106,7 @@ def test_monte_carlo_em_continues_with_its_chains(digits, tmp_path):
     names = {f"{split}_{m}" for split in ("train", "test") for m in ("density", "annealed")}
     names |= {f"{name}_error" for name in names}
     assert {*whole.rows[-1]} == {"samples", "seconds"} | names
-    # What is measured at the end alone is missing where the end was none when it was measured.
+    # Final measurements are missing at counts that were not the end at the time.
     folder = records.runs_folder(tmp_path / "parts") / LIKELIHOOD.id
     last = {n: v for n, v in continued.rows[-1].items() if "annealed" not in n}
     records.write_metrics(folder, [*continued.rows[:-1], last])
@@ -136,11 +136,11 @@ def test_the_likelihood_before_training_takes_few_examples(digits, monkeypatch):
     assert at_start != evaluation.measure(untrained, LIKELIHOOD, few)
 
 
-def test_weights_can_be_had_back(uninterrupted, digits, tmp_path):
+def test_weights_can_be_restored(uninterrupted, digits, tmp_path):
     run, results = uninterrupted
     model, samples = trained(EXPERIMENT, digits, results)
     assert samples == 20_000
-    # Evaluation has seeds of its own, so that the same weights give the same number.
+    # Evaluation uses separate seeds, so that the same weights give the same number.
     bound = model.elbo(digits.test, seed=evaluation.SEED).astype("float64").mean()
     assert bound == run.rows[-1]["test_elbo"]
     with pytest.raises(MissingCheckpointError, match="Expected the weights of digits wake-sleep"):
@@ -160,7 +160,7 @@ def test_rows_after_the_checkpoint_are_measured_again(digits, tmp_path, uninterr
     assert numbers(train(digits, tmp_path, 20_000)) == numbers(expected)
 
 
-def test_killed_command_continues(digits, tmp_path):
+def test_killed_command_resumes(digits, tmp_path):
     """`kill -9` after the first checkpoint, then the same command again."""
     options = ["--dataset", "digits", "--latent-dim", "2", "--algorithm", "wake-sleep"]
     command = [sys.executable, "-m", "replication", "figure2", *options, "--step-size", "0.02"]
@@ -191,19 +191,19 @@ def short_run(digits, tmp_path_factory):
 
 @pytest.fixture
 def copied(short_run, tmp_path):
-    """A run of 10 000 samples, in a folder of the test's own."""
+    """A copy of a run of 10 000 samples, in a separate folder."""
     run, results = short_run
     shutil.copytree(results, tmp_path, dirs_exist_ok=True)
     return run
 
 
-def test_run_that_is_as_far_as_asked_for_or_further_is_not_trained_again(digits, tmp_path, copied):
+def test_run_with_enough_samples_is_not_trained_again(digits, tmp_path, copied):
     for samples in (10_000, 7_000, 1_500):
         assert train(digits, tmp_path, samples).info == copied.info
 
 
-def test_end_at_a_checkpoint_that_was_not_measured(digits, tmp_path, monkeypatch):
-    """Counts on which training pauses without a row, when they become the end."""
+def test_end_at_a_checkpoint_without_a_row(digits, tmp_path, monkeypatch):
+    """The end may be a count at which training paused without an evaluation."""
     monkeypatch.setattr(schedule, "LONGEST_STRETCH", 1_000)
     save = Training.save
 
@@ -244,7 +244,7 @@ def test_kill_while_the_last_files_are_written(
 
 def test_a_run_that_is_discarded_starts_over(digits, tmp_path, copied):
     folder = records.runs_folder(tmp_path) / EXPERIMENT.id
-    for _ in range(2):  # once more without a run
+    for _ in range(2):  # the second time without a run
         records.discard(folder)
         assert not folder.exists()
     again = train(digits, tmp_path, 10_000)
@@ -254,7 +254,7 @@ def test_a_run_that_is_discarded_starts_over(digits, tmp_path, copied):
     assert session != copied.info["sessions"][0]
 
 
-def test_run_of_another_backend_is_not_continued(digits, tmp_path, copied):
+def test_run_of_another_backend_is_not_resumed(digits, tmp_path, copied):
     path = records.runs_folder(tmp_path) / EXPERIMENT.id / "run.json"
     info = json.loads(path.read_text())
     info["sessions"][0]["backend"] = "another"
@@ -270,7 +270,7 @@ def test_numbers_without_a_checkpoint_are_not_overwritten(digits, tmp_path, copi
     assert train(digits, tmp_path, 10_000).info == copied.info
 
 
-def test_run_that_breaks_down_is_recorded_as_diverged(digits, tmp_path):
+def test_diverging_run_is_recorded(digits, tmp_path):
     experiment = Experiment("digits", "aevb", 2, 1e30, hidden_units=10, accumulate_only=0)
     (run,) = runner.train([experiment], 20_000, digits, tmp_path, RunProgress())
 
@@ -280,7 +280,7 @@ def test_run_that_breaks_down_is_recorded_as_diverged(digits, tmp_path):
     assert again.info == run.info
 
 
-def test_kill_before_a_breakdown_is_recorded(digits, tmp_path, monkeypatch):
+def test_kill_before_divergence_is_recorded(digits, tmp_path, monkeypatch):
     """Between the checkpoint and run.json."""
     experiment = Experiment("digits", "aevb", 2, 1e30, hidden_units=10, accumulate_only=0)
 
@@ -297,7 +297,7 @@ def test_kill_before_a_breakdown_is_recorded(digits, tmp_path, monkeypatch):
     assert run.info["status"] == "diverged"
 
 
-def test_run_json_says_where_the_numbers_come_from(uninterrupted, digits):
+def test_run_json_has_the_provenance(uninterrupted, digits):
     run, _ = uninterrupted
     assert run.info["data"] == {
         "digest": digits.digest,
@@ -312,7 +312,7 @@ def test_run_json_says_where_the_numbers_come_from(uninterrupted, digits):
     assert {"command", "commit", "backend", "device", "machine", "versions"} <= set(session)
 
 
-def test_evaluation_leaves_training_alone(digits):
+def test_evaluation_does_not_affect_training(digits):
     models = [build(EXPERIMENT, digits) for _ in range(2)]
     models[1].elbo(digits.test, seed=0)
     for ours, theirs in zip(models[0].variables, models[1].variables):
@@ -327,7 +327,7 @@ GROUP = [
 
 @pytest.fixture(scope="module")
 def alone(digits, tmp_path_factory):
-    """The first two of the group, each trained by itself."""
+    """The first two of the group, each trained alone."""
     results = tmp_path_factory.mktemp("alone")
     return [
         runner.train([experiment], 20_000, digits, results, RunProgress())[0]
@@ -344,14 +344,14 @@ def assert_same_points(runs, others):
 
 
 def test_runs_side_by_side_equal_runs_alone(digits, tmp_path, alone):
-    """One of them diverges, without harm to the others."""
+    """One of them diverges, without affecting the others."""
     together = runner.train(GROUP, 20_000, digits, tmp_path, RunProgress())
     assert [run.info["status"] for run in together] == ["complete", "complete", "diverged"]
     assert_same_points(together[:2], alone)
     assert [run.info["sessions"][0]["side_by_side"] for run in together] == [3, 3, 3]
 
 
-def test_runs_that_lag_behind_catch_up(digits, tmp_path, alone):
+def test_shorter_runs_catch_up(digits, tmp_path, alone):
     """A kill between two checkpoints leaves a group's runs at different counts."""
     runner.train(GROUP[:1], 10_000, digits, tmp_path, RunProgress())
     parts = runner.train(GROUP[:2], 20_000, digits, tmp_path, RunProgress())
@@ -360,8 +360,8 @@ def test_runs_that_lag_behind_catch_up(digits, tmp_path, alone):
     assert [run.info for run in again] == [run.info for run in parts]
 
 
-def test_time_is_shared_out(digits, tmp_path):
-    """Runs side by side have the same seconds, and together no more than the clock."""
+def test_training_time_is_divided_between_runs(digits, tmp_path):
+    """Runs side by side have equal seconds, whose sum is at most the elapsed time."""
     start = time.perf_counter()
     runs = runner.train(GROUP[:2], 5_000, digits, tmp_path, RunProgress())
     seconds = [run.rows[-1]["seconds"] for run in runs]
@@ -396,7 +396,7 @@ def test_the_decoders_hidden_layers(digits, algorithm):
 
 
 def test_checkpoints_cost_little(digits, tmp_path, monkeypatch):
-    """Between evaluations a run is kept every ten seconds, however many pauses there are."""
+    """Between evaluations a run is saved every ten seconds, whatever the number of pauses."""
     monkeypatch.setattr(runner, "SECONDS_BETWEEN_CHECKPOINTS", 3600)
     saved = []
     save = Training.save

@@ -1,4 +1,4 @@
-"""The sample counts at which a run is evaluated and kept."""
+"""The sample counts at which a run is evaluated and saved."""
 
 import itertools
 
@@ -18,12 +18,12 @@ def test_one_two_and_five_of_every_decade_are_evaluated(first):
     assert counts[-1] == 10**8
 
 
-def test_the_end_is_evaluated_wherever_it_lies():
+def test_any_end_is_evaluated():
     assert schedule.evaluations(3_000_000)[-2:] == [2_500_000, 3_000_000]
 
 
 def stops(done, *grid):
-    """Counts after `done` at which training stops, as the runner goes from one to the next."""
+    """The counts after `done` at which the runner pauses."""
     grid = schedule.Schedule(*grid)
     counts = []
     while done < grid.samples:
@@ -51,7 +51,7 @@ def test_counts_are_rounded_up_to_whole_training_steps():
     assert stops(0, 5 * 10**6, 750_000)[:2] == [750_000, 1_500_000]
 
 
-def test_continues_after_what_is_done():
+def test_continues_after_the_finished_samples():
     assert stops(900_000, 10**6) == [1_000_000]
     assert schedule.Schedule(10**6).next_stop(10**6 - 1) == 10**6
 

@@ -1,4 +1,4 @@
-"""Which runs shared their machine, from sessions made up for it."""
+"""Which runs shared their machine, from synthetic sessions."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from replication.plan.experiment import Experiment
 
 
 def a_run(seed, *sessions, machine="one", side_by_side=1):
-    """A run that trains a sample a second, from (hh:mm:ss, first sample, last sample)."""
+    """A run that trains one sample per second, from (hh:mm:ss, first sample, last sample)."""
     rows = [{"samples": s, "seconds": float(s)} for s in range(0, 1001, 100)]
     info = [
         {
@@ -38,20 +38,20 @@ def test_two_runs(start, expected):
 
 
 def test_a_later_session_counts_from_where_it_began():
-    # 900 seconds of which the second session took 200, from 10:00 to 10:03:20.
+    # 900 seconds in total, 200 of them in the second session, from 10:00 to 10:03:20.
     continued = a_run(0, ("08:00:00", 0, 700), ("10:00:00", 700, 900))
     assert seeds([continued, a_run(1, ("10:03:00", 0, 100))]) == {0, 1}
     assert seeds([continued, a_run(1, ("10:03:21", 0, 100))]) == set()
 
 
-def test_a_long_run_overlaps_with_all_that_come_in_it():
+def test_a_long_run_overlaps_with_all_runs_during_it():
     runs = [a_run(0, ("10:00:00", 0, 1000))]
     runs += [a_run(1, ("10:01:00", 0, 100)), a_run(2, ("10:10:00", 0, 100))]
     runs += [a_run(3, ("10:20:00", 0, 100))]
     assert seeds(runs) == {0, 1, 2}
 
 
-def test_other_machines_are_others():
+def test_runs_on_other_machines_do_not_share():
     runs = [a_run(0, ("10:00:00", 0, 300)), a_run(1, ("10:00:00", 0, 300), machine="two")]
     assert seeds(runs) == set()
 

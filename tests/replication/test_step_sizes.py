@@ -1,4 +1,4 @@
-"""The choice of the step size, on runs made up for it."""
+"""The choice of the step size, on synthetic runs."""
 
 import dataclasses
 import math
@@ -16,7 +16,7 @@ UNTRAINED = -543.0
 
 
 def a_run(step_size, latent_dim, pilot, *, dataset="mnist", at=None, later=None, **settings):
-    """A run with this training bound after the pilot, and after more samples another."""
+    """A run with the training bound `pilot` after the pilot, and `later` after more samples."""
     algorithm = settings.pop("algorithm", "aevb")
     experiment = figure2_experiment(dataset, algorithm, latent_dim, step_size)
     experiment = dataclasses.replace(experiment, **settings)
@@ -44,7 +44,7 @@ def verdicts(runs):
     return {row.step_size: row.verdict for row in pilots(runs).itertuples()}
 
 
-def test_each_latent_size_chooses_for_itself():
+def test_each_latent_size_has_its_own_choice():
     runs = [
         a_run(0.02, 20, -195.0),
         a_run(0.01, 5, -200.0),
@@ -69,7 +69,7 @@ def test_no_choice_between_latent_sizes():
     assert [*rows.verdict] == ["", ""]
 
 
-def test_each_data_set_and_algorithm_chooses_for_itself_at_its_own_pilot():
+def test_each_data_set_and_algorithm_has_its_own_choice_and_pilot():
     runs = []
     for dataset, algorithm, best in (
         ("frey", "aevb", 0.01),
@@ -86,8 +86,8 @@ def test_each_data_set_and_algorithm_chooses_for_itself_at_its_own_pilot():
     assert chosen(rows, "digits", "wake-sleep", 2) == 0.1
 
 
-def test_the_second_curves_choose_for_themselves():
-    """Frey Face with the text's own settings, whose pilots are shorter."""
+def test_the_second_curves_have_their_own_choice():
+    """Frey Face with the settings of the text, whose pilots are shorter."""
     runs = [
         run_of(figure2_experiment("frey", "aevb", 2, step, text=text), 700.0 + (step == best))
         for text, best in ((True, 0.02), (False, 0.01))
@@ -102,7 +102,7 @@ def test_the_second_curves_choose_for_themselves():
     assert chosen(rows, "frey", "aevb", 2, "text") == 0.02
 
 
-def test_what_comes_after_the_pilot_does_not_count():
+def test_samples_after_the_pilot_do_not_count():
     runs = [a_run(0.01, 5, -200.0, later=-1e6), a_run(0.02, 5, -205.0, later=-90.0)]
     assert verdicts(runs) == {0.01: "chosen", 0.02: ""}
 
@@ -123,17 +123,17 @@ def test_a_bound_that_is_not_finite_has_diverged():
     assert verdicts(runs) == {0.01: "chosen", 0.02: "diverged", 0.1: "diverged"}
 
 
-def test_a_run_that_broke_down_before_the_pilot_has_diverged():
+def test_a_run_that_diverged_within_the_pilot():
     runs = [a_run(0.01, 5, -200.0), a_run(0.1, 5, math.nan, at=50_000)]
     assert verdicts(runs) == {0.01: "chosen", 0.1: "diverged"}
 
 
-def test_a_run_that_was_interrupted_before_the_pilot_has_no_verdict():
+def test_a_run_interrupted_within_the_pilot_has_no_verdict():
     runs = [a_run(0.01, 5, -200.0), a_run(0.02, 5, -300.0, at=50_000), a_run(0.1, 5, -210.0)]
     assert verdicts(runs) == {0.01: "chosen", 0.1: ""}
 
 
-def test_a_run_that_broke_down_at_an_unknown_time_has_no_verdict():
+def test_a_run_that_diverged_at_an_unknown_time_has_no_verdict():
     runs = [a_run(0.01, 5, -200.0), a_run(0.02, 5, math.nan, at=150_000), a_run(0.1, 5, -210.0)]
     assert verdicts(runs) == {0.01: "chosen", 0.1: ""}
 
@@ -146,7 +146,7 @@ def test_no_choice_from_one_step_size_or_when_all_diverge():
     }
 
 
-def test_the_mean_over_the_seeds_that_all_step_sizes_have_counts():
+def test_step_sizes_are_compared_over_their_common_seeds():
     scores = {0.01: (-200.0, -204.0, -100.0), 0.02: (-199.0, -206.0), 0.1: (-300.0, -300.0)}
     runs = [
         a_run(step, 5, score, seed=seed)
@@ -178,7 +178,7 @@ def test_step_sizes_without_the_lowest_seed_do_not_count():
     assert verdicts(runs) == {0.01: "chosen", 0.02: ""}
 
 
-def test_step_sizes_and_settings_that_are_not_the_papers_do_not_count():
+def test_only_the_papers_step_sizes_and_settings_count():
     runs = [
         a_run(0.01, 5, -200.0),
         a_run(0.02, 5, -205.0),

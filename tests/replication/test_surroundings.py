@@ -1,4 +1,4 @@
-"""Full disks, read-only folders, other locales: real processes in real surroundings."""
+"""Full disks, read-only folders and other locales, with real processes."""
 
 import contextlib
 import os
@@ -31,29 +31,29 @@ def mount(folder, options):
 
 @pytest.fixture
 def disk(tmp_path):
-    """disk(options): a folder that is a file system of its own."""
+    """disk(options): a folder with its own file system."""
     folder = tmp_path / "disk"
     folder.mkdir()
     with contextlib.ExitStack() as stack:
 
         def mounted(options):
             if sys.platform != "linux" or not mount(folder, options):
-                pytest.skip("needs the right to mount a tmpfs")
+                pytest.skip("needs permission to mount a tmpfs")
             stack.callback(subprocess.run, ["umount", str(folder)], check=True)
             return folder
 
         yield mounted
 
 
-def test_a_full_disk_is_one_line_and_training_goes_on_when_there_is_room(disk, tmp_path):
-    """Room for one checkpoint of 110 KB, not for a second beside it."""
+def test_a_full_disk_is_one_line_and_training_resumes_when_there_is_space(disk, tmp_path):
+    """There is space for one checkpoint of 110 KB, not for a second one."""
     results = disk("size=180k")
     full = command(results, *TRAINING)
     assert full.returncode == 1
     (message,) = full.stderr.splitlines()
     folder = next((results / "runs").iterdir())
     assert message.startswith(f"Error: Expected to read or write {folder}")
-    assert "Received: No space left on device. Make room and give the same command" in message
+    assert "Received: No space left on device. Free disk space and run the same command" in message
     assert sorted(p.name for p in folder.iterdir()) == ["checkpoint.npz", "metrics.csv", "run.json"]
     kept = records.read_run(folder).info["samples"]
     assert 0 < kept < 20_000
@@ -80,12 +80,12 @@ def test_a_read_only_folder_is_one_line(disk):
         assert result.returncode == 1
         assert result.stderr == (
             f"Error: Expected to read or write {results / first}. Received: Read-only file "
-            "system. Name another folder and give the same command again: what was kept so far "
-            "is still there\n"
+            "system. Choose another folder and run the same command again: saved results "
+            "are still there\n"
         )
 
 
-def test_a_locale_without_our_letters(tmp_path):
+def test_a_locale_without_special_characters(tmp_path):
     environment = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
     results = tmp_path / "Größe"
     for arguments in (TRAINING, ["report"], ["verify", "--update"], ["verify"]):

@@ -1,4 +1,4 @@
-"""`verify` against references of results made up for it: what it lets pass, and what it catches."""
+"""`verify` on synthetic results: accepted and detected differences from the reference."""
 
 import csv
 import dataclasses
@@ -34,7 +34,7 @@ def results(tmp_path):
 
 @pytest.fixture
 def check(results):
-    """check(): whether the results agree with their reference, and the lines that do not say ok."""
+    """check(): whether the results agree with their reference, and the lines that are not ok."""
 
     def run():
         lines = []
@@ -67,7 +67,7 @@ def change_reference(results, section, change):
 
 
 def statuses(now, stored):
-    """Of all that is not ok."""
+    """The statuses other than ok."""
     return [status for status, _ in verify.compare(now, stored) if status != "ok"]
 
 
@@ -76,7 +76,7 @@ def test_unchanged_results_agree(check, results, capsys):
     lines = []
     verify.run(results, lines.append)
     assert lines[-1] == f"{len(lines) - 1} ok, 0 new, 0 regressed, 0 missing"
-    # Three seeds, −0.2, 0, 0.3 around the paper's curve: 0.03 ± 0.15, and 0.3 of examples.
+    # Three seeds, −0.2, 0, 0.3 around the paper's curve: 0.03 ± 0.15, and 0.3 over examples.
     place = "figure 2, MNIST N_z=20, AEVB, test, 10⁶, from the paper"
     assert f"ok        {place}: 0.03 ± 0.33 (reference 0.03 ± 0.33)" in lines
 
@@ -93,10 +93,10 @@ def test_unchanged_results_agree(check, results, capsys):
         (SEEDS[2], 100_000, "train_elbo", 0.145),
         (LIKELIHOOD, 2_000_000, "train_density", 0.05),
         (LIKELIHOOD, 1_000_000, "test_density", 0.05),
-        (LIKELIHOOD, 2_000_000, "test_annealed", 0.05),  # measured at the end alone
+        (LIKELIHOOD, 2_000_000, "test_annealed", 0.05),  # measured only at the end
     ],
 )
-def test_a_metric_changed_by_five_errors_is_caught(
+def test_a_metric_changed_by_five_errors_is_detected(
     results, check, experiment, samples, name, error, sign
 ):
     change_metric(results, experiment, samples, name, sign * 5 * error)
@@ -118,7 +118,7 @@ def test_a_number_without_an_error_must_be_the_same(results, check, name):
 
 
 @pytest.mark.parametrize("section", ["distances", "numbers"])
-def test_a_reference_changed_by_five_errors_is_caught(results, section):
+def test_a_reference_changed_by_five_errors_is_detected(results, section):
     now = reference.of(Evidence(results))
     stored = json.loads((results / "reference.json").read_text())
     count = len(stored[section])
@@ -130,7 +130,7 @@ def test_a_reference_changed_by_five_errors_is_caught(results, section):
         assert statuses(now, changed) == ["regressed"], entry
 
 
-def test_a_run_of_the_reference_changed_by_five_errors_is_caught(results, check):
+def test_a_run_of_the_reference_changed_by_five_errors_is_detected(results, check):
     def change(run):
         metric = run["metrics"].get("test_elbo")
         if metric is None:
@@ -143,7 +143,7 @@ def test_a_run_of_the_reference_changed_by_five_errors_is_caught(results, check)
     assert len(lines) == 4 and all("test_elbo after 2,000,000" in line for line in lines)
 
 
-def test_every_flipped_verdict_is_caught(results):
+def test_every_changed_verdict_is_detected(results):
     now = reference.of(Evidence(results))
     stored = json.loads((results / "reference.json").read_text())
     for i, verdict in enumerate(v["verdict"] for v in stored["verdicts"]):
@@ -161,7 +161,7 @@ def test_a_missing_run_is_named(results, check):
     assert any(line.startswith("missing   figure 2, MNIST N_z=20, Wake-sleep") for line in lines)
 
 
-def test_a_shortened_run_is_caught(results, check):
+def test_a_shortened_run_is_detected(results, check):
     path = results / "runs" / SINGLE.id / "metrics.csv"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
     good, lines = check()
@@ -182,14 +182,14 @@ def test_longer_runs_are_new(results, check):
     assert any("AEVB, test, 10⁷, from the paper" in line for line in lines)
 
 
-def test_further_runs_are_new(results, check):
+def test_additional_runs_are_new(results, check):
     write_panel(results, "frey", 10, end=1_000_000)
     good, lines = check()
     assert good
     assert any(line.startswith("new       figure 2, Frey Face N_z=10") for line in lines)
 
 
-def test_a_run_that_was_trained_again_is_another_draw(results, check):
+def test_a_run_that_was_trained_again_is_new(results, check):
     again = {"started": "2026-02-02T00:00:00+00:00"}
     shutil.rmtree(results / "runs" / SINGLE.id)
     write_bounds(results, SINGLE, 2_000_000, offset=0.8, **again)  # two of its standard errors
@@ -212,7 +212,7 @@ def test_numbers_that_agree():
     assert verify.agrees(1.49, 0.3, 0.0, 0.4) and not verify.agrees(1.51, 0.3, 0.0, 0.4)
 
 
-def test_what_diverged_is_stored_and_compared(results, check):
+def test_diverged_values_are_stored_and_compared(results, check):
     diverged = dataclasses.replace(SINGLE, step_size=0.1)
     write_bounds(results, diverged, 200_000)
     change_metric(results, diverged, 200_000, "train_elbo", float("nan"))
@@ -234,6 +234,6 @@ def test_without_reference_or_runs(results, tmp_path_factory):
 def test_the_results_of_this_repository_agree_with_their_reference():
     results = ROOT / "results"
     if not (results / "reference.json").exists():
-        pytest.skip("results/reference.json is not there")
+        pytest.skip("results/reference.json is missing")
     lines = []
     assert verify.run(results, lines.append), [line for line in lines if "ok " not in line]

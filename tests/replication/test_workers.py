@@ -1,4 +1,4 @@
-"""`--jobs`: several processes give the numbers of one, and end together."""
+"""`--jobs`: several processes give the numbers of a single one, and end with the command."""
 
 import gc
 import signal
@@ -26,14 +26,14 @@ def command(processes):
 
 
 def trainers(process):
-    """The processes that train: of all children, those that hold the lock of a run."""
+    """The training processes: the children that have the lock of a run."""
     children = psutil.Process(process.pid).children(recursive=True)
     return [c for c in children if any(f.path.endswith(lock.SUFFIX) for f in c.open_files())]
 
 
 @pytest.fixture
 def at_work(tmp_path, command):
-    """A command whose two processes train, and these."""
+    """A command and its two training processes."""
     process = command(tmp_path, *TWO, "1e9")
     wait_until(lambda: all(trains(tmp_path, run) for run in RUNS), process)
     found = trainers(process)
@@ -42,7 +42,7 @@ def at_work(tmp_path, command):
 
 
 def again(results, command):
-    """Gives the command again, a little further than it came."""
+    """Runs the command again, for a few more samples."""
     samples = max(records.read_run(results / "runs" / run).info["samples"] for run in RUNS)
     process = command(results, *TWO, str(samples + 1000))
     assert process.communicate(timeout=300)[1] == "" and process.returncode == 0
@@ -53,7 +53,7 @@ def again(results, command):
 
 
 def test_two_processes_give_the_numbers_of_one(tmp_path, command):
-    """To the last digit: programs for one thread and for two differ in no sum of these networks."""
+    """To the last digit: for these networks, programs for one and two threads sum in one order."""
     for jobs in ("1", "2"):
         process = command(tmp_path / jobs, *TWO, "20000", "--jobs", jobs)
         assert process.communicate(timeout=300)[1] == "" and process.returncode == 0
@@ -67,12 +67,12 @@ def test_two_processes_give_the_numbers_of_one(tmp_path, command):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("whom", ["the command", "all, as a terminal does"])
-def test_ctrl_c_ends_all_and_keeps_what_was_kept(tmp_path, at_work, command, whom):
+def test_ctrl_c_ends_all_processes_and_keeps_saved_results(tmp_path, at_work, command, whom):
     process, children = at_work
     for receiver in [process, *(children if whom != "the command" else [])]:
         receiver.send_signal(signal.SIGINT)
     message = process.communicate(timeout=120)[1]
-    assert message == "\nInterrupted. Give the same command again to continue.\n"
+    assert message == "\nInterrupted. Run the same command again to resume.\n"
     assert process.returncode == 130
     assert psutil.wait_procs(children, timeout=10)[1] == []
     assert strays(tmp_path) == []
@@ -98,8 +98,8 @@ def test_a_killed_process_is_one_line(tmp_path, at_work, command):
     again(tmp_path, command)
 
 
-def test_an_interruption_that_python_drops_comes_again(monkeypatch):
-    """Raised within a callback of the garbage collector, as JAX has one."""
+def test_an_interrupt_that_python_drops_is_repeated(monkeypatch):
+    """It is raised in a callback of the garbage collector, such as JAX's."""
     monkeypatch.setattr(sys, "unraisablehook", workers._interrupt_again)
     handler = signal.getsignal(signal.SIGINT)
 
