@@ -3,6 +3,7 @@
 # make test        lint, types, and all tests on both backends
 # make coverage    lines and branches that the tests of both backends run
 # make docs        the site, in build/site
+# make notebooks   the site's notebooks alone, in build/notebooks
 
 VENV ?= .venv
 PYTHON ?= python3
@@ -11,7 +12,7 @@ KERAS_BACKEND ?= jax
 BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: replicate check coverage docs test lint types test-jax test-tensorflow cover-jax cover-tensorflow clean
+.PHONY: replicate check coverage docs notebooks test lint types test-jax test-tensorflow cover-jax cover-tensorflow clean
 
 # Only the packages for one backend; `make test` adds the rest to the same environment.
 replicate: $(VENV)/installed-$(KERAS_BACKEND)
@@ -51,7 +52,9 @@ cover-jax cover-tensorflow: cover-%: $(VENV)/installed-all
 # Runs each notebook and shows its output; a second `make docs` runs only changed notebooks.
 NOTEBOOKS := $(patsubst docs/notebooks/%.py,build/notebooks/%.md,$(wildcard docs/notebooks/*.py))
 
-docs: $(NOTEBOOKS)
+notebooks: $(NOTEBOOKS)
+
+docs: notebooks
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 build/notebooks/%.md: docs/notebooks/%.py docs/site/notebooks.py | $(VENV)/installed-docs

@@ -31,6 +31,16 @@ class RowBatches(keras.utils.PyDataset):
 
     Raises:
         ValueError: if `arrays` is not a tuple of arrays of one length.
+
+    Example:
+        >>> class Pairs(RowBatches):
+        ...     def __len__(self):
+        ...         return self.num_rows // 2
+        ...
+        ...     def rows(self, i):
+        ...         return np.array([2 * i, 2 * i + 1])
+        >>> [batch[0].tolist() for batch in Pairs((np.arange(4.0),))]
+        [[0.0, 1.0], [2.0, 3.0]]
     """
 
     def __init__(self, arrays: Sequence[ArrayLike], **kwargs: Any) -> None:

@@ -26,7 +26,16 @@ ROUNDING = 1e-5
 
 
 class Reference(TypedDict):
-    """A mean over values, as a file stores it."""
+    """A mean over values, as a file stores it.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "references.json"
+        >>> assert_unchanged([1.0, 2.0], path, "name", update=True)
+        >>> references: dict[str, Reference] = json.loads(path.read_text())
+        >>> references["name"]
+        {'mean': 1.5, 'num_values': 2, 'standard_error': 0.5}
+    """
 
     mean: float
     standard_error: float

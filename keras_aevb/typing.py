@@ -2,6 +2,17 @@
 
 Keras, TensorFlow and TensorFlow Probability have no type information: type checkers accept their
 objects for any type. The protocols here describe the attributes that this library uses.
+
+Example:
+    >>> import keras_aevb as kv
+    >>> from keras_aevb.typing import Decode, Distribution, Tensor, Terms
+    >>> class OneSample(kv.Bound):
+    ...     def __call__(
+    ...         self, x: Tensor, q: Distribution, prior: Distribution, decode: Decode, seed: Tensor
+    ...     ) -> Terms:
+    ...         z = q.sample(1, seed=seed)[0]
+    ...         reconstruction, kl = decode(z).log_prob(x), q.log_prob(z) - prior.log_prob(z)
+    ...         return {"elbo": reconstruction - kl, "reconstruction": reconstruction, "kl": kl}
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,5 +1,6 @@
 """The site: every public name is in its reference, and the code of its pages and notebooks runs."""
 
+import importlib
 import importlib.util
 import inspect
 import pathlib
@@ -57,6 +58,18 @@ def test_every_public_name_is_in_the_reference():
         "keras_aevb.marginal_likelihood.log_mean_exp",
     }
     assert expected <= documented
+
+
+def test_every_entry_of_the_reference_has_an_example():
+    names = reference().public_names()
+    assert ">>> " in kv.typing.__doc__  # one for all of its names, most of which are no objects
+    without = []
+    for path in (path for page, paths in names.items() if page != "typing" for path in paths):
+        module, _, name = path.rpartition(".")
+        value = getattr(importlib.import_module(module), name)
+        if ">>> " not in vars(value).get("__doc__", value.__doc__):
+            without.append(path)
+    assert without == []
 
 
 def test_pages_of_the_reference_are_in_the_navigation():

@@ -123,6 +123,26 @@ class ConditionalDistribution(keras.layers.Layer):
         ValueError: if `event_shape` has a dimension that is not a positive integer, a head is not
             a Keras layer or its output does not have the size of an event, or densities cannot be
             computed in the layer's precision.
+
+    Example:
+        >>> if keras.backend.backend() == "jax":
+        ...     from tensorflow_probability.substrates import jax as tfp
+        ... else:
+        ...     import tensorflow_probability as tfp
+        >>> class Laplace(ConditionalDistribution):
+        ...     # Independent Laplace distributions of one scale
+        ...     def __init__(self, event_shape, scale=1.0, mean=None, **kwargs):
+        ...         super().__init__(event_shape, {"mean": mean}, **kwargs)
+        ...         self.scale = scale
+        ...
+        ...     def distribution(self, mean):
+        ...         pixels = tfp.distributions.Laplace(mean, self.scale)
+        ...         return tfp.distributions.Independent(pixels, len(self.event_shape))
+        >>> likelihood = Laplace(3)
+        >>> parameters = likelihood(np.zeros((2, 5)))  # two examples with five features
+        >>> p = likelihood.distribution(*parameters)
+        >>> [float(log_p) for log_p in p.log_prob(np.zeros((2, 3), "float32"))]  # -3 log 2
+        [-2.0794415, -2.0794415]
     """
 
     def __init__(

@@ -28,6 +28,22 @@ class FlowStep(keras.layers.Layer):
     """An invertible map from vectors in ℝⁿ to vectors in ℝⁿ.
 
     A subclass implements `build(shape)`, with the shape `(None, n)`, and `bijector`.
+
+    Example:
+        >>> if keras.backend.backend() == "jax":
+        ...     from tensorflow_probability.substrates import jax as tfp
+        ... else:
+        ...     import tensorflow_probability as tfp
+        >>> class Scale(FlowStep):
+        ...     def build(self, shape):
+        ...         self.log_scale = self.add_weight(shape[1:], "zeros", name="log_scale")
+        ...
+        ...     def bijector(self):
+        ...         return tfp.bijectors.Scale(ops.exp(self.log_scale))
+        >>> import keras_aevb as kv
+        >>> prior = kv.FlowPrior(kv.StandardNormal(2), [Scale()])
+        >>> float(prior.distribution().log_prob([0.0, 0.0]))  # -log 2π, as at the start
+        -1.8378770
     """
 
     def bijector(self) -> Any:

@@ -14,12 +14,31 @@ from keras_aevb.typing import Config, Distribution, LayerArguments, ShapeLike
 class Prior(keras.layers.Layer):
     """A distribution over z without inputs, as a layer that can have trainable weights.
 
+    A subclass implements `distribution`, and `get_config` if its constructor takes more arguments.
+
     Args:
         event_shape: shape of z, an integer or a tuple.
 
     Raises:
         ValueError: if `event_shape` has a dimension that is not a positive integer, or densities
             cannot be computed in the layer's precision.
+
+    Example:
+        >>> if keras.backend.backend() == "jax":
+        ...     from tensorflow_probability.substrates import jax as tfp
+        ... else:
+        ...     import tensorflow_probability as tfp
+        >>> class Shifted(Prior):
+        ...     # N(m, I) with a trained mean
+        ...     def __init__(self, event_shape, **kwargs):
+        ...         super().__init__(event_shape, **kwargs)
+        ...         self.mean = self.add_weight(self.event_shape, "ones", name="mean")
+        ...
+        ...     def distribution(self):
+        ...         mean = ops.cast(self.mean, self.density_dtype)
+        ...         return tfp.distributions.MultivariateNormalDiag(mean, ops.ones_like(mean))
+        >>> float(Shifted(2).distribution().log_prob([1.0, 1.0]))  # -log 2π
+        -1.8378770
     """
 
     def __init__(self, event_shape: ShapeLike, **kwargs: Unpack[LayerArguments]) -> None:

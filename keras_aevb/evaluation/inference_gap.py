@@ -21,6 +21,11 @@ class InferenceGap(NamedTuple):
     Attributes:
         gap: array of shape `[N]`, in nats.
         standard_error: standard error of each gap, an array of shape `[N]`.
+
+    Example:
+        >>> gap, error = InferenceGap(np.array([0.5, 1.0]), np.array([0.1, 0.2]))
+        >>> gap > 4 * error  # the bound is below log p(x) for certain
+        array([ True,  True])
     """
 
     gap: np.ndarray

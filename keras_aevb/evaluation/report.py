@@ -22,7 +22,12 @@ WIDTH, BAR_WIDTH = 64, 28
 
 
 class Estimate(NamedTuple):
-    """A mean over examples, and its standard error from their spread; both in nats."""
+    """A mean over examples, and its standard error from their spread; both in nats.
+
+    Example:
+        >>> elbo = Estimate(mean=-88.25, standard_error=0.5)
+        >>> mean, standard_error = elbo
+    """
 
     mean: float
     standard_error: float
@@ -43,6 +48,14 @@ class Report(NamedTuple):
         kl_by_dimension: array of shape `z_shape`, means over the examples, in nats; `None` if the
             dimensions of q(z|x) or p(z) are not independent.
         pareto_k: array of shape `[N]`.
+
+    Example:
+        >>> import keras_aevb as kv
+        >>> model = kv.AEVB(**kv.networks.bernoulli_mlp(16, latent_dim=2, hidden_units=8, seed=0))
+        >>> result = model.report(np.zeros((10, 16)), num_samples=10, seed=0, verbose=False)
+        >>> gap = result.log_likelihood.mean - result.elbo.mean
+        >>> result.active_units.shape, result.pareto_k.shape
+        ((2,), (10,))
     """
 
     num_examples: int

@@ -24,6 +24,19 @@ class Estimator:
 
     Raises:
         ValueError: if one of them is not a positive integer.
+
+    Example:
+        >>> import keras_aevb as kv
+        >>> from keras_aevb.marginal_likelihood import Estimator, log_mean_exp
+        >>> class PriorSampling(Estimator):
+        ...     # The mean of p(x|z) over samples of p(z)
+        ...     def __call__(self, x, q, prior, decode, seed):
+        ...         z = prior.sample((self.num_samples, x.shape[0]), seed=seed)  # [L, B, ...]
+        ...         log_p, error = log_mean_exp(decode(z).log_prob(x))
+        ...         return {"log_likelihood": log_p, "standard_error": error}
+        >>> model = kv.AEVB(**kv.networks.bernoulli_mlp(16, latent_dim=2, hidden_units=8))
+        >>> model.log_likelihood(np.zeros((10, 16)), method=PriorSampling(100)).shape
+        (10,)
     """
 
     num_samples: int

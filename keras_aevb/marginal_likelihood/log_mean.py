@@ -24,6 +24,11 @@ def log_mean_exp(log_weights: Tensor) -> tuple[Tensor, Tensor]:
 
     Returns:
         Two tensors of shape `[B]`, in nats.
+
+    Example:
+        >>> log_mean, error = log_mean_exp(ops.log([[1.0], [3.0]]))  # two weights, one example
+        >>> float(log_mean[0]), float(error[0])  # log 2, and √2 / (2 √2)
+        (0.6931472, 0.5)
     """
     n = log_weights.shape[0]
     log_mean = ops.logsumexp(log_weights, axis=0) - math.log(n)

@@ -56,6 +56,26 @@ class LatentVariableModel(SerializableModel, ExportableModel):
     Raises:
         ValueError: if a part has the wrong type, or does not accept the output of the previous
             one.
+
+    Example:
+        >>> import keras_aevb as kv
+        >>> class PriorSampling(kv.LatentVariableModel):
+        ...     # Maximises log p(x), estimated with L = 100 samples of p(z)
+        ...     maximize = ("log_p",)
+        ...
+        ...     def __init__(self, decoder, likelihood, prior, **kwargs):
+        ...         super().__init__(decoder, likelihood, prior, terms=("log_p",), **kwargs)
+        ...
+        ...     def objective(self, x, training):
+        ...         z = self.prior_distribution().sample((100, x.shape[0]), seed=self.next_seed())
+        ...         log_p = self.decode(z, training).log_prob(x)  # [L, B]
+        ...         log_p = ops.logsumexp(log_p, axis=0) - np.log(100.0)
+        ...         return kv.typing.Objective(-log_p, {"log_p": log_p})
+        >>> model = PriorSampling(**kv.networks.bernoulli_mlp(16, latent_dim=2, recognition=False))
+        >>> model.compile("adam")
+        >>> history = model.fit(np.zeros((10, 16), "float32"), verbose=0).history
+        >>> list(history)
+        ['log_p', 'loss']
     """
 
     # The constructor's arguments that are objects, in order.

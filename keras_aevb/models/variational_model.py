@@ -50,6 +50,21 @@ class VariationalModel(LatentVariableModel):
     Raises:
         ValueError: if a part has the wrong type or does not accept the output of the previous one,
             or if posterior, prior and bound are incompatible.
+
+    Example:
+        >>> import keras_aevb as kv
+        >>> class Centred(kv.VariationalModel):
+        ...     # AEVB that keeps the means of q(z|x) near zero
+        ...     def objective(self, x, training):
+        ...         q, prior = self.encode(x, training), self.prior_distribution()
+        ...         terms = self.bound(x, q, prior, self.decoder_of(training), self.next_seed())
+        ...         penalty = ops.sum(ops.square(q.mean()), axis=1)  # [B]
+        ...         return kv.typing.Objective(penalty - terms["elbo"], terms)
+        >>> model = Centred(**kv.networks.bernoulli_mlp(16, latent_dim=2, hidden_units=8))
+        >>> model.compile("adam")
+        >>> history = model.fit(np.zeros((10, 16), "float32"), verbose=0).history
+        >>> sorted(history)
+        ['elbo', 'kl', 'loss', 'reconstruction']
     """
 
     parts: tuple[str, ...] = (
