@@ -4,7 +4,7 @@ import ctypes
 import gc
 import os
 import sys
-import tempfile
+from pathlib import Path
 
 # Tests run a compiled program only a few times, so XLA skips its expensive passes.
 # `XLA_FLAGS= make test` compiles as for users.
@@ -12,15 +12,15 @@ os.environ.setdefault(
     "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 )
 
-# Many tests compile the same programs: on JAX, workers and the programs that tests start share a
-# cache folder.
-if "PYTEST_XDIST_WORKER" not in os.environ:
-    _programs = tempfile.TemporaryDirectory(prefix="compiled-by-tests-")
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _programs.name)
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+# Many tests compile the same programs. On JAX, workers, the programs that tests start and later runs
+# share a cache folder.
+_programs = Path(__file__).parent / "build" / "compiled-by-tests"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_programs))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 import keras
+import psutil
 import pytest
 
 # Doctests only of the running backend's modules, since those of the other may not import.
@@ -28,13 +28,19 @@ OTHERS = {"jax": "tensorflow", "tensorflow": "jax"}
 collect_ignore_glob = [f"keras_aevb/_backend/{OTHERS[keras.backend.backend()]}*.py"]
 
 
+# Freeing takes half a second, and most files leave little behind.
+_kept = [psutil.Process().memory_info().rss]
+
+
 @pytest.fixture(scope="module", autouse=True)
 def forget_programs(request):
-    """Releases a file's compiled programs and the models that its tests share."""
+    """Releases compiled programs and the models that tests share, after 200 MB of them."""
     yield
     for shared in vars(request.module).values():
         if hasattr(shared, "cache_clear"):
             shared.cache_clear()
+    if psutil.Process().memory_info().rss - _kept[0] < 200e6:
+        return
     keras.backend.clear_session()
     if keras.backend.backend() == "jax":
         import jax
@@ -42,4 +48,5 @@ def forget_programs(request):
         jax.clear_caches()
     gc.collect()
     if sys.platform == "linux":
-        ctypes.CDLL("libc.so.6").malloc_trim(0)  # otherwise glibc keeps freed memory
+        ctypes.CDLL("libc.so.6").malloc_trim(0)  # glibc keeps what was freed
+    _kept[0] = psutil.Process().memory_info().rss

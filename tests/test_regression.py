@@ -71,15 +71,8 @@ def values_of_runs(model, data):
         yield {"": bound, f" {other}": model.evaluate(x, verbose=0, return_dict=True)[other]}
 
 
-SLOW = {("mnist", kv.FullVB), ("mnist", kv.MonteCarloEM)}
-RUNS = [
-    pytest.param(name, algorithm, marks=[pytest.mark.slow] * ((name, algorithm) in SLOW))
-    for name in EPOCHS
-    for algorithm in ALGORITHMS
-]
-
-
-@pytest.mark.parametrize("name, algorithm", RUNS)
+@pytest.mark.parametrize("name", EPOCHS)
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_bound_after_a_fixed_budget(name, algorithm):
     if name == "mnist" and "AEVB_DATA_DIR" not in os.environ:
         pytest.skip("AEVB_DATA_DIR is not a folder with the data")
