@@ -12,10 +12,11 @@ os.environ.setdefault(
     "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 )
 
-# Many tests compile the same programs. On JAX, workers, the programs that tests start and later runs
-# share a cache folder.
-_programs = Path(__file__).parent / "build" / "compiled-by-tests"
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_programs))
+# Many tests compile the same programs. On JAX, workers, the programs that tests start, and later
+# runs share a cache folder.
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parent / "build" / "compiled-by-tests")
+)
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
