@@ -83,7 +83,7 @@ def test_figure2_chooses_the_step_size_and_continues(tmp_path):
     ends = {(r.experiment.step_size, r.experiment.seed): r.rows[-1]["samples"] for r in runs}
     assert ends == {key: 25_000 if key[0] == best else 20_000 for key in pilots}
 
-    rows = list(csv.DictReader((tmp_path / "figure2" / "step_sizes.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "figure2" / "step_sizes.csv").read_text().splitlines()))
     assert [float(r["step_size"]) for r in rows if r["verdict"] == "chosen"] == [best]
 
 
