@@ -1,6 +1,6 @@
 # make replicate   environment, install, Figure 2's protocol on embedded data
 # make check       lint, types, and the exact tests on one backend: what to run between edits
-# make test        lint, types, and all tests on both backends
+# make test        lint, types, and tests on both backends
 # make coverage    lines and branches that the tests of both backends run
 # make docs        the site, in build/site
 # make notebooks   the site's notebooks alone, in build/notebooks
