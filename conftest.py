@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 
 # Tests run a compiled program only a few times, so XLA skips its expensive passes.
-# `XLA_FLAGS= make test` compiles as for users.
+# `XLA_FLAGS= make test` compiles as users do.
 os.environ.setdefault(
     "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 )
 
-# Many tests compile the same programs. On JAX, workers, the programs that tests start, and later
-# runs share a cache folder.
+# Many tests compile the same programs. On JAX, workers, subprocesses of tests and later runs share
+# a cache folder.
 os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parent / "build" / "compiled-by-tests")
 )

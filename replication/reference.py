@@ -84,8 +84,8 @@ def write(results, reference):
     return path
 
 
-def of(evidence, places=()):
-    """Computes the reference from `Evidence`, with distances at further `places`.
+def of(evidence, points=()):
+    """Computes the reference from `Evidence`, with distances at further `points`.
 
     Returns:
         Dict of lists of dicts: `verdicts` on claims (with part `""`) and on their parts, the
@@ -103,9 +103,9 @@ def of(evidence, places=()):
                 for n in finding.numbers
             ]
     distances = []
-    for place in evidence.distances(places).to_dict("records"):
-        estimate = _estimate(place.pop("estimate"))
-        distances.append({**place, "n_train": place["n_train"] or None, **estimate})
+    for point in evidence.distances(points).to_dict("records"):
+        estimate = _estimate(point.pop("estimate"))
+        distances.append({**point, "n_train": point["n_train"] or None, **estimate})
     return {
         "verdicts": verdicts,
         "numbers": numbers,

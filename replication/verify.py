@@ -8,7 +8,7 @@ import collections
 import math
 
 from replication import reference
-from replication.claims import PLACE, Evidence
+from replication.claims import POINT, Evidence
 from replication.claims.rules import SIGMAS, Estimate
 from replication.figures.text import NAMES, count
 from replication.measurements import lock
@@ -40,8 +40,8 @@ def run(results, echo, update=False):
             echo(f"stored {reference.write(results, reference.of(Evidence(results)))}")
         return True
     evidence, stored = Evidence(results), reference.read(results)
-    places = [tuple(d[name] or 0 for name in PLACE) for d in stored["distances"]]
-    now = reference.of(evidence, places)
+    points = [tuple(d[name] or 0 for name in POINT) for d in stored["distances"]]
+    now = reference.of(evidence, points)
     statuses: collections.Counter[str] = collections.Counter()
     for status, line in compare(now, stored):
         statuses[status] += 1
@@ -59,7 +59,7 @@ def compare(now, stored):
     for new, old in numbers:
         name = "{claim}, {part}, {number}".format(**(new or old))
         yield ("new", f"{name}: {_text(new)}") if _is_longer(new, old) else _value(name, new, old)
-    for new, old in _pairs(now["distances"], stored["distances"], *PLACE):
+    for new, old in _pairs(now["distances"], stored["distances"], *POINT):
         yield _value(_place(new or old), new, old)
     for new, old in _pairs(now["runs"], stored["runs"], "id"):
         yield _run(new, old)

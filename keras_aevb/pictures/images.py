@@ -52,7 +52,7 @@ def mosaic(images: np.ndarray, columns: int | None = None, fill: float = 1.0) ->
     Args:
         images: array of shape `[N, height, width]` or `[N, height, width, channels]`.
         columns: images in a row. Default: as many as rows, or one more.
-        fill: value of the empty places in the last row.
+        fill: value of the empty cells in the last row.
 
     Returns:
         Array of shape `[rows * height, columns * width]` or, with channels,

@@ -25,7 +25,7 @@ from replication.plan.protocols import FIGURE3_LATENT_DIM
 from replication.plan.step_sizes import pilots
 
 CLAIMS = (FASTER, SUPERFLUOUS, LIKELIHOOD, GRADIENTS, COST)
-PLACE = [*PANEL, "algorithm", "split", "samples"]
+POINT = [*PANEL, "algorithm", "split", "samples"]
 
 
 def judge(evidence):
@@ -68,28 +68,28 @@ class Evidence:
         """A panel's `Curve`, or `None`."""
         return self._panels.get((3, "mnist", FIGURE3_LATENT_DIM, n_train, algorithm))
 
-    def distances(self, places=()):
+    def distances(self, points=()):
         """Differences between our curves and the paper's, at each decade from 10⁶ and at the ends.
 
         Args:
-            places: further places, tuples of `PLACE`.
+            points: further points, tuples of `POINT`.
 
         Returns:
-            A row for each place where both curves have a value: the columns `PLACE`, and
+            A row for each point where both curves have a value: the columns `POINT`, and
             `estimate`, our value minus the paper's, in nats per example.
         """
-        unknown = {place[-1] for place in places} - {*self.curves.samples}
+        unknown = {point[-1] for point in points} - {*self.curves.samples}
         rows = self._main_curves(unknown) if unknown else self.curves
         panels = _by_panel(rows) if unknown else self._panels
-        rows = rows[rows.paper.notna()].drop_duplicates(PLACE)
+        rows = rows[rows.paper.notna()].drop_duplicates(POINT)
         main = rows.samples.map(is_decade) | (rows.samples == rows.curve_end)
-        requested = pd.MultiIndex.from_frame(rows[PLACE].astype(object)).isin(places)
-        rows = rows[(main & (rows.samples >= FIRST_COMPARABLE)) | requested].sort_values(PLACE)
+        requested = pd.MultiIndex.from_frame(rows[POINT].astype(object)).isin(points)
+        rows = rows[(main & (rows.samples >= FIRST_COMPARABLE)) | requested].sort_values(POINT)
         found = [
-            dict(zip(PLACE, place)) | {"estimate": _distance(panels[place[:5]], *place[5:])}
-            for place in rows[PLACE].itertuples(index=False, name=None)
+            dict(zip(POINT, point)) | {"estimate": _distance(panels[point[:5]], *point[5:])}
+            for point in rows[POINT].itertuples(index=False, name=None)
         ]
-        return pd.DataFrame(found, columns=[*PLACE, "estimate"])
+        return pd.DataFrame(found, columns=[*POINT, "estimate"])
 
     def _main_curves(self, counts=()):
         shown = [curves(self.table.iloc[:0]).assign(role="")]

@@ -32,10 +32,10 @@ def _judge(evidence):
     table = table.assign(kind=table.dataset.map(NAMES).astype(str), curve=_curves(table))
     ratios = {pair: _ratios(table, *pair[:2]) for pair in PAIRS}
     spreads = {pair: Spreads(rows) for pair, rows in ratios.items()}
-    places = table.drop_duplicates(["kind", "curve", "samples"])[["kind", "curve", "samples"]]
+    points = table.drop_duplicates(["kind", "curve", "samples"])[["kind", "curve", "samples"]]
     return [
-        _finding(place, pair, ratios[pair], spreads[pair])
-        for place in places.itertuples(index=False, name=None)
+        _finding(point, pair, ratios[pair], spreads[pair])
+        for point in points.itertuples(index=False, name=None)
         for pair in PAIRS
     ]
 
@@ -59,10 +59,10 @@ def _ratios(table, more, less):
     return ratios.reset_index()
 
 
-def _finding(place, pair, ratios, spreads):
+def _finding(point, pair, ratios, spreads):
     """Whether one estimator's variance exceeds another's by a factor."""
-    (kind, curve, samples), (more, less, factor) = place, pair
-    ratio = _ratio(ratios, spreads, *place)
+    (kind, curve, samples), (more, less, factor) = point, pair
+    ratio = _ratio(ratios, spreads, *point)
     verdict = ahead(dataclasses.replace(ratio, value=ratio.value - factor))
     number = Number(f"variance of {more} / {less}", ratio, f"> {factor:g}", samples)
     trained = f"after {count(samples)}" if samples else "untrained"
@@ -72,8 +72,8 @@ def _finding(place, pair, ratios, spreads):
 
 def _ratio(ratios, spreads, kind, curve, samples):
     """The geometric mean over seeds, with the error from seeds and samples to first order."""
-    place = (ratios.kind == kind) & (ratios.curve == curve) & (ratios.samples == samples)
-    seeds = ratios[place]
+    point = (ratios.kind == kind) & (ratios.curve == curve) & (ratios.samples == samples)
+    seeds = ratios[point]
     spread, source = spreads.of(kind, curve, samples)
     value = float(np.exp(seeds.value.mean()))
     error = float(np.sqrt((spread**2 + (seeds.error**2).mean()) / len(seeds)))

@@ -16,7 +16,7 @@ from replication.plan.step_sizes import PILOT_UPDATES, pilot_samples
 STYLE = Style(
     quantity=r"lower bound $\mathcal{L}$",
     algorithms=FIGURE2_ALGORITHMS,
-    frames={  # with some room at the top
+    frames={  # with a margin at the top
         "mnist": ((1e5, 2.5e8), (-150, -95)),
         "frey": ((1e5, 1e8), (0, 1600)),
     },

@@ -14,7 +14,7 @@ from replication import environment
 
 PACKAGES = ("keras", "jax", "tensorflow", "tensorflow-probability", "tfp-nightly", "numpy")
 
-PLACES = ("--results", "--data-dir")
+FOLDER_OPTIONS = ("--results", "--data-dir")
 
 
 def session():
@@ -42,9 +42,9 @@ def command(arguments):
     """The command line, without the paths of this machine, which do not affect the numbers."""
     kept, rest = [], iter(arguments)
     for argument in rest:
-        if argument in PLACES:
+        if argument in FOLDER_OPTIONS:
             next(rest, None)
-        elif not argument.startswith(tuple(f"{place}=" for place in PLACES)):
+        elif not argument.startswith(tuple(f"{option}=" for option in FOLDER_OPTIONS)):
             kept.append(argument)
     return shlex.join(["python", "-m", "replication", *kept])
 

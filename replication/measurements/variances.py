@@ -44,13 +44,13 @@ def read_variances(path):
     """
     remedy = f"Delete it and measure it again with `{COMMAND}`"
     info = read_json(path, SHAPE, remedy)
-    places = {(v["samples"], v["parameters"]) for v in info["variances"]}
+    points = {(v["samples"], v["parameters"]) for v in info["variances"]}
     found = {(v["samples"], v["parameters"], v["estimator"]) for v in info["variances"]}
-    for place, estimator in itertools.product(sorted(places), ESTIMATORS):
-        if (*place, estimator) not in found:
+    for point, estimator in itertools.product(sorted(points), ESTIMATORS):
+        if (*point, estimator) not in found:
             raise DamagedFileError(
                 f"Expected {path} to have the variance of {', '.join(ESTIMATORS)} in "
-                f"{place[1]} after {place[0]} samples. Received: none of {estimator}. {remedy}"
+                f"{point[1]} after {point[0]} samples. Received: none of {estimator}. {remedy}"
             )
     return info
 

@@ -143,7 +143,7 @@ def test_evaluation_is_the_mean_of_the_objective(runner):
     logs = model.evaluate(X13, batch_size=BATCH, return_dict=True, verbose=0)
     losses = np.concatenate([np.float64(loss) for loss, _ in results])
     of_batches = np.mean([losses[:5].mean(), losses[5:10].mean(), losses[10:].mean()])
-    assert abs(losses.mean() - of_batches) > 1e-3  # so that the two can be told apart
+    assert abs(losses.mean() - of_batches) > 1e-3  # so the two are distinguishable
     assert set(logs) == {"loss", *runner.case.terms}
     # float32 in another program
     np.testing.assert_allclose(logs["loss"], losses.mean(), rtol=1e-5)

@@ -27,8 +27,8 @@ def test_all_curves_of_frey_face_have_the_same_settings(latent_dim):
 
 def test_nothing_else_of_an_experiment_differs():
     new, old = (figure2_experiment("frey", "aevb", 5, 0.02, 1, text=text) for text in (False, True))
-    told = {"batch_size": 100, "split_seed": 0, "log_variance_gain": 1.0, "decoder_layers": 1}
-    assert dataclasses.replace(new, **told) == old
+    options = {"batch_size": 100, "split_seed": 0, "log_variance_gain": 1.0, "decoder_layers": 1}
+    assert dataclasses.replace(new, **options) == old
 
 
 @pytest.mark.parametrize(("dataset", "latent_dim"), PANELS)
