@@ -20,6 +20,8 @@ MLPS: Mapping[str, Callable[..., Config]] = {
     "bernoulli": networks.bernoulli_mlp,
     "normal": networks.gaussian_mlp,
 }
+# The model refuses NaN unless its likelihood is `Observed`.
+VALIDATION: Mapping[str, Any] = {"dtype": "float32", "ensure_all_finite": "allow-nan"}
 
 
 def build_mlp(
@@ -49,6 +51,8 @@ def build_mlp(
 
 class EncodingTransformer(TransformerMixin, BaseEstimator):
     """Encodes rows as the means of q(z|x), or as all its parameters.
+
+    NaN in X is a missing value where the model's likelihood is `Observed`, else an error.
 
     Args:
         build: function from the number of features, `seed` and `build_arguments` to a compiled
@@ -99,7 +103,7 @@ class EncodingTransformer(TransformerMixin, BaseEstimator):
     def fit(self, X: ArrayLike, y: Any = None) -> Self:  # noqa: N803  scikit-learn's name
         """Builds a model and trains it on the rows of X; y is ignored."""
         arguments.choice("output", self.output, ("mean", "parameters"))
-        rows = validate_data(self, X, dtype="float32")
+        rows = validate_data(self, X, **VALIDATION)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         model = self.build(rows.shape[1], seed=seed, **(self.build_arguments or {}))
         check_type("build(…)", model, VariationalModel)
@@ -139,7 +143,7 @@ class EncodingTransformer(TransformerMixin, BaseEstimator):
 
     def _checked(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
         check_is_fitted(self)
-        return self._as_events(validate_data(self, X, dtype="float32", reset=False), self.model_)
+        return self._as_events(validate_data(self, X, **VALIDATION, reset=False), self.model_)
 
     @staticmethod
     def _as_events(rows: np.ndarray, model: VariationalModel) -> np.ndarray:

@@ -118,6 +118,27 @@ def test_bad_arguments():
 
 
 @pytest.mark.slow
+def with_missing_values(num_features, seed):
+    keras.utils.set_random_seed(seed)
+    parts = kv.networks.bernoulli_mlp(num_features, latent_dim=2, hidden_units=5, seed=seed)
+    model = kv.AEVB(**{**parts, "likelihood": kv.Observed(parts["likelihood"])}, seed=seed)
+    model.compile()
+    return model
+
+
+def test_missing_values(fitted):
+    """NaN reaches a model that takes it; the others name it in their error."""
+    x = X.copy()
+    x[::2, 0] = np.nan
+    transformer = small(build=with_missing_values, build_arguments=None).fit(x)
+    assert np.isfinite(transformer.transform(x)).all()
+    expected = transformer.model_.elbo(x, seed=0).mean()
+    np.testing.assert_allclose(transformer.score(x), expected, rtol=1e-6)
+    for call in (small().fit, fitted.transform):
+        with pytest.raises(ValueError, match="20 NaN"):
+            call(x)
+
+
 @parametrize_with_checks([small(build_arguments={"hidden_units": 5, "likelihood": "normal"})])
 def test_scikit_learns_estimator_checks(estimator, check):
     check(estimator)

@@ -22,6 +22,7 @@ TITLES = {
     "pictures": "keras_aevb.pictures",
     "plots": "keras_aevb.plots",
     "callbacks": "keras_aevb.callbacks",
+    "scikit_learn": "keras_aevb.scikit_learn",
     "testing": "keras_aevb.testing",
     "typing": "keras_aevb.typing",
 }
@@ -30,7 +31,11 @@ FURTHER = {
     "marginal_likelihood": [
         "keras_aevb.marginal_likelihood.Estimator",
         "keras_aevb.marginal_likelihood.log_mean_exp",
-    ]
+    ],
+    "scikit_learn": [
+        "keras_aevb.scikit_learn.EncodingTransformer",
+        "keras_aevb.scikit_learn.build_mlp",
+    ],
 }
 
 

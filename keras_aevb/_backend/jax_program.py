@@ -4,7 +4,7 @@ The program takes the values of all variables and a stack of batches, runs the s
 another, and returns the new values. The variables are valid after each call, also after an error.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import jax
@@ -50,6 +50,7 @@ class Program:
         # values.
         self.side_by_side = jax.default_backend() == "cpu"
         self._run = self._compiled()
+        self.in_a_loop: bool | None = None  # whether the steps of a call are; set by the first call
         self._is_checked = not several_processes()
 
     def __call__(self, arrays: Any, steps: Sequence[Sequence[Any]]) -> Any:
@@ -69,28 +70,45 @@ class Program:
             self._is_checked = True
         with delayed_interrupt():
             for group in of_one_shape(steps):
-                logs = self._execute(arrays, group)
+                while group:
+                    logs, group = self._execute(arrays, group)
         return logs
 
-    def _execute(self, arrays: Any, group: list[Any]) -> Any:
+    def _execute(self, arrays: Any, group: list[Any]) -> tuple[Any, list[Any]]:
+        """Runs the first steps of a group in one call; returns their logs, and the other steps."""
         groups = [variable_groups(m, self.training, metrics=True) for m in self.models]
         states = [tuple(map(values, variables)) for variables in groups]
         # Evaluation does not change trainable variables: they are neither donated nor returned.
         fixed = [() if self.training else state[:1] for state in states]
         changing = [state[len(f) :] for state, f in zip(states, fixed)]
+        rest: list[Any] = []
         if self.eager:
             logs, changing = self._steps_in_python(changing, fixed, arrays, group)
         else:
-            stacked = _stacked([_stacked(s) for s in filled(group, self.steps_per_execution)])
-            if keras.distribution.distribution() is not None:
-                stacked = jax.tree.map(_distributed, stacked)
-            logs, changing = self._run(changing, fixed, arrays, stacked, len(group))
+            if self.in_a_loop is None:
+                self.in_a_loop = self._is_fast_in_a_loop(changing, fixed, arrays, group)
+            size = self.steps_per_execution if self.in_a_loop else 1
+            group, rest = group[:size], group[size:]
+            batches = _stacked_steps(group, size)
+            logs, changing = self._run(changing, fixed, arrays, batches, len(group), self.in_a_loop)
         for variables, state in zip(groups, changing):
-            for group, new in zip(variables[len(variables) - len(state) :], state):
-                set_values(group, new)
-        return logs
+            for old, new in zip(variables[len(variables) - len(state) :], state):
+                set_values(old, new)
+        return logs, rest
 
-    def _compiled(self) -> Callable[..., Any]:
+    def _is_fast_in_a_loop(self, changing: Any, fixed: Any, arrays: Any, group: list[Any]) -> bool:
+        """Whether there is no gradient of a convolution, or a device other than the processor.
+
+        XLA on a processor has its fast kernels for it outside of loops only:
+        https://github.com/jax-ml/jax/issues/12868
+        """
+        if not self.training or jax.default_backend() != "cpu":
+            return True
+        batches = _stacked_steps(group, self.steps_per_execution)
+        traced = self._run.trace(changing, fixed, arrays, batches, len(group), True)
+        return "conv_general_dilated" not in str(traced.jaxpr)
+
+    def _compiled(self) -> Any:
         shardings: dict[str, Any] = {}
         if keras.distribution.distribution() is not None:
             groups = [variable_groups(m, self.training, metrics=True) for m in self.models]
@@ -100,10 +118,12 @@ class Program:
             ]
             changing = [layout if self.training else layout[1:] for layout in layouts]
             shardings["out_shardings"] = None, changing
-        return jax.jit(self._steps, donate_argnums=0, **shardings)
+        return jax.jit(self._steps, donate_argnums=0, static_argnums=5, **shardings)
 
-    def _steps(self, changing: Any, fixed: Any, arrays: Any, batches: Any, n: Any) -> Any:
-        """`n` steps; the leaves of `batches` have shape `[steps_per_execution, R, B, ...]`."""
+    def _steps(
+        self, changing: Any, fixed: Any, arrays: Any, batches: Any, n: Any, in_a_loop: bool
+    ) -> Any:
+        """`n` steps, or one without a loop; the leaves of `batches` are `[≥ n, R, B, ...]`."""
 
         def step(changing: Any, fixed: Any, batch: Any) -> Any:
             return self._one_step(changing, fixed, arrays, batch)
@@ -121,6 +141,8 @@ class Program:
         def body(i: Any, carry: Any) -> Any:
             return all_models(carry[1], fixed, jax.tree.map(lambda leaf: leaf[i], batches))
 
+        if not in_a_loop:  # on the CPU, where nothing is stacked
+            return body(0, (None, changing))
         first = jax.tree.map(lambda leaf: leaf[0], batches)
         logs, _ = jax.eval_shape(all_models, changing, fixed, first)
         logs = jax.tree.map(lambda log: jnp.zeros(log.shape, log.dtype), logs)
@@ -191,6 +213,14 @@ def _distributed(batch: Any, leading_axes: int = 2) -> jax.Array:
         batch = np.asarray(batch)  # every process has the whole batch, and its devices take rows
         return jax.make_array_from_callback(batch.shape, sharded, lambda rows: batch[rows])
     return jax.device_put(batch, sharded)
+
+
+def _stacked_steps(steps: list[Any], size: int) -> Any:
+    """The batches of at most `size` steps, with leaves of shape `[size, R, B, ...]`."""
+    stacked = _stacked([_stacked(step) for step in filled(steps, size)])
+    if keras.distribution.distribution() is not None:
+        stacked = jax.tree.map(_distributed, stacked)
+    return stacked
 
 
 def _stacked(trees: Sequence[Any]) -> Any:

@@ -1,5 +1,6 @@
 """TensorFlow: many steps in one program, which reads and assigns the variables themselves."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -68,10 +69,13 @@ class _ProgramOfOneModel:
         self.step = model.train_step if kind == "train" else model.test_step
         self.strategy = model.distribute_strategy
         self.metrics_result = model.get_metrics_result
+        self.training = kind == "train"
         self.eager = model.run_eagerly
+        self.jit_compile = model.jit_compile
         self.steps_per_execution = model.steps_per_execution
         # Like Keras, without AutoGraph.
         self._run = tf.function(self._steps, jit_compile=model.jit_compile, autograph=False)
+        self.in_a_loop: bool | None = None  # whether the steps of a call are; set by the first call
 
     def __call__(self, arrays: Any, batches: Any) -> Any:
         if self.eager:
@@ -79,24 +83,48 @@ class _ProgramOfOneModel:
                 self._one_step(arrays, tf.nest.map_structure(tf.constant, batch))
             return self.metrics_result()
         for group in of_one_shape(batches):
-            stacked = tf.nest.map_structure(
-                lambda *leaves: tf.stack(leaves), *filled(group, self.steps_per_execution)
-            )
-            logs = self._run(arrays, stacked, tf.constant(len(group)))
+            if self.in_a_loop is None:
+                self.in_a_loop = self._is_fast_in_a_loop(arrays, group)
+            size = self.steps_per_execution if self.in_a_loop else 1
+            for part in (group[i : i + size] for i in range(0, len(group), size)):
+                n = tf.constant(len(part))
+                logs = self._run(arrays, _stacked(part, size), n, self.in_a_loop)
         return logs
 
-    def _steps(self, arrays: Any, batches: Any, n: tf.Tensor) -> Any:
-        """`n` steps; the leaves of `batches` have shape `[steps_per_execution, B, ...]`."""
+    def _is_fast_in_a_loop(self, arrays: Any, group: list[Any]) -> bool:
+        """Whether XLA compiles no gradient of a convolution for the processor.
 
-        def step(i: tf.Tensor) -> tf.Tensor:
+        It has its fast kernels for it outside of loops only:
+        https://github.com/jax-ml/jax/issues/12868
+        """
+        if not (self.training and self.jit_compile) or tf.config.list_logical_devices("GPU"):
+            return True
+        batches = _stacked(group, self.steps_per_execution)
+        n = tf.constant(len(group))
+        graph = self._run.get_concrete_function(arrays, batches, n, True).graph.as_graph_def()
+        nodes = itertools.chain(graph.node, *(f.node_def for f in graph.library.function))
+        return not any("Conv" in node.op and "Backprop" in node.op for node in nodes)
+
+    def _steps(self, arrays: Any, batches: Any, n: tf.Tensor, in_a_loop: bool) -> Any:
+        """`n` steps, one if not in a loop; the leaves of `batches` have shape `[≥ n, B, ...]`."""
+
+        def step(i: Any) -> Any:
             self._one_step(arrays, tf.nest.map_structure(lambda leaf: leaf[i], batches))
             return i + 1
 
-        tf.while_loop(lambda i: i < n, step, [0])
+        if in_a_loop:
+            tf.while_loop(lambda i: i < n, step, [0])
+        else:
+            step(0)
         return self.metrics_result()
 
     def _one_step(self, arrays: Any, batch: Any) -> None:
         self.strategy.run(lambda: self.step(_rows_of(arrays, _replica_rows(batch))))
+
+
+def _stacked(steps: list[Any], size: int) -> Any:
+    """The batches of at most `size` steps, with leaves of shape `[size, B, ...]`."""
+    return tf.nest.map_structure(lambda *leaves: tf.stack(leaves), *filled(steps, size))
 
 
 def _rows_of(arrays: Any, batch: Any) -> Any:

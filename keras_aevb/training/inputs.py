@@ -50,9 +50,10 @@ def as_array(x: Any, name: str = "x") -> np.ndarray:
     except (TypeError, ValueError):  # lists of unequal lengths, tensors that are not dense
         kind = None
     if kind is None or kind not in REAL:
-        values = "" if kind in (None, "U", "O") else f" of {array.dtype}"
+        values = "" if kind in (None, "O") else f" of {array.dtype}"
+        dense = "; `x.toarray()` is dense" if hasattr(x, "toarray") else ""
         raise ValueError(
-            f"Expected an array of real numbers as {name}. Received: {type(x)}{values}"
+            f"Expected an array of real numbers as {name}. Received: {type(x)}{values}{dense}"
         )
     with np.errstate(over="ignore"):  # validation rejects infinity later
         return array.astype(keras.config.floatx(), copy=False)

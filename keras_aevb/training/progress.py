@@ -26,21 +26,21 @@ class Progress:
         self.patience = {"auto": PATIENCE, 0: float("inf")}.get(verbose, 0.0)
         self.total = total
         self.start: float | None = None
-        self.bar: keras.utils.Progbar | None = None
+        self.is_shown = False
 
     def update(self, done: int) -> None:
         """Shows that `done` batches are done."""
         if self.start is None:
             self.start = time.monotonic()
-        if self.bar is None and time.monotonic() - self.start >= self.patience:
-            self.bar = keras.utils.Progbar(self.total, unit_name="batch")
-        if self.bar is not None:
+            self.bar = keras.utils.Progbar(self.total, unit_name="batch")  # its clock starts
+        self.is_shown |= time.monotonic() - self.start >= self.patience
+        if self.is_shown:
             self.bar.update(done, finalize=False)
         self.done = done
 
     def end(self) -> None:
         """Ends the bar's line."""
-        if self.bar is not None:
+        if self.is_shown:
             self.bar.update(self.done, finalize=True)
 
 

@@ -175,6 +175,7 @@ def test_models_keep_their_values_if_training_is_interrupted(monkeypatch, ctrl_c
                 ctrl_c()
             return results
 
+        call.trace = getattr(run, "trace", None)  # a program looks at its own steps
         return call
 
     # Four batches of 10 and one of 7: two groups of one shape.
