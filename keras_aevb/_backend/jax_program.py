@@ -14,7 +14,7 @@ from jax import numpy as jnp
 from jax.experimental import multihost_utils
 from jax.sharding import NamedSharding, PartitionSpec
 
-from keras_aevb._backend.groups import filled, of_one_shape
+from keras_aevb._backend.groups import filled, has_convolutions, of_one_shape
 from keras_aevb._backend.interruption import delayed_interrupt
 from keras_aevb._backend.keras_private import set_values, values
 from keras_aevb._backend.processes import check_same, digest
@@ -43,12 +43,14 @@ class Program:
     def __init__(self, models: Sequence[keras.Model], kind: Literal["train", "test"]) -> None:
         self.models = models
         self.training = kind == "train"
-        self.steps_per_execution = models[0].steps_per_execution
         self.eager = models[0].run_eagerly or not models[0].jit_compile
         self.step = models[0].train_step if self.training else models[0].test_step
         # A CPU is used best by concurrent steps, one for each model; a GPU by one step on stacked
         # values.
         self.side_by_side = jax.default_backend() == "cpu"
+        # Then a program has one step, and no loop.
+        self.one_by_one = self.side_by_side and any(map(has_convolutions, models))
+        self.steps_per_execution = 1 if self.one_by_one else models[0].steps_per_execution
         self._run = self._compiled()
         self._is_checked = not several_processes()
 
@@ -68,7 +70,7 @@ class Program:
             check_same(multihost_utils.process_allgather(own).ravel())
             self._is_checked = True
         with delayed_interrupt():
-            for group in of_one_shape(steps):
+            for group in [[s] for s in steps] if self.one_by_one else of_one_shape(steps):
                 logs = self._execute(arrays, group)
         return logs
 
@@ -122,6 +124,8 @@ class Program:
             return all_models(carry[1], fixed, jax.tree.map(lambda leaf: leaf[i], batches))
 
         first = jax.tree.map(lambda leaf: leaf[0], batches)
+        if self.one_by_one:
+            return all_models(changing, fixed, first)
         logs, _ = jax.eval_shape(all_models, changing, fixed, first)
         logs = jax.tree.map(lambda log: jnp.zeros(log.shape, log.dtype), logs)
         results = jax.lax.fori_loop(0, n, body, (logs, changing))

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_aevb._backend.groups import filled, of_one_shape
+from keras_aevb._backend.groups import filled, has_convolutions, of_one_shape
 from keras_aevb._backend.interruption import delayed_interrupt
 from keras_aevb._backend.processes import check_same, digest
 from keras_aevb._backend.tensorflow import sum_over_replicas
@@ -69,7 +69,10 @@ class _ProgramOfOneModel:
         self.strategy = model.distribute_strategy
         self.metrics_result = model.get_metrics_result
         self.eager = model.run_eagerly
-        self.steps_per_execution = model.steps_per_execution
+        on_cpu = not tf.config.list_physical_devices("GPU")
+        # Then a program has one step, and no loop.
+        self.one_by_one = bool(model.jit_compile) and on_cpu and has_convolutions(model)
+        self.steps_per_execution = 1 if self.one_by_one else model.steps_per_execution
         # Like Keras, without AutoGraph.
         self._run = tf.function(self._steps, jit_compile=model.jit_compile, autograph=False)
 
@@ -78,7 +81,8 @@ class _ProgramOfOneModel:
             for batch in batches:
                 self._one_step(arrays, tf.nest.map_structure(tf.constant, batch))
             return self.metrics_result()
-        for group in of_one_shape(batches):
+        groups = [[batch] for batch in batches] if self.one_by_one else of_one_shape(batches)
+        for group in groups:
             stacked = tf.nest.map_structure(
                 lambda *leaves: tf.stack(leaves), *filled(group, self.steps_per_execution)
             )
@@ -92,7 +96,10 @@ class _ProgramOfOneModel:
             self._one_step(arrays, tf.nest.map_structure(lambda leaf: leaf[i], batches))
             return i + 1
 
-        tf.while_loop(lambda i: i < n, step, [0])
+        if self.one_by_one:
+            step(0)
+        else:
+            tf.while_loop(lambda i: i < n, step, [0])
         return self.metrics_result()
 
     def _one_step(self, arrays: Any, batch: Any) -> None:
