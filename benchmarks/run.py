@@ -24,7 +24,7 @@ from work import Work
 sys.path.insert(0, str(FOLDER.parent))
 
 RESULTS = FOLDER / "results"
-PARTS = ("training", "floor", "scaling", "precision", "imports")
+PARTS = ("training", "models", "streams", "evaluation", "floor", "scaling", "precision", "imports")
 
 
 def whole_batches(context, parameter, examples):
@@ -50,7 +50,7 @@ def whole_batches(context, parameter, examples):
     callback=whole_batches,
     help="Examples in an epoch, a multiple of 100.",
 )
-@click.option("--only", default="", help="Peers of the training whose names contain this.")
+@click.option("--only", default="", help="Programs whose names contain this; nothing is stored.")
 @click.option(
     "--environments",
     default=FOLDER / "environments",
@@ -71,10 +71,13 @@ def main(part, rounds, examples, only, environments, install):
 
 
 def measure(part, rounds, examples, only, environments):
+    import evaluation
     import floor
     import imports
+    import models
     import precision
     import scaling
+    import streams
     import training
 
     def chosen(peer):
@@ -86,8 +89,14 @@ def measure(part, rounds, examples, only, environments):
         return precision.rows()
     if part == "scaling":
         return scaling.rows(rounds, examples, environments)
-    rows = {"training": training, "floor": floor}[part].rows
-    return rows(rounds, examples, environments, chosen)
+    modules = {
+        "training": training,
+        "models": models,
+        "streams": streams,
+        "evaluation": evaluation,
+        "floor": floor,
+    }
+    return modules[part].rows(rounds, examples, environments, chosen)
 
 
 def takes_part(peer, only, environments):

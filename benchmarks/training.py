@@ -1,8 +1,8 @@
 """The speed of the same training in this library and in others."""
 
-from statistics import median, quantiles
+from statistics import median
 
-from harness import Peer, measure, ratios
+from harness import Peer, measure, quartiles, ratios
 from work import Work
 
 SCAN = Peer("JAX scan, by hand", "jax_scan")
@@ -96,8 +96,7 @@ def _row(peer, work, result, results):
             rounds = ratios(result, results[baseline], work.replicas)
             row[name] = round(median(rounds), 3)
             if name in WITH_QUARTILES:
-                low, _, high = quantiles(rounds, method="inclusive")
-                row[f"{name}_quartiles"] = f"{low:.2f}–{high:.2f}"
+                row[f"{name}_quartiles"] = quartiles(rounds)
     return {
         **row,
         "first_step_seconds": round(result.first_step_seconds, 1),

@@ -1,4 +1,4 @@
-"""The task of all peers: train the paper's MNIST model on random data of MNIST's shape."""
+"""The tasks of the peers, on random data."""
 
 import dataclasses
 
@@ -7,7 +7,7 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """784-500-20-500-784, tanh, Bernoulli pixels, Adagrad, batches of 100, one sample of z.
+    """The paper's MNIST model: 784-500-20-500-784, tanh, Bernoulli pixels, Adagrad.
 
     Attributes:
         examples: float32 examples in an epoch.
@@ -62,3 +62,66 @@ class Work:
         pass, for weights and inputs. The first layer's inputs need no gradient.
         """
         return 2 * (3 * self.multiplications - self.hidden_units * self.x_dim)
+
+
+@dataclasses.dataclass(frozen=True)
+class Images:
+    """A convolutional model of grey images, with Bernoulli pixels, ReLU and Adam.
+
+    Four convolutions of 4 × 4 with strides of 2, a dense layer, and the same backwards: the
+    networks of Burgess et al. (2018).
+
+    Attributes:
+        examples: float32 examples in an epoch.
+        size: width and height, 16 times that of the last convolution's output.
+        filters: filters of each convolution, but the last of the decoder.
+        dense_units: units of the dense layers.
+        latent_dim: N_z.
+        batch_size: M.
+    """
+
+    examples: int = 640
+    size: int = 64
+    filters: int = 32
+    dense_units: int = 256
+    latent_dim: int = 10
+    batch_size: int = 64
+
+    def data(self):
+        """Pixels in [0, 1], of shape `[examples, size, size, 1]`."""
+        shape = self.examples, self.size, self.size, 1
+        return np.random.default_rng(0).random(shape, dtype="float32")
+
+    @property
+    def small(self):
+        """The shape of the last convolution's output."""
+        return self.size // 16, self.size // 16, self.filters
+
+
+@dataclasses.dataclass(frozen=True)
+class Counts:
+    """Counts of genes in cells: scVI's default networks, negative binomial counts and Adam.
+
+    A hidden layer with batch normalisation, ReLU and dropout of 0.1 in the encoder, one without
+    dropout in the decoder. A cell's rates are shares of its number of counts; a gene has one
+    dispersion.
+
+    Attributes:
+        examples: cells in an epoch.
+        x_dim: genes.
+        hidden_units: hidden units of the encoder, and of the decoder.
+        latent_dim: N_z.
+        batch_size: M.
+    """
+
+    examples: int = 2560
+    x_dim: int = 2000
+    hidden_units: int = 128
+    latent_dim: int = 10
+    batch_size: int = 128
+
+    def data(self):
+        """Counts as float32, of shape `[examples, x_dim]`; most are 0."""
+        rng = np.random.default_rng(0)
+        rates = rng.gamma(0.3, 2.0, (self.examples, self.x_dim))
+        return rng.poisson(rates).astype("float32")

@@ -2,6 +2,7 @@
 
 import math
 import numbers
+import random
 from collections.abc import Collection
 from typing import Any
 
@@ -134,6 +135,16 @@ def seed(value: Any) -> Seed:
     if value >= 2**32:
         raise ValueError(f"Expected `seed` to be below 2**32. Received: {value!r}")
     return int(value)
+
+
+def seed_or_default(value: Any) -> int:
+    """`value` as a seed, or one that `keras.utils.set_random_seed` determines, as Keras' are.
+
+    Raises:
+        ValueError: if `value` is neither a seed nor `None`.
+    """
+    checked = seed(value)
+    return random.getrandbits(32) if checked is None else checked
 
 
 def seeds(value: Any, n: int) -> list[Seed]:

@@ -81,7 +81,8 @@ class EpochMinibatches(RowBatches):
         shuffle: whether to reorder the rows in each epoch: epoch e uses
             `numpy.random.default_rng([seed, e]).permutation(N)`.
         seed: integer that fixes the orders, or a `keras.random.SeedGenerator`, which provides the
-            seed at the beginning of each epoch. Default: a random integer.
+            seed at the beginning of each epoch. Default: a
+            random one, which `keras.utils.set_random_seed` fixes.
 
     Raises:
         ValueError: if `batch_size` is not a positive integer, or `seed` not a valid seed.
@@ -105,10 +106,8 @@ class EpochMinibatches(RowBatches):
         self.batch_size = arguments.integer("batch_size", batch_size)
         self.shuffle = arguments.boolean("shuffle", shuffle)
         if not isinstance(seed, keras.random.SeedGenerator):
-            seed = arguments.seed(seed)
-        self.seed: int | keras.random.SeedGenerator = (
-            np.random.SeedSequence().entropy if seed is None else seed
-        )
+            seed = arguments.seed_or_default(seed)
+        self.seed: int | keras.random.SeedGenerator = seed
         self.order = np.arange(self.num_rows)
 
     def __len__(self) -> int:

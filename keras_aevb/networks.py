@@ -113,7 +113,8 @@ def bernoulli_mlp(
         n_train: number of training examples N. If given, the kernels have the prior N(0, I): a
             penalty of |W|²/2N on the mean loss.
         stddev: the kernels start from N(0, stddev²).
-        seed: integer that fixes the initial weights.
+        seed: integer that fixes the initial weights. Default: a random one, which
+            `keras.utils.set_random_seed` fixes.
         recognition: whether to make a recognition model q(z|x). The decoder's initial weights are
             the same without it.
         log_variance_gain: c, 1 in the paper. The model represents the same functions for every c,
@@ -253,7 +254,7 @@ def _dense_layers(
         arguments.number(name, value, inclusive=True)
     if n_train is not None:
         arguments.number("n_train", n_train)
-    seeds = np.random.SeedSequence(arguments.seed(seed))
+    seeds = np.random.SeedSequence(arguments.seed_or_default(seed))
 
     def dense(units: int, activation: Activation | None = None) -> keras.Layer:
         kernel_seed, bias_seed = map(int, seeds.spawn(1)[0].generate_state(2))

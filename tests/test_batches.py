@@ -66,6 +66,10 @@ def test_seeds_fix_the_orders():
     expected = np.random.default_rng([1, 0]).permutation(50)  # of epoch 0
     np.testing.assert_array_equal(order(1), expected)
     assert np.any(order(None) != order(None))
+    keras.utils.set_random_seed(1)
+    first = order(None)
+    keras.utils.set_random_seed(1)
+    np.testing.assert_array_equal(order(None), first)
 
 
 def test_tensors_of_the_backend():

@@ -139,6 +139,10 @@ def test_seeds(mlp):
     np.testing.assert_array_equal(kernel(3), kernel(3))
     assert np.mean(kernel(3) == kernel(4)) < 0.1
     assert np.mean(kernel(None) == kernel(None)) < 0.1
+    keras.utils.set_random_seed(1)
+    first = kernel(None)
+    keras.utils.set_random_seed(1)
+    np.testing.assert_array_equal(kernel(None), first)
 
 
 @BOTH

@@ -5,10 +5,11 @@ import numpy as np
 from jax import numpy as jnp
 
 
-def epochs(work):
+def epochs(work, importance_weighted=False):
     parameters = initial(work)
     state = (parameters, jax.tree.map(jnp.zeros_like, parameters), jax.random.key(1))
-    step = make_step(work.examples)
+    samples = work.num_samples if importance_weighted else None
+    step = make_step(work.examples, samples)
 
     @jax.jit
     def epoch(state, x, order):
@@ -37,16 +38,26 @@ def affine(layer, x):
     return x @ layer["w"] + layer["b"]
 
 
-def make_step(n_train):
+def make_step(n_train, num_samples=None):
+    """A step on the bound from one sample of z, or the importance-weighted one from several."""
+
     def loss(p, x, key):
         h = jnp.tanh(affine(p["hidden"], x))
         mean, log_variance = affine(p["mean"], h), affine(p["log_variance"], h)
-        z = mean + jnp.exp(0.5 * log_variance) * jax.random.normal(key, mean.shape)
+        samples = () if num_samples is None else (num_samples,)
+        noise = jax.random.normal(key, samples + mean.shape)
+        z = mean + jnp.exp(0.5 * log_variance) * noise
         logits = affine(p["logits"], jnp.tanh(affine(p["decoder"], z)))
         log_likelihood = jnp.sum(x * logits - jax.nn.softplus(logits), -1)
-        kl = -0.5 * jnp.sum(1 + log_variance - mean**2 - jnp.exp(log_variance), -1)
+        if num_samples is None:
+            kl = -0.5 * jnp.sum(1 + log_variance - mean**2 - jnp.exp(log_variance), -1)
+            bound = log_likelihood - kl
+        else:
+            log_ratio = 0.5 * jnp.sum(noise**2 + log_variance - z**2, -1)  # log p(z) / q(z|x)
+            log_weights = log_likelihood + log_ratio
+            bound = jax.nn.logsumexp(log_weights, 0) - jnp.log(num_samples)
         penalty = 0.5 / n_train * sum(jnp.sum(layer["w"] ** 2) for layer in p.values())
-        return jnp.mean(kl - log_likelihood) + penalty
+        return penalty - jnp.mean(bound)
 
     def step(state, batch):
         parameters, accumulators, key = state

@@ -6,11 +6,11 @@ import numpy as np
 import keras_aevb as kv
 
 
-def build(work, seed, **compile_options):
+def build(work, seed, bound=None, **compile_options):
     parts = kv.networks.bernoulli_mlp(
         work.x_dim, work.latent_dim, work.hidden_units, n_train=work.examples, seed=seed
     )
-    model = kv.AEVB(**parts, bound=kv.ELBO(work.num_samples), seed=seed)
+    model = kv.AEVB(**parts, bound=bound or kv.ELBO(work.num_samples), seed=seed)
     optimizer = keras.optimizers.Adagrad(0.01, initial_accumulator_value=0.0, epsilon=1e-8)
     model.compile(optimizer, **compile_options)
     return model
@@ -30,7 +30,17 @@ class OneBatch(kv.RowBatches):
 
 def epochs(work, **compile_options):
     """`fit` on a tensor, which stays on the device."""
-    model = build(work, 0, **compile_options)
+    yield from train(build(work, 0, **compile_options), work)
+
+
+def importance_weighted_epochs(work, **compile_options):
+    """The same with the importance-weighted bound."""
+    bound = kv.ImportanceWeightedBound(work.num_samples)
+    yield from train(build(work, 0, bound, **compile_options), work)
+
+
+def train(model, work):
+    """`fit` of any model: one step, then an epoch at each turn."""
     x = keras.ops.convert_to_tensor(work.data())
     model.fit(OneBatch((x,), work.batch_size), verbose=0)
     while True:

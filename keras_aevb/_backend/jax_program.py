@@ -50,7 +50,7 @@ class Program:
         # values.
         self.side_by_side = jax.default_backend() == "cpu"
         self._run = self._compiled()
-        self.in_a_loop: bool | None = None  # whether the steps of a call are; set by the first call
+        self.in_a_loop: bool | None = None  # set by the first call
         self._is_checked = not several_processes()
 
     def __call__(self, arrays: Any, steps: Sequence[Sequence[Any]]) -> Any:
@@ -97,9 +97,9 @@ class Program:
         return logs, rest
 
     def _is_fast_in_a_loop(self, changing: Any, fixed: Any, arrays: Any, group: list[Any]) -> bool:
-        """Whether there is no gradient of a convolution, or a device other than the processor.
+        """Whether a loop does not slow the step down.
 
-        XLA on a processor has its fast kernels for it outside of loops only:
+        On a CPU, XLA's fast kernels for the gradient of a convolution do not work inside loops:
         https://github.com/jax-ml/jax/issues/12868
         """
         if not self.training or jax.default_backend() != "cpu":

@@ -75,7 +75,7 @@ class _ProgramOfOneModel:
         self.steps_per_execution = model.steps_per_execution
         # Like Keras, without AutoGraph.
         self._run = tf.function(self._steps, jit_compile=model.jit_compile, autograph=False)
-        self.in_a_loop: bool | None = None  # whether the steps of a call are; set by the first call
+        self.in_a_loop: bool | None = None  # set by the first call
 
     def __call__(self, arrays: Any, batches: Any) -> Any:
         if self.eager:
@@ -92,9 +92,9 @@ class _ProgramOfOneModel:
         return logs
 
     def _is_fast_in_a_loop(self, arrays: Any, group: list[Any]) -> bool:
-        """Whether XLA compiles no gradient of a convolution for the processor.
+        """Whether a loop does not slow the step down.
 
-        It has its fast kernels for it outside of loops only:
+        On a CPU, XLA's fast kernels for the gradient of a convolution do not work inside loops:
         https://github.com/jax-ml/jax/issues/12868
         """
         if not (self.training and self.jit_compile) or tf.config.list_logical_devices("GPU"):

@@ -157,13 +157,13 @@ with on_several_devices():
     if keras.backend.backend() == "tensorflow":
         from keras_aevb import _backend
 
-        def seeds():  # the first number of each replica's seed, in its own place
+        def draws():  # a number that each replica draws, in its own place
             i = tf.distribute.get_replica_context().replica_id_in_sync_group
-            own = tf.one_hot(i, 2, _backend.next_seed(model.seed_generator)[0], 0)
-            return _backend.sum_over_replicas(own)
+            drawn = tf.random.stateless_uniform([], _backend.next_seed(model.seed_generator))
+            return _backend.sum_over_replicas(tf.one_hot(i, 2, drawn, 0.0))
 
-        seeds = strategy.run(seeds)
-        results.append(len({*seeds.numpy().tolist()}) == 2)
+        numbers = strategy.run(draws)
+        results.append(len({*numbers.numpy().tolist()}) == 2)
     else:
         results.append(True)
     results.append(refused(lambda: plain().fit(X[process:], verbose=0)))

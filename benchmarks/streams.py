@@ -1,0 +1,54 @@
+"""The speed of `fit` from streams, relative to arrays that stay on the device."""
+
+from statistics import median
+
+from harness import Peer, measure, quartiles, ratios
+from work import Work
+
+SOURCES = (
+    "arrays",
+    "memory-mapped array",
+    "tf.data",
+    "PyDataset",
+    "PyDataset, 2 workers",
+    "generator",
+)
+BACKENDS = {"jax": {}, "tensorflow": {"jit_compile": True}}
+
+
+def rows(rounds, examples, environments, chosen):
+    """A row for each backend and source.
+
+    Args:
+        rounds: epochs measured.
+        examples: examples in an epoch.
+        environments: folder of the peers' Python environments.
+        chosen: function from a peer to whether to measure it.
+    """
+    table = []
+    work = Work(examples=examples)
+    for backend, options in BACKENDS.items():
+        options = {"steps_per_execution": 10, **options}
+        peers = {
+            source: Peer(
+                f"{backend}: {source}", "streams", backend, options={**options, "source": source}
+            )
+            for source in SOURCES
+        }
+        works = {p: work for source, p in peers.items() if source == "arrays" or chosen(p)}
+        results = measure(works, rounds, environments, one_core=True)
+        resident = results[peers["arrays"]]
+        for peer, result in results.items():
+            relative = ratios(result, resident)
+            table.append(
+                {
+                    "backend": backend,
+                    "source": peer.options["source"],
+                    "samples_per_second": round(work.samples / min(result.seconds)),
+                    "of_arrays": round(min(resident.seconds) / min(result.seconds), 2),
+                    "of_arrays_median": round(median(relative), 2),
+                    "quartiles_of_rounds": quartiles(relative),
+                    "peak_mib": round(result.peak_mib),
+                }
+            )
+    return table
