@@ -60,16 +60,18 @@ def test_kills_change_no_number_and_leave_no_stray_file(whole, tmp_path, process
         workers = [processes.worker(way[-1]) for _ in range(2)]
     kills = 0
     while kills < KILLS:
-        command = chance.choice([*TRAINING, RERUN, *OTHERS if kills else []])
+        command = chance.choice([*TRAINING, RERUN, *OTHERS])
         if command in TRAINING:
             command = [*command, *chance.choice([[], ["--fresh"]])]
-        process = processes.command(results, *command, *[] if command in OTHERS else way)
+        arguments = command if command in OTHERS else [*command, *way]
+        process = processes.command(results, *arguments)
         wait_for_changes(process, results, MOST_CHANGES ** chance.random())
         time.sleep(chance.uniform(0, LONGEST))
         if process.poll() is None:
-            kill_one(chance, process, workers)
             kills += 1
-        else:  # without a figure's runs there is no report
+            print(kills, *arguments)
+            kill_one(chance, process, workers)
+        else:  # before the first run is kept the others find none
             ended = process.communicate()[1], process.returncode
             assert ended == ("", 0) or command in [RERUN, *OTHERS], (command, ended)
         for i, worker in enumerate(workers):
