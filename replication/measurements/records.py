@@ -182,9 +182,11 @@ def restore_checkpoint(folder, model):
 
 def discard(folder):
     """Deletes a run, if there is one; it is to be locked."""
-    # This file first: who reads the folder meanwhile finds a whole run or none.
-    if (folder / RUN).is_file():
-        (folder / RUN).unlink()
+    # The record first: who reads the folder meanwhile finds a whole run or none. Then the weights:
+    # numbers that a kill leaves without them are begun anew.
+    for name in (RUN, CHECKPOINT):
+        if (folder / name).is_file():
+            (folder / name).unlink()
     if folder.exists():
         shutil.rmtree(folder)
 

@@ -46,8 +46,9 @@ class Training:
 
     def _earlier(self):
         """The sessions and rows of the run so far."""
-        if not (self.folder / records.RUN).exists():  # a kill may leave it out of the first files
-            begun = any((self.folder / f).exists() for f in (records.CHECKPOINT, records.METRICS))
+        if not (self.folder / records.RUN).exists():
+            # A kill leaves it out of the first files, and numbers alone of a run to be discarded.
+            begun = (self.folder / records.CHECKPOINT).exists()
             return [], records.read_metrics(self.folder) if begun else []
         run = records.read_run(self.folder)
         sessions = run.info["sessions"]
