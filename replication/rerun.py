@@ -196,15 +196,16 @@ class _Rerun:
 
     def moved_by_rounding(self, numbers):
         """The numbers that also move when the last digit of the initial weights changes."""
-        experiments = [*dict.fromkeys(number.experiment for number in numbers)]
-        moved = []
+        moved: list = []
         for twin in map(str, range(TWINS)):
+            still = [number for number in numbers if number not in moved]
+            experiments = [*dict.fromkeys(number.experiment for number in still)]
 
             def prepare(dataset, experiment, twin=twin):
                 self.begin_twin(dataset, experiment, twin)
 
             self.train(twin, experiments, prepare)
-            for number in numbers:
+            for number in still:
                 value = self.at(number.experiment, number, twin)
                 if not dataclasses.replace(number, then=value).agrees(CHAOS):
                     moved.append(number)

@@ -47,9 +47,11 @@ import sys
 sys.modules.update(matplotlib=None, tensorboard=None)  # nor are packages for pictures
 import numpy as np, keras_aevb as kv
 assert "tensorflow" not in sys.modules
-model = kv.AEVB(**kv.networks.bernoulli_mlp(4, 2, 3))
+model, other = (kv.AEVB(**kv.networks.bernoulli_mlp(4, 2, 3)) for _ in range(2))
 model.compile()
+other.compile()
 model.fit(np.ones((6, 4)), verbose=0)
+kv.Replicas([model, other]).fit(np.ones((6, 4)), verbose=0)
 assert "tensorflow" not in sys.modules
 import tensorflow as tf
 model.fit(tf.data.Dataset.from_tensor_slices((np.ones((6, 4)),)).batch(3), verbose=0)

@@ -1,5 +1,6 @@
 """The private names of Keras that the library uses; a failing test names the changed one."""
 
+import sys
 import warnings
 
 import keras
@@ -72,3 +73,11 @@ def test_endpoint_function():
     rows = tf.TensorSpec([None], "float32", name="x")
     function = keras_private.endpoint_function(archive, "twice", lambda x: 2 * x, [rows])
     np.testing.assert_array_equal(function(tf.constant([1.0, 2.0])), [2, 4])
+
+
+def test_whether_tensorflow_is_available(monkeypatch):
+    monkeypatch.setattr(keras_private.tensorflow, "_available", None)
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    with keras_private.without_loading_tensorflow():
+        assert keras_private.tensorflow.available is False
+    assert keras_private.tensorflow._available is None

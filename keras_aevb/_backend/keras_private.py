@@ -3,16 +3,19 @@
 If Keras changes one, a test in `tests/test_keras_private.py` fails with its name.
 """
 
+import contextlib
 import json
 import pathlib
+import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
 from keras.src.backend.common.global_state import get_global_attribute
 from keras.src.saving.serialization_lib import ObjectSharingScope
 from keras.src.trainers import epoch_iterator
+from keras.src.utils.module_utils import tensorflow
 
 
 class EpochIterator(epoch_iterator.EpochIterator):
@@ -100,6 +103,22 @@ def in_shared_object_scope() -> bool:
     return get_global_attribute("shared_objects/id_to_config_map") is not None
 
 
+@contextlib.contextmanager
+def without_loading_tensorflow() -> Iterator[None]:
+    """Keeps `serialize_keras_object` from loading TensorFlow to look for values of its types.
+
+    Where it was not loaded, there are none. Loading it takes seconds, and it logs as it starts.
+    """
+    unknown = tensorflow._available is None and "tensorflow" not in sys.modules
+    if unknown:
+        tensorflow._available = False
+    try:
+        yield
+    finally:
+        if unknown:
+            tensorflow._available = None
+
+
 __all__ = [
     "EpochIterator",
     "ObjectSharingScope",
@@ -113,4 +132,5 @@ __all__ = [
     "restored_epoch",
     "set_values",
     "values",
+    "without_loading_tensorflow",
 ]

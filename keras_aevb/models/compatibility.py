@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from keras_aevb._backend.keras_private import without_loading_tensorflow
 from keras_aevb.typing import Config
 
 # Config keys that do not affect the computation.
@@ -18,10 +19,11 @@ def difference(model: keras.Model, other: keras.Model) -> str | None:
     Returns:
         A line that names the differing setting and its two values; or `None`.
     """
-    for ours, theirs in zip(_descriptions(model), _descriptions(other), strict=True):
-        found = _first_difference(ours, theirs)
-        if found is not None:
-            return found
+    with without_loading_tensorflow():
+        for ours, theirs in zip(_descriptions(model), _descriptions(other), strict=True):
+            found = _first_difference(ours, theirs)
+            if found is not None:
+                return found
     return None
 
 

@@ -181,9 +181,11 @@ def restore_checkpoint(folder, model):
 
 def discard(folder):
     """Deletes a run, if it exists; the run must be locked."""
-    # This file first, so that a concurrent reader finds a complete run or none.
-    if (folder / RUN).is_file():
-        (folder / RUN).unlink()
+    # The record first: a concurrent reader finds a complete run or none. Then the weights: a run
+    # starts over if a kill interrupts its deletion.
+    for name in (RUN, CHECKPOINT):
+        if (folder / name).is_file():
+            (folder / name).unlink()
     if folder.exists():
         shutil.rmtree(folder)
 

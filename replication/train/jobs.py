@@ -5,6 +5,8 @@ import contextlib
 import functools
 import itertools
 
+import pandas as pd
+
 from replication.errors import ProtocolError
 from replication.measurements import lock
 from replication.measurements.records import discard, read_runs, runs_folder
@@ -12,7 +14,7 @@ from replication.measurements.table import TEXT, table
 from replication.plan.curves import figure2_curves, figure3_curves, model_curves
 from replication.plan.experiment import SPLIT_SEED, STEP_SIZES
 from replication.plan.protocols import FIGURE3_N_TRAIN, figure_of, is_text
-from replication.plan.step_sizes import chosen, pilots
+from replication.plan.step_sizes import CHOICE, COLUMNS, chosen, pilots
 from replication.train import workers
 from replication.train.datasets import load
 from replication.train.groups import Folders, Group, groups_of
@@ -113,7 +115,8 @@ class Jobs:
         curves = model_curves(datasets, latent_dims, samples)
         # The choice may change while its runs are being trained.
         self.require_free(experiment for curve in curves for experiment in curve.trials(1))
-        steps = [self._chosen(curve.first) for curve in curves]
+        # It may also change if a killed command left trials out, or if runs will be discarded.
+        steps = [self._chosen(curve.first) if self._are_tried(curve) else None for curve in curves]
         _require_pilots([curve for curve, step in zip(curves, steps) if step is None])
         plans = [self._trained(curve, 1, step and [step]) for curve, step in zip(curves, steps)]
         self._train(plans, _width(curves))
@@ -230,12 +233,26 @@ class Jobs:
 
     def _chosen(self, experiment):
         """The step size that existing runs choose for an experiment's curve, or `None`."""
-        e, figure = experiment, figure_of(experiment)
+        return chosen(self._pilots(experiment), *_choice_of(experiment))
+
+    def _are_tried(self, curve):
+        """Whether all trials of a curve with its first seed have ended and will be kept."""
+        if self.fresh and not self.begun.issuperset(curve.trials(1)):
+            return False
+        rows = self._pilots(curve.first).set_index(CHOICE)
+        return {*STEP_SIZES} == {*rows.step_size[rows.index == _choice_of(curve.first)]}
+
+    def _pilots(self, experiment):
+        """The pilots of an experiment's figure."""
+        figure = figure_of(experiment)
         runs = [run for run in read_runs(self.results) if figure_of(run.experiment) == figure]
-        if not runs:
-            return None
-        settings = TEXT if is_text(e) else ""
-        return chosen(pilots(table(runs)), e.dataset, e.algorithm, e.latent_dim, settings)
+        return pilots(table(runs)) if runs else pd.DataFrame(columns=COLUMNS)
+
+
+def _choice_of(experiment):
+    """The values of the columns `CHOICE` for an experiment."""
+    e = experiment
+    return e.dataset, e.algorithm, e.latent_dim, TEXT if is_text(e) else ""
 
 
 def _width(curves):

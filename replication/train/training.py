@@ -47,8 +47,9 @@ class Training:
 
     def _earlier(self):
         """The sessions and rows of the run so far."""
-        if not (self.folder / records.RUN).exists():  # missing after a kill during the first save
-            begun = any((self.folder / f).exists() for f in (records.CHECKPOINT, records.METRICS))
+        if not (self.folder / records.RUN).exists():
+            # A kill during the first save leaves weights, one during a deletion only metrics.
+            begun = (self.folder / records.CHECKPOINT).exists()
             return [], records.read_metrics(self.folder) if begun else []
         run = records.read_run(self.folder)
         sessions = run.info["sessions"]

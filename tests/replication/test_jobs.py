@@ -135,6 +135,19 @@ def test_models_of_other_figures_choose_if_there_is_no_choice(trained):
     assert jobs.log == [*pilots, *((model, 30_000) for model in reversed(models))]
 
 
+def test_models_of_other_figures_wait_for_trials_that_a_kill_left_out(trained):
+    """Of three trials two had ended, or all, of which `--fresh` is to discard the best."""
+    jobs = trained(lambda e: 0.1)
+    pilots = [figure2_experiment("digits", "aevb", 2, step) for step in STEP_SIZES]
+    jobs.train(pilots[:2], 20_000)
+    assert jobs.aevb_models(["digits"], (2,), 30_000) == [pilots[2]]
+    assert jobs.log[2:] == [*((pilot, 20_000) for pilot in pilots), (pilots[2], 30_000)]
+    jobs.log.clear()
+    jobs.fresh = True
+    jobs.aevb_models(["digits"], (2,), 30_000)
+    assert len(jobs.log) == 4
+
+
 def test_too_few_samples_for_a_choice(trained):
     for run in (
         lambda p: p.figure2(["digits"], ("aevb",), (2,), 19_999, 1),
