@@ -41,6 +41,13 @@ def build_mlp(
 
     Returns:
         A compiled `AEVB`.
+
+    Example:
+        >>> from keras_aevb.scikit_learn import build_mlp
+        >>> model = build_mlp(16, latent_dim=3, seed=0)
+        >>> history = model.fit(np.zeros((20, 16)), verbose=0)
+        >>> model.elbo(np.zeros((4, 16))).shape
+        (4,)
     """
     mlp = MLPS[arguments.choice("likelihood", likelihood, list(MLPS))]
     stddev = 1 / np.sqrt(max(x_dim, hidden_units))
