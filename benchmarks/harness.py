@@ -202,6 +202,6 @@ def against_the_best(results, samples):
 
 
 def quartiles(values):
-    """The first and the third, as text."""
+    """The first and the third quartile, as text."""
     low, _, high = statistics.quantiles(values, method="inclusive")
     return f"{low:.2f}–{high:.2f}"

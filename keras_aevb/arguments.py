@@ -138,7 +138,7 @@ def seed(value: Any) -> Seed:
 
 
 def seed_or_default(value: Any) -> int:
-    """`value` as a seed, or one that `keras.utils.set_random_seed` determines, as Keras' are.
+    """`value` as a seed; for `None` a random one, which `keras.utils.set_random_seed` fixes.
 
     Raises:
         ValueError: if `value` is neither a seed nor `None`.

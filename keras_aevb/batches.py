@@ -81,8 +81,8 @@ class EpochMinibatches(RowBatches):
         shuffle: whether to reorder the rows in each epoch: epoch e uses
             `numpy.random.default_rng([seed, e]).permutation(N)`.
         seed: integer that fixes the orders, or a `keras.random.SeedGenerator`, which provides the
-            seed at the beginning of each epoch. Default: a
-            random one, which `keras.utils.set_random_seed` fixes.
+            seed at the beginning of each epoch. Default: a random one, which
+            `keras.utils.set_random_seed` fixes.
 
     Raises:
         ValueError: if `batch_size` is not a positive integer, or `seed` not a valid seed.

@@ -4,6 +4,7 @@ import logging
 import math
 
 import torch
+from peers.pytorch import trained
 from torch import nn
 from torch.nn import functional
 
@@ -57,14 +58,4 @@ def epochs(work, compiled=False, channels_last=False):
     optimizer = torch.optim.Adam(model.parameters(), eps=1e-7, fused=True)
     loss = torch.compile(model) if compiled else model
     x = torch.from_numpy(work.data()).permute(0, 3, 1, 2).contiguous(memory_format=memory_format)
-
-    def train(batches):
-        for rows in batches:
-            optimizer.zero_grad()
-            loss(x[rows]).backward()
-            optimizer.step()
-
-    train([torch.arange(work.batch_size)])
-    while True:
-        yield
-        train(torch.randperm(work.examples).split(work.batch_size))
+    return trained(loss, optimizer, x, work.batch_size)

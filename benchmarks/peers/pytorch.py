@@ -66,7 +66,11 @@ def epochs(work, compiled=False, fused=True, importance_weighted=False):
     model = VAE(work, importance_weighted)
     optimizer = adagrad(model, work, fused)
     loss = torch.compile(model) if compiled else model
-    x = torch.from_numpy(work.data())
+    return trained(loss, optimizer, torch.from_numpy(work.data()), work.batch_size)
+
+
+def trained(loss, optimizer, x, batch_size):
+    """A generator that yields after a first step, and then after each epoch."""
 
     def train(batches):
         for rows in batches:
@@ -74,7 +78,7 @@ def epochs(work, compiled=False, fused=True, importance_weighted=False):
             loss(x[rows]).backward()
             optimizer.step()
 
-    train([torch.arange(work.batch_size)])
+    train([torch.arange(batch_size)])
     while True:
         yield
-        train(torch.randperm(work.examples).split(work.batch_size))
+        train(torch.randperm(len(x)).split(batch_size))

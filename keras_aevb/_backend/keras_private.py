@@ -107,7 +107,7 @@ def in_shared_object_scope() -> bool:
 def without_loading_tensorflow() -> Iterator[None]:
     """Keeps `serialize_keras_object` from loading TensorFlow to look for values of its types.
 
-    Where it was not loaded, there are none. Loading it takes seconds, and it logs as it starts.
+    Before TensorFlow is loaded, there are no such values. Loading it takes seconds and prints logs.
     """
     unknown = tensorflow._available is None and "tensorflow" not in sys.modules
     if unknown:

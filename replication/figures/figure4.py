@@ -35,7 +35,9 @@ PAGE = """\
 
 Each part shows the means of p(x|z) at {tiles} × {tiles} points z. Their coordinates are the
 quantiles (i − ½)/{tiles} of N(0, 1), so that every tile covers the same mass of p(z). z₁ increases
-to the right and z₂ upwards. {encoded} {runs}
+to the right and z₂ upwards.
+{encoded}
+{runs}
 """
 
 ENCODED = """
