@@ -444,8 +444,8 @@ def test_the_model_keeps_its_values_if_a_callback_fails(method, mode):
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
-def test_gradients_of_convolutions_are_not_in_a_loop_of_xla_on_processors(jit_compile):
-    """XLA is many times slower for them there. The steps are those of Keras' own `fit`."""
+def test_xla_has_no_gradient_of_a_convolution_in_a_loop_on_a_cpu(jit_compile):
+    """XLA is many times slower at them there. `fit` and `Replicas` equal Keras' own `fit`."""
 
     def build(steps_per_execution):
         model = kv.AEVB(
@@ -467,6 +467,10 @@ def test_gradients_of_convolutions_are_not_in_a_loop_of_xla_on_processors(jit_co
     history = ours.fit(x, batch_size=8, epochs=2, verbose=0).history
     other = keras_own_fit(theirs, x, seed=0, epochs=2).history
     assert_same((history, ours.get_weights()), (other, theirs.get_weights()))
+    replicas = [build(3), build(3)]
+    kv.Replicas(replicas).fit(x, batch_size=8, epochs=2, verbose=0)
+    for alone, side_by_side in zip(ours.get_weights(), replicas[1].get_weights()):
+        np.testing.assert_allclose(side_by_side, alone, rtol=1e-4, atol=1e-6)  # as above
     program = ours._programs.get("train", lambda: None)
     programs = [program] if JAX else program._programs
     assert [p.in_a_loop for p in programs] == [None if JAX and not jit_compile else not jit_compile]
