@@ -36,9 +36,12 @@ lint: $(VENV)/installed-all
 types: $(VENV)/installed-all
 	$(BIN)/mypy
 
-# Test files run in parallel; a worker needs a core and 1.5 gigabytes.
+# Test files run in parallel; a worker needs a core and 1.5 gigabytes. A process keeps part of what it
+# compiled, so the tests run in two parts.
 test-jax test-tensorflow: test-%: $(VENV)/installed-all
-	KERAS_BACKEND=$* $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
+	for part in tests/models --ignore=tests/models; do \
+		KERAS_BACKEND=$* $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile $$part || exit; \
+	done
 
 coverage: cover-jax cover-tensorflow
 	$(BIN)/coverage combine --quiet --keep --data-file build/coverage/all build/coverage/[jt]*

@@ -1,0 +1,264 @@
+"""Which tests run by default: all do with `-m "slow or not slow"`, on both backends.
+
+Most tests spend their time on compilation. So that a run of both backends stays short, tests whose
+code does not depend on the backend run on one of them, and of tests with many similar cases some
+run, spread over the list.
+"""
+
+import collections
+import zlib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+# The replication does not depend on the backend: it calls the library, whose tests run on both.
+REPLICATION = {
+    f"tests/replication/{path.name}"
+    for path in (ROOT / "tests" / "replication").glob("test_*.py")
+    if path.name not in ("test_everything.py", "test_optimizer.py", "test_sharing.py")
+}
+# Test files that are slow on one backend, because they mostly compile or do not depend on the
+# backend: only the other backend runs them, and both do with `-m "slow or not slow"`.
+SLOW_ON = {
+    "jax": {
+        "keras_aevb",  # the examples of docstrings
+        "replication",
+        "tests/bounds/test_aggregate_posterior_bounds.py",
+        "tests/bounds/test_every_bound.py",
+        "tests/bounds/test_importance_weighted.py",
+        "tests/bounds/test_scheduled_bounds.py",
+        "tests/bounds/test_score_function.py",
+        "tests/distributions/test_discretized_logistic_mixture.py",
+        "tests/distributions/test_families.py",
+        "tests/distributions/test_flow.py",
+        "tests/distributions/test_half_precision.py",
+        "tests/distributions/test_hierarchy.py",
+        "tests/distributions/test_interior.py",
+        "tests/distributions/test_likelihood_table.py",
+        "tests/distributions/test_mixture.py",
+        "tests/distributions/test_observed.py",
+        "tests/evaluation",
+        "tests/marginal_likelihood/test_pareto.py",
+        "tests/marginal_likelihood/test_supports.py",
+        "tests/models/test_condition.py",
+        "tests/models/test_parts.py",
+        "tests/models/test_point_estimates.py",
+        "tests/models/test_semi_supervised.py",
+        "tests/models/test_wake_sleep.py",
+        "tests/test_bad_calls.py",
+        "tests/test_callbacks.py",
+        "tests/test_docs.py",
+        "tests/test_examples.py",
+        "tests/test_gradients.py",
+        "tests/test_networks.py",
+        "tests/test_pictures.py",
+        "tests/test_plots.py",
+        "tests/test_properties.py",
+        "tests/test_readme.py",
+        "tests/test_regression.py",
+        "tests/test_unconstrained.py",
+    },
+    "tensorflow": {
+        "tests/marginal_likelihood/test_annealed_importance_sampling.py",
+        "tests/marginal_likelihood/test_kernel_density.py",
+        "tests/marginal_likelihood/test_log_likelihood.py",
+        "tests/marginal_likelihood/test_posterior_density.py",
+        "tests/models/test_backends_agree.py",  # it starts the other one
+        "tests/models/test_conditions.py",
+        "tests/models/test_full_vb.py",
+        "tests/models/test_functional.py",
+        "tests/models/test_keras_behaviour.py",
+        "tests/models/test_monte_carlo_em.py",
+        "tests/models/test_processes.py",
+        "tests/models/test_pure_step.py",
+        "tests/models/test_replicas.py",
+        "tests/models/test_shared_parts.py",
+        "tests/test_float64.py",
+        "tests/test_hmc.py",
+        *REPLICATION,
+    },
+}
+# Files of tests that matter on both backends and are slow on both: their tests take turns, so that
+# each runs on one backend.
+TAKE_TURNS = {
+    "tests/bounds/test_elbo.py",
+    "tests/distributions/test_likelihoods.py",
+    "tests/models/test_contract.py",
+    "tests/models/test_contract_ways.py",
+    "tests/models/test_errors.py",
+    "tests/models/test_evaluation_of_streams.py",
+    "tests/models/test_resident_fit.py",
+    "tests/models/test_resume.py",
+    "tests/models/test_saved_files.py",
+    "tests/models/test_state_in_parts.py",
+    "tests/test_scikit_learn.py",
+}
+# Of each of these tests, so many cases run.
+CASES = {
+    "tests/bounds/test_aggregate_posterior_bounds.py": {
+        "test_training_lowers_a_penalty_with_its_weight": 1,
+    },
+    "tests/bounds/test_every_bound.py": {
+        "test_ten_steps_raise_the_bound_and_a_file_restores_it": 3,
+    },
+    "tests/bounds/test_scheduled_bounds.py": {
+        "test_beta_one_is_plain_training_bit_for_bit": 1,
+        "test_evaluation_reports_the_bound": 1,
+        "test_the_current_weight_is_in_the_logs": 3,
+    },
+    "tests/distributions/test_families.py": {
+        "test_training_and_saving": 2,
+    },
+    "tests/distributions/test_flow.py": {
+        "test_training_and_saving": 1,
+    },
+    "tests/distributions/test_half_precision.py": {
+        "test_monte_carlo_em": 1,
+        "test_variational_models": 1,
+    },
+    "tests/distributions/test_hierarchy.py": {
+        "test_other_algorithms": 1,
+        "test_training_and_saving": 1,
+    },
+    "tests/distributions/test_interior.py": {
+        "test_bounds_and_their_gradients_are_finite": 1,
+    },
+    "tests/distributions/test_likelihood_table.py": {
+        "test_training": 1,
+    },
+    "tests/distributions/test_mixture.py": {
+        "test_training_and_saving": 1,
+    },
+    "tests/distributions/test_observed.py": {
+        "test_every_algorithm_trains": 2,
+    },
+    "tests/marginal_likelihood/test_annealed_importance_sampling.py": {
+        "test_the_mean_weight_is_p": 1,
+    },
+    "tests/marginal_likelihood/test_log_likelihood.py": {
+        "test_compiled_with_the_users_settings": 3,
+    },
+    "tests/marginal_likelihood/test_memory.py": {
+        "test_memory_does_not_grow_with_the_number_of_samples": 1,
+    },
+    "tests/marginal_likelihood/test_supports.py": {
+        "test_a_normal_prior_keeps_its_coordinates": 1,
+        "test_importance_sampling_is_that_of_quadrature": 1,
+        "test_log_likelihood_is_that_of_quadrature": 2,
+    },
+    "tests/models/test_backends_agree.py": {
+        "test_backends_agree": 2,
+    },
+    "tests/models/test_condition.py": {
+        "test_every_method": 1,
+        "test_log_likelihood_given_the_condition_agrees_with_quadrature": 2,
+    },
+    "tests/models/test_contract.py": {
+        "test_sample_weights_are_weights_of_means": 6,
+    },
+    "tests/models/test_contract_ways.py": {
+        "test_eager_steps_train_alike": 1,
+        "test_mixed_precision_trains": 2,
+        "test_xla_trains_alike": 2,
+    },
+    "tests/models/test_full_vb.py": {
+        "test_is_the_bound_of_aevb_at_the_sampled_weights": 4,
+        "test_trains_means_scales_and_recognition_model": 2,
+    },
+    "tests/models/test_keras_behaviour.py": {
+        "test_weight_prior_is_in_the_loss": 1,
+    },
+    "tests/models/test_monte_carlo_em.py": {
+        "test_chains_sample_the_posterior_inside_the_support": 1,
+        "test_factor_analysis_by_maximum_likelihood": 1,
+    },
+    "tests/models/test_parts.py": {
+        "test_supports": 10,
+        "test_values_outside_of_the_support_are_refused": 1,
+    },
+    "tests/models/test_pure_step.py": {
+        "test_replicas_in_one_program_equal_models_trained_alone": 1,
+    },
+    "tests/models/test_replicas.py": {
+        "test_a_diverging_model_does_not_affect_the_others": 1,
+        "test_algorithms_that_must_know_the_number_of_examples": 1,
+        "test_replicas_equal_models_trained_alone": 1,
+    },
+    "tests/models/test_resident_fit.py": {
+        "test_rows_on_the_device_train_like_whole_batches": 2,
+        "test_the_model_keeps_its_values_if_a_callback_fails": 3,
+    },
+    "tests/models/test_resume.py": {
+        "test_backup_and_restore": 4,
+    },
+    "tests/models/test_state_in_parts.py": {
+        "test_programs_follow_changes_of_layers": 3,
+    },
+    "tests/replication/test_bad_commands.py": {
+        "test_a_damaged_file": 14,
+    },
+    "tests/replication/test_figure2.py": {
+        "test_the_picture_shows_our_curves": 2,
+    },
+    "tests/replication/test_figure5.py": {
+        "test_tiles_are_means_at_samples_of_the_prior": 1,
+    },
+    "tests/replication/test_flop.py": {
+        "test_as_many_as_in_the_matrix_products_of_a_training_step": 4,
+    },
+    "tests/replication/test_report.py": {
+        "test_in_a_browser": 1,
+    },
+    "tests/replication/test_verify.py": {
+        "test_a_metric_changed_by_five_errors_is_detected": 3,
+    },
+    "tests/test_bad_calls.py": {
+        "test_bad_call": 600,
+        "test_bad_second_batch": 25,
+    },
+    "tests/test_callbacks.py": {
+        "test_pictures_do_not_affect_training": 1,
+        "test_pictures_take_the_conditions_in_turn": 1,
+    },
+    "tests/test_docs.py": {
+        "test_a_notebook_runs_with_a_small_budget": 1,
+        "test_the_code_of_a_page_runs": 5,
+    },
+    "tests/test_examples.py": {
+        "test_example_runs": 2,
+    },
+    "tests/test_gradients.py": {
+        "test_variance_of_a_linear_model": 2,
+    },
+    "tests/test_properties.py": {
+        "test_models_are_what_their_config_says": 1,
+        "test_streams_train_and_evaluate_like_arrays": 1,
+    },
+    "tests/test_scikit_learn.py": {
+        "test_scikit_learns_estimator_checks": 16,
+    },
+    "tests/test_regression.py": {
+        "test_bound_after_a_fixed_budget": 1,
+    },
+}
+
+
+def mark_slow(items, backend):
+    """Marks the collected tests that do not run by default on a backend as slow."""
+    slow = [ROOT / path for path in SLOW_ON[backend]]
+    cases = collections.defaultdict(list)
+    for item in items:
+        file = item.path.relative_to(ROOT).as_posix()
+        cases[file, item.name.split("[")[0]].append(item)
+        turn = zlib.crc32(item.nodeid.encode()) % 2
+        others_turn = file in TAKE_TURNS and turn != ("jax", "tensorflow").index(backend)
+        if others_turn or any(item.path.is_relative_to(path) for path in slow):
+            item.add_marker(pytest.mark.slow)
+    for file, tests in CASES.items():
+        for test, number in tests.items():
+            similar = cases[file, test]
+            chosen = {i * len(similar) // number for i in range(number)}
+            for i, item in enumerate(similar):
+                if i not in chosen:
+                    item.add_marker(pytest.mark.slow)
