@@ -1,8 +1,10 @@
 """The functions that both backends implement."""
 
+import ast
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -10,6 +12,20 @@ import pytest
 from keras import ops
 
 from keras_aevb import _backend
+
+
+def exported(module):
+    path = Path(_backend.__file__).with_name(f"{module}.py")
+    names = [n for n in ast.parse(path.read_text()).body if isinstance(n, ast.Assign)]
+    return next(ast.literal_eval(n.value) for n in names if n.targets[0].id == "__all__")
+
+
+@pytest.mark.parametrize("suffix", ["", "_program"])
+def test_both_backends_export_the_same_names(suffix):
+    names = exported(f"jax{suffix}")
+    assert names == exported(f"tensorflow{suffix}")
+    assert all(hasattr(_backend, name) for name in names)
+    assert all(f"`{name}" in _backend.__doc__ for name in names)
 
 
 def test_gradients_of_unused_variables_are_zero(gradients):

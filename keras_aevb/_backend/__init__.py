@@ -28,91 +28,24 @@ Both backends export the same names:
   elsewhere.
 """
 
+# ruff: noqa: F403, F405 - the modules' `__all__` are the names above
+
 from typing import Any
 
 import keras
 
 if keras.backend.backend() == "tensorflow":
-    from keras_aevb._backend.tensorflow import (
-        compiled,
-        device_bytes,
-        fixed_seed,
-        fold_in,
-        full_precision,
-        gradients,
-        has_replicas,
-        is_first_process,
-        linalg,
-        minimize,
-        next_seed,
-        num_replicas,
-        over_examples,
-        seed_of,
-        step,
-        sum_over_replicas,
-        tfb,
-        tfd,
-        tfp,
-    )
-    from keras_aevb._backend.tensorflow_program import PredictProgram, Program
+    from keras_aevb._backend.tensorflow import *
+    from keras_aevb._backend.tensorflow_program import *
 elif keras.backend.backend() == "jax":
-    from keras_aevb._backend.jax import (
-        compiled,
-        device_bytes,
-        fixed_seed,
-        fold_in,
-        full_precision,
-        gradients,
-        has_replicas,
-        is_first_process,
-        linalg,
-        minimize,
-        next_seed,
-        num_replicas,
-        over_examples,
-        seed_of,
-        step,
-        sum_over_replicas,
-        tfb,
-        tfd,
-        tfp,
-    )
-    from keras_aevb._backend.jax_program import (  # type: ignore[assignment]
-        PredictProgram,
-        Program,
-    )
+    from keras_aevb._backend.jax import *
+    from keras_aevb._backend.jax_program import *  # type: ignore[assignment]
 else:
     raise ImportError(
         "keras_aevb runs on the Keras backends 'tensorflow' and 'jax'. "
         f"Received: {keras.backend.backend()!r}. "
         "Set the environment variable KERAS_BACKEND before keras is imported."
     )
-
-__all__ = [
-    "Bernoulli",
-    "Normal",
-    "PredictProgram",
-    "Program",
-    "compiled",
-    "device_bytes",
-    "fixed_seed",
-    "fold_in",
-    "full_precision",
-    "gradients",
-    "has_replicas",
-    "is_first_process",
-    "linalg",
-    "minimize",
-    "next_seed",
-    "num_replicas",
-    "over_examples",
-    "seed_of",
-    "step",
-    "sum_over_replicas",
-    "tfb",
-    "tfd",
-    "tfp",
-]
 
 
 def __getattr__(name: str) -> Any:

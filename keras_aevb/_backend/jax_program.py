@@ -236,3 +236,6 @@ def _stacked(trees: Sequence[Any]) -> Any:
 def _unstacked(tree: Any, n: int) -> list[Any]:
     """Splits a stacked tree into the list of its n trees."""
     return [jax.tree.map(lambda leaf, i=i: leaf[i], tree) for i in range(n)]
+
+
+__all__ = ["PredictProgram", "Program"]

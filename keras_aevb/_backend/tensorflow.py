@@ -137,6 +137,7 @@ __all__ = [
     "full_precision",
     "gradients",
     "has_replicas",
+    "is_first_process",
     "linalg",
     "minimize",
     "next_seed",
@@ -145,5 +146,7 @@ __all__ = [
     "seed_of",
     "step",
     "sum_over_replicas",
+    "tfb",
+    "tfd",
     "tfp",
 ]

@@ -179,3 +179,6 @@ class PredictProgram:
         """Returns a structure of arrays."""
         with delayed_interrupt():
             return self._run(batch)
+
+
+__all__ = ["PredictProgram", "Program"]
