@@ -32,8 +32,10 @@ import tensorflow as tf
 two = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], two)
 import keras
+# One for all models, since two of the same devices mix up their all-reduces.
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 def on_several_devices():
-    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope()
+    return strategy.scope()
 """,
 }[BACKEND]
 

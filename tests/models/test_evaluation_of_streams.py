@@ -87,7 +87,9 @@ def test_streams_bring_the_condition(kind, digits, x):
 
     elbo = digits.elbo(x, condition=Y, seed=0)
     np.testing.assert_array_equal(digits.elbo(stream(), seed=0), elbo)
-    np.testing.assert_array_equal(digits.reconstruct(stream()), digits.reconstruct(x, condition=Y))
+    # Matrix products with another number of rows round in another order.
+    found = digits.reconstruct(stream())
+    np.testing.assert_allclose(found, digits.reconstruct(x, condition=Y), rtol=1e-5)
     found = digits.encode(stream()).mean()
     np.testing.assert_allclose(found, digits.encode(x, condition=Y).mean(), rtol=1e-5)
     log_p = digits.log_likelihood(x, 3, seed=0, condition=Y)
