@@ -35,6 +35,7 @@ def make(optimizer="adam", parts=None, **compile_arguments):
     return model
 
 
+@pytest.mark.filterwarnings("ignore:Layer InputLayer does not have a `quantize`")  # Keras' own
 @pytest.mark.parametrize("kind", SOURCES)
 @pytest.mark.parametrize("name", CLIENTS)
 def test_client(name, kind, tmp_path, monkeypatch):
