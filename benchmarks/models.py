@@ -27,15 +27,8 @@ GROUPS = {
         Images(),
         (
             *ours("images", "images_ours", "epochs", 10),
-            Peer("images: JAX, by hand, a program for a step", "images_jax"),
-            Peer("images: JAX, by hand, scan", "images_jax", options={"scanned": True}),
-            Peer("images: latest JAX, by hand, a program for a step", "images_jax", **LATEST),
-            Peer(
-                "images: latest JAX, by hand, scan",
-                "images_jax",
-                options={"scanned": True},
-                **LATEST,
-            ),
+            Peer("images: JAX, by hand", "images_jax"),
+            Peer("images: latest JAX, by hand", "images_jax", **LATEST),
             Peer("images: PyTorch, eager", "images_pytorch", **TORCH),
             Peer(
                 "images: PyTorch, eager, channels last",

@@ -35,6 +35,26 @@ def test_gradients_of_unused_variables_are_zero(gradients):
     np.testing.assert_array_equal(by_b, [0])
 
 
+def test_given_derivatives(gradients):
+    """The derivatives given are used, here with factors of 10 and 100, in forward mode too."""
+    product = _backend.with_derivatives(
+        lambda x, y: x * y, lambda x, y: 10 * y, lambda x, y: 100 * x
+    )
+    x, y = keras.Variable([1.0, 2.0]), keras.Variable([3.0, 4.0])
+
+    def value():
+        return ops.sum(product(ops.convert_to_tensor(x), ops.convert_to_tensor(y)))
+
+    assert float(value()) == 11
+    by_x, by_y = gradients(value, [x, y])
+    np.testing.assert_array_equal(by_x, [30, 40])
+    np.testing.assert_array_equal(by_y, [100, 200])
+    if keras.backend.backend() == "jax":
+        import jax
+
+        assert jax.jvp(product, (2.0, 3.0), (1.0, 1.0)) == (6, 30 + 200)
+
+
 def test_gradients_in_a_program_follow_the_other_variables(make_model):
     model = make_model()
     bias, kernel = model.encoder.trainable_variables[1], model.decoder.trainable_variables[0]

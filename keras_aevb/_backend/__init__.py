@@ -13,6 +13,8 @@ Both backends export the same names:
 - `minimize(model, loss)`: one optimizer step on the scalar that `loss()` returns.
 - `gradients(function, variables, others=())`: derivatives of the scalar `function()`, zero where
   it does not depend on a variable. In a compiled program, `others` are all variables it reads.
+- `with_derivatives(function, *derivatives)`: an elementwise function of tensors of one shape, with
+  given partial derivatives.
 - `compiled(model, function)`: `function`, which may read the model's variables, as one program.
 - `full_precision()`: a context in which accelerators multiply float32 matrices in full precision.
   By default they may round the factors to ten bits (TF32). `compiled` programs use it.

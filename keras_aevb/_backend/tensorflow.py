@@ -87,6 +87,17 @@ def gradients(
     return tape.gradient(result, [v.value for v in variables], unconnected_gradients="zero")
 
 
+def with_derivatives(function: Callable[..., Any], *derivatives: Callable[..., Any]) -> Any:
+    def differentiable(*arguments: tf.Tensor) -> Any:
+        def gradient(upstream: tf.Tensor) -> list[tf.Tensor]:
+            return [upstream * derivative(*arguments) for derivative in derivatives]
+
+        return function(*arguments), gradient
+
+    given = tf.custom_gradient(differentiable)
+    return lambda *arguments: given(*map(tf.convert_to_tensor, arguments))
+
+
 def full_precision() -> contextlib.AbstractContextManager[Any]:
     """Does nothing: TensorFlow has a single setting for the process, which the user controls.
 
@@ -149,4 +160,5 @@ __all__ = [
     "tfb",
     "tfd",
     "tfp",
+    "with_derivatives",
 ]

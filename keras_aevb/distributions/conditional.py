@@ -6,7 +6,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_aevb.distributions.base import ConditionalDistribution, as_event_shape
+from keras_aevb.distributions.base import (
+    CHUNK_SIZE,
+    ConditionalDistribution,
+    as_event_shape,
+)
 from keras_aevb.distributions.family import Family, as_fixed
 from keras_aevb.distributions.priors import Prior
 from keras_aevb.typing import Config, Distribution, Shape, ShapeLike, Tensor
@@ -81,7 +85,9 @@ class Conditional(ConditionalDistribution):
         return self.family.distribution(parameters, self.density_dtype)
 
     def check_support(self, x: np.ndarray) -> None:
-        if self.family.num_classes is None:
+        if self.family.is_count:
+            check_counts(x, self.family.name)
+        elif self.family.num_classes is None:
             super().check_support(x)
         elif not np.isin(x, np.arange(self.family.num_classes)).all():  # TFP admits one more
             raise ValueError(
@@ -141,6 +147,20 @@ class Unconditional(Prior):
 
     def get_config(self) -> Config:
         return {**super().get_config(), **family_config(self.family)}
+
+
+def check_counts(x: np.ndarray, family: str) -> None:
+    """Raises a `ValueError` unless all values are 0, 1, 2, …"""
+    whole = all(
+        (chunk == np.floor(chunk)).all()
+        for chunk in (x[i : i + CHUNK_SIZE] for i in range(0, len(x), CHUNK_SIZE))
+    )
+    if x.min() < 0 or not whole:
+        kind = "whole" if whole else "fractional"
+        raise ValueError(
+            f"Expected counts, inside the support of {family}; other values have probability "
+            f"zero. Received: {kind} numbers from {x.min()} to {x.max()}"
+        )
 
 
 def split_arguments(parameters: Mapping[str, Any]) -> tuple[Config, Config, dict[str, keras.Layer]]:

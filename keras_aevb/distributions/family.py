@@ -80,6 +80,14 @@ class Family:
         if fixed:
             self._check_fixed()
 
+    @property
+    def is_count(self) -> bool:
+        """Whether events are counts 0, 1, 2, … without an upper limit."""
+        from keras_aevb.tfp_classes import counts
+
+        families = counts.Poisson, counts.NegativeBinomial, counts.ZeroInflatedNegativeBinomial
+        return issubclass(self.cls, families)
+
     def _check_fixed(self) -> None:
         raw_values = [ops.ones(shape) for shape in self.raw_shapes.values()]
         try:

@@ -8,15 +8,19 @@ import math
 from typing import Any
 
 from keras import ops
+from keras.backend import standardize_dtype
 
 from keras_aevb._backend import tfb, tfd
 from keras_aevb.tfp_classes.compositions import parameter
+from keras_aevb.tfp_classes.stirling import LARGEST, log_coefficient, remainder
 from keras_aevb.typing import Tensor
 
 # The exponential of this, times a count, is finite in float32.
 LARGEST_LOG_RATE = 40.0
 # Stirling's series is exact in float32 from this count on.
 LARGE_COUNT = 10.0
+# Replaces infinite logits, for example from overflow in a float16 layer.
+LARGEST_LOGIT = 1e30
 
 
 class Poisson(tfd.Poisson):
@@ -54,12 +58,17 @@ class Poisson(tfd.Poisson):
         small = super()._log_prob(ops.minimum(x, LARGE_COUNT))
         n = ops.maximum(x, LARGE_COUNT)
         r = self.log_rate_parameter() - ops.log(n)
-        stirling = 0.5 * ops.log(2 * math.pi * n) + 1 / (12 * n) - 1 / (360 * n**3)
+        stirling = 0.5 * ops.log(2 * math.pi * n) + remainder(n)
         return ops.where(x < LARGE_COUNT, small, -n * (ops.expm1(r) - r) - stirling)
 
 
 class NegativeBinomial(tfd.NegativeBinomial):
-    """TFP's negative binomial distribution, with a `total_count` that may be any positive number.
+    r"""TFP's negative binomial distribution, with a faster density, and any `total_count` above 0.
+
+    $$\log p(x) = x \log σ(l) + r \log σ(-l) + \log\frac{Γ(r + x)}{Γ(r)\, x!}$$
+
+    In float32 the last term comes from Stirling's series (`stirling.log_coefficient`), where TFP
+    evaluates several branches of the beta function. Values of x and r above 10⁹ count as 10⁹.
 
     By default, TFP's argument validation, which finds impossible counts, rejects a `total_count`
     that is not an integer.
@@ -82,6 +91,19 @@ class NegativeBinomial(tfd.NegativeBinomial):
     @classmethod
     def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict[str, Any]:
         return super()._parameter_properties(dtype, num_classes)
+
+    def _log_prob(self, x: Tensor) -> Tensor:
+        if standardize_dtype(self.dtype) == "float64":
+            return super()._log_prob(x)
+        x = ops.minimum(ops.cast(x, self.dtype), LARGEST)
+        r = ops.minimum(self.total_count, LARGEST)
+        logits = ops.clip(self.logits_parameter(), -LARGEST_LOGIT, LARGEST_LOGIT)
+        negative = logits < 0  # one condition for all, so that the gradient at 0 is right
+        low, high = ops.where(negative, logits, 0.0), ops.where(negative, 0.0, logits)
+        log_powers = x * low - r * high - (x + r) * ops.log1p(ops.exp(low - high))
+        # Rounding errors of the coefficient would exceed log p of a rare gene's zeros.
+        zeros = ops.zeros_like(x + r)
+        return log_powers + ops.where(x > 0, log_coefficient(x + zeros, r + zeros), 0.0)
 
 
 class ZeroInflatedNegativeBinomial(tfd.Inflated):

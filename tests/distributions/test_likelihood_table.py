@@ -8,6 +8,7 @@ from scipy import special, stats
 
 import keras_aevb as kv
 from keras_aevb import _backend
+from keras_aevb.tfp_classes.counts import NegativeBinomial
 
 
 def softplus(raw):
@@ -127,6 +128,46 @@ def test_gradient_of_poisson(x, gradients):
     assert part.get_config()["family"] == "Poisson"
 
 
+def test_negative_binomial(gradients):
+    """Density and gradients for all sizes of x and r, below and above the mean."""
+    means, totals = np.meshgrid([1e-3, 0.3, 1.0, 30.0, 1000.0], [1e-3, 0.1, 1.0, 8.0, 1000.0])
+    x = np.stack(
+        [np.floor(factor * means) for factor in (0, 1, 2)] + [means * 0 + 1, means * 0 + 9]
+    )
+    r, logits = np.float32(totals), np.float32(np.log(means / totals))
+    variables = keras.Variable(r), keras.Variable(logits)
+
+    def log_p():
+        p = NegativeBinomial(*(ops.convert_to_tensor(v) for v in variables))
+        return p.log_prob(x.astype("float32"))
+
+    r, logits = r.astype("float64"), logits.astype("float64")
+    expected = (
+        (special.gammaln(x + r) - special.gammaln(r) - special.gammaln(x + 1))
+        + x * special.log_expit(logits)
+        + r * special.log_expit(-logits)
+    )
+    # Terms of 1000 log 2 cancel where x and r are 1000.
+    np.testing.assert_allclose(log_p(), expected, rtol=5e-5, atol=0)
+    by_r, by_logits = gradients(lambda: ops.sum(log_p()), variables)
+    digammas = special.digamma(x + r) - special.digamma(r)
+    np.testing.assert_allclose(
+        by_r, (digammas + special.log_expit(-logits)).sum(0), rtol=1e-4, atol=1e-5
+    )
+    share = special.expit(logits)
+    np.testing.assert_allclose(
+        by_logits, (x * (1 - share) - r * share).sum(0), rtol=1e-4, atol=1e-4
+    )
+
+
+def test_negative_binomial_of_infinite_logits():
+    """A float16 layer may overflow; zeros then keep the density of a large negative logit."""
+    p = NegativeBinomial(2.0, np.float32([-np.inf, -np.inf, np.inf]))
+    actual = np.asarray(p.log_prob(np.float32([0, 3, 3])))
+    assert actual[0] == 0
+    assert (actual[1:] < -1e29).all() and np.isfinite(actual).all()
+
+
 # x at the boundary of the support and far from it.
 EXTREME = {
     "ContinuousBernoulli": [0.0, 1.0, 0.3],
@@ -181,6 +222,10 @@ def test_counts_are_whole_and_not_negative(family, make_model, x):
     for bad in (x, -np.floor(10 * x)):
         with pytest.raises(ValueError, match=f"inside the support of .*{family}"):
             model.elbo(bad)
+    bad = np.zeros((2001, 6), "float32")
+    bad[2000, 5] = 0.5  # in the last of three chunks
+    with pytest.raises(ValueError, match=r"Received: fractional numbers from 0.0 to 0.5"):
+        model.likelihood.check(bad)
 
 
 @pytest.mark.parametrize("family", ["ContinuousBernoulli", *COUNTS])
