@@ -137,7 +137,8 @@ def _limits(dataset, means, style):
     late = means[means.samples >= end / 30]
     low, high = late.low.min(), late.high.max()
     span = max(high - low, 1)
-    left = min(max(end / 1000, means.samples.min()), end / 10)
+    first = means.samples.min()
+    left = max(end / 1000, first) if first < end else end / 10
     labels = 0.15 * len(style.algorithms)
     return (left, 1.1 * end), (low - 0.3 * span, high + labels * span)
 

@@ -1,5 +1,6 @@
 """The report's text: verdicts, distances from the paper, deviations, and provenance."""
 
+import dataclasses
 import importlib.resources
 import textwrap
 from pathlib import Path
@@ -198,7 +199,7 @@ def _ranges(judgements):
 def _details(i, judgement):
     claim = judgement.claim
     header = ["part", "verdict", "number", "value", "has to be", "after", "± over"]
-    rows = [row for finding in judgement.findings for row in _rows(finding)]
+    rows = [row for finding in _findings(judgement) for row in _rows(finding)]
     return "\n".join(
         [
             f"### {i}. {claim.name}: {judgement.verdict}\n",
@@ -207,6 +208,15 @@ def _details(i, judgement):
             markdown(pd.DataFrame(rows, columns=header), left=3) + "\n",
         ]
     )
+
+
+def _findings(judgement):
+    """The findings; a single one if all parts lack the same runs."""
+    first, *others = judgement.findings
+    if not others or first.numbers or any(f.note != first.note for f in others):
+        return judgement.findings
+    part = f"all {len(judgement.findings)} {judgement.claim.parts}"
+    return [dataclasses.replace(first, part=part)]
 
 
 def _rows(finding):

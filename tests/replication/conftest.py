@@ -5,8 +5,8 @@ from processes import Processes
 
 
 @pytest.fixture
-def processes():
-    """Real processes, which end with the test."""
+def processes(ctrl_c):
+    """Real processes, which end with the test; none ignores Ctrl-C."""
     with Processes() as started:
         yield started
 

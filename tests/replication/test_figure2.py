@@ -308,6 +308,19 @@ def test_a_panel_that_the_paper_lacks_is_drawn_if_its_frame_shows_a_curve(tmp_pa
     assert pixels.shape[1] == 360 * columns  # one of them for the legend
 
 
+@pytest.mark.parametrize(
+    "ends, left", [([10_000], 1000), ([10_000, 25_000], 10_000), ([10_000, 10**8], 10**5)]
+)
+def test_axes_begin_with_a_curve_that_the_paper_lacks(tmp_path, monkeypatch, ends, left):
+    """A single point is a decade inside; the start of a long curve is cut off."""
+    pictures = []
+    monkeypatch.setattr("replication.figures.picture.write_png", lambda f, _: pictures.append(f))
+    run = aevb(0.02, latent_dim=2, dataset="digits")
+    write_run(tmp_path, run, {0: (-44.0, -44.0)} | dict.fromkeys(ends, (-30.0, -30.0)))
+    figure2.build(tmp_path)
+    assert pictures[0].axes[0].get_xlim() == pytest.approx((left, 1.1 * ends[-1]))
+
+
 def test_the_picture_is_the_same_every_time(tmp_path):
     write_run(tmp_path, aevb(0.02), paper_like(aevb(0.02), 1_000_000))
     pictures = [figure2.build(tmp_path)[1].read_bytes() for _ in range(2)]

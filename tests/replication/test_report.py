@@ -245,6 +245,15 @@ def test_sentences():
     assert sentence(judged(small, small, numbers=())) == unknown
 
 
+def test_parts_that_lack_the_same_runs_are_one_row(tmp_path):
+    experiment = figure2_experiment("digits", "aevb", 2, 0.01)
+    write_run(tmp_path, experiment, {0: dict.fromkeys(ELBOS, -40.0)})
+    rules = write_report(tmp_path)[0].read_text().split("## The rules")[1]
+    (row,) = (line for line in rules.splitlines() if line.startswith("| all 9 panels"))
+    assert row.split("|")[3].strip() == "not run, or diverged: AEVB, Wake-sleep"
+    assert "| N_train = 1000: MCEM reaches AEVB " in rules
+
+
 def test_charts_show_every_run_that_did_not_diverge_and_the_paper(results):
     table = Evidence(results).table
     found = chart(2, table)

@@ -1,5 +1,6 @@
 """`verify --rerun`: accepted differences, and detected changes of the library."""
 
+import dataclasses
 import math
 import os
 import shutil
@@ -8,12 +9,14 @@ import sys
 from pathlib import Path
 
 import made_up
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from replication import rerun
 from replication.cli import main
 from replication.errors import ReplicationError
+from replication.measurements.records import read_runs, write_metrics
 from replication.plan.protocols import figure2_experiment
 
 ROOT = Path(__file__).parents[2]
@@ -33,15 +36,34 @@ def test_rounding_and_noise_explain_a_difference():
     assert not number(math.nan, -30.0).agrees() and not number(-30.0, math.nan).agrees()
 
 
+def spread(n):
+    """n values of mean 0 and standard deviation 1."""
+    draws = np.linspace(-1, 1, n)
+    return draws / draws.std(ddof=1)
+
+
 def test_consistent_values():
-    """Five values of mean 0 and standard deviation 1: the 99.73% interval has half-width
-    t √(1 + 1/5) = 7.25, with t = 6.62 for 4 degrees of freedom."""
-    draws = [-(1.6**0.5), 0.0, 0.0, 0.0, 1.6**0.5]
-    scale = 1 / (3.2 / 4) ** 0.5
-    draws = [scale * x for x in draws]
-    assert rerun.is_consistent(7.2, draws) and rerun.is_consistent(-7.2, draws)
-    assert not rerun.is_consistent(7.3, draws)
+    """The interval's half-width is t √(1 + 1/n). The 99.865 % quantile of t is 6.62006 for n = 5,
+    and 4.09420 for n = 10; with a twentieth of the odds, the 99.99325 % quantile is 6.33659."""
+    for n, tests, t in ((5, 1, 6.62006), (10, 1, 4.09420), (10, 20, 6.33659)):
+        draws, reach = spread(n), t * (1 + 1 / n) ** 0.5
+        for value in (0.9999 * reach, -0.9999 * reach):
+            assert rerun.is_consistent(value, draws, tests)
+        assert not rerun.is_consistent(1.0001 * reach, draws, tests)
     assert not rerun.is_consistent(0.0, [0.0, math.nan])  # the spread is unknown
+
+
+def test_commands_fail_by_chance_as_rarely_as_one_test(monkeypatch):
+    """1000 commands of 10 chaotic runs, with odds of a tenth: the expected number of failures is
+    1000 (1 − 0.99¹⁰) = 95.6, and without shares 651. A binomial number is outside 55 to 140 four
+    times in a million."""
+    monkeypatch.setattr(rerun, "ODDS", 0.1)
+    seeds = np.random.default_rng(0).normal(size=(1000, 10, rerun.SEEDS + 1))
+    failures = sum(
+        not all(rerun.is_consistent(value, others, 10) for value, *others in command)
+        for command in seeds
+    )
+    assert 55 <= failures <= 140
 
 
 def command(results, *arguments, code=ROOT):
@@ -94,6 +116,23 @@ def test_half_a_nat_from_a_changed_line_is_detected(results, tmp_path, line, cha
     done = command(results, "verify", "--rerun", "2e4", code=tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "regressed digits aevb N_z=2 step 0.02 seed 0: " in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "factor, line", [(1.0001, "seeds     {}: moved by rounding"), (100, "regressed {}: test_elbo")]
+)
+def test_chaotic_runs_are_judged_by_their_seeds(results, tmp_path, factor, line):
+    """The larger step size jumps down by 10⁸ nats, with other seeds by other amounts."""
+    shutil.copytree(results, tmp_path / "results")
+    (chaotic,) = (r for r in read_runs(results) if r.experiment.step_size == 1000)
+    for row in chaotic.rows:
+        row |= {n: factor * x for n, x in row.items() if n.endswith("elbo") and x < -1e6}
+    write_metrics(tmp_path / "results" / "runs" / chaotic.experiment.id, chaotic.rows)
+    done = command(tmp_path / "results", "verify", "--rerun", "2e4")
+    assert done.returncode == (factor == 100), done.stdout + done.stderr
+    assert line.format(chaotic.experiment) in done.stdout
+    assert f"ok        {dataclasses.replace(chaotic.experiment, step_size=0.02)}: " in done.stdout
 
 
 def test_runs_of_another_backend_are_named(tmp_path):
