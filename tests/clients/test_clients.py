@@ -36,7 +36,9 @@ def make(optimizer="adam", parts=None, **compile_arguments):
 
 
 @pytest.mark.filterwarnings("ignore:Layer InputLayer does not have a `quantize`")  # Keras' own
-@pytest.mark.filterwarnings("ignore::DeprecationWarning:(keras_tuner|mlflow|sqlalchemy|<sqlalchemy)")
+@pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning:(keras_tuner|mlflow|sqlalchemy|<sqlalchemy)"
+)
 @pytest.mark.parametrize("kind", SOURCES)
 @pytest.mark.parametrize("name", CLIENTS)
 def test_client(name, kind, tmp_path, monkeypatch):
