@@ -36,7 +36,7 @@ lint: $(VENV)/installed-all
 types: $(VENV)/installed-all
 	$(BIN)/mypy
 
-# Test files run in parallel; a worker needs a core and 1.5 gigabytes. A process keeps part of what it
+# Test files run in parallel; a worker needs a core and up to 2.3 gigabytes. It keeps part of what it
 # compiled, so the tests run in two parts.
 test-jax test-tensorflow: test-%: $(VENV)/installed-all
 	for part in tests/models --ignore=tests/models; do \

@@ -29,20 +29,15 @@ OTHERS = {"jax": "tensorflow", "tensorflow": "jax"}
 collect_ignore_glob = [f"keras_aevb/_backend/{OTHERS[keras.backend.backend()]}*.py"]
 
 
-# Freeing takes half a second, and most files leave little behind.
+# Freeing takes half a second, and most tests leave little behind.
 _kept = [psutil.Process().memory_info().rss]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def forget_programs(request):
-    """Releases compiled programs and the models that tests share, after 200 MB of them."""
-    yield
-    for shared in vars(request.module).values():
-        if hasattr(shared, "cache_clear"):
-            shared.cache_clear()
-    if psutil.Process().memory_info().rss - _kept[0] < 200e6:
-        return
-    keras.backend.clear_session()
+def _has_grown():
+    return psutil.Process().memory_info().rss - _kept[0] > 100e6
+
+
+def _free():
     if keras.backend.backend() == "jax":
         import jax
 
@@ -51,3 +46,23 @@ def forget_programs(request):
     if sys.platform == "linux":
         ctypes.CDLL("libc.so.6").malloc_trim(0)  # glibc keeps what was freed
     _kept[0] = psutil.Process().memory_info().rss
+
+
+@pytest.fixture(autouse=True)
+def forget_programs():
+    """Releases compiled programs after 100 MB of them."""
+    yield
+    if _has_grown():
+        _free()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forget_models(request):
+    """Releases the models that the tests of a file share, after 100 MB."""
+    yield
+    for shared in vars(request.module).values():
+        if hasattr(shared, "cache_clear"):
+            shared.cache_clear()
+    if _has_grown():
+        keras.backend.clear_session()
+        _free()
