@@ -244,21 +244,27 @@ CASES = {
 }
 
 
+LEFT_OUT = pytest.mark.slow(reason="left out by tests/selection.py")
+
+
 def mark_slow(items, backend):
     """Marks the collected tests that do not run by default on a backend as slow."""
     slow = [ROOT / path for path in SLOW_ON[backend]]
     cases = collections.defaultdict(list)
     for item in items:
+        if item.get_closest_marker("slow"):
+            continue
         file = item.path.relative_to(ROOT).as_posix()
         cases[file, item.name.split("[")[0]].append(item)
         turn = zlib.crc32(item.nodeid.encode()) % 2
         others_turn = file in TAKE_TURNS and turn != ("jax", "tensorflow").index(backend)
-        if others_turn or any(item.path.is_relative_to(path) for path in slow):
-            item.add_marker(pytest.mark.slow)
+        left_to_the_other = others_turn or any(item.path.is_relative_to(path) for path in slow)
+        if left_to_the_other and not item.get_closest_marker("skipif"):  # which may skip it there
+            item.add_marker(LEFT_OUT)
     for file, tests in CASES.items():
         for test, number in tests.items():
             similar = cases[file, test]
             chosen = {i * len(similar) // number for i in range(number)}
             for i, item in enumerate(similar):
                 if i not in chosen:
-                    item.add_marker(pytest.mark.slow)
+                    item.add_marker(LEFT_OUT)

@@ -102,8 +102,7 @@ class NegativeBinomial(tfd.NegativeBinomial):
         low, high = ops.where(negative, logits, 0.0), ops.where(negative, 0.0, logits)
         log_powers = x * low - r * high - (x + r) * ops.log1p(ops.exp(low - high))
         # Rounding errors of the coefficient would exceed log p of a rare gene's zeros.
-        zeros = ops.zeros_like(x + r)
-        return log_powers + ops.where(x > 0, log_coefficient(x + zeros, r + zeros), 0.0)
+        return log_powers + ops.where(x > 0, log_coefficient(x, r), 0.0)
 
 
 class ZeroInflatedNegativeBinomial(tfd.Inflated):
