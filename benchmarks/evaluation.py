@@ -5,12 +5,17 @@ import dataclasses
 from harness import Peer, against_the_best, measure
 from work import Work
 
-# What is evaluated: (examples, batch size, samples of z).
+# What is evaluated: (examples, batch size, samples of z). App. D is that of Figure 3's model.
 WORKS = {
     "elbo": Work(examples=1000, batch_size=500, num_samples=10),
     "importance": Work(examples=10, batch_size=10, num_samples=5000),
+    "density": Work(examples=100, batch_size=100, hidden_units=100, latent_dim=3, num_samples=50),
 }
-NAMES = {"elbo": "bound, 10 samples", "importance": "importance sampling, 5000 samples"}
+NAMES = {
+    "elbo": "bound, 10 samples",
+    "importance": "importance sampling, 5000 samples",
+    "density": "App. D, 50 samples",
+}
 PEERS = (
     Peer("ours, jax", "evaluation_ours"),
     Peer("ours, latest jax", "evaluation_ours", environment="jax-latest"),

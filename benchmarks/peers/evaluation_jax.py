@@ -3,13 +3,16 @@
 import jax
 import numpy as np
 from jax import numpy as jnp
-from peers.jax_scan import affine, initial
+from peers import posterior_density_jax
+from peers.jax_scan import affine, initial, log_likelihoods
 
 CHUNK = 50  # samples of z decoded at once, for each example
 
 
 def epochs(work, method):
     """Estimates for all examples at each turn; the first compiles."""
+    if method == "density":
+        yield from posterior_density_jax.epochs(work)
     parameters, key = initial(work), jax.random.key(1)
     x = work.data()
     estimate = jax.jit(ESTIMATES[method], static_argnames="num_samples")
@@ -23,11 +26,6 @@ def epochs(work, method):
 def encoded(p, x):
     h = jnp.tanh(affine(p["hidden"], x))
     return affine(p["mean"], h), affine(p["log_variance"], h)
-
-
-def log_likelihoods(p, x, z):
-    logits = affine(p["logits"], jnp.tanh(affine(p["decoder"], z)))
-    return jnp.sum(x * logits - jax.nn.softplus(logits), -1)
 
 
 def log_weights(p, x, key, num_samples):

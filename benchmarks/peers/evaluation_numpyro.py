@@ -4,6 +4,7 @@ import jax
 import numpy as np
 from numpyro.infer import SVI, RenyiELBO, TraceMeanField_ELBO
 from numpyro.optim import Adagrad
+from peers import posterior_density_numpyro
 from peers.numpyro_example import guide, model
 
 OBJECTIVES = {"elbo": TraceMeanField_ELBO, "importance": RenyiELBO}
@@ -11,6 +12,8 @@ OBJECTIVES = {"elbo": TraceMeanField_ELBO, "importance": RenyiELBO}
 
 def epochs(work, method):
     """Estimates for all examples at each turn; the first compiles."""
+    if method == "density":
+        yield from posterior_density_numpyro.epochs(work)
     objective = OBJECTIVES[method](num_particles=work.num_samples)
     svi = SVI(model, guide, Adagrad(0.01, momentum=0.0), objective, work=work)
     x = work.data()

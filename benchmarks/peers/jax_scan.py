@@ -38,6 +38,16 @@ def affine(layer, x):
     return x @ layer["w"] + layer["b"]
 
 
+def log_likelihoods(p, x, z):
+    """log p(x|z) in nats."""
+    logits = decode(p, z)
+    return jnp.sum(x * logits - jax.nn.softplus(logits), -1)
+
+
+def decode(p, z):
+    return affine(p["logits"], jnp.tanh(affine(p["decoder"], z)))
+
+
 def make_step(n_train, num_samples=None):
     """A step on the bound from one sample of z, or the importance-weighted one from several."""
 
@@ -47,8 +57,7 @@ def make_step(n_train, num_samples=None):
         samples = () if num_samples is None else (num_samples,)
         noise = jax.random.normal(key, samples + mean.shape)
         z = mean + jnp.exp(0.5 * log_variance) * noise
-        logits = affine(p["logits"], jnp.tanh(affine(p["decoder"], z)))
-        log_likelihood = jnp.sum(x * logits - jax.nn.softplus(logits), -1)
+        log_likelihood = log_likelihoods(p, x, z)
         if num_samples is None:
             kl = -0.5 * jnp.sum(1 + log_variance - mean**2 - jnp.exp(log_variance), -1)
             bound = log_likelihood - kl
