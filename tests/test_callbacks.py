@@ -124,6 +124,7 @@ CONDITIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_pictures_take_the_conditions_in_turn(condition, tmp_path):
     make, of_labels = CONDITIONS[condition]

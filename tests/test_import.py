@@ -88,5 +88,6 @@ def test_a_fresh_process_loads_a_model(fresh):
     np.testing.assert_array_equal(fresh[1], fresh[2])
 
 
+@pytest.mark.slow
 def test_tfp_may_be_imported_while_a_program_is_compiled(fresh):
     np.testing.assert_allclose(fresh[0]["densities"], -0.5 * np.log(2 * np.pi), rtol=1e-6)

@@ -217,6 +217,7 @@ def set_back(model, values):
         variable.assign(value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", STREAMS)
 @settings(few, max_examples=6)
 @given(n=st.sampled_from([2, 7]), batch_size=st.sampled_from([3, 10]), weighted=st.booleans())
@@ -358,6 +359,7 @@ def test_epochs_cover_every_row_once(n, batch_size, seed, epochs):
     np.testing.assert_array_equal(order(stream, epochs[-1]), order(fresh, epochs[-1]))
 
 
+@pytest.mark.slow
 @many
 @given(
     n=st.integers(1, 50),

@@ -141,6 +141,7 @@ def test_the_current_weight_is_in_the_logs(algorithm, steps_per_execution, make_
     assert len(set(seen.betas)) > 2
 
 
+@pytest.mark.slow
 def test_the_step_is_saved(make_model, x, tmp_path):
     model = build(make_model, optimizer=keras.optimizers.Adam(0.01))
     fit(model, x, epochs=1)

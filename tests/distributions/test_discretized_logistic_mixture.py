@@ -109,6 +109,7 @@ def test_extreme_features(size, gradients):
     assert all(np.isfinite(g).all() for g in gradients(loss, variables))
 
 
+@pytest.mark.slow
 def test_training_and_saving(make_model, tmp_path):
     x = np.random.default_rng(0).binomial(15, 0.8, size=(13, 6)).astype("float32")
     encoder = keras.Sequential([keras.layers.Rescaling(1 / 15), keras.layers.Dense(5, "tanh")])

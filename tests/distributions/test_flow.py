@@ -94,6 +94,7 @@ FLOWS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", FLOWS)
 def test_training_and_saving(role, make_model, x, tmp_path):
     model = make_model(kv.AEVB, bound=kv.ELBO(kl="sampled"), **FLOWS[role]())

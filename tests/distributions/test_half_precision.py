@@ -51,5 +51,6 @@ def test_variational_models(algorithm, policy, tmp_path):
     check(algorithm, mlp, tmp_path / "model.keras")
 
 
+@pytest.mark.slow
 def test_monte_carlo_em(policy, tmp_path):
     check(kv.MonteCarloEM, networks.bernoulli_mlp, tmp_path / "model.keras")

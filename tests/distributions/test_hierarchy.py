@@ -187,6 +187,7 @@ BOUNDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bound", BOUNDS)
 def test_training_and_saving(bound, make_model, x, tmp_path):
     sizes = (4, 3, 2) if bound == "levels" else (3, 2)
@@ -207,6 +208,7 @@ def test_training_and_saving(bound, make_model, x, tmp_path):
         assert model.sample(3).shape == model.reconstruct(x[:3]).shape == (3, 6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", [kv.WakeSleep, kv.MonteCarloEM])
 def test_other_algorithms(algorithm, make_model, x):
     if algorithm is kv.MonteCarloEM:

@@ -36,6 +36,7 @@ def test_dependent_dimensions_are_refused(make_model, x):
     assert evaluation.posterior_mean_variances(model, x).shape == (2,)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", [kv.WakeSleep, kv.FullVB])
 def test_other_algorithms(algorithm, make_model, x, capsys):
     model = make_model(algorithm)

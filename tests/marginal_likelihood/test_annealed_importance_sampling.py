@@ -29,6 +29,7 @@ def test_estimates_and_their_errors(linear_gaussian):
     assert errors.max() < 0.3
 
 
+@pytest.mark.slow
 def test_more_steps_are_more_precise(linear_gaussian):
     lg = linear_gaussian(100)
     errors = [

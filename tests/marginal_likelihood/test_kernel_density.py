@@ -110,6 +110,7 @@ def test_few_samples_in_many_dimensions(shape):
     assert np.isfinite(fit(samples).log_prob(ops.array(samples, "float32"))).all()
 
 
+@pytest.mark.slow
 def test_chains_that_never_moved():
     samples = np.full((1, 40, 2), 0.7)
     assert np.isfinite(fit(samples).log_prob(ops.array(samples, "float32"))).all()

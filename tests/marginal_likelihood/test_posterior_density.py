@@ -42,6 +42,7 @@ def test_standard_errors_are_calibrated(estimates):
         ) - 0.01
 
 
+@pytest.mark.slow
 def test_more_samples_are_more_precise(estimates, linear_gaussian):
     lg = linear_gaussian(100)
     values = lg.model.log_likelihood(lg.x, 200, "density", seed=0)
@@ -61,6 +62,7 @@ def test_chains_start_where_the_posterior_is(linear_gaussian, noise):
     assert 0.8 < (z.var(axis=0) / lg.variances).mean() < 1.2
 
 
+@pytest.mark.slow
 def test_unreliable_in_five_dimensions(make_model, x):
     quick = kv.PosteriorDensity(4, 2, 2, 1)
     model = make_model(posterior=kv.DiagonalNormal(5))
@@ -80,6 +82,7 @@ def test_one_chain_has_no_held_out_samples():
         kv.PosteriorDensity(num_chains=1)
 
 
+@pytest.mark.slow
 def test_images_of_latents(linear_gaussian):
     """z of shape [2, 1] in place of [2]."""
     lg = linear_gaussian(100)

@@ -26,6 +26,7 @@ def test_log_likelihood_is_that_of_quadrature(family, method):
     assert errors.max() < 0.6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", [*FAMILIES, "one-hot", "von Mises–Fisher"])
 def test_importance_sampling_is_that_of_quadrature(family, noise):
     """With q(z|x) = p(z) the weights are bounded; also for discrete z and directions."""

@@ -97,6 +97,7 @@ def test_log_likelihood_given_the_condition_agrees_with_quadrature(method, of_y,
     assert np.abs(estimate - exact).max() < 0.1
 
 
+@pytest.mark.slow
 def test_streams_train_like_arrays(x):
     """The same batches give the same numbers, from arrays on the device and from a generator."""
     ours, theirs = build(), build()

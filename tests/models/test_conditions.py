@@ -96,6 +96,7 @@ def streams(x):
     yield {"x": ((x[a:b], rows(a, b)) for _ in range(2) for a, b in cuts)}
 
 
+@pytest.mark.slow
 def test_fit_and_evaluate(x):
     weights, logs = [], []
     for data in streams(x):

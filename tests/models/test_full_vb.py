@@ -200,6 +200,7 @@ def test_is_the_bound_of_aevb_at_the_sampled_weights(parts, training, make_model
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_sampling_does_not_change_the_weights(make_model, x):
     model = randomised(make_model(kv.FullVB, n_train=50, decoder=image_decoder()))
     before = values(model.trainable_variables)
@@ -491,6 +492,7 @@ def test_n_train_of_the_arrays_survives_saving(make_model, x, tmp_path):
 # On JAX the step is a function of its state
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="only JAX's train_step is pure")
 def test_replicas_in_one_program_equal_models_trained_alone(make_model, x):
     import jax

@@ -279,6 +279,7 @@ def test_evaluation_samples_the_posterior():
 # Layers
 
 
+@pytest.mark.slow
 def test_layers_are_in_training_mode_only_for_updates(x):
     layer = keras.layers.BatchNormalization(momentum=0.75)
     decoder = keras.Sequential([layer, keras.layers.Dense(5), keras.layers.Dropout(0.5)])
@@ -314,6 +315,7 @@ def test_it_cannot_predict(x):
             predict(x)
 
 
+@pytest.mark.slow
 def test_chains_may_start_late(x, tmp_path):
     """After `evaluate` has compiled programs without chains, and after loading."""
     model = frozen(make())
@@ -327,6 +329,7 @@ def test_chains_may_start_late(x, tmp_path):
     model.evaluate(x, verbose=0)
 
 
+@pytest.mark.slow
 def test_on_jax_replicas_train_in_one_program():
     """`train_step` is pure: `vmap` over stacked models and `scan` over steps equal `fit`."""
     if keras.backend.backend() != "jax":
@@ -403,6 +406,7 @@ def test_chains_sample_the_posterior_inside_the_support(family):
         np.testing.assert_allclose(z.var(axis=0) / scale**2, 1, atol=5 * (5 / 1000) ** 0.5)
 
 
+@pytest.mark.slow
 def test_streams_with_a_prior_on_a_bounded_support():
     """On TensorFlow, batches of streams have an unknown size."""
     x = supports.examples("Dirichlet", 12)
@@ -413,6 +417,7 @@ def test_streams_with_a_prior_on_a_bounded_support():
     assert np.any(model.chains.numpy() != before, axis=1).all()
 
 
+@pytest.mark.slow
 def test_a_loaded_model_has_chains_in_the_support(tmp_path):
     model = frozen(supports.make("Dirichlet", kv.MonteCarloEM))
     x = supports.examples("Dirichlet", 20)

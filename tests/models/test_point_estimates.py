@@ -35,6 +35,7 @@ def test_kinds(kind, part, make_model):
         np.testing.assert_allclose(reconstruction, getattr(p, kind)(), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_posterior_without_a_mean(make_model, x):
     """z is the mode of a Cauchy distribution, which is its location."""
     model = make_model(

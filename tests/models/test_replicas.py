@@ -68,6 +68,7 @@ def test_replicas_equal_models_trained_alone(algorithm, stacked_or_not):
         assert_alike(replica, alone)
 
 
+@pytest.mark.slow
 def test_training_continues_in_another_call():
     """Two calls equal one, even with `fit` of a single model between them."""
     models, whole = [build(seed=1), build(seed=2)], [build(seed=1), build(seed=2)]
@@ -94,6 +95,7 @@ def test_a_diverging_model_does_not_affect_the_others(stacked_or_not):
         assert_alike(models[i], alone)
 
 
+@pytest.mark.slow
 def test_each_model_shuffles_the_array_by_its_seed():
     weights = np.linspace(0, 2, 90, dtype="float32")
     models = [build(seed=seed) for seed in (3, 4)]
@@ -123,6 +125,7 @@ class Stream(keras.utils.PyDataset):
         return (X[self.first + 10 * i : self.first + 10 * i + (10 if i < 3 else 7)],)
 
 
+@pytest.mark.slow
 def test_streams_of_any_kind():
     models = [build(seed=seed, steps_per_execution=2) for seed in (0, 1)]
     kv.Replicas(models).fit([Stream(0), Stream(50)], verbose=0)
@@ -330,6 +333,7 @@ def test_algorithms_that_must_know_the_number_of_examples(algorithm):
             replicas.fit(X[:20], verbose=0)
 
 
+@pytest.mark.slow
 def test_eager_models_train_alike():
     models = [build(seed=seed, run_eagerly=True, jit_compile=False) for seed in (0, 1)]
     kv.Replicas(models).fit(streams(2, 2), verbose=0)
@@ -357,6 +361,7 @@ class Stops(keras.callbacks.Callback):
         self.model.stop_training = epoch == 1
 
 
+@pytest.mark.slow
 def test_a_callback_stops_only_its_model():
     models = [build(seed=seed) for seed in (3, 4)]
     histories = kv.Replicas(models).fit(

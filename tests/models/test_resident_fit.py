@@ -201,6 +201,7 @@ def gathered(monkeypatch, x, **kwargs):
     return bool(put)
 
 
+@pytest.mark.slow
 def test_arrays_stay_on_the_device_if_they_fit(monkeypatch):
     assert gathered(monkeypatch, X)
     assert gathered(monkeypatch, keras.ops.convert_to_tensor(X))
@@ -227,6 +228,7 @@ def test_the_arrays_are_released():
     assert gone() is None
 
 
+@pytest.mark.slow
 def test_other_settings_build_another_program():
     """After another `compile`, the new optimizer and number of steps take effect."""
     model = kv.AEVB(**kv.networks.bernoulli_mlp(12, 2, 6, seed=0), seed=0)
@@ -443,6 +445,7 @@ def test_the_model_keeps_its_values_if_a_callback_fails(method, mode):
         before = now
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_xla_has_no_gradient_of_a_convolution_in_a_loop_on_a_cpu(jit_compile):
     """XLA is many times slower at them there. `fit` and `Replicas` equal Keras' own `fit`."""

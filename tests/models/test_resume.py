@@ -136,6 +136,7 @@ def test_another_fit_starts_from_its_own_initial_epoch(tmp_path):
     assert model.fit(X, **SETTINGS).epoch == [0, 1, 2, 3]
 
 
+@pytest.mark.slow
 def test_files_without_seed_states_load(tmp_path):
     """Files of versions before 0.1.0, whose layers store only their variables."""
     model, other = build(AEVB), build(AEVB)

@@ -52,6 +52,7 @@ def test_the_objective_is_that_of_the_paper(x):
         np.testing.assert_allclose(terms["elbo"][i], elbo, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_few_labels_are_enough_for_clusters(tmp_path):
     """Three clusters of pixels, two labels each: all others get the label of their cluster."""
     generator = np.random.default_rng(0)

@@ -80,7 +80,7 @@ def test_every_variable_belongs_to_one_of_the_two(build):
 
 def test_gradient_variance_counts_the_encoder_once(build, x, gradients, noise):
     model = build()
-    result = kv.gradient_variance(model, x, num_repeats=30, seed=0)
+    result = kv.gradient_variance(model, x, num_repeats=10, seed=0)
     assert result.phi.total > 0
     assert not result.phi.by_variable.keys() & result.theta.by_variable.keys()
     # Against gradients taken one by one, of all variables at once.
@@ -97,7 +97,7 @@ def test_gradient_variance_counts_the_encoder_once(build, x, gradients, noise):
             ),
             model.phi,
         )
-        for r in range(30)
+        for r in range(10)
     ]
     expected = sum(np.var(np.float64(g), axis=0, ddof=1).sum() for g in zip(*draws))
     np.testing.assert_allclose(result.phi.total, expected, rtol=1e-3)  # float32 gradients
@@ -109,6 +109,7 @@ def test_full_vb_has_no_distribution_over_the_encoder(build, x):
     model.fit(x, verbose=0)
 
 
+@pytest.mark.slow
 def test_configs_keep_the_encoder_shared(build, x, tmp_path):
     model = build()
     copies = [kv.AEVB.from_config(model.get_config()), keras.models.clone_model(model)]

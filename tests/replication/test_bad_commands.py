@@ -15,10 +15,9 @@ import keras
 import made_up
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from commands import invoke
 
 from replication import reference
-from replication.cli import main
 from replication.figures.text import NAMES
 from replication.measurements import lock, variances
 from replication.measurements.records import CHECKPOINT, SHAPE, save_checkpoint
@@ -66,10 +65,6 @@ CHOSEN = figure2_experiment("digits", "aevb", 2, 0.02)
 FIGURE4 = ["figure4", "--dataset", "digits", "--samples", "20000"]
 LONGER = ["figure2", "--dataset", "digits", "--latent-dim", "2", "--algorithm", "aevb"]
 LONGER += ["--step-size", "0.02", "--samples", "30000"]
-
-
-def invoke(*arguments, **environment):
-    return CliRunner().invoke(main, arguments, env={"AEVB_DATA_DIR": None, **environment})
 
 
 def refused(results, *arguments, status=1, **environment):

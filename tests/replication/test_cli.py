@@ -5,16 +5,12 @@ import csv
 import io
 
 import pytest
-from click.testing import CliRunner
+from commands import invoke
 
 from replication.cli import main
 from replication.measurements import records
 from replication.plan.experiment import STEP_SIZES
 from replication.train import jobs
-
-
-def invoke(*args, **environment):
-    return CliRunner().invoke(main, args, env={"AEVB_DATA_DIR": None, **environment})
 
 
 def test_help_names_every_option_with_its_default():
@@ -69,6 +65,7 @@ def test_ctrl_c_says_how_to_resume(tmp_path, monkeypatch):
     assert "Run the same command again to resume." in result.output
 
 
+@pytest.mark.slow
 def test_figure2_chooses_the_step_size_and_continues(tmp_path):
     options = ["--dataset", "digits", "--latent-dim", "2", "--algorithm", "aevb", "--seeds", "2"]
     result = invoke("figure2", *options, "--samples", "25000", "--results", str(tmp_path))

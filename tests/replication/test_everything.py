@@ -8,10 +8,9 @@ import sys
 import time
 
 import pytest
-from click.testing import CliRunner
+from commands import invoke
 from made_up import numbers
 
-from replication.cli import main
 from replication.measurements import records
 from replication.plan.experiment import LATENT_DIMS
 from replication.plan.presets import PRESETS
@@ -35,7 +34,7 @@ WRITTEN = (
 
 
 def test_help_gives_the_cost_of_each_preset():
-    text = CliRunner().invoke(main, ["all", "--help"]).output
+    text = invoke("all", "--help").output
     for name, preset in PRESETS.items():
         assert f"{name}: {preset.summary}" in " ".join(text.split())
 

@@ -321,12 +321,14 @@ def test_axes_begin_with_a_curve_that_the_paper_lacks(tmp_path, monkeypatch, end
     assert pictures[0].axes[0].get_xlim() == pytest.approx((left, 1.1 * ends[-1]))
 
 
+@pytest.mark.slow
 def test_the_picture_is_the_same_every_time(tmp_path):
     write_run(tmp_path, aevb(0.02), paper_like(aevb(0.02), 1_000_000))
     pictures = [figure2.build(tmp_path)[1].read_bytes() for _ in range(2)]
     assert pictures[0] == pictures[1]
 
 
+@pytest.mark.slow
 def test_diverged_untrained_and_short_runs_can_be_drawn(tmp_path):
     digits = aevb(0.02, latent_dim=2, dataset="digits")
     write_run(tmp_path, digits, {0: (-44.0, -44.0), 1000: (math.nan, math.nan)})

@@ -33,6 +33,7 @@ def results(digits, tmp_path_factory):
     return results
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_tiles_are_means_at_samples_of_the_prior(digits, results, experiment):
     model, _ = trained(experiment, digits, results)

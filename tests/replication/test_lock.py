@@ -10,6 +10,7 @@ import time
 
 import made_up
 import pytest
+from commands import invoke
 from processes import locks, wait_until
 
 from replication.errors import BusyError
@@ -58,29 +59,29 @@ def test_one_command_trains_a_run_and_a_kill_releases_it(tmp_path, python):
     first = python(*AEVB, "1e9", "--results", tmp_path)
     path = tmp_path / "runs" / f"{RUN}.lock"
     wait_until(lambda: (tmp_path / "runs" / RUN / records.RUN).exists(), first)
+    first.send_signal(signal.SIGSTOP)  # it keeps its lock
     for more in ([], ["--fresh"]):
-        second = python(*AEVB, "20000", "--results", tmp_path, *more)
-        _, message = second.communicate(timeout=240)
-        assert second.returncode == 1
+        second = invoke(*AEVB[2:], "20000", "--results", tmp_path, *more)
+        assert second.exit_code == 1
         owner = f"process {first.pid} on {socket.gethostname()} (python -m replication figure2 "
-        assert message.startswith(
+        assert second.stderr.startswith(
             f"Error: Expected no other command to train {tmp_path / 'runs' / RUN}. Received: "
             f"{path} is locked by {owner}"
         )
-        assert message.count("\n") == 1
+        assert second.stderr.count("\n") == 1
     assert first.poll() is None
     assert len(records.read_run(tmp_path / "runs" / RUN).info["sessions"]) == 1
     # Other runs can be trained meanwhile.
-    other = python(*WAKE_SLEEP, "1000", "--results", tmp_path)
-    assert other.communicate(timeout=240)[1] == "" and other.returncode == 0
+    other = invoke(*WAKE_SLEEP[2:], "1000", "--results", tmp_path)
+    assert other.stderr == "" and other.exit_code == 0
     assert locks(tmp_path) == [path.name]
 
     first.kill()
     first.communicate()
     assert path.exists()
     kept = records.read_run(tmp_path / "runs" / RUN).info["samples"]
-    again = python(*AEVB, kept + 1000, "--results", tmp_path)
-    assert again.communicate(timeout=240)[1] == "" and again.returncode == 0
+    again = invoke(*AEVB[2:], kept + 1000, "--results", tmp_path)
+    assert again.stderr == "" and again.exit_code == 0
     sessions = records.read_run(tmp_path / "runs" / RUN).info["sessions"]
     assert [s["samples_to"] for s in sessions] == [kept, kept + 1000]
     assert locks(tmp_path) == []

@@ -288,6 +288,7 @@ def test_charts_of_data_without_a_curve_in_the_paper(tmp_path):
     assert {row.split(",")[4] for row in found["data"]["values"].splitlines()[1:]} == {"ours"}
 
 
+@pytest.mark.slow
 def test_the_page_of_this_repositorys_results_is_small(tmp_path):
     copy = shutil.copytree(ROOT / "results", tmp_path / "results")
     page = write_report(copy)[1]
@@ -295,6 +296,7 @@ def test_the_page_of_this_repositorys_results_is_small(tmp_path):
     assert page.stat().st_size < 3_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
 @pytest.mark.parametrize("width", [360, 1280])
 def test_in_a_browser(tmp_path, width):

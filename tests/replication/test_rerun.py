@@ -11,10 +11,9 @@ from pathlib import Path
 import made_up
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from commands import invoke
 
 from replication import rerun
-from replication.cli import main
 from replication.errors import ReplicationError
 from replication.measurements.records import read_runs, write_metrics
 from replication.plan.protocols import figure2_experiment
@@ -146,5 +145,5 @@ def test_runs_of_another_backend_are_named(tmp_path):
 
 def test_either_update_or_rerun(tmp_path):
     options = ["--rerun", "1e5", "--update", "--results", str(tmp_path)]
-    result = CliRunner().invoke(main, ["verify", *options])
+    result = invoke("verify", *options)
     assert result.exit_code == 2 and "Expected --rerun or --update" in result.output

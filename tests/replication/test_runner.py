@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 import pytest
+from commands import invoke
 from made_up import numbers
 
 from replication.errors import BackendMismatchError, MissingCheckpointError
@@ -125,6 +126,7 @@ def test_an_encoder_gives_the_bound_always_and_importance_sampling_at_the_end(di
         assert set(metrics) == expected
 
 
+@pytest.mark.slow
 def test_the_likelihood_before_training_takes_few_examples(digits, monkeypatch):
     monkeypatch.setattr(evaluation, "UNTRAINED_EXAMPLES", 4)
     few, fewer = (
@@ -174,7 +176,8 @@ def test_killed_command_resumes(digits, tmp_path):
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    output = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    output = invoke(*command[3:])
+    assert output.exit_code == 0
     killed = records.read_run(folder)
     assert killed.info["status"] == "complete"
     assert killed.info["sessions"][1]["samples_from"] >= 10_000  # the first checkpoint
@@ -400,6 +403,7 @@ def test_the_decoders_hidden_layers(digits, algorithm):
     assert two.count_params() - one.count_params() == 10 * 10 + 10
 
 
+@pytest.mark.slow
 def test_checkpoints_cost_little(digits, tmp_path, monkeypatch):
     """Between evaluations a run is saved every ten seconds, whatever the number of pauses."""
     monkeypatch.setattr(runner, "SECONDS_BETWEEN_CHECKPOINTS", 3600)

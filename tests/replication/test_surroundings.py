@@ -1,4 +1,4 @@
-"""Full disks, read-only folders and other locales, with real processes."""
+"""Full disks, read-only folders and other locales."""
 
 import contextlib
 import os
@@ -6,22 +6,13 @@ import subprocess
 import sys
 
 import pytest
+from commands import invoke
 from made_up import numbers
 
 from replication.measurements import records
 
 TRAINING = ["figure2", "--dataset", "digits", "--latent-dim", "2", "--algorithm", "aevb"]
 TRAINING += ["--step-size", "0.02", "--samples", "20000"]
-
-
-def command(results, *arguments, **environment):
-    return subprocess.run(
-        [sys.executable, "-m", "replication", *arguments, "--results", str(results)],
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-    )
 
 
 def mount(folder, options):
@@ -48,8 +39,8 @@ def disk(tmp_path):
 def test_a_full_disk_is_one_line_and_training_resumes_when_there_is_space(disk, tmp_path):
     """There is space for one checkpoint of 110 KB, not for a second one."""
     results = disk("size=180k")
-    full = command(results, *TRAINING)
-    assert full.returncode == 1
+    full = invoke(*TRAINING, "--results", results)
+    assert full.exit_code == 1
     (message,) = full.stderr.splitlines()
     folder = next((results / "runs").iterdir())
     assert message.startswith(f"Error: Expected to read or write {folder}")
@@ -59,11 +50,11 @@ def test_a_full_disk_is_one_line_and_training_resumes_when_there_is_space(disk, 
     assert 0 < kept < 20_000
 
     subprocess.run(["mount", "-o", "remount,size=4m", str(results)], check=True)
-    continued = command(results, *TRAINING)
-    assert continued.returncode == 0, continued.stderr
+    continued = invoke(*TRAINING, "--results", results)
+    assert continued.exit_code == 0, continued.stderr
     run, other = records.read_run(folder), tmp_path / "other"
     assert [s["samples_from"] for s in run.info["sessions"]] == [0, kept]
-    assert command(other, *TRAINING).returncode == 0
+    assert invoke(*TRAINING, "--results", other).exit_code == 0
     expected = records.read_run(other / "runs" / folder.name)
     assert numbers(run) == numbers(expected)
 
@@ -76,8 +67,8 @@ def test_a_read_only_folder_is_one_line(disk):
         ("reference.lock", "verify", "--update"),
         ("runs", "all", "--preset", "smoke"),
     ):
-        result = command(results, *arguments)
-        assert result.returncode == 1
+        result = invoke(*arguments, "--results", results)
+        assert result.exit_code == 1
         assert result.stderr == (
             f"Error: Expected to read or write {results / first}. Received: Read-only file "
             "system. Choose another folder and run the same command again: saved results "
@@ -85,10 +76,17 @@ def test_a_read_only_folder_is_one_line(disk):
         )
 
 
+@pytest.mark.slow
 def test_a_locale_without_special_characters(tmp_path):
-    environment = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    locale = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
     results = tmp_path / "Größe"
     for arguments in (TRAINING, ["report"], ["verify", "--update"], ["verify"]):
-        result = command(results, *arguments, **environment)
+        result = subprocess.run(
+            [sys.executable, "-m", "replication", *arguments, "--results", str(results)],
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **locale},
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+        )
         assert result.returncode == 0, result.stderr
     assert "±" in (results / "README.md").read_text(encoding="utf-8")
