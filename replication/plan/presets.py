@@ -32,7 +32,7 @@ class Preset:
 
 PRESETS = {
     "smoke": Preset(
-        summary="scikit-learn's digits; three minutes on two cores",
+        summary="scikit-learn's digits; a minute and a half on two cores",
         datasets=("digits",),
         latent_dims={"digits": (2, 10)},
         figure2={"digits": 50_000},
@@ -47,7 +47,7 @@ PRESETS = {
         seeds=1,
     ),
     "quick": Preset(
-        summary="MNIST and Frey Face, every panel, short runs; 45 minutes on two cores",
+        summary="MNIST and Frey Face, every panel, short runs; under 30 minutes on two cores",
         datasets=("mnist", "frey"),
         latent_dims={"mnist": None, "frey": None},
         figure2={"mnist": 200_000, "frey": 500_000},
