@@ -48,6 +48,16 @@ def _free():
     _kept[0] = psutil.Process().memory_info().rss
 
 
+def _forget_gradients():
+    """TensorFlow keeps the graphs of custom gradients, which are in every step of an optimizer."""
+    if keras.backend.backend() == "tensorflow":
+        from tensorflow.python.framework import ops
+
+        registered = ops.gradient_registry._registry
+        for name in [name for name in registered if name.startswith("CustomGradient-")]:
+            del registered[name]
+
+
 @pytest.fixture(autouse=True)
 def forget_programs():
     """Releases compiled programs after 100 MB of them."""
@@ -65,4 +75,5 @@ def forget_models(request):
             shared.cache_clear()
     if _has_grown():
         keras.backend.clear_session()
+        _forget_gradients()
         _free()

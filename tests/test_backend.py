@@ -74,6 +74,7 @@ def test_gradients_in_a_program_follow_the_other_variables(make_model):
         np.testing.assert_allclose(program(np.float32(2)), expected, rtol=1e-6)  # float32
 
 
+@pytest.mark.slow
 def test_tensorflow_is_not_loaded_for_jax_but_can_be_later():
     """TFP would import TensorFlow for its docstrings. The test runs a new process."""
     if keras.backend.backend() != "jax":

@@ -59,6 +59,7 @@ def trained(build, callbacks):
     return [np.asarray(v) for v in model.variables], CountsTraces.traces
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("build", [cauchy, monte_carlo_em])
 def test_pictures_do_not_affect_training(build, tmp_path):
     pictures = Pictures(tmp_path, every=1, x=X[:7], labels=[0, 1, 0, 1, 0, 1, 2])

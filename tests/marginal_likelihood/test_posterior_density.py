@@ -50,6 +50,7 @@ def test_more_samples_are_more_precise(estimates, linear_gaussian):
     assert (values - lg.log_likelihood).std() < 0.8 * estimates[0].std()
 
 
+@pytest.mark.slow
 def test_chains_start_where_the_posterior_is(linear_gaussian, noise):
     """p(z) weighted by p(x|z) is p(z|x), up to the finite number of candidates."""
     lg = linear_gaussian(100)

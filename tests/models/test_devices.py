@@ -76,6 +76,7 @@ print("RESULTS" + json.dumps(results))
             np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=1e-6, err_msg=name)
 
 
+@pytest.mark.slow
 def test_single_batches_and_refusals_under_replicas():
     process = run_program(
         SETUP
@@ -127,6 +128,7 @@ print("ALL RIGHT")
     assert "ALL RIGHT" in process.stdout, process.stderr[-3000:]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="on jax, chains are one array on all devices")
 def test_monte_carlo_em_refuses_replicas():
     process = run_program(

@@ -211,6 +211,7 @@ def test_sampling_does_not_change_the_weights(make_model, x):
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_narrow_weights_give_the_bound_of_aevb(make_model, x):
     model = make_model(kv.FullVB, initial_scale=4.6e-5, n_train=50)
     aevb = make_model(kv.AEVB)

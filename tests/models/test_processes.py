@@ -105,6 +105,7 @@ ALL = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ALL)
 def test_two_processes_equal_one(name, parts, tmp_path):
     program = f"results = run(on_several_devices(), 33, 16, {name!r})\n"

@@ -135,6 +135,7 @@ def test_streams_of_any_kind():
         assert_alike(models[seed], alone)
 
 
+@pytest.mark.slow
 def test_report_counts_the_steps_of_all_models():
     reports = []
     models = [build(seed=seed, steps_per_execution=3) for seed in (0, 1)]
@@ -250,6 +251,7 @@ def test_models_that_share_a_part():
         kv.Replicas([first, functional(decoder=first.decoder)])
 
 
+@pytest.mark.slow
 def test_another_optimizer_takes_effect():
     models = [build(seed=seed) for seed in (0, 1)]
     replicas = kv.Replicas(models)
@@ -265,6 +267,7 @@ def test_another_optimizer_takes_effect():
         replicas.fit(streams(2), verbose=0)
 
 
+@pytest.mark.slow
 def test_optimizers_that_end_with_an_average():
     """`SGD(use_ema=True)` puts the average in place when training ends."""
     replica, alone = build(seed=1), build(seed=1)
@@ -281,6 +284,7 @@ def build_like(model):
     return other
 
 
+@pytest.mark.slow
 def test_scaled_losses():
     models = [build(seed=seed) for seed in (0, 1)]
     for model, step_size in zip(models, (0.01, 0.02)):

@@ -46,6 +46,7 @@ def test_tiles_are_means_at_samples_of_the_prior(digits, results, experiment):
     assert picture.std() > 0.1
 
 
+@pytest.mark.slow
 def test_panels_stand_in_the_order_of_the_experiments(digits, results):
     page, picture, mosaics, record = figure5.build(EXPERIMENTS, digits, results)
     assert picture == results / "figure5" / "figure5.png"

@@ -67,6 +67,7 @@ def test_learns_and_evaluates_on_schedule(uninterrupted):
     assert run.info["status"] == "complete"
 
 
+@pytest.mark.slow
 def test_minibatches_of_500(digits, tmp_path):
     """A step counts as 500 samples, and its minibatch has 500 rows."""
     experiment = dataclasses.replace(EXPERIMENT, batch_size=500)
@@ -166,7 +167,7 @@ def test_killed_command_resumes(digits, tmp_path):
     """`kill -9` after the first checkpoint, then the same command again."""
     options = ["--dataset", "digits", "--latent-dim", "2", "--algorithm", "wake-sleep"]
     command = [sys.executable, "-m", "replication", "figure2", *options, "--step-size", "0.02"]
-    command += ["--samples", "50000", "--results", str(tmp_path / "killed")]
+    command += ["--samples", "30000", "--results", str(tmp_path / "killed")]
     experiment = figure2_experiment("digits", "wake-sleep", 2, 0.02)
     folder = records.runs_folder(tmp_path / "killed") / experiment.id
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -181,7 +182,7 @@ def test_killed_command_resumes(digits, tmp_path):
     killed = records.read_run(folder)
     assert killed.info["status"] == "complete"
     assert killed.info["sessions"][1]["samples_from"] >= 10_000  # the first checkpoint
-    (whole,) = runner.train([experiment], 50_000, digits, tmp_path / "whole", RunProgress())
+    (whole,) = runner.train([experiment], 30_000, digits, tmp_path / "whole", RunProgress())
     assert numbers(killed) == numbers(whole)
     assert str(tmp_path / "killed" / "figure2" / "table.md") in output.stdout
 

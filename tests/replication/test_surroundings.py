@@ -65,7 +65,6 @@ def test_a_read_only_folder_is_one_line(disk):
         ("runs", *TRAINING),
         ("report.lock", "report"),
         ("reference.lock", "verify", "--update"),
-        ("runs", "all", "--preset", "smoke"),
     ):
         result = invoke(*arguments, "--results", results)
         assert result.exit_code == 1

@@ -53,6 +53,7 @@ def again(results, command):
     assert strays(results) == []
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_numbers_of_one(tmp_path, command):
     """To the last digit: for these networks, programs for one and two threads sum in one order."""
     one = invoke(*TWO, "20000", "--jobs", "1", "--results", tmp_path / "1")
