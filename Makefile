@@ -36,12 +36,9 @@ lint: $(VENV)/installed-all
 types: $(VENV)/installed-all
 	$(BIN)/mypy
 
-# Test files run in parallel; a worker needs a core and up to 2.3 gigabytes. It keeps part of what it
-# compiled, so the tests run in two parts.
+# Test files run in parallel; a worker needs a core and up to 1.5 gigabytes.
 test-jax test-tensorflow: test-%: $(VENV)/installed-all
-	for part in tests/models --ignore=tests/models; do \
-		KERAS_BACKEND=$* $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile $$part || exit; \
-	done
+	KERAS_BACKEND=$* $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 coverage: cover-jax cover-tensorflow
 	$(BIN)/coverage combine --quiet --keep --data-file build/coverage/all build/coverage/[jt]*
