@@ -73,7 +73,7 @@ def forget_models(request):
     for shared in vars(request.module).values():
         if hasattr(shared, "cache_clear"):
             shared.cache_clear()
+    _forget_gradients()
     if _has_grown():
         keras.backend.clear_session()
-        _forget_gradients()
         _free()
