@@ -221,6 +221,7 @@ def import_errors():
     return [error.strip().splitlines()[-1] for error in errors]
 
 
+@pytest.mark.slow
 def test_other_backends_are_refused(import_errors):
     message, _ = import_errors
     assert message.startswith("ImportError")
@@ -228,6 +229,7 @@ def test_other_backends_are_refused(import_errors):
         assert word in message
 
 
+@pytest.mark.slow
 def test_errors_name_the_missing_package_and_how_to_install_it(import_errors):
     (_, message), (module, words) = import_errors, MISSING
     assert message.startswith("ImportError")

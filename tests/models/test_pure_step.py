@@ -33,6 +33,7 @@ def state(model):
     return tuple([v.value for v in group] for group in groups)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", [kv.AEVB, kv.WakeSleep])
 def test_replicas_in_one_program_equal_models_trained_alone(algorithm):
     models = [build(algorithm, *settings) for settings in SETTINGS]

@@ -322,6 +322,7 @@ def test_invalid_data(streams, message):
         kv.Replicas([build(seed=0), build(seed=1)]).fit(streams(), verbose=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", [kv.MonteCarloEM, kv.FullVB])
 def test_algorithms_that_must_know_the_number_of_examples(algorithm):
     recognition = algorithm is kv.FullVB
@@ -346,6 +347,7 @@ def test_eager_models_train_alike():
     assert_alike(models[1], alone)
 
 
+@pytest.mark.slow
 def test_validation_and_history_are_those_of_fit():
     models = [build(seed=seed) for seed in (3, 4)]
     histories = kv.Replicas(models).fit(

@@ -116,6 +116,7 @@ def test_monte_carlo_em_resumes_with_its_chains(digits, tmp_path):
     assert again.rows == continued.rows
 
 
+@pytest.mark.slow
 def test_an_encoder_gives_the_bound_always_and_importance_sampling_at_the_end(digits):
     few = dataclasses.replace(digits, train=digits.train[:10], test=digits.test[:10])
     experiment = dataclasses.replace(LIKELIHOOD, algorithm="aevb", n_train=10)
@@ -163,6 +164,7 @@ def test_rows_after_the_checkpoint_are_measured_again(digits, tmp_path, uninterr
     assert numbers(train(digits, tmp_path, 20_000)) == numbers(expected)
 
 
+@pytest.mark.slow
 def test_killed_command_resumes(digits, tmp_path):
     """`kill -9` after the first checkpoint, then the same command again."""
     options = ["--dataset", "digits", "--latent-dim", "2", "--algorithm", "wake-sleep"]

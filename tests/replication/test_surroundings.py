@@ -36,6 +36,7 @@ def disk(tmp_path):
         yield mounted
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_training_resumes_when_there_is_space(disk, tmp_path):
     """There is space for one checkpoint of 110 KB, not for a second one."""
     results = disk("size=180k")
