@@ -36,14 +36,9 @@ lint: $(VENV)/installed-all
 types: $(VENV)/installed-all
 	$(BIN)/mypy
 
-# Test files run in parallel; a worker needs a core and up to 1.5 gigabytes. TensorFlow's tests run in
-# two parts, since their workers keep more memory.
-test-jax: PARTS = "tests keras_aevb replication"
-test-tensorflow: PARTS = tests/models --ignore=tests/models
+# Test files run in parallel; a worker needs a core and up to 1.8 gigabytes.
 test-jax test-tensorflow: test-%: $(VENV)/installed-all
-	for part in $(PARTS); do \
-		KERAS_BACKEND=$* $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile $$part || exit; \
-	done
+	KERAS_BACKEND=$* $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 coverage: cover-jax cover-tensorflow
 	$(BIN)/coverage combine --quiet --keep --data-file build/coverage/all build/coverage/[jt]*

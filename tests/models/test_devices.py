@@ -45,12 +45,11 @@ CASES = {
     "jax": ['["AEVB", "MonteCarloEM"]', '["WakeSleep", "FullVB"]'],
     "tensorflow": ['["AEVB"]', '["WakeSleep", "FullVB"]'],
 }[BACKEND]
-SCOPES = ["on_several_devices"]
-if BACKEND == "jax":
-    SCOPES.append(pytest.param("with_parted_weights", marks=pytest.mark.slow))
+SCOPES = ["on_several_devices", *(["with_parted_weights"] if BACKEND == "jax" else [])]
 
 
-@pytest.mark.parametrize("algorithms", [CASES[0], pytest.param(CASES[1], marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("algorithms", CASES)
 @pytest.mark.parametrize("scope", SCOPES)
 def test_several_devices_equal_one(scope, algorithms):
     parted = scope == "with_parted_weights"
