@@ -5,7 +5,6 @@
 # are synthetic: a disc of random position, size and colour in each.
 
 # %%
-import tempfile
 from pathlib import Path
 
 import keras
@@ -26,7 +25,8 @@ radius = rng.uniform(2, 4, (n, 1, 1))
 distance = np.hypot(rows - centre[:, 0], columns - centre[:, 1])
 disc = 1 / (1 + np.exp(2 * (distance - radius)))  # 1 inside, 0 outside
 colour = rng.dirichlet([1, 1, 1], n)[:, None, None]
-folder = Path(tempfile.mkdtemp())
+folder = Path("images")
+folder.mkdir(exist_ok=True)
 for i, pixels in enumerate(disc[..., None] * colour):
     keras.utils.save_img(folder / f"{i:04}.png", pixels, scale=True)
 
@@ -132,9 +132,9 @@ plt.show()
 # %% [markdown]
 # ## Saving
 #
-# A program that loads the file imports `keras_aevb` before:
+# Another program imports `keras_aevb` before it loads the file.
 
 # %%
-model.save(folder / "model.keras")
-again = keras.saving.load_model(folder / "model.keras")
+model.save("model.keras")
+again = keras.saving.load_model("model.keras")
 assert np.array_equal(again.reconstruct(x_test[:5]), model.reconstruct(x_test[:5]))

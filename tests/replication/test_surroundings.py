@@ -60,20 +60,24 @@ def test_a_full_disk_is_one_line_and_training_resumes_when_there_is_space(disk, 
     assert numbers(run) == numbers(expected)
 
 
-def test_a_read_only_folder_is_one_line(disk):
+@pytest.mark.parametrize(
+    "first, arguments",
+    [
+        ("runs", TRAINING),
+        ("report.lock", ["report"]),
+        ("reference.lock", ["verify", "--update"]),
+        pytest.param("runs", ["all", "--preset", "smoke"], marks=pytest.mark.slow),
+    ],
+)
+def test_a_read_only_folder_is_one_line(disk, first, arguments):
     results = disk("ro")
-    for first, *arguments in (
-        ("runs", *TRAINING),
-        ("report.lock", "report"),
-        ("reference.lock", "verify", "--update"),
-    ):
-        result = invoke(*arguments, "--results", results)
-        assert result.exit_code == 1
-        assert result.stderr == (
-            f"Error: Expected to read or write {results / first}. Received: Read-only file "
-            "system. Choose another folder and run the same command again: saved results "
-            "are still there\n"
-        )
+    result = invoke(*arguments, "--results", results)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"Error: Expected to read or write {results / first}. Received: Read-only file "
+        "system. Choose another folder and run the same command again: saved results "
+        "are still there\n"
+    )
 
 
 @pytest.mark.slow
