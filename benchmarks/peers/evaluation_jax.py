@@ -13,6 +13,7 @@ def epochs(work, method):
     """Estimates for all examples at each turn; the first compiles."""
     if method == "density":
         yield from posterior_density_jax.epochs(work)
+        return
     parameters, key = initial(work), jax.random.key(1)
     x = work.data()
     estimate = jax.jit(ESTIMATES[method], static_argnames="num_samples")

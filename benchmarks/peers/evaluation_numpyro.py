@@ -14,6 +14,7 @@ def epochs(work, method):
     """Estimates for all examples at each turn; the first compiles."""
     if method == "density":
         yield from posterior_density_numpyro.epochs(work)
+        return
     objective = OBJECTIVES[method](num_particles=work.num_samples)
     svi = SVI(model, guide, Adagrad(0.01, momentum=0.0), objective, work=work)
     x = work.data()
