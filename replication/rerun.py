@@ -40,6 +40,7 @@ from replication.measurements.records import (
 
 FOLDER = "rerun"
 ROUNDING = 0.1  # nats by which runs may differ
+RESOLUTION = 2**-21  # four times that of float32, relative to the value
 # Training is chaotic if a twin moves by more than this, in nats; otherwise twins move by 10⁻³ or
 # less. If the difference and the twins' moves have the same normal distribution, all three twins
 # stay below a tenth of the difference once in a thousand cases.
@@ -79,8 +80,12 @@ class Number:
         return 0.0 if np.isfinite(self.now) == np.isfinite(self.then) else np.inf
 
     def agrees(self, within=ROUNDING):
-        """Whether the difference is at most `within` nats plus the evaluation error."""
-        return self.apart <= within + SIGMAS * self.error
+        """Whether the difference is at most `within` nats plus the evaluation's and float32's error.
+
+        Diverged runs have values of 10¹⁰, where neighbouring float32 numbers are about 10³ apart.
+        """
+        resolution = RESOLUTION * abs(self.then) if np.isfinite(self.then) else 0.0
+        return self.apart <= within + SIGMAS * self.error + resolution
 
     def __str__(self):
         return f"{self.name} after {self.samples:,} samples {self.now:.3f} (stored {self.then:.3f})"

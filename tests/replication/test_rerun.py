@@ -41,6 +41,14 @@ def spread(n):
     return draws / draws.std(ddof=1)
 
 
+def test_the_resolution_of_float32_is_no_difference():
+    """Next to 2³⁴ it is 2048."""
+    then = -(2.0**34)
+    for sign in (-1, 1):
+        assert number(then + sign * 4 * 2048, then).agrees()
+        assert not number(then + sign * 5 * 2048, then).agrees()
+
+
 def test_consistent_values():
     """The interval's half-width is t √(1 + 1/n). The 99.865 % quantile of t is 6.62006 for n = 5,
     and 4.09420 for n = 10; with a twentieth of the odds, the 99.99325 % quantile is 6.33659."""
