@@ -80,7 +80,7 @@ class Number:
         return 0.0 if np.isfinite(self.now) == np.isfinite(self.then) else np.inf
 
     def agrees(self, within=ROUNDING):
-        """Whether the difference is at most `within` nats plus the evaluation's and float32's error.
+        """Whether the difference is at most `within` nats plus what evaluation and float32 add.
 
         Diverged runs have values of 10¹⁰, where neighbouring float32 numbers are about 10³ apart.
         """
