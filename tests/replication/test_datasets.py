@@ -134,13 +134,15 @@ def test_mnist_is_real_valued_in_the_unit_interval(mnist):
     assert mnist.train.dtype == mnist.test.dtype == np.float32
     for images in (mnist.train, mnist.test):
         assert (images.min(), images.max()) == (0, 1)
-        assert len(np.unique(images)) == 256
+        assert len(np.unique(images[:1000])) == 256
 
 
 def test_mnist_keeps_the_published_order(mnist, real):
     path = real / "mnist" / "train-images-idx3-ubyte.gz"
     pixels = data_files.read(path, "x_train").reshape(60_000, 784)
-    np.testing.assert_array_equal(mnist.train, pixels[:50_000] / np.float32(255))
+    for i in range(0, 50_000, 5_000):  # in parts: a copy of all is 157 MB
+        part = slice(i, i + 5_000)
+        np.testing.assert_array_equal(mnist.train[part], pixels[part] / np.float32(255))
     assert mnist.test_labels.dtype == np.uint8
     assert mnist.test_labels[:10].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
 
@@ -176,7 +178,7 @@ def test_mnist_from_keras_file_is_the_same(mnist, real, cache):
     from_npz = datasets.load("mnist")
     assert from_npz.digest == mnist.digest
     for field in ("train", "test", "test_labels"):
-        np.testing.assert_array_equal(getattr(from_npz, field), getattr(mnist, field))
+        assert np.array_equal(getattr(from_npz, field), getattr(mnist, field))
 
 
 def test_frey_faces_are_split_completely(frey, real):
