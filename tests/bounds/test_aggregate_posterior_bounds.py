@@ -107,9 +107,9 @@ def test_mmd_of_normals(mean, noise):
 
     expected = 2 * expected_kernel(2, 0) - 2 * expected_kernel(2, m2)
     q = normals(np.full((200, 2), mean), np.ones((200, 2)))
-    values = penalty(kv.MaximumMeanDiscrepancyELBO(1.0, num_samples=100), q, noise(0))
-    # 100 estimates with a spread of at most 0.04 each (200 draws): four standard errors
-    assert abs(values.mean() - expected) < 0.016
+    values = penalty(kv.MaximumMeanDiscrepancyELBO(1.0, num_samples=50), q, noise(0))
+    # 50 estimates with a spread of at most 0.04 each (200 draws): four standard errors
+    assert abs(values.mean() - expected) < 0.023
 
 
 PENALTIES = [kv.TotalCorrelationELBO(1.0, 50, 2), kv.MaximumMeanDiscrepancyELBO(1.0, 1.0)]
