@@ -385,7 +385,7 @@ def _labels(labels: ArrayLike, n: int) -> np.ndarray:
 
 
 def _colours(n: int) -> np.ndarray:
-    """n colours: those safe for the colour-blind if there are enough, otherwise others."""
+    """n distinct colours, safe for colour-blind readers if n ≤ 8."""
     if n <= len(COLOURS):
         return np.array(COLOURS[:n])
     shades = matplotlib("cm").ScalarMappable(cmap="turbo").to_rgba(np.linspace(0.0, 1.0, n))

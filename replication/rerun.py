@@ -8,12 +8,12 @@ with every initial weight moved to the next floating-point number. If no twin mo
 not explain the difference. If one does, training is chaotic, and the run's last number must be
 within the spread over seeds.
 
-With many chaotic runs, one of them is far from its seeds by chance. So the runs of a command share
-`ODDS`: each is tested at `ODDS` divided by the number of chaotic runs, and the whole command fails
-by chance with at most the probability `ODDS`, if seeds are normally distributed. Only the last
-number of a run is tested, because the earlier ones mostly repeat it. The interval then has
-half-width 7.4 standard deviations for the 44 runs of AEVB on Frey Face and 10 seeds. It would have
-19 with 5 seeds, and 9.5 with 10 seeds if all 328 of their numbers up to 10⁵ samples were tested.
+Many chaotic runs include, by chance, one that is far from its seeds. Therefore each is tested at
+`ODDS` divided by the number of chaotic runs. If seeds are normally distributed, the whole command
+fails by chance with a probability of at most `ODDS`. Only the last number of a run is tested,
+because the earlier ones mostly repeat it. With 10 seeds the interval has a half-width of 7.4
+standard deviations for 44 runs and 7.7 for 61. It would be 19 for 44 runs with 5 seeds, and 9.5
+with 10 seeds if all 328 of their numbers up to 10⁵ samples were tested.
 
 Monte Carlo errors need no share: in the stored results, `ROUNDING` and `SIGMAS` errors together are
 more than five errors of every number up to 10⁵ samples, and more than ten of nine in ten of them.
@@ -80,7 +80,7 @@ class Number:
         return 0.0 if np.isfinite(self.now) == np.isfinite(self.then) else np.inf
 
     def agrees(self, within=ROUNDING):
-        """Whether the difference is at most `within` nats plus what evaluation and float32 add.
+        """Whether the difference is at most `within` nats plus evaluation and rounding errors.
 
         Diverged runs have values of 10¹⁰, where neighbouring float32 numbers are about 10³ apart.
         """

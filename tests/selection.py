@@ -1,8 +1,8 @@
-"""Which tests run by default: all do with `-m "slow or not slow"`, on both backends.
+"""Chooses the tests that run by default; `-m "slow or not slow"` runs all on both backends.
 
-Most tests spend their time on compilation. So that a run of both backends stays short, tests whose
-code does not depend on the backend run on one of them, and of tests with many similar cases some
-run, spread over the list.
+Compilation takes most of the time of the tests. By default, a test whose code does not depend on
+the backend runs on one of them, and a test with many similar cases runs only some of these, spread
+over the list.
 """
 
 import collections
@@ -96,7 +96,7 @@ TAKE_TURNS = {
     "tests/models/test_state_in_parts.py",
     "tests/test_scikit_learn.py",
 }
-# Of each of these tests, so many cases run.
+# The number of cases that run by default, for tests with many similar ones.
 CASES = {
     "tests/bounds/test_aggregate_posterior_bounds.py": {
         "test_training_lowers_a_penalty_with_its_weight": 1,

@@ -120,7 +120,7 @@ def examples(family, n):
 def exact(family, x):
     """log p(x) of shape `[B]`, and mean and covariance of z given x."""
     z = grid(family)
-    pixels = zip(x.astype("float64").T, (z @ WEIGHTS).T)  # one after the other, to save memory
+    pixels = zip(x.astype("float64").T, (z @ WEIGHTS).T)  # one pixel at a time, to save memory
     log_p = sum(stats.norm(means, SCALE).logpdf(values[:, None]) for values, means in pixels)
     log_sum = special.logsumexp(log_p, axis=1)
     weights = np.exp(log_p - log_sum[:, None])

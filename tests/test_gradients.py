@@ -98,7 +98,8 @@ def test_standard_error_of_a_normal_gradient(linear_model):
     linear_model.posterior.heads["log_variance"].trainable = False
     x = np.ones((1, 1))  # kernel and bias have the same gradient
     phi, _ = kv.gradient_variance(linear_model, x, A(), num_repeats=2000, seed=0)
-    # The estimate of χ²'s standard deviation has an error of √(14/2000)/2 = 4 %; five of them.
+    # The standard deviation of χ² is estimated with an error of √(14/2000)/2 = 4 %. The tolerance
+    # is five such errors.
     assert 0.8 < phi.standard_error / phi.total / (2 / 1999) ** 0.5 < 1.2
     np.testing.assert_allclose(list(phi.by_variable.values()), [phi.total / 2] * 2)
 
@@ -184,7 +185,7 @@ def test_a_trained_prior_belongs_to_theta(make_model, x):
     _, theta = kv.gradient_variance(model, x, num_repeats=200, seed=0)
     variance = model.encode(x).variance()
     exact = np.asarray(variance).sum() / len(x) ** 2
-    # χ² with 400 degrees of freedom: an error of 7 %; five of them.
+    # χ² with 400 degrees of freedom has a relative error of 7 %. The tolerance is five such errors.
     assert abs(theta.by_variable[model.prior.shift.path] / exact - 1) < 0.35
 
 

@@ -28,8 +28,8 @@ def test_density_by_a_difference_quotient(family):
     assert prior.event_shape == (2,)
     lower, upper = (np.float64(prior.to_z(ops.array(U + d))) for d in (-0.05, 0.05))
     expected = np.log(abs(scipys.cdf(upper) - scipys.cdf(lower)) / 0.1).sum(axis=1)
-    # The quotient's error is h²/6 of relative curvature, 4e-4 times it; float32 differences of
-    # distribution functions keep 1e-5
+    # The curvature adds a relative error of about h²/6 = 4e-4 to the quotient, and float32
+    # differences of distribution functions add 1e-5.
     np.testing.assert_allclose(prior.log_prob(ops.array(U)), expected, atol=0.02)
     # float32, in which 1 - z loses digits
     np.testing.assert_allclose(prior.to_u(prior.to_z(ops.array(U))), U, rtol=1e-3, atol=1e-4)

@@ -132,7 +132,7 @@ plt.show()
 # %% [markdown]
 # ## Saving
 #
-# Another program imports `keras_aevb` before it loads the file.
+# To load the file in another program, import `keras_aevb` first.
 
 # %%
 model.save("model.keras")

@@ -27,7 +27,7 @@ class EpochIterator(epoch_iterator.EpochIterator):
 
 
 def values(variables: Sequence[keras.Variable]) -> list[Any]:
-    """The values of Keras variables, in a fiftieth of the time of `variable.value`."""
+    """The values of Keras variables, 50 times as fast as `variable.value`."""
     return [variable._value for variable in variables]
 
 
@@ -62,9 +62,9 @@ def discard_damaged_metadata(callback: keras.callbacks.BackupAndRestore) -> None
 
 
 def only_restore(callback: keras.callbacks.BackupAndRestore) -> None:
-    """Makes a `BackupAndRestore` restore and keep no file, for all processes but the first.
+    """Makes a `BackupAndRestore` restore without keeping a file, in all processes but the first.
 
-    TensorFlow reads variables of several processes by collective operations: all of them save.
+    TensorFlow reads variables of several processes by collective operations, so all of them save.
     """
 
     def take_part() -> None:

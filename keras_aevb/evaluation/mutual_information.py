@@ -25,7 +25,7 @@ def mutual_information(
 
     The mean over examples is an unbiased estimate of the information between z and the index i of
     these N examples, which is at most log N. It underestimates the information over the
-    distribution of x, most of all near log N; use more examples then.
+    distribution of x, especially if it is close to log N. More examples reduce this bias.
 
     The mean of KL(q(z|x) ‖ p(z)) over the examples is I(x; z) + KL(q(z) ‖ p(z)).
 

@@ -18,8 +18,8 @@ from keras_aevb.unconstrained import UnconstrainedPrior, unconstrained
 
 RELIABLE_BELOW = 5
 FIRST_STEP_SIZE = 0.1
-# Samples of the prior to choose the chains' starting points from: enough to find every mode of a
-# narrow posterior in three dimensions, since a chain never leaves a wrong mode.
+# Samples of the prior among which the chains' starting points are chosen. A chain cannot leave a
+# wrong mode; this number finds every mode of a narrow posterior in three dimensions.
 NUM_CANDIDATES = 10_000
 # Candidates evaluated at once: enough for fast matrix products.
 CANDIDATE_CHUNK_SIZE = 250

@@ -26,8 +26,8 @@ class AEVB(VariationalModel):
 
     Raises:
         ValueError: if the posterior is not reparameterisable and the bound's gradient needs it,
-            the event shapes of posterior and prior differ, the bound's divergence has no closed
-            form for them, or a part does not accept the output of the previous one.
+            the event shapes of posterior and prior differ, `bound=ELBO(kl="analytic")` has no
+            closed form for them, or a part does not accept the output of the previous one.
 
     Reference: Kingma & Welling (2013), sec. 2.3 and alg. 1.
 

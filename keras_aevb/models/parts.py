@@ -98,7 +98,7 @@ def check_same_z(q: Distribution, prior: Distribution) -> None:
     if not inside:
         raise ValueError(
             f"{expected}, with every sample of q(z|x) inside the support of p(z); otherwise the "
-            f"bound is -∞. Received: {received}. A prior of the posterior's family has its support"
+            f"bound is -∞. Received: {received}. Choose a prior of the posterior's family"
         )
 
 

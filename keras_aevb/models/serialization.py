@@ -32,7 +32,7 @@ class SerializableModel(keras.Model):
     restored_epoch: int | None
 
     def save_own_variables(self, store: Any) -> None:
-        """Saves the variables and, which Keras does not, the seed states and finished epochs."""
+        """Saves the variables and, unlike Keras, the seed states and the finished epochs."""
         super().save_own_variables(store)
         store["epochs_done"] = np.array(self.epochs_done)
         for i, variable in enumerate(self._seed_states()):

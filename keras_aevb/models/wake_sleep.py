@@ -17,8 +17,9 @@ class WakeSleep(VariationalModel):
     $$\text{wake:} \quad \max_θ \; \log p_θ(x, z), \qquad z \sim q_φ(z|x)$$
     $$\text{sleep:} \quad \max_φ \; \log q_φ(z|x), \qquad z \sim p(z), \; x \sim p_θ(x|z)$$
 
-    Neither phase has a gradient in the other's parameters, so one optimizer step takes both.
-    The sleep phase does not maximise the bound that the logs report; `sleep` is its log q(z|x).
+    Neither phase has a gradient in the other's parameters, so one optimizer step performs both.
+    `sleep` in the logs is the mean of log q(z|x) over the sleep phase's pairs. The sleep phase does
+    not maximise the bound that the logs report.
 
     Args:
         encoder: Keras model from x to features.
@@ -31,8 +32,8 @@ class WakeSleep(VariationalModel):
         seed: integer that fixes the noise of training and evaluation. Default: a random one.
 
     Raises:
-        ValueError: if the event shapes of posterior and prior differ, the bound's divergence has
-            no closed form for them, or a part does not accept the output of the previous one.
+        ValueError: if the event shapes of posterior and prior differ, `bound=ELBO(kl="analytic")`
+            has no closed form for them, or a part does not accept the output of the previous one.
 
     Reference: Hinton, Dayan, Frey & Neal (1995); Kingma & Welling (2013), sec. 4 and 5.
 

@@ -141,7 +141,7 @@ def _epoch(
 
 
 def change_models_between_batches(callbacks: keras.callbacks.CallbackList) -> bool:
-    """Whether a callback that is not Keras' own runs code between the batches of an epoch."""
+    """Whether a callback from outside Keras and this library has hooks between batches."""
     hooks = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
     return any(
         any(name in vars(callback) for name in hooks)  # `LambdaCallback` keeps functions there

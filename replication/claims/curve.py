@@ -80,7 +80,7 @@ class Curve:
         draws = self.rows.figure.iloc[0] == 3
         evaluation = (rows.error**2).mean() / (len(rows) if draws else 1)
         error = float(np.sqrt(spread**2 / len(rows) + evaluation))
-        over = (source, "draws" if draws else "examples")
+        over = (source, "samples of z" if draws else "examples")
         return Estimate(float(rows.value.mean()), error, over)
 
 

@@ -77,7 +77,7 @@ def _ratio(ratios, spreads, kind, curve, samples):
     spread, source = spreads.of(kind, curve, samples)
     value = float(np.exp(seeds.value.mean()))
     error = float(np.sqrt((spread**2 + (seeds.error**2).mean()) / len(seeds)))
-    return Estimate(value, value * error, (source, "draws"))
+    return Estimate(value, value * error, (source, "samples of z"))
 
 
 GRADIENTS = Claim(

@@ -34,7 +34,7 @@ class Estimate:
     Attributes:
         value: in nats per example, unless stated otherwise.
         error: standard error; NaN if it is unknown, for example for a single seed.
-        over: sources of the error, in words: seeds, examples, draws.
+        over: sources of the error, in words: seeds, examples, samples of z.
 
     Example:
         >>> print(Estimate(-104.84, 0.27, ("examples",)) - Estimate(-104.2, 0.36, ("3 seeds",)))
@@ -202,7 +202,7 @@ def stays_ahead(leader, follower, split, name):
     end = shared_end(leader, follower)
     last = lead(leader, follower, end, split, f"{name} at the end")
     pace = follower.gain(end, split)
-    rise = Number(f"{name}: what the follower gained", pace, "< the lead", end)
+    rise = Number(f"{name}: the follower's last gain", pace, "< the lead", end)
     verdict = ahead(last.estimate)
     if verdict is Verdict.REPLICATED and pace.value >= last.estimate.value:
         verdict = Verdict.TOO_SMALL

@@ -36,8 +36,8 @@ INTRODUCTION = """\
 
 ![Our curves over the paper's](figure2.png)
 
-Each row shows the test bound for one step size, in nats per example on the fixed test subset, after
-a number of training samples. *Paper* is the paper's value, extracted from its figure, and
+Each row shows the test bound for one step size, in nats per example on the whole test set, after a
+number of training samples. *Paper* is the paper's value, extracted from its figure, and
 *difference* is ours minus the paper's. ± is the standard error over seeds, if there are several.
 `table.csv` has the training bound and more sample counts.
 

@@ -53,12 +53,12 @@ INTRODUCTION = f"""\
 
 ![Our curves over the paper's](figure3.png)
 
-The mean of log p(x), in nats per example, over the first 1000 training and the first 1000 test
-images (or all, if there are fewer), estimated as in App. D, for N_z = 3. *Paper* is the paper's
-value, extracted from its figure, and *difference* is ours minus the paper's. ± is the standard
-error over seeds, if there are several. *Chosen* is the step size chosen by the paper's rule (see
-the last section), *given* any other. `table.csv` has the ELBO at all these counts, the Monte Carlo
-standard errors, and a second estimate at the ends of the curves.
+The tables show the mean of log p(x) in nats per example, estimated as in App. D, for N_z = 3. The
+mean is over the first 1000 training and the first 1000 test images, or over all if there are fewer.
+*Paper* is the paper's value, extracted from its figure, and *difference* is ours minus the paper's.
+± is the standard error over seeds, if there are several. *Chosen* is the step size chosen by the
+paper's rule (see the last section), *given* any other. `table.csv` has the ELBO at all these
+counts, the Monte Carlo standard errors, and a second estimate at the ends of the curves.
 
 Training samples are counted as in the paper. AEVB and wake-sleep evaluate one minibatch per step.
 Each iteration of MCEM takes the whole training set as one batch and counts as {_PASSES}·N_train

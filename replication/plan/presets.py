@@ -62,7 +62,7 @@ PRESETS = {
         seeds=1,
     ),
     "paper": Preset(
-        summary="the paper's own budgets, three seeds; days on two cores, hours on a GPU",
+        summary="the paper's own budgets, three seeds; days on two cores",
         datasets=("mnist", "frey"),
         latent_dims={"mnist": None, "frey": None},
         figure2={"mnist": 250_000_000, "frey": 100_000_000},

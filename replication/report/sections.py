@@ -44,9 +44,9 @@ NUMBERS = f"""\
 ## The numbers behind the verdicts
 
 A verdict needs a difference of more than {SIGMAS} standard errors. ± is one standard error, which
-combines seeds, examples and samples of z. For a curve with one seed, the spread over seeds is that
-of other curves of its figure; without any, the budget is too small to say. Values are in nats per
-example unless stated otherwise. [The rules](#the-rules) list every number.
+combines seeds, examples and samples of z. A curve with one seed takes the spread over
+seeds from other curves of its figure. If there are none, the budget is too small to say. Values are
+in nats per example unless stated otherwise. [The rules](#the-rules) list every number.
 """
 
 RULES = """\
@@ -59,9 +59,10 @@ samples, were known. The spread over seeds was added to every error later.
 PROVENANCE = """\
 ## Where the numbers come from
 
-Every number comes from a run whose folder is in [runs](runs): `run.json` has its settings, command,
-commit, versions, device and data digest, `metrics.csv` its curve. Tables, pictures and this page
-are generated from these folders alone. `python -m replication report` generates this page, and
+Every number comes from a run whose folder is in [runs](runs). `run.json` has the settings, command,
+commit, versions, device and data digest; `metrics.csv` has the curve. Tables, figures 2 and 3 and
+this page are generated from these folders alone; figures 4 and 5 also need the weights, which are
+not committed. `python -m replication report` generates this page, and
 `index.html`, which also has interactive figures 2 and 3. `python -m replication verify` recomputes
 every verdict and distance and compares them with `reference.json`.
 
@@ -192,13 +193,13 @@ def _ranges(judgements):
             rows.append([str(i), name, against, str(len(estimates)), low, highest])
     if not rows:
         return "Not run yet.\n"
-    header = ["claim", "number", "has to be", "parts", "value, or the lowest", "the highest"]
+    header = ["claim", "number", "required", "parts", "value or minimum", "maximum"]
     return markdown(pd.DataFrame(rows, columns=header), left=3) + "\n"
 
 
 def _details(i, judgement):
     claim = judgement.claim
-    header = ["part", "verdict", "number", "value", "has to be", "after", "± over"]
+    header = ["part", "verdict", "number", "value", "required", "after", "± over"]
     rows = [row for finding in _findings(judgement) for row in _rows(finding)]
     return "\n".join(
         [

@@ -164,7 +164,7 @@ def test_the_monte_carlo_error_of_figure_3_shrinks_with_seeds(tmp_path):
     found = Evidence(tmp_path).figure3(1000, "aevb").at(1_000_000, "train")
     # Variance of −1 and 1: 2, of their mean 1; a Monte Carlo error of 0.05 in each.
     assert found.error == pytest.approx((1 + 0.05**2 / 2) ** 0.5)
-    assert found.over == ("2 seeds", "draws")
+    assert found.over == ("2 seeds", "samples of z")
 
 
 def test_a_single_seed_leaves_the_verdict_open(tmp_path, judge):
@@ -258,7 +258,7 @@ def test_gradients(tmp_path, judge, variances, verdicts):
     assert ratio.value == pytest.approx(variances["A"])
     # 1 % in each of two variances, of two seeds that agree.
     assert ratio.error == pytest.approx(variances["A"] * 0.01)
-    assert ratio.over == ("2 seeds", "draws")
+    assert ratio.over == ("2 seeds", "samples of z")
 
 
 def test_seeds_are_part_of_the_error_of_a_ratio(tmp_path, judge):

@@ -44,4 +44,4 @@ def test_figure_3(tmp_path):
     mcem = [d for d in found if d.algorithm == "mcem" and d.split == "train"]
     assert [d.samples for d in mcem] == [1_000_000, 10_000_000]
     assert [d.estimate.value for d in mcem] == pytest.approx([2.0, 2.0])
-    assert mcem[0].estimate.over == ("2 seeds", "draws")
+    assert mcem[0].estimate.over == ("2 seeds", "samples of z")

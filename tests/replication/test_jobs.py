@@ -136,7 +136,7 @@ def test_models_of_other_figures_choose_if_there_is_no_choice(trained):
 
 
 def test_models_of_other_figures_wait_for_trials_that_a_kill_left_out(trained):
-    """Of three trials two had ended, or all, of which `--fresh` is to discard the best."""
+    """A kill left two of three trials; later all have ended, and `--fresh` discards the best."""
     jobs = trained(lambda e: 0.1)
     pilots = [figure2_experiment("digits", "aevb", 2, step) for step in STEP_SIZES]
     jobs.train(pilots[:2], 20_000)
