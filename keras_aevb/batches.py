@@ -132,6 +132,7 @@ class RandomMinibatches(RowBatches):
     `seed` determines an endless stream of batches; this data set contains batches `first`,
     `first + 1`, … of it. A batch depends only on its number, so training can resume anywhere in the
     stream. Each batch is (x, row indices): Monte Carlo EM needs the indices, in place of labels.
+    With `y`, it is (x, y).
 
     Args:
         x: array of shape `[N, *event_shape]`.
@@ -139,6 +140,7 @@ class RandomMinibatches(RowBatches):
         seed: integer.
         first: number of the first batch.
         length: number of batches.
+        y: array of N labels or conditions. Default: the row indices.
 
     Raises:
         ValueError: if one of the numbers is not an integer, or too small.
@@ -158,9 +160,19 @@ class RandomMinibatches(RowBatches):
     BLOCK = 100
 
     def __init__(
-        self, x: ArrayLike, batch_size: int, seed: int, first: int, length: int, **kwargs: Any
+        self,
+        x: ArrayLike,
+        batch_size: int,
+        seed: int,
+        first: int,
+        length: int,
+        y: ArrayLike | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__((x, row_indices(np.shape(x)[0])) if np.ndim(x) else (x,), **kwargs)
+        self.yields_row_indices = y is None
+        if y is None and np.ndim(x):
+            y = row_indices(np.shape(x)[0])
+        super().__init__((x,) if y is None else (x, y), **kwargs)
         self.batch_size = arguments.integer("batch_size", batch_size)
         self.seed = arguments.integer("seed", seed, at_least=0)
         self.first = arguments.integer("first", first, at_least=0)

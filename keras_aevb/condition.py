@@ -12,6 +12,7 @@ from keras import ops
 
 from keras_aevb import arguments
 from keras_aevb.distributions.base import as_event_shape
+from keras_aevb.distributions.precision import at_least_float32
 from keras_aevb.training import inputs
 from keras_aevb.typing import Config, LayerArguments, ShapeLike, Tensor
 
@@ -82,6 +83,7 @@ class Condition(keras.layers.Layer):
         **kwargs: Unpack[LayerArguments],
     ) -> None:
         super().__init__(**kwargs)
+        self.autocast = False  # half precision would round labels: bfloat16 above 256
         self.shape = () if shape in ((), []) else as_event_shape(shape)
         self.num_classes = num_classes
         if num_classes is not None:
@@ -100,10 +102,12 @@ class Condition(keras.layers.Layer):
             labels = ops.cast(ops.reshape(y, (-1,)), "int32")
             y = ops.one_hot(labels, self.num_classes, dtype=self.compute_dtype)
         else:
-            y = ops.reshape(ops.cast(y, self.compute_dtype), (-1, *(self.shape or (1,))))
+            y = ops.cast(y, at_least_float32(self.compute_dtype))
+            y = ops.reshape(y, (-1, *(self.shape or (1,))))
         if self.network is not None:
             y = self.network(y, training=training)
-        return ops.reshape(y, (-1, int(np.prod(y.shape[1:]))))
+        y = ops.reshape(y, (-1, int(np.prod(y.shape[1:]))))
+        return ops.cast(y, self.compute_dtype)
 
     def checked(self, y: Any, n: int) -> np.ndarray:
         """Validates y and returns it as an array.

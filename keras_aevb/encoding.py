@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_aevb import _backend, arguments
+from keras_aevb._backend.keras_private import config_in_a_file
 from keras_aevb.condition import Condition
 from keras_aevb.distributions import ConditionalDistribution
 from keras_aevb.typing import Config, Distribution, LayerArguments, Seed, Tensor
@@ -59,6 +60,7 @@ class Encoding(keras.layers.Layer):
         **kwargs: Unpack[LayerArguments],
     ) -> None:
         super().__init__(**kwargs)
+        self.autocast = False  # the encoder casts x; half precision would round labels of y
         if not isinstance(posterior, ConditionalDistribution):
             raise ValueError(
                 f"Expected `posterior` to be a ConditionalDistribution. Received: {posterior!r}"
@@ -109,7 +111,7 @@ class Encoding(keras.layers.Layer):
         parts = {"encoder": self.encoder, "posterior": self.posterior, "condition": self.condition}
         return {
             **super().get_config(),
-            **{n: keras.saving.serialize_keras_object(part) for n, part in parts.items()},
+            **{n: config_in_a_file(part) for n, part in parts.items()},
             "output": self.output_kind,
             "fill": self.fill,
             "seed": self.seed,

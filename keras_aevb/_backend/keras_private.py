@@ -103,6 +103,18 @@ def in_shared_object_scope() -> bool:
     return get_global_attribute("shared_objects/id_to_config_map") is not None
 
 
+def config_in_a_file(part: Any) -> Any:
+    """The config of a part that other layers of the same file may share.
+
+    Keras gives a second config of an object its address, and the first one too; but if a layer
+    contains the object, the file has a copy of the first config, without the address.
+    """
+    config = keras.saving.serialize_keras_object(part)
+    if in_shared_object_scope() and part is not None:
+        config["shared_object_id"] = id(part)
+    return config
+
+
 @contextlib.contextmanager
 def without_loading_tensorflow() -> Iterator[None]:
     """Keeps `serialize_keras_object` from loading TensorFlow to look for values of its types.
@@ -124,6 +136,7 @@ __all__ = [
     "ObjectSharingScope",
     "all_layers",
     "clear_losses",
+    "config_in_a_file",
     "discard_damaged_metadata",
     "endpoint_function",
     "forget_restored_epoch",

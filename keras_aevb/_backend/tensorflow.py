@@ -1,6 +1,7 @@
 """TensorFlow: eager variables, gradients by tape, compilation by `tf.function`."""
 
 import contextlib
+import functools
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
@@ -137,7 +138,16 @@ def over_examples(function: Callable[..., Any], seed: tf.Tensor | None, *arrays:
 def compiled(model: keras.Model, function: Callable[..., Any]) -> Callable[..., Any]:
     if model.run_eagerly:
         return function
-    return tf.function(function, reduce_retracing=True, jit_compile=model.jit_compile)
+    return program(function, reduce_retracing=True, jit_compile=model.jit_compile)
+
+
+def program(function: Callable[..., Any], **settings: Any) -> Any:
+    """A `tf.function` whose retracing is counted for itself.
+
+    TensorFlow warns of retracing by a function's code, which the programs of all models share. A
+    partial function has no code.
+    """
+    return tf.function(functools.partial(function), **settings)
 
 
 __all__ = [

@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras_aevb._backend.groups import filled, of_one_shape
 from keras_aevb._backend.interruption import delayed_interrupt
 from keras_aevb._backend.processes import check_same, digest
-from keras_aevb._backend.tensorflow import sum_over_replicas
+from keras_aevb._backend.tensorflow import program, sum_over_replicas
 
 
 class Program:
@@ -74,7 +74,7 @@ class _ProgramOfOneModel:
         self.jit_compile = model.jit_compile
         self.steps_per_execution = model.steps_per_execution
         # Like Keras, without AutoGraph.
-        self._run = tf.function(self._steps, jit_compile=model.jit_compile, autograph=False)
+        self._run = program(self._steps, jit_compile=model.jit_compile, autograph=False)
         self.in_a_loop: bool | None = None  # set by the first call
 
     def __call__(self, arrays: Any, batches: Any) -> Any:
@@ -168,7 +168,7 @@ class PredictProgram:
         several = self.strategy.num_replicas_in_sync > 1
         self._run = self._on_replicas if several and is_alone else self.step
         if not model.run_eagerly:
-            self._run = tf.function(self._run, jit_compile=model.jit_compile, reduce_retracing=True)
+            self._run = program(self._run, jit_compile=model.jit_compile, reduce_retracing=True)
 
     def _on_replicas(self, batch: Any) -> Any:
         outputs = self.strategy.run(lambda: self.step(_replica_rows(batch)))

@@ -21,7 +21,8 @@ class Bound(keras.layers.Layer):
     compiled step; `fit` compiles again when it changes.
 
     The model reports the term named by `objective` and maximises the term named by `surrogate`,
-    which may have another value or gradient. By default both are the same term.
+    which may have another value or gradient. By default both are the same term. The class attribute
+    `terms` names all terms of the logs; `terms = (*kv.Bound.terms, "distance")` adds one.
 
     To change a number during training, use a schedule of the training step, as below, or a variable
     that a callback assigns: `self.add_weight((), initializer="ones", trainable=False)`.

@@ -190,10 +190,14 @@ class ELBO(Bound):
 
 
 def has_closed_form(q: Distribution, prior: Distribution) -> bool:
-    """Whether TFP implements KL(q || p)."""
+    """Whether TFP implements KL(q || p).
+
+    Some formulas need a parameter that is `None` in another parameterisation, such as the rate of a
+    Gamma given its logarithm.
+    """
     try:
         q.kl_divergence(prior)
-    except NotImplementedError:
+    except (NotImplementedError, TypeError, ValueError):
         return False
     return True
 

@@ -32,7 +32,8 @@ class ImportanceWeightedBound(Bound):
     - `"stl"`, sticking the landing, drops the score of q:
       $\sum_k \tilde{w}_k \nabla_z \log w_k \nabla_φ z_k$. It is biased for K > 1.
     - `"dreg"`, doubly reparameterised: $\sum_k \tilde{w}_k^2 \nabla_z \log w_k \nabla_φ z_k$. It is
-      unbiased. The decoder runs twice, so dropout in it would bias the gradient.
+      unbiased. The decoder runs twice, so dropout in it would bias the gradient, and batch
+      normalization updates its moving averages twice.
     - `"vimco"`, for any posterior: the score function with a baseline for each sample,
       $\sum_k (\tilde{L}_K - \tilde{L}_{-k}) \nabla_φ \log q(z_k|x) + \tilde{w}_k \nabla_φ \log w_k$
       at fixed z. $\tilde{L}_{-k}$ replaces w_k by the geometric mean of the other weights.

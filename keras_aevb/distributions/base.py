@@ -85,7 +85,8 @@ class Trainable(keras.layers.Layer):
         flat = ops.reshape(features, (ops.shape(features)[0], -1))  # [B, F]
         zeros = ops.zeros_like(flat[:, :1], self.value.dtype)  # [B, 1]
         values = ops.broadcast_to(self.value, self.parameter_shape)
-        return zeros + ops.reshape(values, (1, -1))
+        # TensorFlow does not infer the width of a sum with one column.
+        return ops.reshape(zeros + ops.reshape(values, (1, -1)), (-1, math.prod(values.shape)))
 
     def get_build_config(self) -> Config:
         return {**super().get_build_config(), "parameter_shape": self.parameter_shape}

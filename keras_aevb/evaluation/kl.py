@@ -4,7 +4,7 @@ import numpy as np
 from keras import ops
 
 from keras_aevb import arguments
-from keras_aevb.bounds.elbo import by_dimension
+from keras_aevb.bounds.elbo import by_dimension, has_closed_form
 from keras_aevb.models import VariationalModel
 from keras_aevb.models.parts import check_type
 from keras_aevb.typing import ConditionLike, Examples, Seed, Tensor
@@ -54,11 +54,10 @@ def kl_by_dimension(
     def batch_kl(x: Tensor, seed: Tensor) -> Tensor:
         q, prior = model.encode(x), model.prior_distribution()
         q_j, prior_j = by_dimension(q), by_dimension(prior)
-        try:
+        if has_closed_form(q_j, prior_j):
             return q_j.kl_divergence(prior_j)
-        except NotImplementedError:
-            z = q.sample(num_samples, seed=seed)
-            return ops.mean(q_j.log_prob(z) - prior_j.log_prob(z), axis=0)
+        z = q.sample(num_samples, seed=seed)
+        return ops.mean(q_j.log_prob(z) - prior_j.log_prob(z), axis=0)
 
     key = ("kl_by_dimension", num_samples)
     return model.over_batches(key, batch_kl, x, batch_size, seed, condition)

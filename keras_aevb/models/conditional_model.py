@@ -74,6 +74,14 @@ class ConditionalModel(TrainingLoop):
             )
         return features
 
+    def check_class_weight(self, class_weight: Any) -> None:
+        if class_weight is not None and self.condition is not None and self.condition.shape:
+            raise ValueError(
+                "`class_weight` needs one class for each example. Expected a condition of this "
+                "kind, such as `Condition(num_classes=…)`, or `sample_weight`. Received: a "
+                f"{type(self.condition).__name__} of shape {self.condition.shape}"
+            )
+
     def unpacked(self, data: Any) -> tuple[Any, Any, Any]:
         if self.condition is None:
             return super().unpacked(data)

@@ -165,8 +165,9 @@ class FullVB(PosteriorPredictive, AEVB):
             weight_kl = q.kl_divergence(p)
         else:
             weight_kl = q.log_prob(weights) - p.log_prob(weights)
-        # Activity penalties would be lost with the scope.
-        losses = losses + weight_kl / self._n_train + sum(scope.losses)
+        if scope.losses:  # penalties of activities, which would be lost with the scope
+            self.add_loss(sum(scope.losses))
+        losses = losses + weight_kl / self._n_train
         return Objective(losses, {**terms, "weight_kl": ops.full_like(losses, weight_kl)})
 
     def get_config(self) -> Config:

@@ -92,6 +92,7 @@ class LatentVariableModel(SerializableModel, ExportableModel):
         **kwargs: Unpack[LayerArguments],
     ) -> None:
         super().__init__(**kwargs)
+        self.autocast = False  # each layer casts its own input; half precision would round labels
         check_precision(self)
         parts.check_type("likelihood", likelihood, ConditionalDistribution)
         if condition is None:

@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_aevb import _backend
 from keras_aevb._backend import tfd, tfp
+from keras_aevb.bounds import Bound
 from keras_aevb.distributions.base import ConditionalDistribution
 from keras_aevb.typing import Distribution, Tensor
 from keras_aevb.unconstrained import onto_support
@@ -32,6 +33,17 @@ def check_network(name: str, network: Any) -> None:
     """Raises a `ValueError` if an encoder or decoder is not a Keras layer."""
     if not isinstance(network, keras.layers.Layer):
         raise ValueError(f"Expected `{name}` to be a Keras model or layer. Received: {network!r}")
+
+
+def check_terms(bound: Bound) -> None:
+    """Raises a `ValueError` if the logs would lack the term that is the bound."""
+    if bound.objective not in bound.terms:
+        name = type(bound).__name__
+        raise ValueError(
+            f"Expected `{name}.terms` to contain its `objective`, {bound.objective!r}. Received: "
+            f"{bound.terms!r}. `terms` names all terms of the logs: write `terms = "
+            f"(*kv.Bound.terms, …)` to add to the usual ones"
+        )
 
 
 def example_distribution(part: ConditionalDistribution, features: Tensor) -> Distribution:

@@ -9,11 +9,12 @@ from keras import ops
 
 from keras_aevb import arguments
 from keras_aevb._backend.keras_private import clear_losses
+from keras_aevb.bounds.aggregate_posterior import PenalizedELBO
 from keras_aevb.condition import Condition
 from keras_aevb.models import parts
 from keras_aevb.models.aevb import AEVB
 from keras_aevb.training import inputs
-from keras_aevb.typing import Config, Examples, Objective, Tensor, Verbose
+from keras_aevb.typing import Config, Distribution, Examples, Objective, Tensor, Verbose
 
 # Stands for a missing label.
 MISSING = -1
@@ -94,6 +95,15 @@ class SemiSupervisedAEVB(AEVB):
                 f"Received: output of shape {shape}"
             )
 
+    def check_parts(self, q: Distribution, prior: Distribution) -> None:
+        super().check_parts(q, prior)
+        if isinstance(self.bound, PenalizedELBO):
+            raise ValueError(
+                "The bound's penalty compares q(z) of a batch with p(z), and here a batch has "
+                "every class of each example, whatever its probability. Expected a bound without "
+                f"a penalty, such as ELBO. Received: {type(self.bound).__name__}"
+            )
+
     def objective(self, x: Tensor, training: bool, y: Any = None) -> Objective:
         """The objective in the class docstring; without y, that of unlabelled examples."""
         k, n = self.num_classes, ops.shape(x)[0]
@@ -111,12 +121,15 @@ class SemiSupervisedAEVB(AEVB):
         is_label = ops.cast(ops.equal(y, ops.arange(k)), log_q.dtype)  # [B, K]
         weights = ops.where(is_missing, ops.exp(log_q), is_label)
         entropy = -ops.sum(ops.exp(log_q) * log_q, axis=1) * ops.cast(is_missing[:, 0], log_q.dtype)
-        terms = {
-            name: ops.sum(weights * ops.reshape(term, (-1, k)), axis=1)
-            for name, term in {**terms, "value": value}.items()
-        }
+
+        def over_classes(term: Tensor) -> Tensor:
+            if len(term.shape) == 0:  # the value of a schedule
+                return term
+            return ops.sum(weights * ops.reshape(term, (-1, k)), axis=1)
+
+        terms = {name: over_classes(term) for name, term in terms.items()}
         log_evidence = entropy - math.log(k)
-        value = terms.pop("value") + log_evidence
+        value = over_classes(value) + log_evidence
         terms[self.bound.objective] = terms[self.bound.objective] + log_evidence
         classification = ops.sum(is_label * log_q, axis=1)
         loss = -value - self.classification_weight * classification

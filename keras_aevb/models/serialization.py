@@ -9,7 +9,11 @@ from typing import Any, Self
 import keras
 import numpy as np
 
-from keras_aevb._backend.keras_private import ObjectSharingScope, in_shared_object_scope
+from keras_aevb._backend.keras_private import (
+    ObjectSharingScope,
+    config_in_a_file,
+    in_shared_object_scope,
+)
 from keras_aevb.models import parts
 from keras_aevb.typing import Config
 
@@ -74,16 +78,15 @@ class SerializableModel(keras.Model):
         return [name for name in self.parts if getattr(self, name) is not None]
 
     def get_config(self) -> Config:
+        for_a_file = in_shared_object_scope()
+        serialize = config_in_a_file if for_a_file else keras.saving.serialize_keras_object
         # In one scope, so that a layer shared by two parts stays shared after loading.
         with _shared_object_scope():
             for name in self._given_parts():
                 if name not in ("encoder", "decoder"):
                     parts.check_config(name, getattr(self, name))
-            objects = {
-                name: keras.saving.serialize_keras_object(getattr(self, name))
-                for name in self._given_parts()
-            }
-        if in_shared_object_scope():  # for a file
+            objects = {name: serialize(getattr(self, name)) for name in self._given_parts()}
+        if for_a_file:
             name = keras.saving.get_registered_name(type(self))
             _check_registered({"model": {"class_name": name, "registered_name": name}, **objects})
         else:
@@ -130,7 +133,9 @@ def _check_registered(objects: Config) -> None:
             "Expected every part of a saved model to be a Keras class, or registered with the "
             "decorator `keras.saving.register_keras_serializable(package=…)`, or named in a "
             "`keras.saving.custom_object_scope` around `save` and in the `custom_objects` of "
-            f"`load_model`. Received: {', '.join(unknown)}"
+            "`load_model`. A function, such as that of a `Lambda` layer, can be applied to a "
+            "`keras.Input` instead, in a functional model. "
+            f"Received: {', '.join(unknown)}"
         )
 
 

@@ -82,6 +82,9 @@ class TrainingLoop(keras.Model):
             class_weight: argument of `fit` for a stream, whose labels Keras then reads.
         """
 
+    def check_class_weight(self, class_weight: Any) -> None:
+        """Raises a `ValueError` if the model's y has no classes to weight."""
+
     def unpacked(self, data: Any) -> tuple[Any, Any, Any]:
         """(x, y, sample weights) of a stream's batch, or of the arguments of `fit`.
 
@@ -235,6 +238,7 @@ class TrainingLoop(keras.Model):
         )
         self.set_mode(callbacks)
         x, y, sample_weight = self.unpacked((x, y, sample_weight))
+        self.check_class_weight(class_weight)
         if class_weight is not None and inputs.is_array(x):
             sample_weight, class_weight = inputs.class_weights(y, class_weight, sample_weight), None
         data = sources.checked(self, x, y, sample_weight)
@@ -318,6 +322,7 @@ class TrainingLoop(keras.Model):
         """`keras.Model.train_on_batch`, which validates the data as `fit` does."""
         self._check_compiled("train_on_batch")
         self.check_ready()
+        self.check_class_weight(class_weight)
         if class_weight is not None:
             sample_weight = inputs.class_weights(y, class_weight, sample_weight)
         return self._on_batch(self._train_program, (x, y, sample_weight), return_dict)

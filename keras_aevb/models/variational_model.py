@@ -96,6 +96,7 @@ class VariationalModel(LatentVariableModel):
         prior = StandardNormal(posterior.event_shape) if prior is None else prior
         bound = ELBO() if bound is None else bound
         parts.check_type("bound", bound, Bound)
+        parts.check_terms(bound)
         if isinstance(prior, VampPrior):
             parts.check_type("likelihood", likelihood, ConditionalDistribution)
             if kwargs.get("condition") is not None:

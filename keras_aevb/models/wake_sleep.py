@@ -19,7 +19,8 @@ class WakeSleep(VariationalModel):
 
     Neither phase has a gradient in the other's parameters, so one optimizer step performs both.
     `sleep` in the logs is the mean of log q(z|x) over the sleep phase's pairs. The sleep phase does
-    not maximise the bound that the logs report.
+    not maximise the bound that the logs report. `VampPrior` is an exception: it contains the
+    encoder, which the wake phase then trains too.
 
     Args:
         encoder: Keras model from x to features.

@@ -281,3 +281,14 @@ def test_errors():
     with pytest.raises(ValueError, match="registered with Keras"):
         kv.Unconditional(Own, 3).get_config()
     assert Family(Own, (3,), {}).parameters == ["loc", "scale"]
+
+
+@pytest.mark.parametrize("shape", [None, ()])
+def test_a_trainable_parameter_of_one_element(shape):
+    model = kv.AEVB(
+        encoder=keras.layers.Dense(4),
+        decoder=keras.layers.Dense(4),
+        posterior=kv.DiagonalNormal(1, log_variance=kv.Trainable(shape)),
+        likelihood=kv.Conditional("NegativeBinomial", 1, total_count=kv.Trainable(shape)),
+    )
+    assert np.isfinite(model.elbo(np.ones((3, 1)))).all()

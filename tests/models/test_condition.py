@@ -239,3 +239,53 @@ def test_each_variable_belongs_to_one_distribution():
     paths = [v.path for v in model.phi + model.theta]
     assert sorted(paths) == sorted(v.path for v in model.trainable_variables)
     assert {v.path for v in condition.trainable_variables} < {v.path for v in model.phi}
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_half_precision_keeps_labels(policy, x):
+    """bfloat16 has no integers between 256 and 258, float16 none between 2048 and 2050."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        labels = np.array([255, 257, 258, 259, 511, 2049, 2999])
+        condition = kv.Condition(num_classes=3000)
+        np.testing.assert_array_equal(np.argmax(condition(labels.astype("float32")), -1), labels)
+        several = kv.Conditions({"a": kv.Condition(), "b": kv.Condition(num_classes=3000)})
+        features = several(several.packed({"a": np.ones(7), "b": labels}))
+        np.testing.assert_array_equal(np.argmax(features[:, 1:], -1), labels)
+        embedding = kv.Condition(network=keras.layers.Embedding(3000, 2))
+        codes = np.asarray(embedding(labels.astype("float32")), "float32")
+        expected = np.asarray(embedding.network(labels), "float32").reshape(7, 2)
+        np.testing.assert_array_equal(codes, expected)
+        model = build(condition=kv.Condition(num_classes=3000))
+        model.encoder.network.layers[0].kernel.assign(
+            np.arange(3006 * 5).reshape(3006, 5) % 7 - 3.0
+        )
+        few = {"x": x[:7], "condition": labels}
+        means = model.reconstruct(x[:7], condition=labels)
+        # `predict` may round in another order
+        np.testing.assert_allclose(model.predict(few, verbose=0), means, atol=2e-2)
+        others = model.reconstruct(x[:7], condition=labels - labels % 2)
+        assert not np.allclose(means, others, atol=2e-2)
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def test_minibatches_yield_the_condition(model, x):
+    batches = kv.RandomMinibatches(x, 5, seed=0, first=0, length=2, y=Y)
+    np.testing.assert_array_equal(batches[1][1], Y[batches.rows(1)])
+    with pytest.raises(ValueError, match=r"RandomMinibatches\(…, y=…\).*row indices"):
+        model.fit(kv.RandomMinibatches(x, 5, seed=0, first=0, length=2), verbose=0)
+
+
+@pytest.mark.parametrize(
+    "condition, y",
+    [
+        (kv.Conditions({"label": kv.Condition(num_classes=3), "age": kv.Condition()}), None),
+        (kv.Condition(2), np.eye(2)[Y % 2]),
+    ],
+)
+def test_class_weights_need_one_class(condition, y, x):
+    y = {"label": Y, "age": np.zeros(13)} if y is None else y
+    with pytest.raises(ValueError, match="one class for each example"):
+        build(condition=condition).fit(x, y, class_weight={0: 1.0, 1: 2.0}, verbose=0)

@@ -193,8 +193,9 @@ def test_is_the_bound_of_aevb_at_the_sampled_weights(parts, training, make_model
     for name, value in expected_terms.items():
         np.testing.assert_allclose(terms[name], value, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(terms["weight_kl"], np.full(len(x), weight_kl), rtol=1e-5)
-    penalty = sum(float(v) for v in aevb.decoder.losses)
-    np.testing.assert_allclose(loss, np.asarray(expected) + penalty + weight_kl / 50, rtol=1e-5)
+    np.testing.assert_allclose(loss, np.asarray(expected) + weight_kl / 50, rtol=1e-5)
+    penalties = [sum(float(v) for v in m.losses) for m in (model, aevb)]
+    np.testing.assert_allclose(*penalties, rtol=1e-5)
     states = [m.decoder.non_trainable_variables for m in (model, aevb)]
     for ours, theirs in zip(*map(values, states)):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
@@ -603,3 +604,28 @@ def test_numbers_of_weight_samples(number, make_model, x):
 def test_needs_a_reparameterisable_posterior(make_model):
     with pytest.raises(ValueError, match="reparameterisable"):
         make_model(kv.FullVB, posterior=kv.Bernoulli(2), bound=kv.ELBO(kl="sampled"))
+
+
+def test_sample_weights_leave_penalties_of_activities(x):
+    """Only the bound is weighted: loss = -4 elbo + penalty, with the divergence of θ made small."""
+
+    def penalty(weights):
+        keras.utils.set_random_seed(0)
+        model = kv.FullVB(
+            encoder=keras.Sequential(
+                [keras.layers.Dense(4, activity_regularizer=keras.regularizers.L2(1.0))]
+            ),
+            decoder=keras.Sequential([keras.layers.Dense(4)]),
+            posterior=kv.DiagonalNormal(2),
+            likelihood=kv.Bernoulli(6),
+            n_train=1e12,
+            seed=0,
+        )
+        model.compile(keras.optimizers.SGD(0.0))
+        logs = model.fit(x, batch_size=13, sample_weight=weights, verbose=0).history
+        return logs["loss"][0] + (1 if weights is None else 4) * logs["elbo"][0]
+
+    alone = penalty(None)
+    assert alone > 0.1
+    # The difference of two losses of 20 in float32
+    np.testing.assert_allclose(penalty(np.full(13, 4.0)), alone, atol=2e-5)

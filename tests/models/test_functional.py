@@ -163,3 +163,23 @@ def test_gradients_reach_the_encoder_through_samples(model, gradients, x):
     bias = model.posterior.heads["mean"].layers[-1].bias
     (gradient,) = gradients(lambda: ops.sum(encoding(x)), [bias])
     np.testing.assert_allclose(gradient, [13, 13], rtol=1e-5)
+
+
+PAIRS = {
+    "encoding and model": lambda m, i: [m.encoding("mean")(i), m(i)],
+    "model and encoding": lambda m, i: [m(i), m.encoding("mean")(i)],
+    "two encodings": lambda m, i: [
+        m.encoding("mean")(i),
+        m.encoding("mean_and_log_variance")(i)[1],
+    ],
+}
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_layers_that_share_an_encoder_are_saved(pair, model, x, tmp_path):
+    pixels = keras.Input((6,))
+    functional = keras.Model(pixels, PAIRS[pair](model, pixels))
+    loaded = saved(functional, tmp_path)
+    assert len(loaded.weights) == len(functional.weights)
+    for a, b in zip(functional.predict(x, verbose=0), loaded.predict(x, verbose=0)):
+        np.testing.assert_array_equal(a, b)

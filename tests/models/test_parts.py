@@ -176,3 +176,11 @@ def test_values_outside_of_the_support_are_refused(name, make_model):
             with pytest.raises(ValueError, match=r"probability zero.*Received"):
                 method(x, verbose=0)
     assert np.isfinite(model.elbo(good, seed=0)).all()
+
+
+def test_terms_without_the_objective_are_refused(make_model):
+    class OnlyItsOwn(kv.ELBO):
+        terms = ("distance",)
+
+    with pytest.raises(ValueError, match=r"OnlyItsOwn\.terms.*'elbo'.*\*kv\.Bound\.terms"):
+        make_model(bound=OnlyItsOwn())

@@ -93,3 +93,24 @@ def test_errors(x):
     }.items():
         with pytest.raises(ValueError, match=message):
             call()
+
+
+@pytest.mark.parametrize("settings", [{"beta": 2.0}, {"free_bits": 0.3}], ids=str)
+def test_a_bound_with_a_surrogate(settings, x):
+    """The loss has the surrogate of each class, weighted like its bound; the logs its setting."""
+    model, twin = build(bound=kv.ELBO(**settings)), build(bound=kv.ELBO(**settings))
+    y = np.arange(13) % K
+    losses, terms = model.objective(ops.convert_to_tensor(x), True, ops.convert_to_tensor(y))
+    every_x, every_y = np.repeat(x, K, axis=0), np.tile(np.arange(K), len(x))
+    with twin.given(every_y):
+        q = twin.encode(ops.convert_to_tensor(every_x), False)
+        all_terms = twin.bound(every_x, q, twin.prior_distribution(), twin.decode, twin.next_seed())
+    surrogate = np.asarray(all_terms[twin.bound.surrogate]).reshape(-1, K)[np.arange(13), y]
+    expected = surrogate - np.log(K) + np.asarray(terms["classification"])
+    np.testing.assert_allclose(-np.asarray(losses), expected, rtol=1e-5)
+    assert float(terms[next(iter(settings))]) == np.float32(next(iter(settings.values())))
+
+
+def test_a_penalty_of_the_batch_is_refused():
+    with pytest.raises(ValueError, match=r"every class of each example.*MaximumMean"):
+        build(bound=kv.MaximumMeanDiscrepancyELBO(1.0))
