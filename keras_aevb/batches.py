@@ -43,6 +43,9 @@ class RowBatches(keras.utils.PyDataset):
         [[0.0, 1.0], [2.0, 3.0]]
     """
 
+    # Whether the second array has row indices, which a model could mistake for labels.
+    yields_row_indices = False
+
     def __init__(self, arrays: Sequence[ArrayLike], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not isinstance(arrays, tuple | list) or not all(len(np.shape(a)) for a in arrays):

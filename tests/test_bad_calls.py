@@ -642,6 +642,8 @@ for name, method in WEIGHTED.items():
         row(f"{name}(weights {kind})", lambda m, f=method, w=weights: f(m, w), "sample")
 LABELS = np.zeros(N, int)
 for kind, (y, class_weight, sample_weight) in {
+    "and covariates as labels": (np.eye(20, 3) - 1, {0: 1.0}, None),
+    "and fractions as labels": (np.linspace(0, 1, 20), {0: 1.0}, None),
     "a list": (LABELS, [1.0, 2.0], None),
     "a string": (LABELS, "balanced", None),
     "of strings": (LABELS, {0: "a"}, None),

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_aevb.batches import RowBatches
 from keras_aevb.condition import Condition, conditioned_on, current_features
 from keras_aevb.models.training_loop import TrainingLoop
 from keras_aevb.typing import ConditionLike, Tensor
@@ -104,6 +105,14 @@ class ConditionalModel(TrainingLoop):
         super().check_batch(x, y, sample_weight, training)
         if self.condition is not None:
             self.condition.checked(y, len(x))
+
+    def check_rows(self, batches: RowBatches) -> None:
+        if self.condition is not None and batches.yields_row_indices:
+            raise ValueError(
+                "Expected `RandomMinibatches(…, y=…)` for a model with a condition. Received: one "
+                "without y, which yields row indices in its place"
+            )
+        super().check_rows(batches)
 
     def _loss(self, data: Any, training: bool) -> Tensor:
         _, y, _ = keras.utils.unpack_x_y_sample_weight(data)

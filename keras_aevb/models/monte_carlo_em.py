@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_aevb import _backend, arguments, hmc
 from keras_aevb._backend.keras_private import clear_losses
+from keras_aevb.batches import RowBatches
 from keras_aevb.distributions.base import ConditionalDistribution
 from keras_aevb.distributions.priors import Prior
 from keras_aevb.models.latent_variable_model import LatentVariableModel, ModelArguments
@@ -163,6 +164,16 @@ class MonteCarloEM(LatentVariableModel):
                 "Expected the index of each example in place of labels: integers from 0 to "
                 f"{self.chains.shape[0] - 1}. Received: "
                 f"{index.dtype} of shape {index.shape}, {index}"
+            )
+
+    def check_rows(self, batches: RowBatches) -> None:
+        super().check_rows(batches)
+        index = np.ravel(batches.arrays[1])
+        different = len(np.unique(index))
+        if different < len(index):
+            raise ValueError(
+                "Expected the index of each example in place of labels, each once. Received: "
+                f"{different} different numbers for {len(index)} examples"
             )
 
     def adapt(self, x: Tensor) -> None:

@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_aevb import _backend, arguments
 from keras_aevb._backend.keras_private import clear_losses
-from keras_aevb.batches import row_indices
+from keras_aevb.batches import RowBatches, row_indices
 from keras_aevb.distributions import ConditionalDistribution
 from keras_aevb.training import inputs, loop, sources
 from keras_aevb.training.epochs import with_given_parts
@@ -108,6 +108,10 @@ class TrainingLoop(keras.Model):
         x = inputs.as_array(x)
         self.likelihood.check(x)
         inputs.check_sample_weight(sample_weight, len(x))
+
+    def check_rows(self, batches: RowBatches) -> None:
+        """Raises a `ValueError` if arrays whose rows are batches cannot be trained on."""
+        self.check_batch(*self.unpacked(batches.arrays))
 
     # Steps
 

@@ -132,8 +132,11 @@ def class_weights(y: Any, class_weight: Any, sample_weight: Any) -> np.ndarray:
     as_array(list(class_weight.values()), "class_weight")
     labels = as_array(y, "y")
     one_hot = labels.ndim == 2 and labels.shape[1] > 1
-    whole = labels.shape in ((labels.size,), (labels.size, 1)) and (labels % 1 == 0).all()
-    if not whole and not (one_hot and (np.sort(labels)[:, -2:] == [0, 1]).all()):
+    if one_hot:
+        valid = np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all()
+    else:
+        valid = labels.shape in ((labels.size,), (labels.size, 1)) and (labels % 1 == 0).all()
+    if not valid:
         raise ValueError(
             "`class_weight` needs labels. Expected y of shape (N,) or (N, 1) with classes, or "
             f"one-hot rows of shape (N, classes). Received: shape {labels.shape}"

@@ -34,13 +34,8 @@ def checked(
         raise ValueError(
             f"Expected one array or a stream of batches as {name}. Received: {_described(x)}"
         )
-    if getattr(x, "yields_row_indices", False) and model.condition is not None:
-        raise ValueError(
-            "Expected `RandomMinibatches(…, y=…)` for a model with a condition. Received: one "
-            "without y, which yields row indices in its place"
-        )
     if are_rows(x):
-        model.check_batch(*model.unpacked(x.arrays))
+        model.check_rows(x)
     if not inputs.is_array(x):
         inputs.check_stream(x, name)
         for argument, value in {"y": y, "sample_weight": sample_weight}.items():

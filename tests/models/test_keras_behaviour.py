@@ -180,3 +180,15 @@ def test_penalties_are_in_the_loss_of_every_step(make_model, x):
         for step in (model.test_on_batch, model.train_on_batch):
             logs = step(x, return_dict=True)
             assert logs["loss"] + logs["elbo"] == pytest.approx(8.0, abs=1e-4)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a warning of TensorFlow")
+def test_models_one_after_another_do_not_warn_of_retracing(make_model, x, caplog):
+    """TensorFlow warns at the fifth program of one function."""
+    for _ in range(6):
+        model = make_model()
+        model.compile("sgd", jit_compile=False)
+        model.fit(x, verbose=0)
+        model.predict(x, verbose=0)
+        model.elbo(x)
+    assert "retracing" not in caplog.text
