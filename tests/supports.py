@@ -120,10 +120,11 @@ def examples(family, n):
 def exact(family, x):
     """log p(x) of shape `[B]`, and mean and covariance of z given x."""
     z = grid(family)
-    pixels = zip(x.astype("float64").T, (z @ WEIGHTS).T)  # one pixel at a time, to save memory
-    log_p = sum(stats.norm(means, SCALE).logpdf(values[:, None]) for values, means in pixels)
-    log_sum = special.logsumexp(log_p, axis=1)
-    weights = np.exp(log_p - log_sum[:, None])
-    mean = weights @ z
-    squares = np.einsum("bn,ni,nj->bij", weights, z, z)
-    return log_sum - np.log(len(z)), mean, squares - mean[:, :, None] * mean[:, None]
+    log_p, means, covariances = [], [], []
+    for values in x.astype("float64"):  # one example at a time, to save memory
+        log_joint = stats.norm(z @ WEIGHTS, SCALE).logpdf(values).sum(axis=1) - np.log(len(z))
+        log_p.append(special.logsumexp(log_joint))
+        weights = np.exp(log_joint - log_p[-1])
+        means.append(weights @ z)
+        covariances.append((weights * z.T) @ z - np.outer(means[-1], means[-1]))
+    return np.array(log_p), np.array(means), np.array(covariances)

@@ -82,6 +82,7 @@ def test_pages_of_the_reference_are_in_the_navigation():
 
 # Small budgets make importance weights unreliable, and a page may use only a part of q(z|x).
 @pytest.mark.filterwarnings("default::UserWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:keras_tuner")
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(DOCS).as_posix())
 def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
