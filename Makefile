@@ -68,7 +68,7 @@ $(VENV)/installed-%: EXTRAS = $*,replication
 $(VENV)/installed-%: pyproject.toml
 	if command -v uv >/dev/null; then \
 		uv venv --quiet --allow-existing --python $(PYTHON) $(VENV) && \
-		uv pip install --quiet --python $(BIN)/python -e '.[$(EXTRAS)]'; \
+		uv pip install --quiet --compile-bytecode --python $(BIN)/python -e '.[$(EXTRAS)]'; \
 	else \
 		$(PYTHON) -m venv $(VENV) && \
 		$(BIN)/python -m pip install --quiet -e '.[$(EXTRAS)]'; \
