@@ -120,7 +120,7 @@ class Condition(keras.layers.Layer):
                 "Expected a condition y for each example, in place of labels in `fit(x, y)` and "
                 "`evaluate(x, y)`, and as `condition` in other methods. Received: none"
             )
-        y = inputs.as_array(y, "the condition")
+        y = inputs.as_array(y, "the condition", at_least_float32(self.compute_dtype))
         if y.shape not in {(n, *self.shape), (n, *(self.shape or (1,)))}:
             raise ValueError(
                 f"Expected a condition of shape {(n, *self.shape)}, one y for each example. "
@@ -250,7 +250,10 @@ class Conditions(Condition):
         if not isinstance(y, dict):
             return y
         self._check_names(y)
-        parts = {name: np.atleast_1d(inputs.as_array(y[name], name)) for name in self.conditions}
+        dtype = at_least_float32(self.compute_dtype)
+        parts = {
+            name: np.atleast_1d(inputs.as_array(y[name], name, dtype)) for name in self.conditions
+        }
         lengths = {name: len(part) for name, part in parts.items()}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"Expected conditions of one length. Received: lengths {lengths}")

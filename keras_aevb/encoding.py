@@ -89,7 +89,7 @@ class Encoding(keras.layers.Layer):
 
     def _parameters(self, x: Any, y: Any = None, *, training: bool = False) -> tuple[Tensor, ...]:
         if self.fill is not None:
-            x = ops.where(ops.isnan(x), ops.cast(self.fill, x.dtype), x)
+            x = ops.where(ops.isnan(x), ops.convert_to_tensor(self.fill, x.dtype), x)
         if self.condition is not None:
             x = [x, self.condition(y, training=training)]
         return self.posterior(self.encoder(x, training=training), training=training)

@@ -89,7 +89,7 @@ def gradient_variance(
     check_type("model", model, VariationalModel)
     num_repeats = arguments.integer("num_repeats", num_repeats, at_least=3)
     seed = arguments.seed(seed)
-    x = inputs.as_array(x)
+    x = inputs.as_array(x, dtype=model.likelihood.density_dtype)
     model.likelihood.check(x)
     bound = model.bound if bound is None else bound
     check_type("bound", bound, Bound)
@@ -119,7 +119,7 @@ def _gradient_program(
         def mean_bound() -> Tensor:
             with model.given(y[0] if y else None):
                 q, prior = model.encode(x), model.prior_distribution()
-                return ops.mean(bound(x, q, prior, model.decode, seed)[bound.objective])
+                return _backend.mean(bound(x, q, prior, model.decode, seed)[bound.objective])
 
         return _backend.gradients(mean_bound, variables, model.variables)
 

@@ -12,16 +12,16 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
 
 from keras_aevb import arguments, networks
+from keras_aevb.distributions.precision import at_least_float32
 from keras_aevb.models import AEVB, VariationalModel
 from keras_aevb.models.parts import check_type
+from keras_aevb.pictures import decoded
 from keras_aevb.typing import ArrayLike, Config, Seed, Verbose
 
 MLPS: Mapping[str, Callable[..., Config]] = {
     "bernoulli": networks.bernoulli_mlp,
     "normal": networks.gaussian_mlp,
 }
-# The model refuses NaN unless its likelihood is `Observed`.
-VALIDATION: Mapping[str, Any] = {"dtype": "float32", "ensure_all_finite": "allow-nan"}
 
 
 def build_mlp(
@@ -104,13 +104,13 @@ class EncodingTransformer(TransformerMixin, BaseEstimator):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.transformer_tags.preserves_dtype = [_dtype()]
         return tags
 
     def fit(self, X: ArrayLike, y: Any = None) -> Self:  # noqa: N803  scikit-learn's name
         """Builds a model and trains it on the rows of X; y is ignored."""
         arguments.choice("output", self.output, ("mean", "parameters"))
-        rows = validate_data(self, X, **VALIDATION)
+        rows = self._validated(X)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         model = self.build(rows.shape[1], seed=seed, **(self.build_arguments or {}))
         check_type("build(…)", model, VariationalModel)
@@ -129,11 +129,14 @@ class EncodingTransformer(TransformerMixin, BaseEstimator):
         return np.concatenate([p.reshape(len(p), -1) for p in parameters.values()], axis=1)
 
     def inverse_transform(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
-        """The means of p(x|z), an array of shape `[N, features]`, at z = the means in X."""
+        """The means of p(x|z), an array of shape `[N, features]`, at z = the means in X.
+
+        If p(x|z) has no mean, its mode or a sample: the model's `point_estimates` says which.
+        """
         check_is_fitted(self)
-        z = np.asarray(X, "float32")[:, : int(np.prod(self.model_.prior.event_shape))]
-        p = self.model_.decode(z.reshape(-1, *self.model_.prior.event_shape))
-        return np.asarray(p.mean()).reshape(len(z), -1)
+        z_shape = self.model_.prior.event_shape
+        z = np.asarray(X)[:, : int(np.prod(z_shape))].reshape(-1, *z_shape)
+        return decoded(self.model_, z, seed=0).reshape(len(z), -1)
 
     def score(self, X: ArrayLike, y: Any = None) -> float:  # noqa: N803
         """The mean of the bound on log p(x) over the rows of X, in nats."""
@@ -143,14 +146,18 @@ class EncodingTransformer(TransformerMixin, BaseEstimator):
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """`mean_0`, `mean_1`, …, and likewise for other parameters."""
         check_is_fitted(self)
-        example = np.zeros((1, *self.model_.likelihood.event_shape), "float32")
+        example = np.zeros((1, *self.model_.likelihood.event_shape))
         sizes = {name: values.size for name, values in self._parameters(example).items()}
         names = [f"{name}_{i}" for name, size in sizes.items() for i in range(size)]
         return np.array(names, dtype=object)
 
     def _checked(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
         check_is_fitted(self)
-        return self._as_events(validate_data(self, X, **VALIDATION, reset=False), self.model_)
+        return self._as_events(self._validated(X, reset=False), self.model_)
+
+    def _validated(self, X: ArrayLike, reset: bool = True) -> np.ndarray:  # noqa: N803
+        # The model refuses NaN unless its likelihood is `Observed`.
+        return validate_data(self, X, dtype=_dtype(), ensure_all_finite="allow-nan", reset=reset)
 
     @staticmethod
     def _as_events(rows: np.ndarray, model: VariationalModel) -> np.ndarray:
@@ -158,4 +165,13 @@ class EncodingTransformer(TransformerMixin, BaseEstimator):
 
     def _parameters(self, x: np.ndarray) -> dict[str, np.ndarray]:
         parameters = self.model_.posterior_parameters(x, verbose=self.verbose)
+        if self.output == "mean" and "mean" not in parameters:
+            raise ValueError(
+                "Expected a posterior with a mean, or `output='parameters'`. Received: "
+                f"{self.model_.posterior.__class__.__name__} with {sorted(parameters)}"
+            )
         return {"mean": parameters["mean"]} if self.output == "mean" else parameters
+
+
+def _dtype() -> str:
+    return at_least_float32(keras.config.floatx())

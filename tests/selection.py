@@ -73,7 +73,6 @@ SLOW_ON = {
         "tests/models/test_pure_step.py",
         "tests/models/test_replicas.py",
         "tests/models/test_shared_parts.py",
-        "tests/test_float64.py",
         "tests/test_hmc.py",
         "tests/test_readme.py",
         "tests/test_regression.py",

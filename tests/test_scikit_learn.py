@@ -49,6 +49,43 @@ def test_means(fitted):
     np.testing.assert_allclose(fitted.score(X), expected, rtol=1e-6)
 
 
+def parts(num_features, seed, **changes):
+    keras.utils.set_random_seed(seed)
+    defaults = {
+        "encoder": keras.Sequential([keras.layers.Dense(4)]),
+        "decoder": keras.Sequential([keras.layers.Dense(4)]),
+        "posterior": kv.DiagonalNormal(2),
+        "likelihood": kv.Normal(num_features),
+    }
+    model = kv.AEVB(**{**defaults, **changes}, seed=seed)
+    model.compile("adam")
+    return model
+
+
+@pytest.mark.parametrize("family", ["Categorical", "Cauchy"])
+def test_likelihoods_without_a_mean(family):
+    """`inverse_transform` uses the modes, as `reconstruct` does."""
+    classes = {"num_classes": 3} if family == "Categorical" else {}
+    x = np.arange(20 * 3).reshape(20, 3) % 3
+    likelihood = kv.Conditional(family, 3, **classes)
+    fitted = small(build=parts, build_arguments={"likelihood": likelihood}).fit(x)
+    assert fitted.model_.point_estimates["likelihood"] == "mode"
+    again = fitted.inverse_transform(fitted.transform(x))
+    np.testing.assert_allclose(again, fitted.model_.reconstruct(x), rtol=1e-5)
+
+
+def test_a_posterior_without_a_mean():
+    changes = {
+        "posterior": kv.Conditional("Cauchy", 2),
+        "prior": kv.Unconditional("Cauchy", 2),
+        "bound": kv.ELBO(kl="sampled"),
+    }
+    fitted = small(build=parts, build_arguments=changes).fit(X)
+    with pytest.raises(ValueError, match="a posterior with a mean, or `output='parameters'`"):
+        fitted.transform(X)
+    assert np.isfinite(fitted.set_params(output="parameters").transform(X)).all()
+
+
 def test_parameters(fitted):
     transformer = clone(fitted).set_params(output="parameters")
     transformer.fit(X)

@@ -65,6 +65,14 @@ tfd = lazy_module(f"{SUBSTRATE}.distributions", lambda: tfp.distributions)
 tfb = lazy_module(f"{SUBSTRATE}.bijectors", lambda: tfp.bijectors)
 linalg = lazy_module(f"{SUBSTRATE}.tf2jax.linalg", lambda: tfp.tf2jax.linalg)
 
+# Keras' functions compute these in float32, also for arrays of float64.
+logaddexp, mean, tanh, variance = (
+    jax.numpy.logaddexp,
+    jax.numpy.mean,
+    jax.numpy.tanh,
+    jax.numpy.var,
+)
+
 
 def next_seed(generator: keras.random.SeedGenerator) -> jax.Array:
     """Keras' seed is a raw JAX key, `uint32[2]`."""
@@ -221,6 +229,8 @@ __all__ = [
     "has_replicas",
     "is_first_process",
     "linalg",
+    "logaddexp",
+    "mean",
     "minimize",
     "next_seed",
     "num_replicas",
@@ -228,8 +238,10 @@ __all__ = [
     "seed_of",
     "step",
     "sum_over_replicas",
+    "tanh",
     "tfb",
     "tfd",
     "tfp",
+    "variance",
     "with_derivatives",
 ]

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from keras import ops
 
 from keras_aevb._backend.lazy_module import check_installed, lazy_module
 
@@ -39,6 +40,7 @@ tfp = lazy_module("tensorflow_probability", _tfp)
 tfd = lazy_module("tensorflow_probability.distributions", lambda: tfp.distributions)
 tfb = lazy_module("tensorflow_probability.bijectors", lambda: tfp.bijectors)
 linalg = tf.linalg
+logaddexp, mean, tanh, variance = ops.logaddexp, ops.mean, ops.tanh, ops.var
 
 
 def next_seed(generator: keras.random.SeedGenerator) -> tf.Tensor:
@@ -160,6 +162,8 @@ __all__ = [
     "has_replicas",
     "is_first_process",
     "linalg",
+    "logaddexp",
+    "mean",
     "minimize",
     "next_seed",
     "num_replicas",
@@ -167,8 +171,10 @@ __all__ = [
     "seed_of",
     "step",
     "sum_over_replicas",
+    "tanh",
     "tfb",
     "tfd",
     "tfp",
+    "variance",
     "with_derivatives",
 ]

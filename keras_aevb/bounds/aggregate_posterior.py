@@ -9,10 +9,11 @@ from typing import Unpack
 import keras
 from keras import ops
 
-from keras_aevb import arguments
+from keras_aevb import _backend, arguments
 from keras_aevb._backend import tfp
 from keras_aevb.bounds.base import InForce
 from keras_aevb.bounds.elbo import ELBO, ELBOArguments, by_dimension
+from keras_aevb.distributions.precision import at_least_float32
 from keras_aevb.typing import Config, Decode, Distribution, Schedule, Tensor, Terms
 
 
@@ -31,7 +32,7 @@ class PenalizedELBO(ELBO):
     ) -> None:
         super().__init__(num_samples, **kwargs)
         self.weight = self.scheduled("weight", weight)
-        self.in_force.append(InForce("weight"))
+        self.in_force.append(InForce("weight", at_least_float32(self.compute_dtype)))
 
     @property
     def terms(self) -> tuple[str, ...]:  # type: ignore[override]  # computed
@@ -48,7 +49,7 @@ class PenalizedELBO(ELBO):
     ) -> Terms:
         terms = super()._terms(x, q, prior, decode, z, seed)
         penalty = self._penalty(q, prior, z, seed)
-        weight = ops.cast(self.now(self.weight), penalty.dtype)
+        weight = ops.convert_to_tensor(self.now(self.weight), penalty.dtype)
         penalized = terms.get("objective", terms["elbo"]) - weight * penalty
         return {**terms, self.penalty: penalty, "penalized": penalized, "weight": weight}
 
@@ -116,7 +117,7 @@ class TotalCorrelationELBO(PenalizedELBO):
         log_weights = ops.where(ops.eye(m, dtype="bool"), -math.log(n), others)[..., None]
         log_joint = ops.logsumexp(ops.sum(log_q, axis=3) + log_weights[..., 0], axis=2)
         log_marginals = ops.logsumexp(log_q + log_weights, axis=2)  # [L, M, D]
-        return ops.mean(log_joint - ops.sum(log_marginals, axis=2), axis=0)
+        return _backend.mean(log_joint - ops.sum(log_marginals, axis=2), axis=0)
 
     def check(self, q: Distribution, prior: Distribution) -> None:
         super().check(q, prior)
@@ -179,14 +180,14 @@ class MaximumMeanDiscrepancyELBO(PenalizedELBO):
         z, draws = (ops.reshape(a, (*z.shape[:2], size)) for a in (z, draws))  # [L, M, D]
         length_scale = math.sqrt(size) if self.length_scale is None else self.length_scale
         kernel = tfp.math.psd_kernels.ExponentiatedQuadratic(
-            length_scale=ops.cast(length_scale, z.dtype)
+            length_scale=ops.convert_to_tensor(length_scale, z.dtype)
         )
         same = ops.eye(m, dtype=z.dtype)
         within = (kernel.matrix(z, z) + kernel.matrix(draws, draws)) * (1 - same)  # [L, M, M]
         across = kernel.matrix(z, draws)
         across = across + ops.swapaxes(across, 1, 2)
         within = ops.sum(within, axis=2) / ops.cast(ops.maximum(m - 1, 1), z.dtype)
-        return ops.mean(within - ops.mean(across, axis=2), axis=0)
+        return _backend.mean(within - _backend.mean(across, axis=2), axis=0)
 
     def get_config(self) -> Config:
         return {**super().get_config(), "length_scale": self.length_scale}

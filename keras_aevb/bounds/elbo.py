@@ -5,10 +5,11 @@ from typing import Literal, Unpack
 import keras
 from keras import ops
 
-from keras_aevb import arguments
+from keras_aevb import _backend, arguments
 from keras_aevb._backend import tfd
 from keras_aevb.bounds.base import Bound, InForce
 from keras_aevb.bounds.gradient import log_prob_by_path
+from keras_aevb.distributions.precision import at_least_float32
 from keras_aevb.typing import Config, Decode, Distribution, LayerArguments, Schedule, Tensor, Terms
 
 # Defaults, with which training maximises the bound itself.
@@ -101,7 +102,8 @@ class ELBO(Bound):
             )
         self.beta = self.scheduled("beta", beta)
         self.free_bits = self.scheduled("free_bits", free_bits)
-        self.in_force = [InForce(n) for n, v in DEFAULTS.items() if getattr(self, n) != v]
+        changed = [name for name, value in DEFAULTS.items() if getattr(self, name) != value]
+        self.in_force = [InForce(name, at_least_float32(self.compute_dtype)) for name in changed]
         self.kl_estimator: str | None = None
 
     @property
@@ -127,13 +129,15 @@ class ELBO(Bound):
         z: Tensor,
         seed: Tensor,
     ) -> Terms:
-        reconstruction = ops.mean(decode(z).log_prob(x), axis=0)  # [B]
+        reconstruction = _backend.mean(decode(z).log_prob(x), axis=0)  # [B]
         divergences = self._divergences(q, prior, z)
         kl = divergences["kl"]
         terms = {"elbo": reconstruction - kl, "reconstruction": reconstruction, **divergences}
         if self._is_default:
             return terms
-        beta, free_bits = (ops.cast(self.now(getattr(self, name)), kl.dtype) for name in DEFAULTS)
+        beta, free_bits = (
+            ops.convert_to_tensor(self.now(getattr(self, name)), kl.dtype) for name in DEFAULTS
+        )
         if self.free_bits != 0:
             by_group = self._by_group(q, prior, z, divergences)
             axes = tuple(range(1, len(by_group.shape)))
@@ -161,7 +165,7 @@ class ELBO(Bound):
         if self._is_analytic(q, prior):
             return q.kl_divergence(prior)
         log_q = log_prob_by_path(q, z) if self.gradient == "stl" else q.log_prob(z)
-        return ops.mean(log_q - prior.log_prob(z), axis=0)
+        return _backend.mean(log_q - prior.log_prob(z), axis=0)
 
     def _is_analytic(self, q: Distribution, prior: Distribution) -> bool:
         if self.kl != "auto":

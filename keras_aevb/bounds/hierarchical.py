@@ -5,7 +5,7 @@ from typing import Any, Unpack
 import keras
 from keras import ops
 
-from keras_aevb import arguments
+from keras_aevb import _backend, arguments
 from keras_aevb.bounds.elbo import ELBO, ELBOArguments, has_closed_form
 from keras_aevb.bounds.gradient import zero_with_gradient
 from keras_aevb.typing import Config, Tensor, Terms
@@ -54,7 +54,7 @@ class HierarchicalELBO(ELBO):
         return ELBO.terms + tuple(f"kl_{i}" for i in range(1, self.num_levels + 1))
 
     def _divergences(self, q: Any, prior: Any, z: Tensor) -> Terms:
-        by_level = [ops.mean(values, axis=0) for values in self._by_level(q, prior, z)]
+        by_level = [_backend.mean(values, axis=0) for values in self._by_level(q, prior, z)]
         names = self.terms[-self.num_levels :]
         return {"kl": sum(by_level), **dict(zip(names, by_level))}
 

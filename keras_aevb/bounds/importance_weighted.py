@@ -6,7 +6,7 @@ from typing import Literal, Unpack
 import keras
 from keras import ops
 
-from keras_aevb import arguments
+from keras_aevb import _backend, arguments
 from keras_aevb.bounds.base import Bound
 from keras_aevb.bounds.gradient import log_prob_by_path, with_scaled_gradient, zero_with_gradient
 from keras_aevb.typing import Config, Decode, Distribution, LayerArguments, Tensor, Terms
@@ -93,9 +93,9 @@ class ImportanceWeightedBound(Bound):
             bound = bound + ops.sum(signal * zero_with_gradient(log_q), axis=0)
         return {
             self.objective: bound,
-            "elbo": ops.mean(log_weights, axis=0),
-            "reconstruction": ops.mean(log_likelihood, axis=0),
-            "kl": ops.mean(log_q - log_prior, axis=0),
+            "elbo": _backend.mean(log_weights, axis=0),
+            "reconstruction": _backend.mean(log_likelihood, axis=0),
+            "kl": _backend.mean(log_q - log_prior, axis=0),
         }
 
     def _log_mean(self, log_weights: Tensor, axis: int = 0) -> Tensor:

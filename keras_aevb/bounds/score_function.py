@@ -6,7 +6,7 @@ from typing import Any, Literal, Unpack
 import keras
 from keras import ops
 
-from keras_aevb import arguments
+from keras_aevb import _backend, arguments
 from keras_aevb.bounds.base import Bound
 from keras_aevb.bounds.gradient import zero_with_gradient
 from keras_aevb.typing import Config, Decode, Distribution, LayerArguments, Shape, Tensor, Terms
@@ -88,13 +88,13 @@ class ScoreFunctionELBO(Bound):
         baseline = self._baseline(x, reward)
         score = ops.stop_gradient(reward - baseline) * zero_with_gradient(log_q)
         terms = {
-            "elbo": ops.mean(f + score, axis=0),
-            "reconstruction": ops.mean(log_likelihood, axis=0),
-            "kl": ops.mean(log_q - log_prior, axis=0),
+            "elbo": _backend.mean(f + score, axis=0),
+            "reconstruction": _backend.mean(log_likelihood, axis=0),
+            "kl": _backend.mean(log_q - log_prior, axis=0),
         }
         if self.surrogate is None:
             return terms
-        error = zero_with_gradient(ops.mean(ops.square(reward - baseline), axis=0))
+        error = zero_with_gradient(_backend.mean(ops.square(reward - baseline), axis=0))
         return {**terms, "objective": terms["elbo"] - error}
 
     def _baseline(self, x: Tensor, reward: Tensor) -> Tensor | float:

@@ -110,7 +110,7 @@ class Family:
             validate_args: whether TFP checks the parameters.
         """
         values = {
-            name: ops.broadcast_to(ops.cast(value, dtype), self._shape(name))
+            name: ops.broadcast_to(ops.convert_to_tensor(value, dtype), self._shape(name))
             for name, value in self.fixed.items()
         }
         for name, raw in zip(self.parameters, raw_values, strict=True):

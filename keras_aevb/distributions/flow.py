@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_aevb import arguments
+from keras_aevb import _backend, arguments
 from keras_aevb._backend import tfb, tfd
 from keras_aevb.distributions.base import ConditionalDistribution
 from keras_aevb.distributions.priors import Prior
@@ -98,7 +98,7 @@ class _Network(FlowStep):
         hidden_kernel, hidden_bias, kernel, bias = (ops.cast(w, z.dtype) for w in weights)
         hidden = self.activation(ops.matmul(z, hidden_kernel * hidden_mask) + hidden_bias)
         shift, log_scale = ops.split(ops.matmul(hidden, kernel * mask) + bias, 2, axis=-1)
-        return shift, LARGEST_LOG_SCALE * ops.tanh(log_scale / LARGEST_LOG_SCALE)
+        return shift, LARGEST_LOG_SCALE * _backend.tanh(log_scale / LARGEST_LOG_SCALE)
 
     def get_config(self) -> Config:
         return {

@@ -57,7 +57,7 @@ class Observed(Wrapper):
         """x with `fill` in place of missing values."""
         if isinstance(x, np.ndarray):
             return np.where(np.isnan(x), np.asarray(self.fill, x.dtype), x)
-        return ops.where(ops.isnan(x), ops.cast(self.fill, x.dtype), x)
+        return ops.where(ops.isnan(x), ops.convert_to_tensor(self.fill, x.dtype), x)
 
     def check(self, x: np.ndarray) -> None:
         if x.shape[1:] == self.event_shape:

@@ -3,7 +3,7 @@
 import numpy as np
 from keras import ops
 
-from keras_aevb import arguments
+from keras_aevb import _backend, arguments
 from keras_aevb.models import VariationalModel
 from keras_aevb.models.parts import check_type
 from keras_aevb.models.point_estimates import kind_of_estimate
@@ -97,7 +97,7 @@ def posterior_mean_variances(
         if is_known:
             return q.mean(), ops.zeros_like(q.mean())
         z = q.sample(num_samples, seed=seed)
-        return ops.mean(z, axis=0), ops.var(z, axis=0) / (num_samples - 1)
+        return _backend.mean(z, axis=0), _backend.variance(z, axis=0) / (num_samples - 1)
 
     key = ("posterior_means", num_samples)
     means, noise = model.over_batches(key, batch_means, x, batch_size, seed, condition)

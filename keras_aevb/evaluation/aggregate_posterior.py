@@ -55,7 +55,7 @@ def sample_aggregate_posterior(
     """
     check_type("model", model, VariationalModel)
     n, seed = arguments.integer("n", n), arguments.seed(seed)
-    x = inputs.as_array(x)
+    x = inputs.as_array(x, dtype=model.likelihood.density_dtype)
     model.likelihood.check(x)
     y = model.checked_conditions(condition, len(x))
     entropy = np.asarray(model.next_seed(seed)).astype("uint32")
@@ -107,7 +107,8 @@ def log_aggregate_posterior(
     """
     check_type("model", model, VariationalModel)
     batch_size = arguments.integer("batch_size", batch_size)
-    x, z = inputs.as_array(x), inputs.as_array(z, "z")
+    x = inputs.as_array(x, dtype=model.likelihood.density_dtype)
+    z = inputs.as_array(z, "z", model.prior.density_dtype)
     model.likelihood.check(x)
     inputs.check_event_shape("z", z.shape[1:], model.prior.event_shape)
     arrays = [x, *model.checked_conditions(condition, len(x))]

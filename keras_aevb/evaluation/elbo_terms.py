@@ -1,9 +1,9 @@
 """The ELBO and its terms, for a model trained on any bound."""
 
 import numpy as np
-from keras import ops
 from keras.tree import map_structure
 
+from keras_aevb import _backend
 from keras_aevb.bounds import ELBO
 from keras_aevb.models import VariationalModel
 from keras_aevb.models.parts import check_type
@@ -62,7 +62,7 @@ def elbo_terms(
         if not over_weights:
             return terms(seed)
         draws = model.at_weight_samples(terms, num_samples, seed)
-        return map_structure(lambda values: ops.mean(values, axis=0), draws)
+        return map_structure(lambda values: _backend.mean(values, axis=0), draws)
 
     key = ("elbo_terms", num_samples)
     return model.over_batches(key, batch_terms, x, batch_size, seed, condition)

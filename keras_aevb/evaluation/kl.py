@@ -1,9 +1,8 @@
 """KL(q(z|x) ‖ p(z)) of each latent dimension."""
 
 import numpy as np
-from keras import ops
 
-from keras_aevb import arguments
+from keras_aevb import _backend, arguments
 from keras_aevb.bounds.elbo import by_dimension, has_closed_form
 from keras_aevb.models import VariationalModel
 from keras_aevb.models.parts import check_type
@@ -57,7 +56,7 @@ def kl_by_dimension(
         if has_closed_form(q_j, prior_j):
             return q_j.kl_divergence(prior_j)
         z = q.sample(num_samples, seed=seed)
-        return ops.mean(q_j.log_prob(z) - prior_j.log_prob(z), axis=0)
+        return _backend.mean(q_j.log_prob(z) - prior_j.log_prob(z), axis=0)
 
     key = ("kl_by_dimension", num_samples)
     return model.over_batches(key, batch_kl, x, batch_size, seed, condition)

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_aevb import hmc
+from keras_aevb import _backend, hmc
 from keras_aevb._backend import tfp
 from keras_aevb.marginal_likelihood.base import CHUNK_SIZE, Estimator
 from keras_aevb.marginal_likelihood.log_mean import RunningMean, log_mean_exp
@@ -106,7 +106,7 @@ class AnnealedImportanceSampling(Estimator):
             u, acceptance = hmc.transition(
                 log_density, u, step_size, self.num_leapfrog_steps, seeds[k]
             )
-            acceptance = ops.mean(acceptance[:NUM_ADAPTATION_CHAINS], axis=0)
+            acceptance = _backend.mean(acceptance[:NUM_ADAPTATION_CHAINS], axis=0)
             acceptance = ops.reshape(acceptance, step_size_shape)
             return u, log_weights, hmc.adapted(step_size, acceptance)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from keras import ops
 
+from keras_aevb import _backend
 from keras_aevb.typing import Tensor
 
 # Candidate bandwidths h in standard deviations of the samples: from 0.01, for distant modes, to 1.
@@ -46,7 +47,7 @@ class KernelDensity:
 
     def __init__(self, samples: Tensor, chains: Tensor) -> None:
         _, n, dim = samples.shape
-        self.mean = ops.mean(samples, axis=1, keepdims=True)
+        self.mean = _backend.mean(samples, axis=1, keepdims=True)
         centred = samples - self.mean
         covariance = ops.matmul(ops.transpose(centred, (0, 2, 1)), centred) / n
         variances = ops.eye(dim, dtype=samples.dtype) * covariance  # [B, D, D], the diagonal

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self
 
 from keras import ops
 
+from keras_aevb import _backend
 from keras_aevb.typing import Tensor
 
 
@@ -65,7 +66,7 @@ class RunningMean(NamedTuple):
         num_weights = self.num_weights + ops.sum(ops.cast(counts, log_weights.dtype))
         counts = counts[:, None]
         log_weights = ops.where(counts, log_weights, -math.inf)
-        log_sum = ops.logaddexp(
+        log_sum = _backend.logaddexp(
             self.log_mean + ops.log(self.num_weights), ops.logsumexp(log_weights, axis=0)
         )
         log_mean = log_sum - ops.log(num_weights)

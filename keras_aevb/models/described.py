@@ -8,12 +8,15 @@ from keras_aevb.distributions.wrapper import Wrapper
 from keras_aevb.typing import Tensor, Terms
 
 
-def described(posterior: ConditionalDistribution, parameters: Sequence[Tensor]) -> Terms:
-    """The mean and standard deviation of a distribution, if they exist, and its parameters.
+def described(
+    posterior: ConditionalDistribution, parameters: Sequence[Tensor], moments: Sequence[str]
+) -> Terms:
+    """Moments of a distribution, and its parameters.
 
     Args:
         posterior: `ConditionalDistribution`.
         parameters: output of its call, of shape `[B, ...]`.
+        moments: those of `point_estimates.moments`.
 
     Returns:
         Dict from names to tensors of shape `[B, ...]`: `mean`, `standard_deviation`, and parameters
@@ -21,19 +24,15 @@ def described(posterior: ConditionalDistribution, parameters: Sequence[Tensor]) 
         of a flow begin with `base_`.
     """
     q = posterior.distribution(*parameters)
-    result = {}
-    for name, method in {"mean": q.mean, "standard_deviation": q.stddev}.items():
-        try:
-            result[name] = method()
-        except NotImplementedError:
-            continue
+    names = {"mean": "mean", "stddev": "standard_deviation"}
+    result = {names[moment]: getattr(q, moment)() for moment in moments}
     prefix = ""
     while isinstance(posterior, Wrapper):
         posterior, prefix = posterior.base, "base_"
     inner = posterior.distribution(*parameters)
     while isinstance(inner, tfd.Independent):
         inner = inner.distribution
-    names = list(posterior.heads) or [f"parameter_{i}" for i in range(len(parameters))]
-    for name, value in zip(names, parameters, strict=True):
+    heads = list(posterior.heads) or [f"parameter_{i}" for i in range(len(parameters))]
+    for name, value in zip(heads, parameters, strict=True):
         result.setdefault(prefix + name, inner.parameters.get(name, value))
     return result

@@ -107,7 +107,7 @@ class LatentVariableModel(SerializableModel, ExportableModel):
         self.prior = prior
         self.seed = arguments.seed(seed)
         self.seed_generator = keras.random.SeedGenerator(self.seed)
-        self.term_means = [keras.metrics.Mean(name) for name in terms]
+        self.term_means = [keras.metrics.Mean(name, likelihood.density_dtype) for name in terms]
         z = keras.Input(prior.event_shape, dtype=prior.density_dtype)
         features = self._symbolic_call("decoder", self.decoder, z)
         p = parts.example_distribution(likelihood, features)

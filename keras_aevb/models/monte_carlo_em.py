@@ -193,7 +193,7 @@ class MonteCarloEM(LatentVariableModel):
         index = ops.reshape(ops.cast(index, "int32"), (-1,))  # [B]
         z, statistics = self._run_chains(x, ops.take(self.chains, index, axis=0), 1)
         self._store(index, z)
-        acceptance_rate = ops.mean(statistics["acceptance_rate"])
+        acceptance_rate = _backend.mean(statistics["acceptance_rate"])
         self.hmc_step_size.assign(hmc.adapted(self.hmc_step_size, acceptance_rate))
 
         def loss() -> Tensor:

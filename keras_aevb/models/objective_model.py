@@ -78,7 +78,7 @@ class ObjectiveModel(keras.Model):
 
     def check_batch(self, x: Any, y: Any, sample_weight: Any, training: bool = True) -> None:
         """Raises a `ValueError` if a batch of a stream cannot be trained on or evaluated."""
-        x = inputs.as_array(x)
+        x = inputs.as_array(x, dtype=self.likelihood.density_dtype)
         self.likelihood.check(x)
         inputs.check_sample_weight(sample_weight, len(x))
 
@@ -124,7 +124,7 @@ class ObjectiveModel(keras.Model):
         penalties = sum(ops.cast(penalty, losses.dtype) for penalty in self.losses)
         num_replicas = _backend.num_replicas()
         if num_replicas == 1:
-            mean = share = ops.mean(losses) + penalties
+            mean = share = _backend.mean(losses) + penalties
         else:
             total, n = ops.sum(losses), ops.cast(batch_size, losses.dtype)
             mean = total / ops.maximum(n, 1) + penalties

@@ -1,4 +1,4 @@
-"""Point estimate of a distribution: its mean, or else its mode, or else a sample."""
+"""Which moments a distribution has, and its point estimate: the mean, the mode, or a sample."""
 
 from typing import Any
 
@@ -20,34 +20,47 @@ def kind_of_estimate(part: ConditionalDistribution) -> str:
     Args:
         part: `ConditionalDistribution` that is part of a model.
     """
+    examples = _examples(part)
+    # These means are no directions, but points inside the sphere.
+    directions = tfd.PowerSpherical | tfd.VonMisesFisher
+    if _have("mean", examples) and not isinstance(_inner(examples[0]), directions):
+        return "mean"
+    return "mode" if _have("mode", examples) else "sample"
+
+
+def moments(part: ConditionalDistribution) -> list[str]:
+    """The methods among `mean` and `stddev` that a part's distributions have."""
+    examples = _examples(part)
+    return [name for name in ("mean", "stddev") if _have(name, examples)]
+
+
+def _examples(part: ConditionalDistribution) -> list[Distribution]:
     # For a family of TFP, unconstrained parameters of any sign are valid.
     is_family = isinstance(getattr(part, "base", part), Conditional)
-    values = (1.0, -5.0) if is_family else (1.0,)
-    examples = [
+    return [
         part.distribution(
             *(
                 ops.full((1, *shape), value, part.density_dtype)
                 for shape in part.parameter_shapes or ()
             )
         )
-        for value in values
+        for value in ((1.0, -5.0) if is_family else (1.0,))
     ]
-    for kind in ("mean", "mode"):
-        if all(_has(kind, example) for example in examples):
-            return kind
-    return "sample"
 
 
-def _has(kind: str, distribution: Distribution) -> bool:
-    inner = getattr(distribution, "distribution", distribution)  # of an `Independent`
-    # Their means are not events: points inside the sphere, and averages of class indices.
-    without_mean = tfd.Categorical | tfd.PowerSpherical | tfd.VonMisesFisher
-    if kind == "mean" and isinstance(inner, without_mean):
+def _inner(distribution: Distribution) -> Distribution:
+    return getattr(distribution, "distribution", distribution)  # of an `Independent`
+
+
+def _have(statistic: str, distributions: list[Distribution]) -> bool:
+    # TFP averages class indices.
+    if statistic != "mode" and isinstance(_inner(distributions[0]), tfd.Categorical):
         return False
     try:
-        return np.isfinite(np.asarray(getattr(distribution, kind)())).all()
+        values = [np.asarray(getattr(d, statistic)()) for d in distributions]
     except (NotImplementedError, ValueError):
         return False
+    return all(np.isfinite(value).all() for value in values)
 
 
 def point_estimate(distribution: Distribution, kind: str, seed: Any) -> Tensor:

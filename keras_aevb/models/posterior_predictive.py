@@ -145,7 +145,7 @@ class PosteriorPredictive(VariationalModel):
             terms = self.bound(x, q, self.prior_distribution(), self.decode, seed)
             return terms[self.bound.objective]
 
-        return ops.mean(self.at_weight_samples(bound, num_samples, seed), axis=0)
+        return _backend.mean(self.at_weight_samples(bound, num_samples, seed), axis=0)
 
     def log_likelihood(
         self,

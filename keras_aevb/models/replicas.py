@@ -182,8 +182,9 @@ class Replicas:
                 for model, stream in zip(self.models, x)
             ]
         shared = _share_arrays(x) and epochs_of.fit_the_device(x[0])
-        arrays = epochs_of.on_device(x[0].arrays) if shared else None
-        return [epochs_of.RowEpochs(stream, steps, None, shared, arrays) for stream in x]
+        dtype = self.models[0].likelihood.density_dtype
+        arrays = epochs_of.on_device(x[0].arrays, dtype) if shared else None
+        return [epochs_of.RowEpochs(stream, steps, None, arrays) for stream in x]
 
     def _check_streams(self, streams: Sequence[Any]) -> None:
         if len(streams) != len(self.models):

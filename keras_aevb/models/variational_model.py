@@ -1,5 +1,6 @@
 """A generative model with a recognition model q(z|x) and a bound."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import keras
@@ -15,7 +16,7 @@ from keras_aevb.encoding import Encoding
 from keras_aevb.models import parts, serving
 from keras_aevb.models.described import described
 from keras_aevb.models.latent_variable_model import LatentVariableModel, ModelArguments
-from keras_aevb.models.point_estimates import kind_of_estimate
+from keras_aevb.models.point_estimates import kind_of_estimate, moments
 from keras_aevb.training import inputs
 from keras_aevb.training.progress import PredictionProgress
 from keras_aevb.typing import (
@@ -116,6 +117,7 @@ class VariationalModel(LatentVariableModel):
         parts.check_distribution("posterior", q, (parts.BATCH,), posterior.event_shape)
         self.check_parts(q, self._example_prior())
         self.point_estimates["posterior"] = kind_of_estimate(posterior)
+        self.posterior_moments = moments(posterior)
 
     def check_parts(self, q: Distribution, prior: Distribution) -> None:
         """Raises a `ValueError` if q(z|x) is incompatible with p(z) or with this algorithm."""
@@ -198,7 +200,7 @@ class VariationalModel(LatentVariableModel):
             )
             return self.posterior.distribution(*map(ops.convert_to_tensor, parameters))
         else:
-            array = inputs.as_array(x)
+            array = inputs.as_array(x, dtype=self.likelihood.density_dtype)
             inputs.check_event_shape("x", array.shape[1:], self.likelihood.event_shape)
             self.likelihood.check(array)
             values = x if isinstance(x, np.ndarray) else array
@@ -216,7 +218,17 @@ class VariationalModel(LatentVariableModel):
 
         Returns:
             An `Encoding`.
+
+        Raises:
+            ValueError: if q(z|x) lacks the moments.
         """
+        needed = {"mean": {"mean"}, "mean_and_log_variance": {"mean", "stddev"}}
+        missing = needed.get(output, set()) - {*self.posterior_moments}
+        if missing:
+            raise ValueError(
+                f"Expected `output='sample'`: q(z|x) of {self.posterior.__class__.__name__} has no "
+                f"{' and no '.join(sorted(missing))} for some parameters. Received: {output!r}"
+            )
         fill = getattr(self.likelihood, "fill", None)
         return Encoding(self.encoder, self.posterior, output, self.condition, fill, **kwargs)
 
@@ -233,18 +245,21 @@ class VariationalModel(LatentVariableModel):
             x, batch_size, condition, verbose: as for `elbo`.
 
         Returns:
-            Dict of NumPy arrays of shape `[N, ...]`: `mean` and `standard_deviation` if TFP
-            implements them, and the parameters; the endpoint `encode` of `export` returns the same.
+            Dict of NumPy arrays of shape `[N, ...]`: `mean` and `standard_deviation` if they
+            exist, and the parameters; the endpoint `encode` of `export` returns the same.
         """
 
         def parameters(x: Tensor, seed: Tensor) -> Terms:
-            return described(self.posterior, self._encoder_parameters(x, training=False))
+            return self._described(self._encoder_parameters(x, training=False))
 
         found = self.over_batches(
             ("posterior_parameters",), parameters, x, batch_size, None, condition, verbose
         )
         ones = [ops.ones((1, *s)) for s in self.posterior.parameter_shapes or ()]
-        return {name: found[name] for name in described(self.posterior, ones)}  # JAX sorts names
+        return {name: found[name] for name in self._described(ones)}  # JAX sorts names
+
+    def _described(self, parameters: Sequence[Tensor]) -> Terms:
+        return described(self.posterior, parameters, self.posterior_moments)
 
     def _recognition(self, x: Tensor) -> Distribution:
         return self.encode(x)
@@ -370,7 +385,7 @@ class VariationalModel(LatentVariableModel):
         """Dict of the mean, the standard deviation and the parameters of q(z|x)."""
 
         def encoded(seed: Tensor | None, x: Tensor) -> Terms:
-            return described(self.posterior, self._encoder_parameters(x, training=False))
+            return self._described(self._encoder_parameters(x, training=False))
 
         return self.over_examples(encoded, None, x, condition)
 

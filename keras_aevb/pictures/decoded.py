@@ -40,7 +40,7 @@ def decoded(
         (3, 16)
     """
     check_type("model", model, LatentVariableModel)
-    z = inputs.as_array(z, "z")
+    z = inputs.as_array(z, "z", model.prior.density_dtype)
     inputs.check_event_shape("z", z.shape[1:], model.prior.event_shape)
     parts = [[z, *model.checked_conditions(condition, len(z))]]
     kind = kind_of_estimate(model.likelihood)

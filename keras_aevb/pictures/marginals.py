@@ -49,7 +49,7 @@ def prior_quantiles(
         [[0.0, 0.0], [1.96, 1.96]]
     """
     check_type("model", model, LatentVariableModel)
-    u = inputs.as_array(probabilities, "probabilities")
+    u = inputs.as_array(probabilities, "probabilities", model.prior.density_dtype)
     if u.ndim != 1 or not ((u > 0) & (u < 1)).all():
         raise ValueError(f"Expected `probabilities` to be numbers in (0, 1). Received: {u}")
     y = model.checked_conditions(condition, 1)
@@ -95,7 +95,7 @@ def prior_probabilities(
         [[0.5, 0.975]]
     """
     check_type("model", model, LatentVariableModel)
-    z = inputs.as_array(z, "z")
+    z = inputs.as_array(z, "z", model.prior.density_dtype)
     inputs.check_event_shape("z", z.shape[1:], model.prior.event_shape)
     with model.given(condition):
         inner = checked_marginals(model.prior_distribution())

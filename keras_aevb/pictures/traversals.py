@@ -62,7 +62,7 @@ def traversals(
         )
     if z is None:
         z = prior_quantiles(model, [0.5], seed=seed, condition=condition)[0]
-    z = inputs.as_array(z, "z")
+    z = inputs.as_array(z, "z", model.prior.density_dtype)
     inputs.check_event_shape("z", z.shape, shape)
     values = prior_quantiles(model, (np.arange(k) + 0.5) / k, seed=seed, condition=condition)
     points = np.tile(z.reshape(-1), (len(dimensions), k, 1))  # [D, K, size]

@@ -4,6 +4,7 @@ Other families are special cases of a TFP class: Rayleigh is `"Weibull"` with `c
 Erlang `"Gamma"` with an integer `concentration`, and χ² `"Chi2"`.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ from keras_aevb.typing import Tensor
 def parameter(
     event_ndims: int = 0,
     shape_fn: Callable[[list[int]], list[int]] = lambda shape: shape,
-    bijector: Callable[[], Any] = tfb.Softplus,
+    bijector: Callable[[], Any] | None = tfb.Softplus,
 ) -> Any:
     """TFP's `ParameterProperties`, by default of a positive parameter of the event's shape."""
     return tfp.util.ParameterProperties(
@@ -166,6 +167,59 @@ class Kumaraswamy(tfd.Kumaraswamy):
         log_y = ops.log(y)
         log_rest = ops.log(-ops.expm1(a * log_y))
         return ops.log(a) + ops.log(b) + (a - 1) * log_y + (b - 1) * log_rest
+
+
+class GammaGamma(tfd.GammaGamma):
+    r"""TFP's gamma-gamma distribution, with the variance of y, where TFP has that of E[y|β].
+
+    $$y \sim Gamma(a, β), \quad β \sim Gamma(a_0, b_0): \qquad
+    Var(y) = \frac{b_0^2\, a (a + a_0 - 1)}{(a_0 - 1)^2 (a_0 - 2)} \quad (a_0 > 2)$$
+
+    Reference: Fader & Hardie (2013), The Gamma-Gamma Model of Monetary Value.
+
+    Example:
+        >>> float(GammaGamma(1.0, 3.0, 2.0).variance())  # b₀² a (a + a₀ - 1) / ((a₀ - 1)² (a₀ - 2))
+        3.0
+    """
+
+    def _variance(self) -> Tensor:
+        return super()._variance() * (1 + (self.mixing_concentration - 1) / self.concentration)
+
+
+class GeneralizedPareto(tfd.GeneralizedPareto):
+    r"""TFP's generalised Pareto distribution, whose density is zero outside the support.
+
+    $$p(y) = \frac{1}{σ} (1 + ξ t)^{-1 / ξ - 1}, \qquad t = \frac{y - μ}{σ} \ge 0, \quad ξ t > -1$$
+
+    TFP evaluates the formula below μ too. The support must not depend on trained parameters, so
+    `Family` takes a fixed μ, and trains ξ > 0.
+
+    Args:
+        loc: μ.
+        scale: σ > 0.
+        concentration: ξ.
+
+    Reference: Pickands (1975), Statistical Inference Using Extreme Order Statistics.
+
+    Example:
+        >>> pareto = GeneralizedPareto(2.0, 1.0, 0.5)
+        >>> float(pareto.prob(1.0)), float(pareto.prob(2.0))
+        (0.0, 1.0)
+    """
+
+    def _log_prob(self, y: Tensor) -> Tensor:
+        t = (y - self.loc) / self.scale
+        inside = ops.logical_and(t >= 0, 1 + self.concentration * t > 0)
+        log_p = super()._log_prob(ops.where(inside, y, self.loc))
+        return ops.where(inside, log_p, -math.inf)
+
+    @classmethod
+    def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict[str, Any]:
+        return {
+            "loc": parameter(bijector=None),
+            "scale": parameter(),
+            "concentration": parameter(),
+        }
 
 
 class MultivariateStudentT(tfd.MultivariateStudentTLinearOperator):

@@ -21,7 +21,7 @@ class ObservedElements(tfd.Independent):
     def _log_prob(self, x: Tensor, **kwargs: Any) -> Tensor:
         x = ops.convert_to_tensor(x)
         missing = ops.isnan(x)
-        values = ops.where(missing, ops.cast(self.fill, x.dtype), x)
+        values = ops.where(missing, ops.convert_to_tensor(self.fill, x.dtype), x)
         log_probs = self.distribution.log_prob(values)
         axes = tuple(range(-len(self.event_shape), 0))
         return ops.sum(ops.where(missing, ops.zeros_like(log_probs), log_probs), axis=axes)

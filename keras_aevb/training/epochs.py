@@ -33,8 +33,7 @@ class RowEpochs:
         stream: `RowBatches`.
         steps_per_execution: steps in a group.
         steps: steps in an epoch. Default: the stream's length.
-        device_resident: whether the arrays are on the device; batches are then row indices.
-        arrays: the stream's arrays on the device. Default: copies them there.
+        arrays: the stream's arrays on the device; batches are then row indices.
     """
 
     def __init__(
@@ -42,13 +41,12 @@ class RowEpochs:
         stream: RowBatches,
         steps_per_execution: int,
         steps: int | None = None,
-        device_resident: bool = True,
         arrays: Arrays | None = None,
     ) -> None:
         self.stream = stream
         self.steps_per_execution = steps_per_execution
         self.num_batches = steps or len(stream)
-        self.arrays = on_device(stream.arrays) if device_resident and arrays is None else arrays
+        self.arrays = arrays
         if not len(stream):
             raise ValueError("Expected a stream of at least one batch. Received: length 0")
 
@@ -171,14 +169,14 @@ def with_given_parts(x: Any, y: Any = None, sample_weight: Any = None) -> Batch:
     return (x,) if y is None else (x, y)
 
 
-def on_device(arrays: Arrays) -> Arrays:
-    """Arrays as tensors on the device; NumPy floats become Keras' `floatx`."""
-    return tuple(map(_tensor, arrays))
+def on_device(arrays: Arrays, dtype: str) -> Arrays:
+    """Arrays as tensors on the device; NumPy floats are converted to a type."""
 
+    def tensor(array: ArrayLike) -> Tensor:
+        floating = isinstance(array, np.ndarray) and np.issubdtype(array.dtype, np.floating)
+        return ops.convert_to_tensor(array, dtype if floating else None)
 
-def _tensor(array: ArrayLike) -> Tensor:
-    floating = isinstance(array, np.ndarray) and np.issubdtype(array.dtype, np.floating)
-    return ops.convert_to_tensor(array, keras.config.floatx() if floating else None)
+    return tuple(map(tensor, arrays))
 
 
 def are_rows(stream: Any) -> TypeGuard[RowBatches]:

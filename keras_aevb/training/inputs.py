@@ -1,12 +1,14 @@
 """Input validation and conversion: arrays, streams, weights, and batches of one size."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeGuard
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_aevb.distributions.base import ConditionalDistribution
+from keras_aevb.distributions.precision import at_least_float32
 from keras_aevb.typing import Tensor
 
 # Kinds of NumPy types that are numbers: booleans, integers and floating-point numbers.
@@ -36,8 +38,13 @@ def is_stream(x: Any) -> bool:
     )
 
 
-def as_array(x: Any, name: str = "x") -> np.ndarray:
-    """Converts data to a NumPy array in Keras' float type.
+def as_array(x: Any, name: str = "x", dtype: str | None = None) -> np.ndarray:
+    """Converts data to a NumPy array.
+
+    Args:
+        x: array, or nested lists of numbers.
+        name: name of x in errors.
+        dtype: NumPy type. Default: Keras' float type, but at least float32.
 
     Raises:
         ValueError: if x is not an array of real numbers.
@@ -56,24 +63,28 @@ def as_array(x: Any, name: str = "x") -> np.ndarray:
             f"Expected an array of real numbers as {name}. Received: {type(x)}{values}{dense}"
         )
     with np.errstate(over="ignore"):  # validation rejects infinity later
-        return array.astype(keras.config.floatx(), copy=False)
+        return array.astype(dtype or at_least_float32(keras.config.floatx()), copy=False)
 
 
-def parts(x: Any) -> Iterator[np.ndarray]:
-    """Yields an array in Keras' float type; a large one, which may be on disk, in parts."""
+def parts(x: Any, dtype: str) -> Iterator[np.ndarray]:
+    """Yields an array in a NumPy type; a large one, which may be on disk, in parts."""
     if not isinstance(x, np.ndarray) or not x.ndim or x.nbytes <= PART_BYTES:
-        yield as_array(x)
+        yield as_array(x, dtype=dtype)
         return
     rows = max(1, PART_BYTES * len(x) // x.nbytes)
     for start in range(0, len(x), rows):
-        yield as_array(x[start : start + rows])
+        yield as_array(x[start : start + rows], dtype=dtype)
 
 
-def check_in_parts(x: Any, check: Callable[[np.ndarray], None]) -> int:
-    """Checks an array with a function that raises a `ValueError`; returns its length."""
+def check_in_parts(x: Any, likelihood: ConditionalDistribution) -> int:
+    """Checks that an array contains examples of a likelihood; returns its length.
+
+    Raises:
+        ValueError: if it does not.
+    """
     n = 0
-    for part in parts(x):
-        check(part)
+    for part in parts(x, likelihood.density_dtype):
+        likelihood.check(part)
         n += len(part)
     return n
 
@@ -87,9 +98,9 @@ def check_stream(x: Any, name: str = "x") -> None:
         )
 
 
-def as_indexable(x: Any, name: str = "x") -> Tensor:
+def as_indexable(x: Any, dtype: str) -> Tensor:
     """x as an array that programs can index: a backend tensor as it is, others as NumPy."""
-    return x if ops.is_tensor(x) or isinstance(x, np.ndarray) else as_array(x, name)
+    return x if ops.is_tensor(x) or isinstance(x, np.ndarray) else as_array(x, dtype=dtype)
 
 
 def check_sample_weight(sample_weight: Any, n: int) -> None:

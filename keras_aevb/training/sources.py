@@ -8,7 +8,14 @@ import numpy as np
 
 from keras_aevb.batches import EpochMinibatches, RowBatches
 from keras_aevb.training import inputs
-from keras_aevb.training.epochs import Epochs, RowEpochs, StreamEpochs, are_rows, fit_the_device
+from keras_aevb.training.epochs import (
+    Epochs,
+    RowEpochs,
+    StreamEpochs,
+    are_rows,
+    fit_the_device,
+    on_device,
+)
 from keras_aevb.typing import ConditionLike
 
 
@@ -45,10 +52,10 @@ def checked(
                     f"sample_weight) and no `{argument}`. Received: {argument}={type(value)}"
                 )
         return x, None, None
-    n = inputs.check_in_parts(x, model.likelihood.check)
+    n = inputs.check_in_parts(x, model.likelihood)
     inputs.check_sample_weight(sample_weight, n)
     return (
-        inputs.as_indexable(x),
+        inputs.as_indexable(x, model.likelihood.density_dtype),
         model.labels(y, n),
         None if sample_weight is None else inputs.as_array(sample_weight, "sample_weight"),
     )
@@ -75,10 +82,11 @@ def examples(
     """
     x, condition, _ = model.unpacked((x, condition))
     needs_y = conditional and model.condition is not None
+    dtype = model.likelihood.density_dtype
     if not inputs.is_stream(x):
-        n = inputs.check_in_parts(x, model.likelihood.check)
+        n = inputs.check_in_parts(x, model.likelihood)
         y = model.checked_conditions(condition, n) if needs_y or condition is not None else []
-        rows = _row_slices(inputs.parts(x))
+        rows = _row_slices(inputs.parts(x, dtype))
         return ([part, *(values[slice_] for values in y)] for slice_, part in rows), n
     if condition is not None:
         raise ValueError(
@@ -87,7 +95,7 @@ def examples(
         )
 
     def check(x: Any, y: Any = None, sample_weight: Any = None) -> None:
-        array = inputs.as_array(x)
+        array = inputs.as_array(x, dtype=dtype)
         model.likelihood.check(array)
         if needs_y:
             model.condition.checked(y, len(array))
@@ -95,7 +103,7 @@ def examples(
     epoch = StreamEpochs(x, 1, model.unpacked, check).epoch(0)
     num_parts = 2 if needs_y else 1
     return (
-        [inputs.as_array(part) for part in batch[:num_parts]]
+        [inputs.as_array(part, dtype=dtype) for part in batch[:num_parts]]
         for _, batches in epoch
         for batch in batches
     ), None
@@ -141,7 +149,12 @@ def epochs(
         limit = keras.config.max_steps_per_epoch() or len(stream)
         if not training or limit < len(stream):
             steps = min(steps or limit, limit, len(stream))
-        return RowEpochs(stream, model.steps_per_execution, steps, device_resident)
+        return RowEpochs(
+            stream,
+            model.steps_per_execution,
+            steps,
+            on_device(stream.arrays, model.likelihood.density_dtype) if device_resident else None,
+        )
     return StreamEpochs(
         data[0] if stream is None else stream,
         model.steps_per_execution,

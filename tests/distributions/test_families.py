@@ -22,6 +22,10 @@ SCALAR = {
     "Exponential": ({"rate": 2.0}, stats.expon(scale=0.5)),
     "F": ({"df1": 3.0, "df2": 5.0}, stats.f(3, 5)),
     "Gamma": ({"concentration": 2.0, "rate": 3.0}, stats.gamma(2, scale=1 / 3)),
+    "GeneralizedPareto": (
+        {"loc": 0.1, "scale": 2.0, "concentration": 0.5},
+        stats.genpareto(0.5, 0.1, 2),
+    ),
     "Gompertz": ({"concentration": 0.5, "rate": 2.0}, stats.gompertz(0.5, scale=0.5)),
     "Gumbel": ({"loc": 0.5, "scale": 2.0}, stats.gumbel_r(0.5, 2)),
     "HalfNormal": ({"scale": 2.0}, stats.halfnorm(scale=2)),
@@ -128,7 +132,8 @@ def test_densities_over_vectors(name):
 def test_parameters_from_features(name):
     """Raw values of any size give valid parameters, one distribution for each example."""
     family = name.split()[0]
-    parameters = {"Binomial": {"total_count": 9.0}, "Pareto": {"scale": 0.1}}.get(family, {})
+    parameters = {"Binomial": {"total_count": 9.0}, "Pareto": {"scale": 0.1}}
+    parameters = {**parameters, "GeneralizedPareto": {"loc": 0.1}}.get(family, {})
     part = kv.Conditional(family, 3, **parameters)
     features = np.random.default_rng(0).normal(size=(4, 5)).astype("float32")
     raw = part(features)
@@ -266,6 +271,7 @@ def test_errors():
     wrong("depends on the features.*only fixed", "Normal", 3, loc=0.0, scale=1.0)
     wrong("Expected `num_classes`", "Categorical", 3)
     wrong("valid values of `total_count` of Binomial", "Binomial", 3)
+    wrong("valid values of `loc` of GeneralizedPareto", "GeneralizedPareto", 3)
     wrong("parameters are tensors.*Mixture", "MixtureSameFamily", 3)
     wrong("fixed numbers", "Normal", 3, part=kv.Unconditional, loc=keras.layers.Dense(3))
 
@@ -281,6 +287,28 @@ def test_errors():
     with pytest.raises(ValueError, match="registered with Keras"):
         kv.Unconditional(Own, 3).get_config()
     assert Family(Own, (3,), {}).parameters == ["loc", "scale"]
+
+
+@pytest.mark.parametrize("concentration", [-0.5, 0.0, 0.5])
+def test_a_generalised_pareto_density_is_zero_outside_its_support(concentration):
+    y = np.float32([-3, 1.99, 2, 2.5, 3.9, 4.1, 9])
+    prior = kv.Unconditional(
+        "GeneralizedPareto", 1, loc=2.0, scale=1.0, concentration=concentration
+    )
+    expected = stats.genpareto(concentration, 2, 1).logpdf(y)
+    np.testing.assert_allclose(prior.distribution().log_prob(y[:, None]), expected, 1e-5, 1e-6)
+
+
+def test_the_variance_of_gamma_gamma():
+    """E[y²] = a (a + 1) E[1/β²], with E[1/β] = b₀ / (a₀ - 1), E[1/β²] = b₀² / (a₀ - 1)(a₀ - 2)."""
+    a, a_0, b_0 = 2.5, 3.5, 1.5
+    prior = kv.Unconditional(
+        "GammaGamma", 1, concentration=a, mixing_concentration=a_0, mixing_rate=b_0
+    )
+    mean = a * b_0 / (a_0 - 1)
+    variance = a * (a + 1) * b_0**2 / ((a_0 - 1) * (a_0 - 2)) - mean**2
+    np.testing.assert_allclose(prior.distribution().mean(), [mean], rtol=1e-6)
+    np.testing.assert_allclose(prior.distribution().variance(), [variance], rtol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [None, ()])

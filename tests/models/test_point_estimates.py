@@ -47,3 +47,23 @@ def test_a_posterior_without_a_mean(make_model, x):
     loc, _ = model.posterior(model.encoder(x))
     expected = model.decode(keras.ops.convert_to_tensor(loc)).mean()
     np.testing.assert_allclose(model.reconstruct(x), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("family", ["Cauchy", "StudentT"])
+def test_moments_that_do_not_exist_are_left_out(family, make_model, x):
+    posterior = {"posterior": kv.Conditional(family, 2), "prior": kv.Unconditional(family, 2)}
+    model = make_model(**posterior, bound=kv.ELBO(kl="sampled"))
+    found = model.posterior_parameters(x)
+    assert not {"mean", "standard_deviation"} & set(found)
+    assert all(np.isfinite(values).all() for values in found.values())
+    with pytest.raises(ValueError, match=r"has no mean for some.*Received: 'mean'"):
+        model.encoding("mean")
+    assert np.isfinite(model.encoding("sample")(x)).all()
+
+
+def test_fixed_parameters_with_moments(make_model, x):
+    posterior = {"posterior": kv.Conditional("StudentT", 2, df=5.0)}
+    prior = {"prior": kv.Unconditional("StudentT", 2)}
+    found = make_model(**posterior, **prior, bound=kv.ELBO(kl="sampled")).posterior_parameters(x)
+    variance = 5 / 3 * found["scale"] ** 2
+    np.testing.assert_allclose(found["standard_deviation"] ** 2, variance, rtol=1e-5)

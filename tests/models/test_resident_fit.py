@@ -11,7 +11,7 @@ from contract import JAX, set_state, state
 
 import keras_aevb as kv
 from keras_aevb import _backend
-from keras_aevb.training import epochs
+from keras_aevb.training import epochs, sources
 
 X = np.random.default_rng(0).random((50, 12), dtype="float32")
 WEIGHTS = np.linspace(0, 2, 50, dtype="float32")
@@ -195,8 +195,8 @@ def gathered(monkeypatch, x, **kwargs):
     put = []
     model, _ = built(kv.AEVB, 1, True)
     with monkeypatch.context() as patch:
-        original = epochs.on_device
-        patch.setattr(epochs, "on_device", lambda arrays: put.append(arrays) or original(arrays))
+        original = sources.on_device
+        patch.setattr(sources, "on_device", lambda *args: put.append(args) or original(*args))
         model.fit(x, **{"batch_size": 50, "verbose": 0, **kwargs})
     return bool(put)
 
