@@ -66,12 +66,10 @@ tfb = lazy_module(f"{SUBSTRATE}.bijectors", lambda: tfp.bijectors)
 linalg = lazy_module(f"{SUBSTRATE}.tf2jax.linalg", lambda: tfp.tf2jax.linalg)
 
 # Keras' functions compute these in float32, also for arrays of float64.
-logaddexp, mean, tanh, variance = (
-    jax.numpy.logaddexp,
-    jax.numpy.mean,
-    jax.numpy.tanh,
-    jax.numpy.var,
-)
+logaddexp = jax.numpy.logaddexp
+mean = jax.numpy.mean
+tanh = jax.numpy.tanh
+variance = jax.numpy.var
 
 
 def next_seed(generator: keras.random.SeedGenerator) -> jax.Array:

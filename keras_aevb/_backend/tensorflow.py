@@ -40,7 +40,11 @@ tfp = lazy_module("tensorflow_probability", _tfp)
 tfd = lazy_module("tensorflow_probability.distributions", lambda: tfp.distributions)
 tfb = lazy_module("tensorflow_probability.bijectors", lambda: tfp.bijectors)
 linalg = tf.linalg
-logaddexp, mean, tanh, variance = ops.logaddexp, ops.mean, ops.tanh, ops.var
+
+logaddexp = ops.logaddexp
+mean = ops.mean
+tanh = ops.tanh
+variance = ops.var
 
 
 def next_seed(generator: keras.random.SeedGenerator) -> tf.Tensor:
