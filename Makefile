@@ -64,7 +64,8 @@ $(VENV)/installed-docs: EXTRAS = $(KERAS_BACKEND),plots,docs
 $(VENV)/installed-all: EXTRAS = tensorflow,jax,plots,replication,dask,test
 $(VENV)/installed-%: EXTRAS = $*,replication
 
-# uv if available, which is much faster than pip.
+# uv if available, which is much faster than pip; with bytecode, as pip does, because Python may not
+# be allowed to write it, and each process would compile its packages again.
 $(VENV)/installed-%: pyproject.toml
 	if command -v uv >/dev/null; then \
 		uv venv --quiet --allow-existing --python $(PYTHON) $(VENV) && \

@@ -102,12 +102,17 @@ class Condition(keras.layers.Layer):
             labels = ops.cast(ops.reshape(y, (-1,)), "int32")
             y = ops.one_hot(labels, self.num_classes, dtype=self.compute_dtype)
         else:
-            y = ops.cast(y, at_least_float32(self.compute_dtype))
+            y = ops.cast(y, self.data_dtype)
             y = ops.reshape(y, (-1, *(self.shape or (1,))))
         if self.network is not None:
             y = self.network(y, training=training)
         y = ops.reshape(y, (-1, int(np.prod(y.shape[1:]))))
         return ops.cast(y, self.compute_dtype)
+
+    @property
+    def data_dtype(self) -> str:
+        """The precision of y: the layer's, but at least float32, which holds labels up to 2²⁴."""
+        return at_least_float32(self.compute_dtype)
 
     def checked(self, y: Any, n: int) -> np.ndarray:
         """Validates y and returns it as an array.
@@ -120,7 +125,7 @@ class Condition(keras.layers.Layer):
                 "Expected a condition y for each example, in place of labels in `fit(x, y)` and "
                 "`evaluate(x, y)`, and as `condition` in other methods. Received: none"
             )
-        y = inputs.as_array(y, "the condition", at_least_float32(self.compute_dtype))
+        y = inputs.as_array(y, "the condition", self.data_dtype)
         if y.shape not in {(n, *self.shape), (n, *(self.shape or (1,)))}:
             raise ValueError(
                 f"Expected a condition of shape {(n, *self.shape)}, one y for each example. "
@@ -164,7 +169,7 @@ class Condition(keras.layers.Layer):
 
     def example(self) -> np.ndarray:
         """A valid y for one example."""
-        return np.zeros((1, *self.shape), keras.config.floatx())
+        return np.zeros((1, *self.shape), self.data_dtype)
 
     def get_config(self) -> Config:
         return {
@@ -250,9 +255,9 @@ class Conditions(Condition):
         if not isinstance(y, dict):
             return y
         self._check_names(y)
-        dtype = at_least_float32(self.compute_dtype)
         parts = {
-            name: np.atleast_1d(inputs.as_array(y[name], name, dtype)) for name in self.conditions
+            name: np.atleast_1d(inputs.as_array(y[name], name, self.data_dtype))
+            for name in self.conditions
         }
         lengths = {name: len(part) for name, part in parts.items()}
         if len(set(lengths.values())) > 1:

@@ -12,7 +12,6 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
 
 from keras_aevb import arguments, networks
-from keras_aevb.distributions.precision import at_least_float32
 from keras_aevb.models import AEVB, VariationalModel
 from keras_aevb.models.parts import check_type
 from keras_aevb.pictures import decoded
@@ -104,7 +103,7 @@ class EncodingTransformer(TransformerMixin, BaseEstimator):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = [_dtype()]
+        tags.transformer_tags.preserves_dtype = [keras.config.floatx()]
         return tags
 
     def fit(self, X: ArrayLike, y: Any = None) -> Self:  # noqa: N803  scikit-learn's name
@@ -156,8 +155,9 @@ class EncodingTransformer(TransformerMixin, BaseEstimator):
         return self._as_events(self._validated(X, reset=False), self.model_)
 
     def _validated(self, X: ArrayLike, reset: bool = True) -> np.ndarray:  # noqa: N803
-        # The model refuses NaN unless its likelihood is `Observed`.
-        return validate_data(self, X, dtype=_dtype(), ensure_all_finite="allow-nan", reset=reset)
+        # The model refuses NaN unless its likelihood is `Observed`, and converts to its precision.
+        dtypes = ["float64", "float32"]
+        return validate_data(self, X, dtype=dtypes, ensure_all_finite="allow-nan", reset=reset)
 
     @staticmethod
     def _as_events(rows: np.ndarray, model: VariationalModel) -> np.ndarray:
@@ -171,7 +171,3 @@ class EncodingTransformer(TransformerMixin, BaseEstimator):
                 f"{self.model_.posterior.__class__.__name__} with {sorted(parameters)}"
             )
         return {"mean": parameters["mean"]} if self.output == "mean" else parameters
-
-
-def _dtype() -> str:
-    return at_least_float32(keras.config.floatx())

@@ -45,6 +45,8 @@ from keras import ops
 from keras_aevb._backend import tfd
 from keras_aevb.marginal_likelihood import log_mean_exp
 from keras_aevb.marginal_likelihood.log_mean import RunningMean
+from keras_aevb.scikit_learn import EncodingTransformer
+from keras_aevb.training import inputs, sources
 
 rng = np.random.default_rng(0)
 exact = {"rtol": 1e-13, "atol": 1e-13}
@@ -82,6 +84,16 @@ logs = {
 for name, log in logs.items():
     np.testing.assert_allclose(log["elbo"], mean, **tolerance, err_msg=name)
     np.testing.assert_allclose(log["loss"], loss, rtol=LOSS, err_msg=name)
+
+np.testing.assert_array_equal(sources.checked(model, x, None, weights)[2], weights)
+np.testing.assert_array_equal(inputs.class_weights([0, 1], {0: 0.1, 1: 0.7}, None), [0.1, 0.7])
+covariate = kv.Condition().checked(x[:, 0], len(x))
+np.testing.assert_array_equal(covariate, x[:, 0])
+named = kv.Conditions({"a": kv.Condition(), "b": kv.Condition()})
+np.testing.assert_array_equal(named.packed({"a": x[:, 0], "b": x[:, 1]}), x[:, :2])
+build = lambda num_features, seed: model
+transformer = EncodingTransformer(build, epochs=1, random_state=0).fit(x)
+np.testing.assert_allclose(transformer.score(x), np.mean(log_p), **tolerance)
 
 # Fixed parameters and settings that no binary number equals.
 p = kv.Unconditional("Normal", 1, loc=0.1, scale=0.3).distribution()

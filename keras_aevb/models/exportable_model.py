@@ -30,7 +30,7 @@ class ExportableModel(BatchedModel):
     def _condition_spec(self) -> dict[str, keras.InputSpec]:
         if self.condition is None:
             return {}
-        return {"condition": serving.batch_of(self.condition.shape, keras.config.floatx())}
+        return {"condition": serving.batch_of(self.condition.shape, self.condition.data_dtype)}
 
     def _decoded(self, z: Tensor, condition: Tensor | None = None) -> Any:
         def decoded(seed: Any, z: Tensor) -> Tensor:

@@ -191,7 +191,7 @@ class GeneralizedPareto(tfd.GeneralizedPareto):
 
     $$p(y) = \frac{1}{σ} (1 + ξ t)^{-1 / ξ - 1}, \qquad t = \frac{y - μ}{σ} \ge 0, \quad ξ t > -1$$
 
-    TFP evaluates the formula below μ too. The support must not depend on trained parameters, so
+    TFP evaluates its formulas below μ too. The support must not depend on trained parameters, so
     `Family` takes a fixed μ, and trains ξ > 0.
 
     Args:
@@ -208,10 +208,18 @@ class GeneralizedPareto(tfd.GeneralizedPareto):
     """
 
     def _log_prob(self, y: Tensor) -> Tensor:
-        t = (y - self.loc) / self.scale
-        inside = ops.logical_and(t >= 0, 1 + self.concentration * t > 0)
+        inside = self._inside(y)
         log_p = super()._log_prob(ops.where(inside, y, self.loc))
         return ops.where(inside, log_p, -math.inf)
+
+    def _log_survival_function(self, y: Tensor) -> Tensor:
+        inside = self._inside(y)
+        log_p = super()._log_survival_function(ops.where(inside, y, self.loc))
+        return ops.where(inside, log_p, ops.where(y < self.loc, 0.0, -math.inf))
+
+    def _inside(self, y: Tensor) -> Tensor:
+        t = (y - self.loc) / self.scale
+        return ops.logical_and(t >= 0, 1 + self.concentration * t > 0)
 
     @classmethod
     def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict[str, Any]:

@@ -153,7 +153,7 @@ def class_weights(y: Any, class_weight: Any, sample_weight: Any) -> np.ndarray:
             f"one-hot rows of shape (N, classes). Received: shape {labels.shape}"
         )
     labels = (np.argmax(labels, -1) if one_hot else labels.ravel()).astype("int64")
-    return np.array([class_weight.get(int(label), 1.0) for label in labels], "float32")
+    return np.array([class_weight.get(int(label), 1.0) for label in labels])
 
 
 def split(

@@ -52,12 +52,13 @@ def checked(
                     f"sample_weight) and no `{argument}`. Received: {argument}={type(value)}"
                 )
         return x, None, None
+    dtype = model.likelihood.density_dtype
     n = inputs.check_in_parts(x, model.likelihood)
     inputs.check_sample_weight(sample_weight, n)
     return (
-        inputs.as_indexable(x, model.likelihood.density_dtype),
+        inputs.as_indexable(x, dtype),
         model.labels(y, n),
-        None if sample_weight is None else inputs.as_array(sample_weight, "sample_weight"),
+        None if sample_weight is None else inputs.as_array(sample_weight, "sample_weight", dtype),
     )
 
 

@@ -8,6 +8,7 @@ from scipy import special
 
 import keras_aevb as kv
 from keras_aevb.networks import Joined
+from keras_aevb.training import inputs
 
 Y = np.arange(13) % 3
 ALGORITHMS = [kv.AEVB, kv.WakeSleep, kv.FullVB]
@@ -239,6 +240,21 @@ def test_each_variable_belongs_to_one_distribution():
     paths = [v.path for v in model.phi + model.theta]
     assert sorted(paths) == sorted(v.path for v in model.trainable_variables)
     assert {v.path for v in condition.trainable_variables} < {v.path for v in model.phi}
+
+
+def test_labels_and_weights_in_a_half_floatx():
+    """float16 has no integers between 2048 and 2050, and rounds 0.1 to 0.09998."""
+    floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
+    keras.config.set_floatx("float16")
+    try:
+        keras.config.set_dtype_policy("float16")
+        condition = kv.Condition(num_classes=4000)
+        np.testing.assert_array_equal(condition.checked([2049, 3001], 2), [2049, 3001])
+        assert int(np.argmax(condition(np.array([3001]))[0])) == 3001
+        assert inputs.as_array([0.1])[0] == np.float32(0.1)
+    finally:
+        keras.config.set_floatx(floatx)
+        keras.config.set_dtype_policy(policy)
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
