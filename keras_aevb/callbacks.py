@@ -198,7 +198,8 @@ class Pictures(keras.callbacks.Callback):
         figure = plots.matplotlib("figure").Figure(figsize=(6, 6), dpi=DPI, layout="constrained")
         ax = figure.subplots()
         getattr(self, f"_draw_{kind}")(ax, *([self.x] if kind in OF_EXAMPLES else []))
-        ax.set_title(f"{kind.replace('_', ' ')} after {epochs_done} epochs")
+        epochs = "epoch" if epochs_done == 1 else "epochs"
+        ax.set_title(f"{kind.replace('_', ' ')} after {epochs_done} {epochs}")
         file = io.BytesIO()
         figure.savefig(file, format="png", bbox_inches="tight", metadata={"Software": None})
         return file.getvalue()

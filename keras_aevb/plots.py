@@ -21,19 +21,21 @@ from keras_aevb.typing import ArrayLike, ConditionLike, Seed
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# The palette of Okabe & Ito, safe for the colour-blind; then grey and purple.
+# The palette of Okabe & Ito, safe for the colour-blind; then grey and purple. Yellow comes late: it
+# is close to orange.
 COLOURS = (
-    "#E69F00",
-    "#F0E442",
-    "#56B4E9",
-    "#009E73",
-    "#D55E00",
-    "#CC79A7",
-    "#000000",
     "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#CC79A7",
+    "#56B4E9",
+    "#D55E00",
+    "#000000",
+    "#F0E442",
     "#999999",
     "#7B3FA0",
 )
+WIDTH = 6.0  # of a new figure, in inches
 MISSING = 0.5  # grey, for missing values
 # Largest number of bars with a label for each.
 NUMBERED_BARS = 30
@@ -82,7 +84,6 @@ def mosaic(
         >>> ax.images[0].get_array().shape
         (16, 24)
     """
-    ax = _axes(ax)
     low, high = value_range
     if not low < high:
         raise ValueError(
@@ -90,7 +91,9 @@ def mosaic(
         )
     shades = np.clip((np.asarray(images, "float64") - low) / (high - low), 0.0, 1.0)
     shades = np.where(np.isnan(shades), MISSING, shades)
-    ax.imshow(pictures.mosaic(shades, columns), cmap="gray", vmin=0.0, vmax=1.0)
+    joined = pictures.mosaic(shades, columns)
+    ax = _axes(ax, joined.shape[0] / joined.shape[1])
+    ax.imshow(joined, cmap="gray", vmin=0.0, vmax=1.0)
     ax.set_axis_off()
     return ax
 
@@ -213,6 +216,7 @@ def traversals(
     ax.spines[:].set_visible(False)
     height = images.shape[1]
     ax.set_xticks([])
+    ax.set_xlabel("quantiles of the prior, from low to high")
     ax.set_yticks((np.arange(len(x)) + 0.5) * height - 0.5, [_name(j, shape) for j in numbers])
     ax.tick_params(length=0)
     return ax
@@ -357,8 +361,8 @@ def kl_by_dimension(
     """
     kl = evaluation.kl_by_dimension(model, x, seed=seed, condition=condition)
     means = kl.mean(axis=0, dtype="float64")
-    ax = _axes(ax)
-    ax.bar(np.arange(means.size), means.reshape(-1), color=COLOURS[7])
+    ax = _axes(ax, height=0.6)
+    ax.bar(np.arange(means.size), means.reshape(-1), color=COLOURS[0])
     if means.size <= NUMBERED_BARS:
         numbers = range(means.size)
         ax.set_xticks(numbers, [_name(j, means.shape, letter="") for j in numbers])
@@ -366,11 +370,12 @@ def kl_by_dimension(
     return ax
 
 
-def _axes(ax: Axes | None) -> Axes:
-    """The axes, or those of a new figure."""
+def _axes(ax: Axes | None, height: float = 1.0) -> Axes:
+    """The axes, or those of a new figure, whose height is relative to its width."""
     if ax is not None:
         return ax
-    _, ax = matplotlib("pyplot").subplots(figsize=(6, 6), layout="constrained")
+    size = WIDTH, WIDTH * float(np.clip(height, 0.15, 2.0))
+    _, ax = matplotlib("pyplot").subplots(figsize=size, layout="constrained")
     return ax
 
 

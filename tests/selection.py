@@ -93,6 +93,7 @@ TAKE_TURNS = {
     "tests/models/test_resume.py",
     "tests/models/test_saved_files.py",
     "tests/models/test_state_in_parts.py",
+    "tests/test_float64.py",
     "tests/test_scikit_learn.py",
 }
 # The number of cases that run by default, for tests with many similar ones.

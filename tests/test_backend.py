@@ -95,3 +95,18 @@ model.fit(tf.data.Dataset.from_tensor_slices((np.ones((6, 4)),)).batch(3), verbo
 """
     pytest.importorskip("tensorflow")
     subprocess.run([sys.executable, "-c", program], check=True, env=os.environ)
+
+
+def test_a_mean_over_millions_of_batches():
+    """Keras' own mean is off by 0.005: a batch is too small beside the sum in float32."""
+    mean = _backend.mean_metric("loss", "float32")
+    mean.total.assign(5e9)
+    mean.count.assign(1e7)
+    for _ in range(1000):
+        mean.update_state(ops.convert_to_tensor(543.217), sample_weight=100)
+    expected = (5e9 + 1000 * 54321.7) / (1e7 + 1e5)
+    np.testing.assert_allclose(float(mean.result()), expected, rtol=1e-7)
+    mean.reset_state()
+    mean.update_state(ops.array([1.0, 4.0]), sample_weight=ops.array([3.0, 1.0]))
+    mean.update_state(ops.array([6.0]))
+    np.testing.assert_allclose(float(mean.result()), (3 + 4 + 6) / 5, rtol=1e-7)

@@ -12,6 +12,7 @@ Both backends export the same names:
 - `fixed_seed(seed, index)`: seed number `index` of the stream derived from an integer.
 - `step(method)`: turns a stateful `method(self, data)` into the `train_step` or `test_step` that
   this backend's trainer calls.
+- `mean_metric(name, dtype)`: `keras.metrics.Mean`, but precise over millions of batches too.
 - `minimize(model, loss)`: one optimizer step on the scalar that `loss()` returns.
 - `gradients(function, variables, others=())`: derivatives of the scalar `function()`, zero where
   it does not depend on a variable. In a compiled program, `others` are all variables it reads.
@@ -22,6 +23,8 @@ Both backends export the same names:
   By default they may round the factors to ten bits (TF32). `compiled` programs use it.
 - `Program(models, kind)`: many training or test steps, of one model or several, in one program.
 - `PredictProgram(model)`: a model's outputs for a batch.
+- `representable(array)`: an array in a type that the device represents with the same values. JAX
+  has native byte order, and by default 32-bit integers, which 64-bit ones would overflow.
 - `device_bytes()`: memory of the accelerator, `None` for a CPU or if unknown.
 - `has_replicas(model)`: whether a TensorFlow strategy runs the model's steps on several devices.
 - `is_first_process(model)`: whether this is the only process, or the one that writes files.

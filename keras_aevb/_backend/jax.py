@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import keras
 
+from keras_aevb._backend.compensated_mean import CompensatedMean
 from keras_aevb._backend.lazy_module import check_installed, lazy_module
 
 
@@ -68,6 +69,7 @@ linalg = lazy_module(f"{SUBSTRATE}.tf2jax.linalg", lambda: tfp.tf2jax.linalg)
 # Keras' functions compute these in float32, also for arrays of float64.
 logaddexp = jax.numpy.logaddexp
 mean = jax.numpy.mean
+mean_metric = CompensatedMean
 tanh = jax.numpy.tanh
 variance = jax.numpy.var
 
@@ -229,6 +231,7 @@ __all__ = [
     "linalg",
     "logaddexp",
     "mean",
+    "mean_metric",
     "minimize",
     "next_seed",
     "num_replicas",

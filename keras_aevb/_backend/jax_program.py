@@ -20,6 +20,23 @@ from keras_aevb._backend.keras_private import set_values, values
 from keras_aevb._backend.processes import check_same, digest
 
 
+def representable(array: Any) -> Any:
+    """An array in native byte order; floats for integers that JAX's integers cannot hold."""
+    if not isinstance(array, np.ndarray):
+        return array
+    array = np.asarray(array)  # without a subclass, such as a masked array
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    if array.dtype.kind not in "iu" or not array.size:
+        return array
+    held = jax.dtypes.canonicalize_dtype(array.dtype)
+    if held == array.dtype:
+        return array
+    limits = np.iinfo(held)
+    fits = limits.min <= array.min() and array.max() <= limits.max
+    return array if fits else array.astype("float32")
+
+
 def variable_groups(
     model: keras.Model, optimizer: bool = False, metrics: bool = False
 ) -> tuple[list[keras.Variable], ...]:
@@ -68,6 +85,7 @@ class Program:
             own = np.array([digest(arrays, steps, done)], "uint32")
             check_same(multihost_utils.process_allgather(own).ravel())
             self._is_checked = True
+        steps = jax.tree.map(representable, steps)
         with delayed_interrupt():
             for group in of_one_shape(steps):
                 while group:
@@ -183,6 +201,7 @@ class PredictProgram:
 
     def __call__(self, batch: Any) -> Any:
         """Returns a structure of arrays."""
+        batch = jax.tree.map(representable, batch)
         if keras.distribution.distribution() is not None:
             batch = jax.tree.map(lambda leaf: _distributed(leaf, leading_axes=0), batch)
         groups = variable_groups(self.model)
@@ -238,4 +257,4 @@ def _unstacked(tree: Any, n: int) -> list[Any]:
     return [jax.tree.map(lambda leaf, i=i: leaf[i], tree) for i in range(n)]
 
 
-__all__ = ["PredictProgram", "Program"]
+__all__ = ["PredictProgram", "Program", "representable"]

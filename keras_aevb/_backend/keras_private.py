@@ -16,6 +16,7 @@ from keras.src.backend.common.global_state import get_global_attribute
 from keras.src.saving.serialization_lib import ObjectSharingScope
 from keras.src.trainers import epoch_iterator
 from keras.src.utils.module_utils import tensorflow
+from keras.src.utils.tracking import no_automatic_dependency_tracking
 
 
 class EpochIterator(epoch_iterator.EpochIterator):
@@ -73,6 +74,12 @@ def only_restore(callback: keras.callbacks.BackupAndRestore) -> None:
 
     callback._save_model = take_part
     callback.delete_checkpoint = False
+
+
+@no_automatic_dependency_tracking  # type: ignore[untyped-decorator]  # Keras lists it apart from the model's other metrics
+def set_loss_metric(model: keras.Model, metric: keras.metrics.Metric) -> None:
+    """Replaces the metric of the loss that `compile` has made."""
+    model._loss_tracker = metric
 
 
 def clear_losses(model: keras.Model) -> None:
@@ -143,6 +150,7 @@ __all__ = [
     "in_shared_object_scope",
     "only_restore",
     "restored_epoch",
+    "set_loss_metric",
     "set_values",
     "values",
     "without_loading_tensorflow",

@@ -153,6 +153,11 @@ def _replica_rows(batch: Any) -> Any:
     return tf.nest.map_structure(rows, batch)
 
 
+def representable(array: Any) -> Any:
+    """The array itself: TensorFlow has every integer type of NumPy."""
+    return array
+
+
 class PredictProgram:
     """A model's outputs for a batch.
 
@@ -181,4 +186,4 @@ class PredictProgram:
             return self._run(batch)
 
 
-__all__ = ["PredictProgram", "Program"]
+__all__ = ["PredictProgram", "Program", "representable"]

@@ -21,7 +21,8 @@ class PenalizedELBO(ELBO):
     """The evidence lower bound; training subtracts a weighted penalty for each example.
 
     A subclass sets `penalty`, the name of its term, and implements `_penalty`. The penalty compares
-    the examples of a batch; under a tf.distribute strategy, those on one replica.
+    the examples of a batch; under a tf.distribute strategy, those on one replica. It is 0 for a
+    single example.
     """
 
     penalty: str
@@ -48,7 +49,8 @@ class PenalizedELBO(ELBO):
         seed: Tensor,
     ) -> Terms:
         terms = super()._terms(x, q, prior, decode, z, seed)
-        penalty = self._penalty(q, prior, z, seed)
+        alone = ops.equal(ops.shape(z)[1], 1)
+        penalty = ops.where(alone, 0.0, self._penalty(q, prior, z, seed))
         weight = ops.convert_to_tensor(self.now(self.weight), penalty.dtype)
         penalized = terms.get("objective", terms["elbo"]) - weight * penalty
         return {**terms, self.penalty: penalty, "penalized": penalized, "weight": weight}

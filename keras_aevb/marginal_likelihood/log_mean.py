@@ -8,7 +8,6 @@ from typing import Any, NamedTuple, Self
 
 from keras import ops
 
-from keras_aevb import _backend
 from keras_aevb.typing import Tensor
 
 
@@ -41,20 +40,25 @@ def log_mean_exp(log_weights: Tensor) -> tuple[Tensor, Tensor]:
 class RunningMean(NamedTuple):
     r"""`log_mean_exp` for weights in chunks, without storing all of them.
 
+    The weights are scaled by the largest one, whose logarithm may be too large for a running mean
+    of logarithms: float32 would round its changes away.
+
     Attributes:
         num_weights: L, the number of weights so far.
-        log_mean: $\log \bar w$ of shape `[B]`.
-        squares: $\sum_l (w_l / \bar w - 1)^2$ of shape `[B]`.
+        log_scale: the largest $\log w_l$, of shape `[B]`; 0 if all weights are 0.
+        mean: the mean $\bar v$ of $v_l = w_l / \text{scale}$, of shape `[B]`.
+        squares: $\sum_l (v_l - \bar v)^2$, of shape `[B]`.
     """
 
     num_weights: Tensor
-    log_mean: Tensor
+    log_scale: Tensor
+    mean: Tensor
     squares: Tensor
 
     @classmethod
     def empty(cls, batch_size: Any, dtype: Any) -> Self:
         zeros = ops.zeros(batch_size, dtype)
-        return cls(ops.zeros((), dtype), zeros - math.inf, zeros)
+        return cls(ops.zeros((), "int32"), zeros - math.inf, zeros, zeros)
 
     def updated(self, log_weights: Tensor, counts: Tensor) -> Self:
         """The running mean with one more chunk.
@@ -63,22 +67,33 @@ class RunningMean(NamedTuple):
             log_weights: log w of shape `[C, B]`.
             counts: which weights to include, booleans of shape `[C]`.
         """
-        num_weights = self.num_weights + ops.sum(ops.cast(counts, log_weights.dtype))
         counts = counts[:, None]
         log_weights = ops.where(counts, log_weights, -math.inf)
-        log_sum = _backend.logaddexp(
-            self.log_mean + ops.log(self.num_weights), ops.logsumexp(log_weights, axis=0)
-        )
-        log_mean = log_sum - ops.log(num_weights)
-        finite = ops.where(log_mean > -math.inf, log_mean, 0.0)
-        ratio = ops.exp(self.log_mean - finite)  # of the old mean to the new one
-        squares = ops.square(ratio) * self.squares + self.num_weights * ops.square(ratio - 1)
-        deviations = ops.where(counts, ops.exp(log_weights - finite) - 1, 0.0)
-        squares += ops.sum(ops.square(deviations), axis=0)
-        return type(self)(num_weights, log_mean, squares)
+        log_scale = ops.maximum(self.log_scale, ops.max(log_weights, axis=0))
+        finite = ops.where(log_scale > -math.inf, log_scale, 0.0)
+        ratio = ops.exp(self.log_scale - finite)
+        weights = ops.exp(log_weights - finite)
+        num_new = ops.cast(ops.sum(counts), "int32")  # of int64 where JAX has it
+        num_weights = self.num_weights + num_new
+        n = ops.cast(num_new, weights.dtype)
+        share = n / ops.cast(num_weights, weights.dtype)
+        mean_of_new = ops.sum(weights, axis=0) / n
+        squares_of_new = ops.sum(ops.where(counts, ops.square(weights - mean_of_new), 0.0), axis=0)
+        difference = mean_of_new - ratio * self.mean  # Chan et al. (1979), eq. 2.1
+        mean = ratio * self.mean + share * difference
+        squares = ops.square(ratio) * self.squares + squares_of_new
+        squares += ops.square(difference) * share * ops.cast(self.num_weights, weights.dtype)
+        return type(self)(num_weights, log_scale, mean, squares)
+
+    @property
+    def log_mean(self) -> Tensor:
+        r"""$\log \bar w$, of shape `[B]`."""
+        infinite = ops.equal(self.log_scale, math.inf)
+        return ops.where(infinite, math.inf, self.log_scale + ops.log(self.mean))
 
     @property
     def standard_error(self) -> Tensor:
         """NaN for a single weight, and where all weights are zero."""
-        error = ops.sqrt(self.squares / (self.num_weights - 1) / self.num_weights)
-        return ops.where(self.log_mean > -math.inf, error, math.nan)
+        n = ops.cast(self.num_weights, self.mean.dtype)
+        error = ops.sqrt(self.squares / (n - 1) / n) / self.mean
+        return ops.where(self.mean > 0, error, math.nan)

@@ -11,6 +11,7 @@ from keras import ops
 from keras_aevb.batches import RowBatches
 from keras_aevb.condition import Condition, conditioned_on, current_features
 from keras_aevb.models.training_loop import TrainingLoop
+from keras_aevb.training import inputs
 from keras_aevb.typing import ConditionLike, Tensor
 
 
@@ -89,6 +90,7 @@ class ConditionalModel(TrainingLoop):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         if isinstance(x, dict):
             x, y = self.condition.of_names(x, y)
+        x = inputs.as_indexable(x, self.likelihood.density_dtype)
         return x, self.condition.packed(y), sample_weight
 
     def predict_step(self, *state_and_data: Any) -> Any:

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_aevb import arguments, marginal_likelihood
+from keras_aevb import _backend, arguments, marginal_likelihood
 from keras_aevb.condition import Condition
 from keras_aevb.distributions import ConditionalDistribution, Prior
 from keras_aevb.distributions.precision import check_precision
@@ -107,7 +107,7 @@ class LatentVariableModel(SerializableModel, ExportableModel):
         self.prior = prior
         self.seed = arguments.seed(seed)
         self.seed_generator = keras.random.SeedGenerator(self.seed)
-        self.term_means = [keras.metrics.Mean(name, likelihood.density_dtype) for name in terms]
+        self.term_means = [_backend.mean_metric(name, likelihood.density_dtype) for name in terms]
         z = keras.Input(prior.event_shape, dtype=prior.density_dtype)
         features = self._symbolic_call("decoder", self.decoder, z)
         p = parts.example_distribution(likelihood, features)

@@ -61,6 +61,8 @@ class ObjectiveModel(keras.Model):
     def unpacked(self, data: Any) -> tuple[Any, Any, Any]:
         """(x, y, sample weights) of a stream's batch, or of the arguments of `fit`.
 
+        x is a NumPy array or a tensor, if it was an array of any kind, such as a DataFrame.
+
         Raises:
             ValueError: if x is a dict, but the model has no named inputs.
         """
@@ -70,7 +72,7 @@ class ObjectiveModel(keras.Model):
                 "Expected one array, or a stream of batches of arrays. Received: a dict with "
                 f"{sorted(x)}; only a model with a condition has named inputs"
             )
-        return x, y, sample_weight
+        return inputs.as_indexable(x, self.likelihood.density_dtype), y, sample_weight
 
     def labels(self, y: Any, n: int) -> np.ndarray:
         """The labels that steps receive for n examples in arrays; by default the row indices."""

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_aevb import _backend, arguments
+from keras_aevb._backend.keras_private import set_loss_metric
 from keras_aevb.models.objective_model import ObjectiveModel
 from keras_aevb.training import inputs, loop, sources
 from keras_aevb.training.epochs import with_given_parts
@@ -68,6 +69,7 @@ class TrainingLoop(ObjectiveModel):
                 f"under {type(self.distribute_strategy).__name__}. Received: jit_compile=True"
             )
         super().compile(optimizer=optimizer, **kwargs)
+        set_loss_metric(self, _backend.mean_metric("loss", self.likelihood.density_dtype))
         # Checkpoints, and XLA on TensorFlow, need a built optimizer.
         self.optimizer.build(self.trainable_variables)
 
@@ -202,6 +204,7 @@ class TrainingLoop(ObjectiveModel):
         self._check_compiled("train_on_batch")
         self.check_ready()
         self.check_class_weight(class_weight)
+        x, y, sample_weight = self.unpacked((x, y, sample_weight))
         if class_weight is not None:
             sample_weight = inputs.class_weights(y, class_weight, sample_weight)
         return self._on_batch(self._train_program, (x, y, sample_weight), return_dict)

@@ -203,7 +203,9 @@ class VariationalModel(LatentVariableModel):
             array = inputs.as_array(x, dtype=self.likelihood.density_dtype)
             inputs.check_event_shape("x", array.shape[1:], self.likelihood.event_shape)
             self.likelihood.check(array)
-            values = x if isinstance(x, np.ndarray) else array
+            values = ops.convert_to_tensor(
+                array
+            )  # a functional encoder mixes it with features of y
         with self.given(condition, training):
             return self.posterior.distribution(*self._encoder_parameters(values, training))
 

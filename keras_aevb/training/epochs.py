@@ -173,6 +173,7 @@ def on_device(arrays: Arrays, dtype: str) -> Arrays:
     """Arrays as tensors on the device; NumPy floats are converted to a type."""
 
     def tensor(array: ArrayLike) -> Tensor:
+        array = _backend.representable(array)
         floating = isinstance(array, np.ndarray) and np.issubdtype(array.dtype, np.floating)
         return ops.convert_to_tensor(array, dtype if floating else None)
 

@@ -5,6 +5,7 @@ constant in it. The fingerprint changes with such an attribute: a number, an act
 a variable that is replaced, a quantised or LoRA kernel.
 """
 
+import functools
 import types
 from collections.abc import Hashable
 from typing import Any
@@ -28,12 +29,16 @@ TRAINING_ONLY = {
     "stop_predicting",
     "stop_training",
 }
-# Attributes that every Keras layer or model has; `_of_layer` reads those that matter.
-IGNORED = TRAINING_ONLY.union(*(vars(layer) for layer in (keras.layers.Layer(), keras.Model())))
 # Packages whose objects are compared only by identity.
 OPAQUE = {"builtins", "jax", "jaxlib", "keras", "numpy", "tensorflow", "tensorflow_probability"}
 # Levels of nested attributes to compare in a user's objects.
 DEPTH = 4
+
+
+@functools.cache  # not a constant: the first layer fixes Keras' dtype policy
+def _ignored() -> set[str]:
+    """The attributes of every Keras layer or model; `_of_layer` reads those that matter."""
+    return TRAINING_ONLY.union(*(vars(layer) for layer in (keras.layers.Layer(), keras.Model())))
 
 
 def fingerprint(model: keras.Model) -> Hashable:
@@ -64,7 +69,7 @@ def _of_layer(layer: keras.Layer) -> Hashable:
         tuple(
             (name, _of_value(value, DEPTH))
             for name, value in vars(layer).items()
-            if name not in IGNORED and not _is_internal(name, layer)
+            if name not in _ignored() and not _is_internal(name, layer)
         ),
     )
 

@@ -49,8 +49,15 @@ def as_array(x: Any, name: str = "x", dtype: str | None = None) -> np.ndarray:
     Raises:
         ValueError: if x is not an array of real numbers.
     """
+    if np.ma.is_masked(x):
+        raise ValueError(
+            f"Expected {name} without masked values. Received: {np.ma.getmaskarray(x).sum()} of "
+            "them; `x.filled(np.nan)` marks missing values for `Observed`"
+        )
     try:
         array = np.asarray(x)
+        if array.dtype == object and _columns_by_type(x).keys() == {True}:  # nullable numbers
+            array = x.to_numpy("float64", na_value=np.nan)
         if array.dtype.name == "bfloat16":  # not a NumPy type
             array = array.astype("float32")
         kind = array.dtype.kind
@@ -58,12 +65,25 @@ def as_array(x: Any, name: str = "x", dtype: str | None = None) -> np.ndarray:
         kind = None
     if kind is None or kind not in REAL:
         values = "" if kind in (None, "O") else f" of {array.dtype}"
+        if others := _columns_by_type(x).get(False):
+            values = f" with other values in the columns {others}"
+        elif kind == "U":
+            values += "; `np.unique(labels, return_inverse=True)[1]` numbers the classes"
         dense = "; `x.toarray()` is dense" if hasattr(x, "toarray") else ""
         raise ValueError(
             f"Expected an array of real numbers as {name}. Received: {type(x)}{values}{dense}"
         )
     with np.errstate(over="ignore"):  # validation rejects infinity later
         return array.astype(dtype or at_least_float32(keras.config.floatx()), copy=False)
+
+
+def _columns_by_type(x: Any) -> dict[bool, list[str]]:
+    """The names of a DataFrame's columns, by whether their type is a number's."""
+    columns: dict[bool, list[str]] = {}
+    dtypes: Any = getattr(x, "dtypes", None)
+    for name, dtype in dtypes.items() if hasattr(dtypes, "items") else ():
+        columns.setdefault(dtype.kind in REAL, []).append(str(name))
+    return columns
 
 
 def parts(x: Any, dtype: str) -> Iterator[np.ndarray]:
@@ -98,9 +118,14 @@ def check_stream(x: Any, name: str = "x") -> None:
         )
 
 
-def as_indexable(x: Any, dtype: str) -> Tensor:
-    """x as an array that programs can index: a backend tensor as it is, others as NumPy."""
-    return x if ops.is_tensor(x) or isinstance(x, np.ndarray) else as_array(x, dtype=dtype)
+def as_indexable(x: Any, dtype: str) -> Any:
+    """An array as one that programs can index: a tensor of the backend as it is, others as NumPy.
+
+    Lists, dicts and streams stay as they are.
+    """
+    if ops.is_tensor(x) or isinstance(x, np.ndarray) or not is_array(x):
+        return x
+    return as_array(x, dtype=dtype)
 
 
 def check_sample_weight(sample_weight: Any, n: int) -> None:

@@ -56,7 +56,7 @@ def checked(
     n = inputs.check_in_parts(x, model.likelihood)
     inputs.check_sample_weight(sample_weight, n)
     return (
-        inputs.as_indexable(x, dtype),
+        x,
         model.labels(y, n),
         None if sample_weight is None else inputs.as_array(sample_weight, "sample_weight", dtype),
     )

@@ -54,6 +54,15 @@ def test_total_correlation_by_hand(n, q, noise):
     np.testing.assert_allclose(received, expected, rtol=1e-4, atol=1e-5)  # float32 densities
 
 
+@pytest.mark.parametrize(
+    "bound", [kv.TotalCorrelationELBO(2.0, 9), kv.MaximumMeanDiscrepancyELBO(2.0)]
+)
+def test_the_penalty_of_a_single_example_is_zero(bound, noise):
+    """The last batch of an epoch may have one; there are no pairs to compare."""
+    q = normals([[0.3, -1.0]], [[0.5, 2.0]])
+    np.testing.assert_array_equal(penalty(bound, q, noise(0)), [0])
+
+
 def test_total_correlation_of_all_examples_is_a_divergence(noise):
     """Two examples with correlated dimensions: q(z) by quadrature, 4 standard errors."""
     q = normals([[-1, -1], [1, 1]], np.full((2, 2), 0.25))

@@ -8,7 +8,7 @@ from scipy.stats import norm
 
 import keras_aevb as kv
 from keras_aevb._backend import tfp
-from keras_aevb.marginal_likelihood.log_mean import log_mean_exp
+from keras_aevb.marginal_likelihood.log_mean import RunningMean, log_mean_exp
 
 
 @pytest.mark.parametrize("num_samples", [2, 10, 101])
@@ -35,6 +35,26 @@ def test_log_mean_exp_by_hand():
     np.testing.assert_allclose(
         error, w.std(axis=0, ddof=1) / w.mean(axis=0) / np.sqrt(20), rtol=1e-3
     )  # exp of float32 near -500 keeps 4 digits
+
+
+@pytest.mark.parametrize("offset", [0, -1e4, -1e6, 3e4])
+@pytest.mark.parametrize("deviation", [0, 1e-3, 2])
+@pytest.mark.parametrize("size", [1, 7, 50])
+def test_a_mean_in_chunks(size, deviation, offset):
+    """As accurate as the weights, which have the spacing of float32 near `offset`."""
+    log_w = np.random.default_rng(0).normal(offset, deviation, (100, 3)).astype("float32")
+    mean = RunningMean.empty(3, "float32")
+    for start in range(0, 100, size):
+        part = log_w[start : start + size]
+        left_out = np.full((size - len(part), 3), 1e6, "float32")
+        counts = np.arange(size) < len(part)
+        mean = mean.updated(ops.array(np.concatenate([part, left_out])), ops.array(counts))
+    log_w = log_w.astype("float64")
+    w = np.exp(log_w - offset)
+    expected = logsumexp(log_w, axis=0) - np.log(100)
+    np.testing.assert_allclose(mean.log_mean, expected, rtol=2e-7, atol=1e-6)
+    error = w.std(axis=0, ddof=1) / w.mean(axis=0) / 10
+    np.testing.assert_allclose(mean.standard_error, error, rtol=1e-3, atol=1e-8)
 
 
 class Grid(tfp.distributions.Normal):

@@ -39,6 +39,16 @@ def model():
     return build(prior=kv.DiagonalNormal(2))
 
 
+def test_class_weights_on_a_batch(x):
+    weights = np.where(Y == 0, 2.0, 1.0)
+    losses = [
+        build().train_on_batch({"x": x, "condition": Y}, class_weight={0: 2.0})[0],
+        build().train_on_batch(x, Y, class_weight={0: 2.0})[0],
+        build().train_on_batch(x, Y, sample_weight=weights)[0],
+    ]
+    assert losses[0] == losses[1] == losses[2]
+
+
 def test_encoder_and_decoder_get_the_features(model, x):
     one_hot = np.eye(3, dtype="float32")[Y]
     features = model.encoder.network(np.concatenate([x, one_hot], 1))
@@ -53,6 +63,30 @@ def test_encoder_and_decoder_get_the_features(model, x):
         (logits,) = model.likelihood(features)
         alone = model.likelihood.distribution(logits).log_prob(x[i])
         np.testing.assert_allclose(np.asarray(together)[:, i], alone, rtol=1e-5)
+
+
+def test_functional_networks_of_two_inputs(x, tmp_path):
+    """Keras' functional models refuse a mixture of tensors and NumPy arrays."""
+
+    def network(width, units):
+        inputs = [keras.Input((width,)), keras.Input((3,))]
+        hidden = keras.layers.Dense(units, "tanh")(keras.layers.Concatenate()(inputs))
+        return keras.Model(inputs, hidden)
+
+    parts = {"posterior": kv.DiagonalNormal(2), "likelihood": kv.Bernoulli(6)}
+    condition = kv.Condition(num_classes=3)
+    model = kv.AEVB(network(6, 5), network(2, 4), condition=condition, seed=0, **parts)
+    model.compile("adam")
+    model.fit(x, Y, verbose=0, callbacks=[kv.callbacks.Pictures(tmp_path, x=x, condition=Y)])
+    expected = model.posterior_parameters(x, condition=Y)["mean"]
+    for values in (x, ops.array(x), x.astype("float64"), x.tolist()):
+        np.testing.assert_allclose(model.encode(values, condition=Y).mean(), expected, rtol=1e-5)
+    z = np.zeros((13, 2))
+    assert model.decode(z, condition=Y).mean().shape == (13, 6)
+    assert (
+        model.sample(13, condition=Y).shape
+        == model.predict({"x": x, "condition": Y}, verbose=0).shape
+    )
 
 
 def test_a_prior_of_the_condition(model, x):
