@@ -118,14 +118,18 @@ class Condition(keras.layers.Layer):
         """Validates y and returns it as an array.
 
         Raises:
-            ValueError: if it is not one finite y, or class, for each of n examples.
+            ValueError: if it is not one finite y, or class, for each of n examples. If n = 1, y
+                may lack the axis of examples.
         """
         if y is None:
             raise ValueError(
-                "Expected a condition y for each example, in place of labels in `fit(x, y)` and "
-                "`evaluate(x, y)`, and as `condition` in other methods. Received: none"
+                "The model needs a condition y for each example. Expected it as y in `fit(x, y)`, "
+                "`evaluate(x, y)` and `validation_data=(x, y)`, and as `condition=` in other "
+                "methods. Received: none"
             )
         y = inputs.as_array(y, "the condition", self.data_dtype)
+        if n == 1 and y.shape == self.shape:
+            y = y[None]
         if y.shape not in {(n, *self.shape), (n, *(self.shape or (1,)))}:
             raise ValueError(
                 f"Expected a condition of shape {(n, *self.shape)}, one y for each example. "

@@ -224,9 +224,10 @@ class ConditionalDistribution(keras.layers.Layer):
         """Raises a `ValueError` if the NumPy array `x` is not a batch of events."""
         name = self.__class__.__name__
         if x.shape[1:] != self.event_shape or not len(x):
+            hint = "; `x[None]` is a batch of one example" if x.shape == self.event_shape else ""
             raise ValueError(
                 f"Expected examples of event shape {self.event_shape}, at least one, for a {name} "
-                f"distribution. Received: an array of shape {x.shape}"
+                f"distribution. Received: an array of shape {x.shape}{hint}"
             )
         if not np.isfinite([x.min(), x.max()]).all():  # NaN if any value is
             raise ValueError(

@@ -1,5 +1,6 @@
 """TFP families by name, with the shapes and constraints of their parameters."""
 
+import difflib
 import inspect
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -12,7 +13,13 @@ from keras_aevb._backend import tfd, tfp
 from keras_aevb.typing import Config, Distribution, Shape, Tensor
 
 # Pairs of alternative parameters; the default is the one that TFP prefers.
-ALTERNATIVES = ({"logits", "probs"}, {"rate", "log_rate"}, {"probits", "probs"})
+ALTERNATIVES = (
+    {"logits", "probs"},
+    {"rate", "log_rate"},
+    {"rate1", "log_rate1"},
+    {"rate2", "log_rate2"},
+    {"probits", "probs"},
+)
 
 
 # Constraints without a TFP bijector: functions of raw values and of the preceding parameters.
@@ -212,9 +219,10 @@ def _family_class(family: str | type) -> Any:
         family = family.__name__  # this library may replace the class
     found = _class(family) if isinstance(family, str) else family
     if not isinstance(found, type) or not issubclass(found, tfd.Distribution):
+        similar = difflib.get_close_matches(str(family), dir(tfd), n=1) or ["Gamma"]
         raise ValueError(
-            f"Expected a class of `{tfp.__name__}.distributions`, or its name such as 'Gamma'. "
-            f"Received: {family!r}"
+            f"Expected a class of `{tfp.__name__}.distributions`, or its name such as "
+            f"{similar[0]!r}. Received: {family!r}"
         )
     return found
 

@@ -71,8 +71,8 @@ class ConditionalModel(TrainingLoop):
         features = current_features()
         if features is None:
             raise ValueError(
-                "Expected a condition y for each example: `fit(x, y)` and `evaluate(x, y)`, or "
-                "`condition=` of other methods. Received: none"
+                "The model needs a condition y for each example. Expected it as y in `fit(x, y)` "
+                "and `evaluate(x, y)`, and as `condition=` in other methods. Received: none"
             )
         return features
 

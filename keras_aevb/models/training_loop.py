@@ -59,7 +59,8 @@ class TrainingLoop(ObjectiveModel):
             if value is not None:
                 raise ValueError(
                     f"Expected no `{name}`: {self.__class__.__name__} is trained on its own "
-                    f"objective. Received: {name}={value}"
+                    "objective, and its logs are the objective's terms. "
+                    f"Received: {name}={value}"
                 )
         if "steps_per_execution" in kwargs:
             arguments.integer("steps_per_execution", kwargs["steps_per_execution"])

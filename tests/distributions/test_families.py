@@ -321,3 +321,16 @@ def test_a_trainable_parameter_of_one_element(shape):
         likelihood=kv.Conditional("NegativeBinomial", 1, total_count=kv.Trainable(shape)),
     )
     assert np.isfinite(model.elbo(np.ones((3, 1)))).all()
+
+
+def test_parameters_in_place_of_their_logarithms():
+    """Skellam, the difference of two Poisson counts."""
+    p = kv.Unconditional("Skellam", 1, rate1=3.0, rate2=1.5).distribution()
+    values = np.arange(-4.0, 8.0)
+    log_p = [p.log_prob([n]) for n in values]
+    np.testing.assert_allclose(log_p, stats.skellam(3, 1.5).logpmf(values), rtol=1e-5)
+
+
+def test_a_misspelled_family_is_corrected():
+    with pytest.raises(ValueError, match=r"such as .NegativeBinomial.\. Received: .NegativBinomial."):
+        kv.Conditional("NegativBinomial", 3)

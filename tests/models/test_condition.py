@@ -65,6 +65,14 @@ def test_encoder_and_decoder_get_the_features(model, x):
         np.testing.assert_allclose(np.asarray(together)[:, i], alone, rtol=1e-5)
 
 
+def test_a_single_condition_needs_no_axis(model):
+    z = np.random.default_rng(0).normal(size=(3, 2)).astype("float32")
+    means = model.decode(z, condition=[2]).mean()
+    np.testing.assert_array_equal(model.decode(z, condition=2).mean(), means)
+    images = kv.pictures.traversals(model, condition=[2], seed=0)
+    np.testing.assert_array_equal(kv.pictures.traversals(model, condition=2, seed=0), images)
+
+
 def test_functional_networks_of_two_inputs(x, tmp_path):
     """Keras' functional models refuse a mixture of tensors and NumPy arrays."""
 
@@ -197,7 +205,7 @@ def test_covariates_and_missing_values(x):
 
 
 def test_wrong_conditions(model, x):
-    without = "Expected a condition y for each example"
+    without = "needs a condition y for each example"
     calls = {
         without: [
             lambda: model.fit(x, verbose=0),

@@ -138,7 +138,7 @@ def test_errors(models, x, make_model):
         named.elbo(x, condition=packed)
     with pytest.raises(ValueError, match="and no other y"):
         named.fit({"x": x, **Y}, Y)
-    with pytest.raises(ValueError, match="Expected a condition y for each example"):
+    with pytest.raises(ValueError, match="needs a condition y for each example"):
         plain.predict(x, verbose=0)
     without = make_model()
     without.compile("adam")
