@@ -138,6 +138,26 @@ def test_saved_model(kind, make_model, x, tmp_path):
     assert theirs.std() > 0
 
 
+def test_labels_keep_their_values_in_half_precision(x, tmp_path):
+    """An endpoint takes y in float32: float16 has no 2049."""
+    tf = pytest.importorskip("tensorflow")
+    join, policy = kv.networks.Joined, "float16"
+    model = kv.AEVB(
+        join(keras.layers.Dense(5, "tanh", dtype=policy)),
+        join(keras.layers.Dense(4, "tanh", dtype=policy)),
+        kv.DiagonalNormal(2, dtype=policy),
+        kv.Bernoulli(6, dtype=policy),
+        condition=kv.Condition(num_classes=2050, dtype=policy),
+        seed=0,
+    )
+    model.export(tmp_path / "served", verbose=False)
+    served = tf.saved_model.load(tmp_path / "served")
+    y = np.full(13, 2049, "float32")
+    means = np.asarray(served.serve(x, y))
+    np.testing.assert_allclose(means, model.reconstruct(x, y), atol=2e-3)  # float16
+    assert abs(means - np.asarray(served.serve(x, y - 1))).max() > 1e-2
+
+
 FORMATS = {
     "onnx": ("onnxruntime", "model.onnx", RUN_ONNX),
     "litert": ("ai_edge_litert.interpreter", "model.tflite", RUN_LITERT),
