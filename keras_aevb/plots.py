@@ -21,17 +21,16 @@ from keras_aevb.typing import ArrayLike, ConditionLike, Seed
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# The palette of Okabe & Ito, safe for the colour-blind; then grey and purple. Yellow comes late: it
-# is close to orange.
+# The palette of Okabe & Ito, safe for the colour-blind; then grey and purple.
 COLOURS = (
-    "#0072B2",
     "#E69F00",
-    "#009E73",
-    "#CC79A7",
-    "#56B4E9",
-    "#D55E00",
-    "#000000",
     "#F0E442",
+    "#56B4E9",
+    "#009E73",
+    "#D55E00",
+    "#CC79A7",
+    "#000000",
+    "#0072B2",
     "#999999",
     "#7B3FA0",
 )
@@ -362,7 +361,7 @@ def kl_by_dimension(
     kl = evaluation.kl_by_dimension(model, x, seed=seed, condition=condition)
     means = kl.mean(axis=0, dtype="float64")
     ax = _axes(ax, height=0.6)
-    ax.bar(np.arange(means.size), means.reshape(-1), color=COLOURS[0])
+    ax.bar(np.arange(means.size), means.reshape(-1), color=COLOURS[7])
     if means.size <= NUMBERED_BARS:
         numbers = range(means.size)
         ax.set_xticks(numbers, [_name(j, means.shape, letter="") for j in numbers])

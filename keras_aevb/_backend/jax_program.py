@@ -85,7 +85,8 @@ class Program:
             own = np.array([digest(arrays, steps, done)], "uint32")
             check_same(multihost_utils.process_allgather(own).ravel())
             self._is_checked = True
-        steps = jax.tree.map(representable, steps)
+        if arrays is None:  # the batches are data, not row indices
+            steps = jax.tree.map(representable, steps)
         with delayed_interrupt():
             for group in of_one_shape(steps):
                 while group:

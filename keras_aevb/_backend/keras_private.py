@@ -76,9 +76,12 @@ def only_restore(callback: keras.callbacks.BackupAndRestore) -> None:
     callback.delete_checkpoint = False
 
 
-@no_automatic_dependency_tracking  # type: ignore[untyped-decorator]  # Keras lists it apart from the model's other metrics
+@no_automatic_dependency_tracking  # type: ignore[untyped-decorator]
 def set_loss_metric(model: keras.Model, metric: keras.metrics.Metric) -> None:
-    """Replaces the metric of the loss that `compile` has made."""
+    """Replaces the metric of the loss that `compile` has made.
+
+    If the model tracked it, `model.metrics` would have it twice.
+    """
     model._loss_tracker = metric
 
 

@@ -45,7 +45,7 @@ class RunningMean(NamedTuple):
 
     Attributes:
         num_weights: L, the number of weights so far.
-        log_scale: the largest $\log w_l$, of shape `[B]`; 0 if all weights are 0.
+        log_scale: the largest $\log w_l$, of shape `[B]`; −∞ if all weights are 0.
         mean: the mean $\bar v$ of $v_l = w_l / \text{scale}$, of shape `[B]`.
         squares: $\sum_l (v_l - \bar v)^2$, of shape `[B]`.
     """

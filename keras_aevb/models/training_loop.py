@@ -220,7 +220,8 @@ class TrainingLoop(ObjectiveModel):
         """`keras.Model.test_on_batch`, which validates the data as `fit` does."""
         self._check_compiled("test_on_batch")
         self.check_ready(training=False)
-        return self._on_batch(self._test_program, (x, y, sample_weight), return_dict, False)
+        data = self.unpacked((x, y, sample_weight))
+        return self._on_batch(self._test_program, data, return_dict, False)
 
     def predict_on_batch(self, x: ArrayLike | dict[str, Any]) -> np.ndarray | Any:
         """`keras.Model.predict_on_batch`, which validates the data as `fit` does."""
@@ -237,7 +238,6 @@ class TrainingLoop(ObjectiveModel):
         return_dict: bool,
         training: bool = True,
     ) -> list[float] | Any:
-        data = self.unpacked(data)
         self.check_batch(*data, training=training)
         batch = with_given_parts(*(None if part is None else np.asarray(part) for part in data))
         self.reset_metrics()

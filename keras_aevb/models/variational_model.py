@@ -205,7 +205,7 @@ class VariationalModel(LatentVariableModel):
             self.likelihood.check(array)
             values = ops.convert_to_tensor(
                 array
-            )  # a functional encoder mixes it with features of y
+            )  # functional encoders refuse arrays beside tensors
         with self.given(condition, training):
             return self.posterior.distribution(*self._encoder_parameters(values, training))
 

@@ -56,8 +56,8 @@ def as_array(x: Any, name: str = "x", dtype: str | None = None) -> np.ndarray:
         )
     try:
         array = np.asarray(x)
-        if array.dtype == object and _columns_by_type(x).keys() == {True}:  # nullable numbers
-            array = x.to_numpy("float64", na_value=np.nan)
+        if array.dtype == object and _other_columns(x) == []:
+            array = x.to_numpy("float64", na_value=np.nan)  # nullable numbers
         if array.dtype.name == "bfloat16":  # not a NumPy type
             array = array.astype("float32")
         kind = array.dtype.kind
@@ -65,7 +65,7 @@ def as_array(x: Any, name: str = "x", dtype: str | None = None) -> np.ndarray:
         kind = None
     if kind is None or kind not in REAL:
         values = "" if kind in (None, "O") else f" of {array.dtype}"
-        if others := _columns_by_type(x).get(False):
+        if others := _other_columns(x):
             values = f" with other values in the columns {others}"
         elif kind == "U":
             values += "; `np.unique(labels, return_inverse=True)[1]` numbers the classes"
@@ -77,13 +77,12 @@ def as_array(x: Any, name: str = "x", dtype: str | None = None) -> np.ndarray:
         return array.astype(dtype or at_least_float32(keras.config.floatx()), copy=False)
 
 
-def _columns_by_type(x: Any) -> dict[bool, list[str]]:
-    """The names of a DataFrame's columns, by whether their type is a number's."""
-    columns: dict[bool, list[str]] = {}
+def _other_columns(x: Any) -> list[str] | None:
+    """The names of a DataFrame's columns that are not numbers; `None` for other data."""
     dtypes: Any = getattr(x, "dtypes", None)
-    for name, dtype in dtypes.items() if hasattr(dtypes, "items") else ():
-        columns.setdefault(dtype.kind in REAL, []).append(str(name))
-    return columns
+    if not hasattr(dtypes, "items"):
+        return None
+    return [str(name) for name, dtype in dtypes.items() if dtype.kind not in REAL]
 
 
 def parts(x: Any, dtype: str) -> Iterator[np.ndarray]:
