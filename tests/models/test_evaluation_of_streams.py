@@ -99,7 +99,7 @@ def test_streams_bring_the_condition(kind, digits, x):
 def test_a_stream_and_a_condition_beside_it(digits, x):
     with pytest.raises(ValueError, match=r"yields its own condition.*ndarray"):
         digits.elbo(Batches([(x, Y)]), condition=Y)
-    with pytest.raises(ValueError, match=r"Expected a condition.*in batch 0 of the stream"):
+    with pytest.raises(ValueError, match=r"needs a condition.*in batch 0 of the stream"):
         digits.elbo(Batches([(x,)]))
 
 
