@@ -65,7 +65,10 @@ class Program:
         self.step = models[0].train_step if self.training else models[0].test_step
         # A CPU is used best by concurrent steps, one for each model; a GPU by one step on stacked
         # values.
-        self.side_by_side = jax.default_backend() == "cpu"
+        self.is_stacked = len(models) > 1 and jax.default_backend() != "cpu"
+        # Its trace is kept, so that `eval_shape` and the loop trace a step once between them.
+        step = self._stacked_step if self.is_stacked else self._side_by_side
+        self._step_of_all = jax.jit(step, inline=True)
         self._run = self._compiled()
         self.in_a_loop: bool | None = None  # set by the first call
         self._is_checked = not several_processes()
@@ -144,29 +147,29 @@ class Program:
     ) -> Any:
         """`n` steps, or one without a loop; the leaves of `batches` are `[≥ n, R, B, ...]`."""
 
-        def step(changing: Any, fixed: Any, batch: Any) -> Any:
-            return self._one_step(changing, fixed, arrays, batch)
-
-        def side_by_side(changing: Any, fixed: Any, batch: Any) -> Any:
-            results = map(step, changing, fixed, _unstacked(batch, num_models))
-            return tuple(map(list, zip(*results)))  # logs, states
-
-        num_models = len(changing)
-        stacked = num_models > 1 and not self.side_by_side
-        all_models = jax.vmap(step) if stacked else side_by_side
-        if stacked:
-            changing, fixed = _stacked(changing), _stacked(fixed)
-
-        def body(i: Any, carry: Any) -> Any:
-            return all_models(carry[1], fixed, jax.tree.map(lambda leaf: leaf[i], batches))
+        def step(changing: Any, i: Any) -> Any:
+            batch = jax.tree.map(lambda leaf: leaf[i], batches)
+            return self._step_of_all(changing, fixed, arrays, batch)
 
         if not in_a_loop:  # on the CPU, where nothing is stacked
-            return body(0, (None, changing))
-        first = jax.tree.map(lambda leaf: leaf[0], batches)
-        logs, _ = jax.eval_shape(all_models, changing, fixed, first)
+            return step(changing, 0)
+        num_models = len(changing)
+        if self.is_stacked:
+            changing, fixed = _stacked(changing), _stacked(fixed)
+        logs, _ = jax.eval_shape(step, changing, 0)
         logs = jax.tree.map(lambda log: jnp.zeros(log.shape, log.dtype), logs)
-        results = jax.lax.fori_loop(0, n, body, (logs, changing))
-        return tuple(_unstacked(r, num_models) for r in results) if stacked else results
+        results = jax.lax.fori_loop(0, n, lambda i, carry: step(carry[1], i), (logs, changing))
+        return tuple(_unstacked(r, num_models) for r in results) if self.is_stacked else results
+
+    def _stacked_step(self, changing: Any, fixed: Any, arrays: Any, batch: Any) -> Any:
+        return jax.vmap(self._one_step, (0, 0, None, 0))(changing, fixed, arrays, batch)
+
+    def _side_by_side(self, changing: Any, fixed: Any, arrays: Any, batch: Any) -> Any:
+        results = [
+            self._one_step(c, f, arrays, b)
+            for c, f, b in zip(changing, fixed, _unstacked(batch, len(changing)))
+        ]
+        return tuple(map(list, zip(*results)))  # logs, states
 
     def _steps_in_python(
         self, changing: Any, fixed: Any, arrays: Any, group: list[Any]
