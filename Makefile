@@ -1,5 +1,5 @@
-# make replicate   environment, install, Figure 2's protocol on embedded data
-# make check       lint, types, and the exact tests on one backend: what to run between edits
+# make replicate   environment, install, Figure 2's protocol on scikit-learn's digits
+# make check       lint, types, and tests of exact values on one backend: what to run between edits
 # make test        lint, types, and tests on both backends
 # make coverage    lines and branches that the tests of both backends run
 # make docs        the site, in build/site

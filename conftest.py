@@ -60,7 +60,7 @@ def _forget_gradients():
 
 @pytest.fixture(autouse=True)
 def forget_programs():
-    """Releases compiled programs after 100 MB of them."""
+    """Releases compiled programs after the process has grown by 100 MB."""
     yield
     if _has_grown():
         _free()
@@ -68,7 +68,7 @@ def forget_programs():
 
 @pytest.fixture(scope="module", autouse=True)
 def forget_models(request):
-    """Releases the models that the tests of a file share, after 100 MB."""
+    """Releases the models that the tests of a file share, and Keras' state after 100 MB."""
     yield
     for shared in vars(request.module).values():
         if hasattr(shared, "cache_clear"):

@@ -1,4 +1,4 @@
-"""The speed of the bound and of log p(x), away from training."""
+"""The speed of evaluating the bound and log p(x)."""
 
 import dataclasses
 
@@ -28,13 +28,13 @@ PEERS = (
 
 
 def rows(rounds, examples, environments, chosen):
-    """A row for each quantity and program, relative to the best one by others.
+    """A row for each quantity and program, relative to the fastest program of others.
 
     Args:
         rounds: evaluations measured.
-        examples: ignored: each quantity has a number of its own.
+        examples: ignored, since `WORKS` has the number for each quantity.
         environments: folder of the peers' Python environments.
-        chosen: function from a peer to whether to measure it.
+        chosen: predicate of the peers to measure.
     """
     table = []
     for method, work in WORKS.items():

@@ -6,12 +6,12 @@ from harness import Peer, measure
 from work import Work
 
 PARTS = (
-    ("its products at the rate of 2048 × 2048 matrices", "matmul", {}),
-    ("its products", "matmul", {"shape": "model"}),
-    ("Adagrad's memory traffic", "adagrad", {"roots": False}),
+    ("matrix products, at the speed of 2048 × 2048 matrices", "matmul", {}),
+    ("matrix products, at the model's shapes", "matmul", {"shape": "model"}),
+    ("Adagrad, memory traffic only", "adagrad", {"roots": False}),
     ("Adagrad", "adagrad", {}),
-    ("a step of the scan by hand", "jax_scan", {}),
-    ("a step of `fit`", "ours", {"steps_per_execution": 100}),
+    ("whole step, hand-written scan", "jax_scan", {}),
+    ("whole step, `fit`", "ours", {"steps_per_execution": 100}),
 )
 ENVIRONMENTS = {"JAX 0.6": "", "latest JAX": "jax-latest"}
 
@@ -23,7 +23,7 @@ def rows(rounds, examples, environments, chosen):
         rounds: times that each part is measured.
         examples: number of examples to train on in each measurement.
         environments: folder of the peers' Python environments.
-        chosen: function from a peer to whether to measure it.
+        chosen: predicate of the peers to measure.
     """
     peers = {
         (name, version): Peer(f"{version}: {name}", module, options=options, environment=folder)

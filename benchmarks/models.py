@@ -73,7 +73,7 @@ def rows(rounds, examples, environments, chosen):
         rounds: epochs measured.
         examples: ignored: epochs of these models have lengths of their own.
         environments: folder of the peers' Python environments.
-        chosen: function from a peer to whether to measure it.
+        chosen: predicate of the peers to measure.
     """
     table = []
     for work, peers in GROUPS.values():

@@ -40,10 +40,10 @@ def measured():
         change = bound(experiment, dataset, plain, bits) - bounds["float32"]
         rows.append(
             {
-                "products": name,
-                "test_bound_after_training_so": round(float(bounds[name].mean()), 2),
-                "change_by_evaluation_so": round(float(change.mean()), 5),
-                "largest_of_an_image": round(float(abs(change).max()), 5),
+                "precision": name,
+                "test_bound_trained_at_this_precision": round(float(bounds[name].mean()), 2),
+                "mean_change_evaluated_at_this_precision": round(float(change.mean()), 5),
+                "largest_change_of_one_image": round(float(abs(change).max()), 5),
             }
         )
     return rows

@@ -39,8 +39,8 @@ def rows(rounds, examples, environments):
                     "axis": axis,
                     "value": value,
                     "samples_per_second": round(work.samples / median(results[peer].seconds)),
-                    "time_for_a_sample": round(share / speed, 3),
-                    "flop_for_a_sample": round(
+                    "relative_time_per_sample": round(share / speed, 3),
+                    "relative_flop_per_sample": round(
                         work.flop_per_sample / works[base].flop_per_sample, 3
                     ),
                     "first_step_seconds": round(results[peer].first_step_seconds, 1),

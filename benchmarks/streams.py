@@ -23,7 +23,7 @@ def rows(rounds, examples, environments, chosen):
         rounds: epochs measured.
         examples: examples in an epoch.
         environments: folder of the peers' Python environments.
-        chosen: function from a peer to whether to measure it.
+        chosen: predicate of the peers to measure.
     """
     table = []
     work = Work(examples=examples)

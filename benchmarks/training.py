@@ -1,4 +1,4 @@
-"""The speed of the same training in this library and in others."""
+"""Training speed of one model in this library and in others."""
 
 from statistics import median
 
@@ -56,14 +56,19 @@ MATMULS = (
 )
 # The baselines of the relative rates.
 BASELINES = {
-    "of_square_products": MATMULS[0],
-    "of_products": MATMULS[1],
-    "of_scan": SCAN,
-    "of_latest_scan": LATEST_SCAN,
-    "of_pytorch": PYTORCH,
-    "of_fused_pytorch": FUSED_PYTORCH,
+    "relative_to_square_products": MATMULS[0],
+    "relative_to_products": MATMULS[1],
+    "relative_to_scan": SCAN,
+    "relative_to_latest_scan": LATEST_SCAN,
+    "relative_to_pytorch": PYTORCH,
+    "relative_to_fused_pytorch": FUSED_PYTORCH,
 }
-WITH_QUARTILES = ("of_scan", "of_latest_scan", "of_pytorch", "of_fused_pytorch")
+WITH_QUARTILES = (
+    "relative_to_scan",
+    "relative_to_latest_scan",
+    "relative_to_pytorch",
+    "relative_to_fused_pytorch",
+)
 
 
 def rows(rounds, examples, environments, chosen):
@@ -73,7 +78,7 @@ def rows(rounds, examples, environments, chosen):
         rounds: epochs measured.
         examples: examples in an epoch.
         environments: folder of the peers' Python environments.
-        chosen: function from a peer to whether to measure it.
+        chosen: predicate of the peers to measure.
     """
     works = {
         peer: Work(examples=examples, replicas=3 if peer.function == "replica_epochs" else 1)

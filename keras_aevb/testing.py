@@ -100,7 +100,7 @@ def assert_unchanged(
     $$|m - m_0| \le c \sqrt{s^2 + s_0^2}$$
 
     with the mean m of R values, its standard error s, and the stored m₀ and s₀. For normal noise
-    and c = 5, an unchanged mean fails with odds of 1e-4 for 10 values each, and 1e-3 for 5 each. If
+    and c = 5, an unchanged mean fails with probability 1e-4 for 10 values each, and 1e-3 for 5. If
     integers fix all noise, it never fails on the machine that stored the reference.
 
     Args:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+import keras_aevb as kv
 from keras_aevb import _backend
 
 
@@ -110,3 +111,30 @@ def test_a_mean_over_millions_of_batches():
     mean.update_state(ops.array([1.0, 4.0]), sample_weight=ops.array([3.0, 1.0]))
     mean.update_state(ops.array([6.0]))
     np.testing.assert_allclose(float(mean.result()), (3 + 4 + 6) / 5, rtol=1e-7)
+
+
+def test_a_step_is_traced_once():
+    """Tracing takes most of the time of the first step, and once more for another batch size."""
+    calls = []
+    x = np.random.default_rng(0).random((50, 12), dtype="float32")
+
+    class Counted(keras.layers.Dense):
+        def call(self, inputs):
+            calls.append(inputs)
+            return super().call(inputs)
+
+    model = kv.AEVB(
+        encoder=Counted(4),
+        decoder=keras.Sequential([keras.layers.Dense(4)]),
+        posterior=kv.DiagonalNormal(2),
+        likelihood=kv.Bernoulli(12),
+        seed=0,
+    )
+    model.compile(jit_compile=keras.backend.backend() == "jax")
+    model.fit(x, batch_size=10, verbose=0)
+    calls.clear()
+    model.fit(x, batch_size=25, verbose=0)
+    assert len(calls) == 1
+    calls.clear()
+    model.fit(x, batch_size=25, verbose=0)
+    assert not calls

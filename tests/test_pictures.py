@@ -40,7 +40,7 @@ def test_samples_decode_the_prior_without_the_models_seed_generator(linear):
     w, b = lg.model.likelihood.get_weights()
     z = (x - b) @ np.linalg.pinv(w)
     np.testing.assert_allclose(decode(z), x, atol=1e-5)  # on the plane, without the noise of x
-    # 1000 samples of N(0, 1); Kolmogorov-Smirnov: odds of 1e-4.
+    # 1000 samples of N(0, 1); Kolmogorov-Smirnov: probability 1e-4.
     assert stats.kstest(z.ravel(), "norm").pvalue > 1e-4
     np.testing.assert_array_equal(pictures.samples(lg.model, 500), x)
     assert np.abs(pictures.samples(lg.model, 500, seed=1) - x).max() > 0.1
@@ -99,9 +99,9 @@ def test_a_prior_given_y():
     """p(z|y) = N(2y, 1): its medians, and the points of a manifold, depend on y."""
     join = kv.networks.Joined
     mean = keras.layers.Dense(2, kernel_initializer=keras.initializers.Constant(2.0))
-    deviation = keras.layers.Dense(2, kernel_initializer="zeros")
+    log_variance = keras.layers.Dense(2, kernel_initializer="zeros")
     model = small_model(
-        kv.DiagonalNormal(2, mean, deviation),
+        kv.DiagonalNormal(2, mean, log_variance),
         encoder=join(keras.Sequential([keras.layers.Dense(3)])),
         decoder=join(keras.Sequential([keras.layers.Dense(3)])),
         condition=kv.Condition(),

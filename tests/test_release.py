@@ -1,4 +1,4 @@
-"""Versions that are stated in several files agree."""
+"""All files agree on versions; the changelog, the workflows and links are well-formed."""
 
 import pathlib
 import re

@@ -81,7 +81,7 @@ def test_the_bound_of_a_model(path, make_model, x):
     model = make_model()
     assert_elbo_unchanged(model, x, path, update=True)
     assert_elbo_unchanged(model, x, path, max_standard_errors=1e-3)
-    assert_elbo_unchanged(model, x, path, seed=1)  # odds of 1e-4 to fail
+    assert_elbo_unchanged(model, x, path, seed=1)  # fails with probability 1e-4
     reference = json.loads(path.read_text())["elbo"]
     bounds = np.mean([model.elbo(x, 1000, seed=s).mean() for s in range(3)])
     assert abs(reference["mean"] - bounds) < 5 * reference["standard_error"]

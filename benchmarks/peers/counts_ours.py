@@ -1,7 +1,7 @@
 """A model of keras_aevb with the networks and the density of `counts_scvi`.
 
-As there, log(1 + x) enters the encoder, and a gene has one dispersion. The decoder gives logits;
-scVI's gives shares of a cell's number of counts, by a softmax.
+As there, log(1 + x) enters the encoder, and each gene has one dispersion. The decoder gives logits;
+scVI's softmax gives proportions of the cell's total count.
 """
 
 import keras

@@ -11,7 +11,7 @@ OBJECTIVES = {"elbo": TraceMeanField_ELBO, "importance": RenyiELBO}
 
 
 def epochs(work, method):
-    """Estimates for all examples at each turn; the first compiles."""
+    """Evaluates all examples, then yields, repeatedly. The first evaluation also compiles."""
     if method == "density":
         yield from posterior_density_numpyro.epochs(work)
         return

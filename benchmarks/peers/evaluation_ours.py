@@ -4,7 +4,7 @@ from peers.ours import build
 
 
 def epochs(work, method, **compile_options):
-    """Estimates for all examples at each turn; the first compiles."""
+    """Evaluates all examples, then yields, repeatedly. The first evaluation also compiles."""
     model = build(work, 0, **compile_options)
     x = work.data()
     settings = {"batch_size": work.batch_size, "seed": 0, "verbose": 0}

@@ -11,7 +11,7 @@ import numpy as np
 from jax import numpy as jnp
 from peers.jax_scan import affine, dense
 
-STEP_SIZE, MOMENTUM, SQUARES, EPSILON = 1e-3, 0.9, 0.999, 1e-7
+STEP_SIZE, BETA_1, BETA_2, EPSILON = 1e-3, 0.9, 0.999, 1e-7
 
 
 def epochs(work):
@@ -58,9 +58,9 @@ def step(state, x):
     key, noise_key = jax.random.split(key)
     value, gradients = jax.value_and_grad(loss)(parameters, x, noise_key)
     n = n + 1
-    rate = STEP_SIZE * jnp.sqrt(1 - SQUARES**n) / (1 - MOMENTUM**n)
-    first = jax.tree.map(lambda m, g: m + (1 - MOMENTUM) * (g - m), first, gradients)
-    second = jax.tree.map(lambda v, g: v + (1 - SQUARES) * (g**2 - v), second, gradients)
+    rate = STEP_SIZE * jnp.sqrt(1 - BETA_2**n) / (1 - BETA_1**n)
+    first = jax.tree.map(lambda m, g: m + (1 - BETA_1) * (g - m), first, gradients)
+    second = jax.tree.map(lambda v, g: v + (1 - BETA_2) * (g**2 - v), second, gradients)
     parameters = jax.tree.map(
         lambda p, m, v: p - rate * m / (jnp.sqrt(v) + EPSILON), parameters, first, second
     )

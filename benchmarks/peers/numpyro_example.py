@@ -1,7 +1,8 @@
 """NumPyro's example of a VAE: stax networks, `SVI`, and an epoch as a jitted `fori_loop`.
 
-Unlike the example, it uses the analytic KL divergence (`TraceMeanField_ELBO`) and Bernoulli logits.
-Sums over a batch are not divided by its size, but Adagrad is invariant to this factor.
+The model is the paper's. Unlike the example, it uses the analytic KL divergence
+(`TraceMeanField_ELBO`) and Bernoulli logits. Sums over a batch are not divided by its size, but
+Adagrad is invariant to this factor.
 """
 
 import jax
@@ -39,7 +40,7 @@ def model(batch, work):
     decode = numpyro.module("decoder", decoder(work), (work.batch_size, work.latent_dim))
     parameters = jax.tree.leaves((decode.args, numpyro.param("encoder$params")))
     squares = sum(jnp.sum(w**2) for w in parameters if w.ndim == 2)
-    numpyro.factor("prior of weights", -0.5 * work.batch_size / work.examples * squares)
+    numpyro.factor("weight prior", -0.5 * work.batch_size / work.examples * squares)
     with numpyro.plate("batch", work.batch_size):
         z = numpyro.sample("z", dist.Normal(0, 1).expand([work.latent_dim]).to_event(1))
         pixels = dist.Bernoulli(logits=decode(z), validate_args=False)  # they need not be binary

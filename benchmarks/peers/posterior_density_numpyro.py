@@ -12,12 +12,12 @@ from peers.posterior_density_jax import (
 
 
 def epochs(work):
-    """Estimates for all examples at each turn; the first compiles."""
+    """Evaluates all examples, then yields, repeatedly. The first evaluation also compiles."""
     yield from estimates(work, numpyro_chains)
 
 
 def numpyro_chains(log_density, z, x, num_samples, key):
-    """Unlike the others, each chain adapts a step size of its own."""
+    """Unlike in `hamiltonian_chains`, each chain adapts its own step size."""
 
     def chain(z, x, key):
         initialise, step = hmc(potential_fn=lambda z: -log_density(z, x), algo="HMC")

@@ -1,9 +1,9 @@
 """pythae's VAE, with an encoder and a decoder of our own, trained by its `BaseTrainer`.
 
-An epoch is a `train()` of one epoch, after which the trainer copies the best model and saves it to
-`output_dir`; checkpoints are off, as by default. The optimizer persists between calls of `train()`,
-as between epochs of one call. The Bernoulli loss takes probabilities, not logits. Weight decay
-includes biases. Initial weights and biases are PyTorch's defaults.
+Each epoch is one call of `train()` for one epoch. The trainer then copies the best model and
+saves it to `output_dir`; checkpoints are off, as by default. The optimizer persists between calls
+of `train()`, as between epochs of one call. The Bernoulli loss takes probabilities, not logits.
+Weight decay includes biases. Initial weights and biases are PyTorch's defaults.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Turns of a training that another library runs from its beginning to its end."""
+"""Pauses another library's training loop after each epoch."""
 
 import threading
 
@@ -7,8 +7,8 @@ def turns(train):
     """A generator that yields at the end of each epoch of `train(pause)`.
 
     Args:
-        train: function that trains for more epochs than needed, in a thread. It calls `pause` at
-            the end of each of them.
+        train: function that trains for more epochs than needed, and calls `pause` after each. It
+            runs in a thread.
     """
     done, go = threading.Semaphore(0), threading.Semaphore(0)
     errors = []

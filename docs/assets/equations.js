@@ -1,4 +1,4 @@
-// Equations of the page that is shown, also after a change of page without a reload.
+// Renders the equations of each page, also after instant navigation.
 document$.subscribe(({ body }) => {
   renderMathInElement(body, {
     delimiters: [

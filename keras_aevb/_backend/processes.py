@@ -23,7 +23,7 @@ def check_same(digests: Iterable[Any]) -> None:
     """Raises a `ValueError` unless the processes have equal digests.
 
     Args:
-        digests: digests of the next data and the state of each process.
+        digests: one for each process, of its next batches and its number of past steps.
     """
     digests = [int(each) for each in digests]
     if len(set(digests)) > 1:

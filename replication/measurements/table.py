@@ -38,7 +38,8 @@ def table(runs):
 
         - `run` (its id), `figure` (0 for none), `settings` (`TEXT` for second curves, else `""`),
           `machine`;
-        - `pilot` (samples of a pilot run) and `is_pilot` (whether this is a pilot run);
+        - `pilot` (samples of a pilot run) and `is_pilot` (whether the run counts for the choice of
+          the step size);
         - `samples`, `seconds`, `split`;
         - in nats per example: `value`, the quantity shown in the figure, its standard `error`, and
           the other `MEASUREMENTS`;
@@ -80,7 +81,7 @@ def figure_table(figure, results):
 
 
 def machine_of(info):
-    """The machine, or list of machines, of a run, from its `run.json`."""
+    """The machines of a run with their devices and backends, from its `run.json`."""
     machines = [f"{s['machine']} ({s['device']}), {s['backend']}" for s in info["sessions"]]
     return "; ".join(dict.fromkeys(machines))
 
@@ -93,11 +94,11 @@ def curves(table, counts=()):
         counts: further numbers of training samples.
 
     Returns:
-        A row for each run, split and count within the run's range. The counts are those at which
-        any run was evaluated, round ones, and half of each end. Values are interpolated linearly in
-        the logarithm of the samples. `evaluated` tells whether this run was evaluated there,
-        `paper` is the paper's value, `apart` the value minus the second estimate, and `curve_end`
-        the end of the curve's longest seed.
+        A row for each run, split and count within the run's range. The counts are those of all
+        evaluations, 1 and 3 times each power of ten, half of each run's samples, and `counts`.
+        Values are interpolated linearly in the logarithm of the samples. `evaluated` tells whether
+        this run was evaluated there, `paper` is the paper's value, `apart` the value minus the
+        second estimate, and `curve_end` the last count of the curve's longest run.
     """
     trained = table[~table.diverged & (table.samples > 0)]
     if trained.empty:
@@ -152,10 +153,11 @@ def averaged(curves):
     """The mean over seeds of rows of `curves`.
 
     Returns:
-        A row for each curve, split and count: the means of the `MEASUREMENTS` (NaN if a seed lacks
-        one) and the number of `seeds`; the standard errors `over_seeds` and `apart_over_seeds`; the
-        least and the greatest value, `low` and `high`; `paper`, and the `difference` from it;
-        `role`, `curve_end`, and `evaluated`, whether any seed was evaluated there.
+        A row for each curve, split and count: the means of the `MEASUREMENTS` and of `apart` (NaN
+        if a seed lacks one) and the number of `seeds`; the standard errors `over_seeds` and
+        `apart_over_seeds`; the least and the greatest value, `low` and `high`; `paper`, and the
+        `difference` from it; `role`, `curve_end`, and `evaluated`, whether any seed was evaluated
+        there.
     """
     groups = curves.groupby([*CURVE, "split", "samples"], observed=True)
     means = groups[[*MEASUREMENTS, "paper", "apart"]].mean(skipna=False)
@@ -204,9 +206,10 @@ def _interpolated(rows, counts):
 
 
 def _closest(rows, chosen_end):
-    """The step size with the least mean distance to the paper's test curve, `None` if undecided.
+    """The step size with the least mean distance to the paper's test curve.
 
-    The mean is over the decades from `FIRST_COMPARABLE` that all curves share.
+    The mean is over the decades from `FIRST_COMPARABLE` that all curves share, or over all shared
+    counts if there is none. `None` with fewer than two step sizes, or without shared counts.
     """
     least = min(chosen_end, FIRST_COMPARABLE)
     rivals = averaged(rows[(rows.split == "test") & (rows.curve_end >= least)].assign(role=""))

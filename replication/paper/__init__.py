@@ -23,8 +23,8 @@ def paper_curve(figure, dataset, algorithm, latent_dim, split, n_train=0):
         n_train: 1000 or 50000 in figure 3, 0 in figure 2.
 
     Returns:
-        Values in nats per example, a series of P, by increasing training samples; `None` if the
-        paper has no such curve.
+        A pandas series of values in nats per example, indexed by increasing training samples;
+        `None` if the paper has no such curve.
     """
     return _curves().get((figure, dataset, algorithm, latent_dim, split, n_train))
 
@@ -33,11 +33,13 @@ def paper_value(figure, dataset, algorithm, latent_dim, split, n_train=0, *, at)
     """A curve's values after `at` training samples, interpolated linearly in their logarithm.
 
     Args:
-        at: number of training samples, or an array of them. Other arguments: as for `paper_curve`.
+        figure, dataset, algorithm, latent_dim, split, n_train: as for `paper_curve`.
+        at: number of training samples, or an array of them.
 
     Returns:
-        Nats per example, of the shape of `at`; NaN if there is no such curve or `at` is outside its
-        range. A curve starts where it enters the paper's panel.
+        Nats per example, of the shape of `at`; NaN if there is no such curve, or `at` is before its
+        first point or beyond 1.1 times its last one, whose value counts that far. A curve starts
+        where it enters the paper's panel.
 
     Example:
         >>> paper_value(2, "mnist", "aevb", 20, "test", at=10_000_000).item()

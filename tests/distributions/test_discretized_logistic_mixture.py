@@ -53,7 +53,7 @@ def test_probabilities(case):
 
 @pytest.mark.parametrize("case", CASES)
 def test_mean_and_frequencies_of_draws(case, noise):
-    """χ² of 20 000 draws in ten groups of bins: fails with odds of 1 to 10⁴ for another seed."""
+    """χ² of 20 000 draws in ten groups of bins: fails with probability 10⁻⁴ for another seed."""
     p = distribution(case)
     probabilities = np.exp(exact_log_probs(case))
     np.testing.assert_allclose(np.asarray(p.mean()), [[probabilities @ BINS]], rtol=1e-4)

@@ -40,7 +40,7 @@ def test_the_density_integrates_to_one(prior):
 
 
 def test_inverse_and_density_of_samples(prior, noise):
-    """z = f(ε) has the density of ε over the Jacobian determinant, by finite differences."""
+    """z = f(ε) has the density of ε divided by |det ∂f/∂ε|, by finite differences."""
     bijector = prior.distribution().bijector
     epsilon = np.random.default_rng(1).normal(size=(5, 2)).astype("float32")
     z = np.asarray(bijector.forward(epsilon))

@@ -89,7 +89,7 @@ def test_the_bound_of_the_exact_posterior_is_log_p_x(top_down, data):
 
 @ORDERS
 def test_importance_sampling(top_down, data):
-    """7 examples at 4 standard errors fail with odds of 1 to 2000."""
+    """7 examples at 4 standard errors fail with probability 1 in 2000."""
     model = exact_model(top_down, shift=0.2, factor=1.5)
     estimate, error = model.log_likelihood(data, 5000, seed=0, return_standard_error=True)
     exact = log_marginal(data)

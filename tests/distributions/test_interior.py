@@ -84,7 +84,7 @@ CDFS = {
 
 @pytest.mark.parametrize("name", CDFS)
 def test_distributions_of_draws(name):
-    """20 000 samples, seed 0: a Kolmogorov-Smirnov p < 10⁻⁴ has odds of one in 10⁴."""
+    """20 000 samples, seed 0: a Kolmogorov-Smirnov p < 10⁻⁴ has probability 10⁻⁴."""
     parameters, expected = CDFS[name]
     q = Family(name.split(",")[0], (), {}).cls(**tensors(parameters))
     draws = ops.convert_to_numpy(q.sample(NUM_DRAWS, seed=_backend.fixed_seed(0, 0)))

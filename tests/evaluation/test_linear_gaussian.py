@@ -101,7 +101,7 @@ def test_log_aggregate_posterior(linear_gaussian):
 
 
 def test_samples_of_the_aggregate_posterior(linear_gaussian):
-    """Kolmogorov and Smirnov's test of each dimension; odds of 1e-3 each."""
+    """Kolmogorov and Smirnov's test of each dimension; probability 1e-3 each."""
     lg = linear_gaussian(20)
     z = evaluation.sample_aggregate_posterior(lg.model, lg.x, 3000, seed=0)
     assert z.shape == (3000, 2)

@@ -8,7 +8,7 @@ import keras_aevb as kv
 
 @pytest.mark.parametrize("num_samples, num_steps", [(1, 200), (10, 50)])
 def test_the_mean_weight_is_p(num_samples, num_steps, linear_gaussian):
-    """Four standard errors of the mean over 2000 examples: odds of 1e-4."""
+    """Four standard errors of the mean over 2000 examples: probability 1e-4."""
     lg = linear_gaussian(2000)
     method = kv.AnnealedImportanceSampling(num_samples, num_steps)
     ratio = np.exp(lg.model.log_likelihood(lg.x, method=method, seed=1) - lg.log_likelihood)
@@ -24,7 +24,7 @@ def test_estimates_and_their_errors(linear_gaussian):
         lg.x, 50, "annealed", seed=0, return_standard_error=True
     )
     z = (values - lg.log_likelihood + errors**2 / 2) / errors
-    assert abs(z.mean()) < 5 / np.sqrt(400)  # odds of 1e-6 for normal z-scores
+    assert abs(z.mean()) < 5 / np.sqrt(400)  # probability 1e-6 for normal z-scores
     assert abs((z**2).mean() - 1) < 5 * np.sqrt(2 / 400)  # likewise
     assert errors.max() < 0.3
 

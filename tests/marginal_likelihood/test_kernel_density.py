@@ -81,11 +81,10 @@ def test_bandwidth_follows_the_data():
 
 
 def test_density_is_a_little_narrower_than_the_samples():
-    """By quadrature: the samples' mean, and c² times their variance, for any bandwidth."""
+    """By quadrature: the samples' mean, and `NARROWING`² times their variance, whatever h is."""
     rng = np.random.default_rng(5)
-    samples = (
-        rng.normal(size=(1, 40, 1)) ** np.array([1, 3])[:, None, None]
-    )  # one cloud, one spread
+    powers = np.array([1, 3])[:, None, None]
+    samples = rng.normal(size=(1, 40, 1)) ** powers  # normal samples, and their cubes
     q = fit(samples)
     points = np.linspace(-30, 30, 60_001, dtype="float32")
     grid = ops.array(np.tile(points[None, :, None], (2, 1, 1)))

@@ -11,7 +11,7 @@ from keras_aevb.marginal_likelihood import pareto
 
 
 def tails(k, num_examples, size=300, seed=0):
-    """Logs of the weights u and u + samples of a generalised Pareto distribution, unordered."""
+    """Unordered log weights: the threshold 2, and 2 plus generalised Pareto samples."""
     rng = np.random.default_rng(seed)
     draws = stats.genpareto(k, scale=0.7).rvs((num_examples, size), random_state=rng)
     return np.log(np.concatenate([draws + 2.0, np.full((num_examples, 1), 2.0)], axis=1))
@@ -30,7 +30,7 @@ def test_the_fit_is_that_of_maximum_likelihood(k):
 
 
 @pytest.mark.parametrize("k", [-0.3, 0.2, 0.7, 1.5])
-def test_the_shape_is_found(k):
+def test_the_fit_recovers_k(k):
     """Four standard errors of the mean of 200 fits; each has a variance of (1 + k)² / 300."""
     values = pareto.pareto_k(tails(k, 200, seed=1))
     expected = (300 * k + 5) / 310
@@ -69,7 +69,10 @@ def test_tail_sizes(n, size):
 
 
 def shifted(linear_gaussian, shift, num_examples):
-    """q(z|x) is p(z|x) with 0.3 of its width, shifted by `shift` standard deviations."""
+    """q(z|x) is p(z|x) with 0.3 of its width, shifted by `shift` standard deviations.
+
+    Returns the model with its exact values, and a function that restores the weights.
+    """
     lg = linear_gaussian(num_examples, widened=0.3)
     head = lg.model.posterior.heads["mean"]
     kernel, bias = head.get_weights()
@@ -78,7 +81,7 @@ def shifted(linear_gaussian, shift, num_examples):
 
 
 def test_a_poor_posterior_is_reported(linear_gaussian):
-    """With 20 000 samples estimates are nats too low, and the standard errors do not show it."""
+    """Estimates are several nats too low, and their standard errors do not show it."""
     lg, restore = shifted(linear_gaussian, 4.0, 20)
     try:
         with pytest.warns(UserWarning, match=r"of 20 of 20 .*k̂.*annealed") as caught:
@@ -98,7 +101,7 @@ def test_a_poor_posterior_is_reported(linear_gaussian):
         restore()
 
 
-def test_good_posteriors_are_not(linear_gaussian):
+def test_a_good_posterior_gives_no_warning(linear_gaussian):
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         for widened in (1.0, 1.5):
@@ -114,6 +117,6 @@ def test_the_largest_weights_are_those_of_all_samples(linear_gaussian):
     largest = estimates["largest_log_weights"].astype("float64")
     assert largest.shape == (10, pareto.tail_size(1037) + 1)
     assert (np.diff(largest) <= 0).all()
-    # Bounded weights: the tail's share of the mean weight is above its share of the samples
+    # Bounded weights: the tail's share of the total weight exceeds its share of the samples.
     share = np.exp(largest).sum(axis=1) / 1037 / np.exp(estimates["log_likelihood"])
     assert (share > pareto.tail_size(1037) / 1037).all() and (share < 1).all()

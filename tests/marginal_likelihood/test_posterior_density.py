@@ -21,7 +21,7 @@ def estimates(linear_gaussian):
 
 
 def test_the_mean_reciprocal_weight_is_one_over_p(estimates):
-    """Four standard errors of the mean over 400 examples: odds of 1e-4."""
+    """Four standard errors of the mean over 400 examples: probability 1e-4."""
     ratio = np.exp(-estimates[0])
     error = ratio.std() / np.sqrt(400)
     assert error < 0.01

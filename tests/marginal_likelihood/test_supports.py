@@ -12,7 +12,7 @@ FAMILIES = [name for name in supports.PRIORS if name not in ("Sample", "flow")]
 
 @pytest.mark.parametrize("method", ["annealed", "density"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_log_likelihood_is_that_of_quadrature(family, method):
+def test_log_likelihood_agrees_with_quadrature(family, method):
     """20 examples; in z's own coordinates the errors were up to 85 000 nats."""
     x = supports.examples(family, 20)
     model = supports.make(family)
@@ -20,15 +20,15 @@ def test_log_likelihood_is_that_of_quadrature(family, method):
     error = values - supports.exact(family, x)[0]
     # Four standard errors; single errors have a spread of 0.15 nats, as with a normal prior.
     assert abs(error.mean()) < 4 * 0.15 / np.sqrt(20)
-    # With 9 degrees of freedom and skewed weights, 4 % of t distributions lie beyond three standard
-    # errors: more than four of 20 with odds of 1e-3.
+    # With 9 degrees of freedom and skewed weights, an error exceeds three standard errors with
+    # probability 4 %: more than four of 20 with probability 1e-3.
     assert (abs(error) > 3 * errors).sum() <= 4
     assert errors.max() < 0.6
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", [*FAMILIES, "one-hot", "von Mises–Fisher"])
-def test_importance_sampling_is_that_of_quadrature(family, noise):
+def test_importance_sampling_agrees_with_quadrature(family, noise):
     """With q(z|x) = p(z) the weights are bounded; also for discrete z and directions."""
     x = supports.examples(family, 20)
     model = supports.make(family)
@@ -36,8 +36,8 @@ def test_importance_sampling_is_that_of_quadrature(family, noise):
     q = supports.tfd.BatchBroadcast(prior, [20])
     estimates = kv.ImportanceSampling(10_000)(x, q, prior, model.decode, noise(0))
     error = np.asarray(estimates["log_likelihood"]) - supports.exact(family, x)[0]
-    # More than two of 20 normal z-scores lie beyond three with odds of 2e-5, or slightly more for
-    # skewed weights with a few hundred effective samples.
+    # More than two of 20 normal z-scores lie beyond three with probability 2e-5, or slightly more
+    # for skewed weights with a few hundred effective samples.
     assert (abs(error) > 3 * np.asarray(estimates["standard_error"])).sum() <= 2
     assert abs(error).max() < 0.2  # standard errors are below 0.08
 
@@ -75,7 +75,7 @@ def test_dimensions_are_those_of_the_coordinates(recwarn):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", [kv.AnnealedImportanceSampling(4, 100), kv.PosteriorDensity()])
-def test_events_without_axes(method, noise):
+def test_scalar_events(method, noise):
     """z is a number: p(z) = Exp(1), p(x|z) = N(x; z, 1)."""
     tfd = supports.tfd
     x = np.float32([0.5, 2.0, -1.0])

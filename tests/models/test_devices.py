@@ -21,7 +21,7 @@ def on_several_devices():
     devices = keras.distribution.list_devices()
     assert len(devices) == 4
     return keras.distribution.DataParallel(devices=devices).scope()
-def with_parted_weights():
+def with_sharded_weights():
     mesh = keras.distribution.DeviceMesh((2, 2), ["batch", "model"])
     layouts = keras.distribution.LayoutMap(mesh)
     layouts[".*dense.*/kernel"] = (None, "model")
@@ -32,27 +32,27 @@ import tensorflow as tf
 two = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], two)
 import keras
-# One for all models, since two of the same devices mix up their all-reduces.
+# One strategy for all models: two strategies on the same devices mix up their all-reduces.
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 def on_several_devices():
     return strategy.scope()
 """,
 }[BACKEND]
 
-# A last batch of 10 does not divide among 4 devices; one of 1 leaves a device of 2 without any.
+# A last batch of 10 does not divide among 4 devices; one of 1 leaves one of 2 devices empty.
 SIZES = {"jax": "[(90, 16)]", "tensorflow": "[(33, 16)]"}[BACKEND]
 CASES = {
     "jax": ['["AEVB", "MonteCarloEM"]', '["WakeSleep", "FullVB"]'],
     "tensorflow": ['["AEVB"]', '["WakeSleep", "FullVB"]'],
 }[BACKEND]
-SCOPES = ["on_several_devices", *(["with_parted_weights"] if BACKEND == "jax" else [])]
+SCOPES = ["on_several_devices", *(["with_sharded_weights"] if BACKEND == "jax" else [])]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("algorithms", CASES)
 @pytest.mark.parametrize("scope", SCOPES)
 def test_several_devices_equal_one(scope, algorithms):
-    parted = scope == "with_parted_weights"
+    parted = scope == "with_sharded_weights"
     process = run_program(
         SETUP
         + PARTS
@@ -70,9 +70,9 @@ print("RESULTS" + json.dumps(results))
     results = json.loads(process.stdout.split("RESULTS")[1])
     assert results
     for name, (one, several) in results.items():
-        for ours, theirs in zip(several, one, strict=True):
+        for value, expected in zip(several, one, strict=True):
             # float32 sums in another order, over some ten steps
-            np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=1e-6, err_msg=name)
+            np.testing.assert_allclose(value, expected, rtol=2e-5, atol=1e-6, err_msg=name)
 
 
 @pytest.mark.slow
@@ -105,8 +105,8 @@ before = changed.get_weights()
 changed.fit(X, epochs=2, verbose=0, callbacks=[stop], validation_data=(X, None))
 moved = [not np.array_equal(a, b) for a, b in zip(before, changed.get_weights())]
 assert any(moved[:-1]), moved
-for ours, theirs in zip(stop.after, changed.get_weights()):
-    np.testing.assert_array_equal(ours, theirs)
+for expected, weight in zip(stop.after, changed.get_weights()):
+    np.testing.assert_array_equal(weight, expected)
 with_nan = X[:8] * np.where(np.arange(8) == 3, np.nan, 1)[:, None]
 refusals = {
     "n_train": lambda: full.evaluate(X),

@@ -55,5 +55,5 @@ def test_does_not_change_the_model():
     model = build(kv.AEVB, 0, 0.01)
     before = jax.tree.map(np.array, state(model))
     jax.jit(model.train_step)(state(model), (X[0],))
-    for ours, theirs in zip(jax.tree.leaves(before), jax.tree.leaves(state(model))):
-        np.testing.assert_array_equal(ours, theirs)
+    for old, new in zip(jax.tree.leaves(before), jax.tree.leaves(state(model))):
+        np.testing.assert_array_equal(new, old)

@@ -228,32 +228,6 @@ def test_the_arrays_are_released():
     assert gone() is None
 
 
-def test_a_step_is_traced_once():
-    """Tracing takes most of the time of the first step, and once more for another batch size."""
-    calls = []
-
-    class Counted(keras.layers.Dense):
-        def call(self, inputs):
-            calls.append(inputs)
-            return super().call(inputs)
-
-    model = kv.AEVB(
-        encoder=Counted(4),
-        decoder=keras.Sequential([keras.layers.Dense(4)]),
-        posterior=kv.DiagonalNormal(2),
-        likelihood=kv.Bernoulli(12),
-        seed=0,
-    )
-    model.compile(jit_compile=JAX)
-    model.fit(X, batch_size=10, verbose=0)
-    calls.clear()
-    model.fit(X, batch_size=25, verbose=0)
-    assert len(calls) == 1
-    calls.clear()
-    model.fit(X, batch_size=25, verbose=0)
-    assert not calls
-
-
 @pytest.mark.slow
 def test_other_settings_build_another_program():
     """After another `compile`, the new optimizer and number of steps take effect."""

@@ -6,6 +6,6 @@ from replication.cli import main
 
 
 def invoke(*arguments, **environment):
-    """The result of a command; without `AEVB_DATA_DIR`, unless it is given."""
+    """Runs a command without `AEVB_DATA_DIR`, unless it is given, and returns the result."""
     environment = {"AEVB_DATA_DIR": None, **environment}
     return CliRunner().invoke(main, [*map(str, arguments)], env=environment)

@@ -44,7 +44,7 @@ def test_an_interruption_does_not_change_the_old_file(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_picture_is_never_there_in_part(tmp_path, monkeypatch):
+def test_a_picture_is_replaced_atomically(tmp_path, monkeypatch):
     """While a picture is drawn and written, the old one is still there."""
     path = tmp_path / "figure2.png"
     write_png(Figure(figsize=(1, 1)), path)

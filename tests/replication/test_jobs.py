@@ -1,4 +1,4 @@
-"""Which runs a figure trains; synthetic records replace training."""
+"""The runs that each figure trains; synthetic records replace training."""
 
 import concurrent.futures
 import functools
@@ -122,7 +122,7 @@ def test_figure_3_chooses_with_all_its_seeds(trained):
     assert {e.step_size for e, samples in jobs.log if samples == 50_000} == {0.1}
 
 
-def test_models_of_other_figures_choose_if_there_is_no_choice(trained):
+def test_figures_4_and_5_choose_a_step_size_if_none_is_chosen(trained):
     best = {2: 0.02, 5: 0.1}
     jobs = trained(lambda e: best[e.latent_dim])
     five = functools.partial(figure2_experiment, "digits", "aevb", 5)
@@ -135,8 +135,8 @@ def test_models_of_other_figures_choose_if_there_is_no_choice(trained):
     assert jobs.log == [*pilots, *((model, 30_000) for model in reversed(models))]
 
 
-def test_models_of_other_figures_wait_for_trials_that_a_kill_left_out(trained):
-    """A kill left two of three trials; later all have ended, and `--fresh` discards the best."""
+def test_figures_4_and_5_complete_the_pilots_of_a_killed_command(trained):
+    """Two of three pilots were left. With `fresh`, all are trained again."""
     jobs = trained(lambda e: 0.1)
     pilots = [figure2_experiment("digits", "aevb", 2, step) for step in STEP_SIZES]
     jobs.train(pilots[:2], 20_000)

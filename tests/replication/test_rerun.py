@@ -61,9 +61,10 @@ def test_consistent_values():
 
 
 def test_commands_fail_by_chance_as_rarely_as_one_test(monkeypatch):
-    """1000 commands of 10 chaotic runs, with odds of a tenth: the expected number of failures is
-    1000 (1 − 0.99¹⁰) = 95.6, and without shares 651. A binomial number is outside 55 to 140 four
-    times in a million."""
+    """1000 commands of 10 chaotic runs, at a probability of a tenth: 1000 (1 − 0.99¹⁰) = 95.6
+    failures are expected, and 651 without shares. A binomial number is outside 55 to 140 with
+    probability 4·10⁻⁶.
+    """
     monkeypatch.setattr(rerun, "ODDS", 0.1)
     seeds = np.random.default_rng(0).normal(size=(1000, 10, rerun.SEEDS + 1))
     failures = sum(
