@@ -869,9 +869,9 @@ def numbers_of(models):
 
 
 def assert_equal(received, expected):
-    for ours, theirs in zip(received, expected, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-        assert np.isfinite(ours).all()
+    for actual, desired in zip(received, expected, strict=True):
+        np.testing.assert_array_equal(actual, desired)
+        assert np.isfinite(actual).all()
 
 
 @pytest.fixture(scope="module")

@@ -93,5 +93,5 @@ def test_fit_keeps_the_order_of_a_stream(make_model):
         model.fit(kv.RandomMinibatches(x, 5, 0, 0, 20), verbose=0)
         return model.get_weights()
 
-    for ours, theirs in zip(weights(1), weights(2)):
-        np.testing.assert_array_equal(ours, theirs)
+    for actual, desired in zip(weights(1), weights(2)):
+        np.testing.assert_array_equal(actual, desired)

@@ -79,8 +79,8 @@ def test_the_decoder_may_have_more_hidden_layers(mlp, layers):
     same = one.encoder.variables + one.posterior.variables + one.decoder.variables
     others = model.encoder.variables + model.posterior.variables + model.decoder.variables
     assert len(same) == 8
-    for ours, theirs in zip(others, same):
-        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+    for actual, desired in zip(others, same):
+        np.testing.assert_array_equal(actual.numpy(), desired.numpy())
 
 
 def test_mean_activation_applies_only_to_the_mean():
@@ -117,8 +117,8 @@ def test_biases_start_from_a_normal_distribution(mlp, settings, stddev):
 def test_biases_may_start_from_zero(mlp):
     kernels, biases = kernels_and_biases(mlp(60, 20, 400, seed=0, bias_stddev=0.0))
     assert all(np.all(bias == 0) for bias in biases)
-    for ours, other in zip(kernels, kernels_and_biases(mlp(60, 20, 400, seed=0))[0]):
-        np.testing.assert_array_equal(ours, other)
+    for actual, other in zip(kernels, kernels_and_biases(mlp(60, 20, 400, seed=0))[0]):
+        np.testing.assert_array_equal(actual, other)
 
 
 @BOTH
@@ -187,8 +187,8 @@ def test_the_initial_decoder_does_not_depend_on_the_recognition_model(mlp):
     model, whole = kv.MonteCarloEM(**parts), kv.AEVB(**mlp(6, 2, 5, n_train=50, seed=3))
     expected = whole.decoder.trainable_variables + whole.likelihood.trainable_variables
     assert len(model.trainable_variables) == len(expected)
-    for ours, theirs in zip(model.trainable_variables, expected):
-        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+    for actual, desired in zip(model.trainable_variables, expected):
+        np.testing.assert_array_equal(actual.numpy(), desired.numpy())
     assert len(model.losses) == len(expected) / 2  # the weight prior of the kernels
 
 
@@ -210,9 +210,9 @@ def test_the_log_variance_gain(mlp):
     plain, damped = (kv.AEVB(**mlp(6, 2, 5, seed=0, log_variance_gain=c)) for c in (1.0, 0.25))
     kernel, bias = damped.posterior.heads["log_variance"].trainable_variables
     bias.assign([3.0, -3.0])
-    for ours, theirs in zip(damped.trainable_variables, plain.trainable_variables):
-        if ours is not bias:
-            np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+    for actual, desired in zip(damped.trainable_variables, plain.trainable_variables):
+        if actual is not bias:
+            np.testing.assert_array_equal(actual.numpy(), desired.numpy())
     features = np.random.default_rng(0).normal(size=(4, 5)).astype("float32")
     mean, log_variance = damped.posterior(features)
     expected = 0.25 * features @ kernel.numpy() + bias.numpy()

@@ -31,9 +31,9 @@ def numbers(tensors):
 
 
 def assert_equal(received, expected):
-    for ours, theirs in zip(received, expected, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-        assert np.isfinite(theirs).all()
+    for actual, desired in zip(received, expected, strict=True):
+        np.testing.assert_array_equal(actual, desired)
+        assert np.isfinite(desired).all()
 
 
 # Configs
@@ -79,8 +79,8 @@ def test_conditional_distributions_are_what_their_config_says(make, shape, head,
     features = np.random.default_rng(0).normal(size=(3, 5)).astype("float32")
     for layer in (part, copy):
         layer(features)
-    for ours, theirs in zip(copy.weights, part.weights, strict=True):
-        ours.assign(theirs)
+    for actual, desired in zip(copy.weights, part.weights, strict=True):
+        actual.assign(desired)
     p, q = (layer.distribution(*layer(features)) for layer in (part, copy))
     assert_equal(numbers([q.mean(), q.variance()]), numbers([p.mean(), p.variance()]))
     x = np.full((3, *part.event_shape), 0.5, "float32")
@@ -266,11 +266,11 @@ def certain():
 def test_the_bound_does_not_depend_on_the_batch_size(certain, n, batch_sizes):
     """z is its mean up to σ = exp(-10), which moves the bound by less than 1e-4 nats."""
     x = data(n)
-    ours, theirs = (certain.elbo(x, batch_size=b, seed=0) for b in batch_sizes)
-    assert ours.shape == (n,)
-    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-4)
+    actual, desired = (certain.elbo(x, batch_size=b, seed=0) for b in batch_sizes)
+    assert actual.shape == (n,)
+    np.testing.assert_allclose(actual, desired, rtol=1e-5, atol=1e-4)
     (alone,) = certain.elbo(x[-1:], seed=1)  # an example's bound is its own
-    np.testing.assert_allclose(ours[-1], alone, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(actual[-1], alone, rtol=1e-5, atol=1e-4)
 
 
 @few
@@ -278,14 +278,14 @@ def test_the_bound_does_not_depend_on_the_batch_size(certain, n, batch_sizes):
 def test_evaluation_does_not_depend_on_the_batch_size(certain, n, batch_sizes):
     """The logs are means over examples for any last batch, and agree with the bound."""
     x = data(n)
-    ours, theirs = (
+    actual, desired = (
         certain.evaluate(x, batch_size=b, return_dict=True, verbose=0) for b in batch_sizes
     )
-    for name in ours:
-        np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-5, atol=1e-4)
+    for name in actual:
+        np.testing.assert_allclose(actual[name], desired[name], rtol=1e-5, atol=1e-4)
     bound = certain.elbo(x, seed=0).mean()
-    np.testing.assert_allclose(ours["elbo"], bound, rtol=1e-5, atol=1e-4)
-    np.testing.assert_allclose(ours["loss"], -bound, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(actual["elbo"], bound, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(actual["loss"], -bound, rtol=1e-5, atol=1e-4)
 
 
 # Sample weights
@@ -326,9 +326,9 @@ def test_integer_weights_train_as_repeated_examples(certain, weights):
         moves.append([scale * (a - b) for a, b in zip(certain.get_weights(), before)])
         set_back(certain, start)
     assert max(np.abs(move).max() for move in moves[0]) > 1e-3
-    for ours, theirs in zip(*moves):
+    for actual, desired in zip(*moves):
         # float32 weights of 0.01 … 1 move by some 1e-2; z has σ = exp(-10)
-        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=2e-5 * total)
+        np.testing.assert_allclose(actual, desired, rtol=1e-3, atol=2e-5 * total)
 
 
 # Epochs of minibatches
@@ -373,8 +373,8 @@ def test_random_minibatches_depend_only_on_their_number(n, batch_size, seed, fir
     whole = kv.RandomMinibatches(x, batch_size, seed, first, offset + 1)
     tail = kv.RandomMinibatches(x, batch_size, seed, first + offset, 1)
     whole[0]  # loads another block first
-    (ours, ours_i), (theirs, theirs_i) = whole[offset], tail[0]
-    assert ours.shape == (batch_size,)
-    np.testing.assert_array_equal(ours, theirs)
-    np.testing.assert_array_equal(x[ours_i], ours)
+    (actual, ours_i), (desired, theirs_i) = whole[offset], tail[0]
+    assert actual.shape == (batch_size,)
+    np.testing.assert_array_equal(actual, desired)
+    np.testing.assert_array_equal(x[ours_i], actual)
     np.testing.assert_array_equal(ours_i, theirs_i)

@@ -96,9 +96,9 @@ def test_value_and_gradients_are_those_of_numpy(
     # rtol: ε has float32's precision, and the terms of the bound partly cancel.
     np.testing.assert_allclose(elbo(), expected(), rtol=1e-4)
     received = gradients(lambda: ops.mean(elbo()), variables)
-    for ours, theirs in zip(received, central_differences(lambda: expected().mean(), weights)):
+    for actual, desired in zip(received, central_differences(lambda: expected().mean(), weights)):
         # atol: where terms cancel, a small entry keeps the error of the large terms.
-        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4 * np.abs(theirs).max())
+        np.testing.assert_allclose(actual, desired, rtol=1e-4, atol=1e-4 * np.abs(desired).max())
 
 
 @BOTH

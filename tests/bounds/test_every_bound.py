@@ -41,12 +41,12 @@ def test_ten_steps_raise_the_bound_and_a_file_restores_it(bound, make_model, noi
     assert values[-1] > values[0] + 0.2
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    ours, theirs = (
+    actual, desired = (
         m.bound(x, m.encode(x), m.prior.distribution(), m.decode, noise(0)) for m in (model, loaded)
     )
     assert {*model.bound.terms, "loss"} <= history.keys()
-    for name in ours:
-        np.testing.assert_array_equal(ours[name], theirs[name])
+    for name in actual:
+        np.testing.assert_array_equal(actual[name], desired[name])
 
 
 LARGE = (

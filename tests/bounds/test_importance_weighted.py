@@ -95,9 +95,9 @@ def test_values_and_gradients_are_those_of_numpy(alpha, gradient, gradients, noi
     assert set(terms) == set(bound.terms) == set(expected)
     for name, values in expected.items():
         np.testing.assert_allclose(terms[name], values, rtol=1e-4, atol=1e-5)  # float32
-    for ours, theirs in zip(received, numpy_gradients(log_w, z, alpha, gradient)):
+    for actual, desired in zip(received, numpy_gradients(log_w, z, alpha, gradient)):
         # float32: ε is computed from z.
-        np.testing.assert_allclose(ours, theirs, rtol=5e-4, atol=5e-5)
+        np.testing.assert_allclose(actual, desired, rtol=5e-4, atol=5e-5)
 
 
 @pytest.mark.parametrize(("alpha", "gradient"), [(0.0, "dreg"), (0.0, "vimco"), (0.5, "dreg")])

@@ -154,8 +154,8 @@ def test_the_step_is_saved(make_model, x, tmp_path):
         seen = fit(same, x, epochs=3, initial_epoch=1)
         assert seen.steps[0] == 3
         assert_in_force(seen)
-    for ours, theirs in zip(loaded.weights, model.weights):
-        np.testing.assert_array_equal(ours, theirs)
+    for actual, desired in zip(loaded.weights, model.weights):
+        np.testing.assert_array_equal(actual, desired)
 
 
 def test_the_step_survives_an_interruption(make_model, x, tmp_path):
@@ -263,9 +263,9 @@ def test_auto_reports_its_choice(make_model, noise, x):
         assert model.bound.kl_estimator == expected
         assert f"kl_estimator={expected}" in repr(model.bound)
         arguments = x, model.encode(x), model.prior.distribution(), model.decode
-        ours, theirs = (b(*arguments, noise(0)) for b in (model.bound, kv.ELBO(3, expected)))
+        actual, desired = (b(*arguments, noise(0)) for b in (model.bound, kv.ELBO(3, expected)))
         for name in kv.ELBO.terms:
-            np.testing.assert_array_equal(ours[name], theirs[name])
+            np.testing.assert_array_equal(actual[name], desired[name])
 
 
 def test_free_bits_need_dimensions(make_model):

@@ -62,9 +62,9 @@ def numpy_gradients(estimator, epsilon):
 def test_gradients_at_given_samples(estimator, num_samples, gradients, noise):
     bound = ESTIMATORS[estimator](num_samples)
     received, epsilon = gradients_by_row(bound, 20, gradients, noise(0))
-    for ours, theirs in zip(received, numpy_gradients(estimator, epsilon)):
+    for actual, desired in zip(received, numpy_gradients(estimator, epsilon)):
         # float32: ε is computed from z.
-        np.testing.assert_allclose(ours, theirs.mean(0), rtol=2e-4, atol=2e-5)
+        np.testing.assert_allclose(actual, desired.mean(0), rtol=2e-4, atol=2e-5)
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
@@ -100,9 +100,9 @@ def test_values_and_gradients_in_theta_are_those_of_estimator_a(
     theta = model.decoder.trainable_variables + model.likelihood.trainable_variables
     by_score = gradients(lambda: ops.mean(terms(SCORE(3))["elbo"]), theta)
     by_a = gradients(lambda: ops.mean(terms(A(3))["elbo"]), theta)
-    for ours, theirs in zip(by_score, by_a):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)  # float32
-        assert np.any(ours != 0)
+    for actual, desired in zip(by_score, by_a):
+        np.testing.assert_allclose(actual, desired, rtol=1e-5, atol=1e-6)  # float32
+        assert np.any(actual != 0)
 
 
 # Baselines
@@ -115,8 +115,8 @@ def test_the_other_samples_are_a_baseline(gradients, noise):
     log_joint = stats.norm.logpdf(z) + stats.norm.logpdf(X, W * z + OFFSET, SCALE)
     f = (log_joint - stats.norm.logpdf(z, MEAN, s)).sum(-1, keepdims=True)
     signal = (f - f.mean(0)) * 4 / 3
-    for ours, score in zip(received, (epsilon / s, 0.5 * (epsilon**2 - 1))):
-        np.testing.assert_allclose(ours, (signal * score).mean(0), rtol=2e-4, atol=2e-5)
+    for actual, score in zip(received, (epsilon / s, 0.5 * (epsilon**2 - 1))):
+        np.testing.assert_allclose(actual, (signal * score).mean(0), rtol=2e-4, atol=2e-5)
 
 
 def test_variance_of_a_baseline_is_far_lower():
@@ -151,8 +151,8 @@ def test_a_layer_is_trained_on_its_squared_distance(make_model, gradients, noise
     kernel, bias = of("objective", baseline)
     np.testing.assert_allclose(kernel[:, 0], 2 * distance @ x, rtol=1e-4)  # float32
     np.testing.assert_allclose(bias, [2 * distance.sum()], rtol=1e-4)
-    for ours, theirs in zip(of("objective", model.theta), of("elbo", model.theta)):
-        np.testing.assert_array_equal(ours, theirs)
+    for actual, desired in zip(of("objective", model.theta), of("elbo", model.theta)):
+        np.testing.assert_array_equal(actual, desired)
 
 
 @pytest.mark.parametrize("by_layer", [True, False])
@@ -271,8 +271,8 @@ def test_wake_sleep_trains_theta_on_it(make_model, gradients, x):
             lambda: ops.mean(model.objective(x, True)[1]["elbo"]), model.trainable_variables
         )
 
-    for ours, theirs in zip(of(kv.ScoreFunctionELBO()), of(kv.ELBO())):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)  # float32
+    for actual, desired in zip(of(kv.ScoreFunctionELBO()), of(kv.ELBO())):
+        np.testing.assert_allclose(actual, desired, rtol=1e-5, atol=1e-6)  # float32
 
 
 @pytest.mark.parametrize("num_samples", [0, -1, 2.0, "3", None])

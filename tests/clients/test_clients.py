@@ -50,8 +50,8 @@ def weights(model):
     return [np.asarray(w) for w in model.get_weights()]
 
 
-def same(ours, theirs):
-    return all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
+def same(actual, desired):
+    return all(np.array_equal(a, b) for a, b in zip(actual, desired, strict=True))
 
 
 # Keras' callbacks

@@ -39,9 +39,9 @@ def check(algorithm, mlp, path):
         assert dtype(model.encode(x)) == "float32"
     model.save(path)
     loaded = keras.saving.load_model(path)
-    for ours, theirs in zip(loaded.variables, model.variables, strict=True):
-        assert dtype(ours) == dtype(theirs)
-        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+    for actual, desired in zip(loaded.variables, model.variables, strict=True):
+        assert dtype(actual) == dtype(desired)
+        np.testing.assert_array_equal(actual.numpy(), desired.numpy())
     np.testing.assert_array_equal(loaded.sample(2, seed=0), model.sample(2, seed=0))
 
 

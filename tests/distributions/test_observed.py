@@ -93,9 +93,9 @@ def test_log_likelihood_of_observed_values(make_model, incomplete):
         )
         for method, num_samples in (("importance", 500), ("annealed", 50))
     }
-    (ours, error), (theirs, other) = results.values()
+    (actual, error), (desired, other) = results.values()
     # Two estimates; 13 examples at 4 standard errors fail with a probability of about 1 in 1000.
-    assert (np.abs(ours - theirs) < 4 * np.hypot(error, other) + 1e-3).all()
+    assert (np.abs(actual - desired) < 4 * np.hypot(error, other) + 1e-3).all()
 
 
 def test_refusals(make_model, incomplete):

@@ -143,10 +143,10 @@ def test_log_likelihood_given_the_condition_agrees_with_quadrature(method, of_y,
 @pytest.mark.slow
 def test_streams_train_like_arrays(x):
     """The same batches give the same numbers, from arrays on the device and from a generator."""
-    ours, theirs = build(), build()
-    ours.fit(x, Y, batch_size=5, shuffle=False, verbose=0)
-    theirs.fit(((x[i : i + 5], Y[i : i + 5]) for i in range(0, 13, 5)), verbose=0)
-    for a, b in zip(ours.get_weights(), theirs.get_weights()):
+    actual, desired = build(), build()
+    actual.fit(x, Y, batch_size=5, shuffle=False, verbose=0)
+    desired.fit(((x[i : i + 5], Y[i : i + 5]) for i in range(0, 13, 5)), verbose=0)
+    for a, b in zip(actual.get_weights(), desired.get_weights()):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)  # float32, another program
 
 

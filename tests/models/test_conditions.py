@@ -109,8 +109,8 @@ def test_fit_and_evaluate(x):
         logs.append(model.evaluate({"x": x, **Y}, verbose=0, return_dict=True))
         assert set(logs[-1]) <= {"loss", "elbo", "kl", "reconstruction"}
     for other in weights[1:]:
-        for ours, theirs in zip(weights[0], other):
-            np.testing.assert_array_equal(ours, theirs)
+        for actual, desired in zip(weights[0], other):
+            np.testing.assert_array_equal(actual, desired)
 
 
 def test_a_file_keeps_the_names(models, x, tmp_path):
@@ -118,8 +118,8 @@ def test_a_file_keeps_the_names(models, x, tmp_path):
     named.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert list(loaded.condition.conditions) == ["label", "age", "place"]
-    ours, theirs = (m.elbo({"x": x, **Y}, seed=0) for m in (named, loaded))
-    np.testing.assert_array_equal(ours, theirs)
+    actual, desired = (m.elbo({"x": x, **Y}, seed=0) for m in (named, loaded))
+    np.testing.assert_array_equal(actual, desired)
 
 
 def test_errors(models, x, make_model):

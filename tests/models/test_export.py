@@ -131,11 +131,11 @@ def test_saved_model(kind, make_model, x, tmp_path):
     assert not np.array_equal(found["other"], found["sample"])
     assert found["three"].shape == (3, 6)
     # Means over 13 examples and 200 draws: |difference| < 5 standard errors, odds 6e-7.
-    ours = np.stack([model.elbo(x, seed=s, **y) for s in range(200)]).mean(1)
-    theirs = found["elbo"].mean(1)
-    error = np.hypot(ours.std(), theirs.std()) / np.sqrt(200)
-    assert abs(ours.mean() - theirs.mean()) < 5 * error
-    assert theirs.std() > 0
+    actual = np.stack([model.elbo(x, seed=s, **y) for s in range(200)]).mean(1)
+    desired = found["elbo"].mean(1)
+    error = np.hypot(actual.std(), desired.std()) / np.sqrt(200)
+    assert abs(actual.mean() - desired.mean()) < 5 * error
+    assert desired.std() > 0
 
 
 def test_labels_keep_their_values_in_half_precision(x, tmp_path):

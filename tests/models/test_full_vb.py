@@ -197,8 +197,8 @@ def test_is_the_bound_of_aevb_at_the_sampled_weights(parts, training, make_model
     penalties = [sum(float(v) for v in m.losses) for m in (model, aevb)]
     np.testing.assert_allclose(*penalties, rtol=1e-5)
     states = [m.decoder.non_trainable_variables for m in (model, aevb)]
-    for ours, theirs in zip(*map(values, states)):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+    for actual, desired in zip(*map(values, states)):
+        np.testing.assert_allclose(actual, desired, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.slow
@@ -208,8 +208,8 @@ def test_sampling_does_not_change_the_weights(make_model, x):
     model.objective(x, True)
     model.elbo(x, num_samples=2)
     model.sample(3)
-    for ours, theirs in zip(values(model.trainable_variables), before):
-        np.testing.assert_array_equal(ours, theirs)
+    for actual, desired in zip(values(model.trainable_variables), before):
+        np.testing.assert_array_equal(actual, desired)
 
 
 @pytest.mark.slow
@@ -296,8 +296,8 @@ def test_gradients_of_mean_and_log_variance(kind, gradients):
         expected = h, 0.5 * scale * zeta * h - 0.5 / n_train
     variables = [model.weight_posterior.means[0], model.weight_posterior.log_variances[0]]
     received = gradients(lambda: ops.mean(model.objective(x, True)[0]), variables)
-    for ours, theirs in zip(received, expected):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)  # float32
+    for actual, desired in zip(received, expected):
+        np.testing.assert_allclose(actual, desired, rtol=1e-4, atol=1e-5)  # float32
 
 
 # Learning the known posterior
@@ -524,8 +524,8 @@ def test_replicas_in_one_program_equal_models_trained_alone(make_model, x):
         return jax.lax.scan(lambda s, x: models[0].train_step(s, (x,))[::-1], state, batches)
 
     replicas, logs = jax.jit(jax.vmap(epoch))(stacked)
-    for ours, theirs in zip(jax.tree.leaves(before), jax.tree.leaves(state(models[0]))):
-        np.testing.assert_array_equal(ours, theirs)
+    for actual, desired in zip(jax.tree.leaves(before), jax.tree.leaves(state(models[0]))):
+        np.testing.assert_array_equal(actual, desired)
     for i, model in enumerate(models):
         history = fit(model, x[:12], batch_size=4)
         # float32 sums in another order; three steps

@@ -136,8 +136,8 @@ def test_an_encoding_is_trained_and_saved_with_a_classifier(output, model, x, tm
     if output != "sample":
         expected = classifier.predict(x, verbose=0)
         np.testing.assert_array_equal(loaded.predict(x, verbose=0), expected)
-    for ours, theirs in zip(classifier.weights, loaded.weights, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    for actual, desired in zip(classifier.weights, loaded.weights, strict=True):
+        np.testing.assert_array_equal(actual, desired)
 
 
 def test_an_encoding_with_a_condition(digits, x, tmp_path):

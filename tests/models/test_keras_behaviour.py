@@ -126,8 +126,8 @@ def test_model_checkpoint_saves_the_best(make_model, x, tmp_path):
     callbacks = [Script("val_elbo", [-3, -1, -2]), weights, best]
     model.fit(x, epochs=3, validation_data=(x, None), callbacks=callbacks, verbose=0)
     saved = keras.saving.load_model(path)
-    for ours, theirs in zip(saved.get_weights(), weights.values[1]):
-        np.testing.assert_array_equal(ours, theirs)
+    for actual, desired in zip(saved.get_weights(), weights.values[1]):
+        np.testing.assert_array_equal(actual, desired)
     assert np.any(saved.get_weights()[0] != weights.values[2][0])
 
 

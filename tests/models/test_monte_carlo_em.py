@@ -229,8 +229,8 @@ def test_another_training_set_needs_new_chains(x):
     assert "MonteCarloEM(model.decoder, model.likelihood, model.prior)" in str(error.value)
     other = kv.MonteCarloEM(model.decoder, model.likelihood, model.prior, n_train=8)
     assert other.chains.shape == (8, 2)
-    for ours, theirs in zip(other.trainable_variables, model.trainable_variables):
-        assert ours is theirs
+    for actual, desired in zip(other.trainable_variables, model.trainable_variables):
+        assert actual is desired
 
 
 def test_invalid_data_starts_no_chains(x):
@@ -362,8 +362,8 @@ def test_on_jax_replicas_train_in_one_program():
         return jax.lax.scan(lambda s, data: models[0].train_step(s, data)[::-1], state, batches)
 
     replicas, logs = jax.jit(jax.vmap(epoch))(stacked)
-    for ours, theirs in zip(jax.tree.leaves(before), jax.tree.leaves(state(models[0]))):
-        np.testing.assert_array_equal(ours, theirs)
+    for actual, desired in zip(jax.tree.leaves(before), jax.tree.leaves(state(models[0]))):
+        np.testing.assert_array_equal(actual, desired)
     for i, model in enumerate(models):
         history = model.fit(x, batch_size=20, shuffle=False, verbose=0).history
         # float32 sums in another order; three transitions, six updates
@@ -451,8 +451,8 @@ def test_a_normal_prior_keeps_its_coordinates(x, monkeypatch):
     )
     plain_history, plain_weights = trained(make(), x)
     assert history == plain_history
-    for ours, plain in zip(weights, plain_weights):
-        np.testing.assert_array_equal(ours, plain)
+    for actual, plain in zip(weights, plain_weights):
+        np.testing.assert_array_equal(actual, plain)
 
 
 def test_labels_are_no_indices_of_chains(x):

@@ -19,8 +19,8 @@ def test_training_that_float16_overflows_warns(mixed_float16, make_model, x):
     before = model.get_weights()
     with pytest.warns(UserWarning, match=r"No step of epoch 0 changed.*overflowed in float16"):
         model.fit(1e5 * x, epochs=1, verbose=0)
-    for ours, theirs in zip(model.get_weights(), before):
-        np.testing.assert_array_equal(ours, theirs)
+    for actual, desired in zip(model.get_weights(), before):
+        np.testing.assert_array_equal(actual, desired)
 
 
 def test_other_training_does_not_warn(mixed_float16, make_model, x, recwarn):

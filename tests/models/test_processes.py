@@ -92,9 +92,9 @@ def parts():
 
 
 def check_equal(several, one):
-    for ours, theirs in zip(several, one, strict=True):
+    for actual, desired in zip(several, one, strict=True):
         # float32 sums in another order, over some ten steps
-        np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=1e-6)
+        np.testing.assert_allclose(actual, desired, rtol=2e-5, atol=1e-6)
 
 
 # A last batch of 1 leaves a process without an example.

@@ -30,10 +30,10 @@ def streams(n=3, length=7):
 
 def assert_alike(model, other):
     # float32 sums in another order; some twenty steps
-    for ours, theirs in zip(model.variables, other.variables, strict=True):
-        np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), rtol=1e-4, atol=1e-6)
-    for ours, theirs in zip(model.optimizer.variables, other.optimizer.variables, strict=True):
-        np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), rtol=1e-3, atol=1e-6)
+    for actual, desired in zip(model.variables, other.variables, strict=True):
+        np.testing.assert_allclose(np.asarray(actual), np.asarray(desired), rtol=1e-4, atol=1e-6)
+    for actual, desired in zip(model.optimizer.variables, other.optimizer.variables, strict=True):
+        np.testing.assert_allclose(np.asarray(actual), np.asarray(desired), rtol=1e-3, atol=1e-6)
 
 
 @pytest.fixture(params=["this device", "stacked"])
@@ -260,8 +260,8 @@ def test_another_optimizer_takes_effect():
         model.compile(keras.optimizers.SGD(0.0))
     before = models[1].get_weights()
     replicas.fit(streams(2), verbose=0)
-    for ours, theirs in zip(models[1].get_weights(), before):
-        np.testing.assert_array_equal(ours, theirs)
+    for actual, desired in zip(models[1].get_weights(), before):
+        np.testing.assert_array_equal(actual, desired)
     models[1].compile(keras.optimizers.Adam())
     with pytest.raises(ValueError, match="optimizer: SGD and Adam"):
         replicas.fit(streams(2), verbose=0)

@@ -56,8 +56,8 @@ def assert_same(run, other):
     # difference of terms that are almost equal.
     for name, values in history.items():
         np.testing.assert_allclose(values, other_history[name], 1e-5, 1e-8, err_msg=name)
-    for ours, theirs in zip(weights, other_weights):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+    for actual, desired in zip(weights, other_weights):
+        np.testing.assert_allclose(actual, desired, rtol=1e-4, atol=1e-6)
 
 
 @pytest.fixture
@@ -82,9 +82,9 @@ def on_the_host(monkeypatch):
 )
 def test_rows_on_the_device_train_like_whole_batches(settings, on_the_host):
     settings = {"steps_per_execution": 3, **settings}
-    ours = train(X, **settings)
+    actual = train(X, **settings)
     on_the_host()
-    assert_same(ours, train(X, **settings))
+    assert_same(actual, train(X, **settings))
 
 
 def keras_own_fit(model, x, seed, epochs, **kwargs):
@@ -97,11 +97,11 @@ def keras_own_fit(model, x, seed, epochs, **kwargs):
     "algorithm, jit_compile", [(kv.AEVB, True), (kv.WakeSleep, None), (kv.FullVB, None)]
 )
 def test_equals_keras_own_fit(algorithm, jit_compile):
-    ours, theirs = (build(algorithm, steps, False, jit_compile) for steps in (3, 1))
-    ours.adapt(X) or theirs.adapt(X)
-    history = ours.fit(X, batch_size=8, epochs=2, verbose=0).history
-    other = keras_own_fit(theirs, X, seed=0, epochs=2).history
-    assert_same((history, ours.get_weights()), (other, theirs.get_weights()))
+    actual, desired = (build(algorithm, steps, False, jit_compile) for steps in (3, 1))
+    actual.adapt(X) or desired.adapt(X)
+    history = actual.fit(X, batch_size=8, epochs=2, verbose=0).history
+    other = keras_own_fit(desired, X, seed=0, epochs=2).history
+    assert_same((history, actual.get_weights()), (other, desired.get_weights()))
 
 
 def test_the_order_of_examples_is_as_documented():
@@ -112,8 +112,8 @@ def test_the_order_of_examples_is_as_documented():
     other = build()
     for order in orders[1:]:
         other.fit(X[order], batch_size=8, shuffle=False, verbose=0)
-    for ours, theirs in zip(model.get_weights(), other.get_weights()):
-        np.testing.assert_array_equal(ours, theirs)
+    for actual, desired in zip(model.get_weights(), other.get_weights()):
+        np.testing.assert_array_equal(actual, desired)
 
 
 def test_steps_per_epoch_takes_every_batch_once_in_a_pass():
@@ -241,8 +241,8 @@ def test_other_settings_build_another_program():
     model.compile(keras.optimizers.SGD(0.0), steps_per_execution=3, jit_compile=True)
     model.fit(X, batch_size=8, verbose=0, callbacks=[callback])
     assert ends[7:] == [2, 5, 8]
-    for ours, theirs in zip(model.get_weights(), before):
-        np.testing.assert_array_equal(ours, theirs)
+    for actual, desired in zip(model.get_weights(), before):
+        np.testing.assert_array_equal(actual, desired)
 
 
 class Halved(kv.EpochMinibatches):
@@ -466,14 +466,14 @@ def test_xla_has_no_gradient_of_a_convolution_in_a_loop_on_a_cpu(jit_compile):
         return model
 
     x = np.random.default_rng(0).random((50, 4, 4, 1), dtype="float32")
-    ours, theirs = build(3), build(1)
-    history = ours.fit(x, batch_size=8, epochs=2, verbose=0).history
-    other = keras_own_fit(theirs, x, seed=0, epochs=2).history
-    assert_same((history, ours.get_weights()), (other, theirs.get_weights()))
+    actual, desired = build(3), build(1)
+    history = actual.fit(x, batch_size=8, epochs=2, verbose=0).history
+    other = keras_own_fit(desired, x, seed=0, epochs=2).history
+    assert_same((history, actual.get_weights()), (other, desired.get_weights()))
     replicas = [build(3), build(3)]
     kv.Replicas(replicas).fit(x, batch_size=8, epochs=2, verbose=0)
-    for alone, side_by_side in zip(ours.get_weights(), replicas[1].get_weights()):
+    for alone, side_by_side in zip(actual.get_weights(), replicas[1].get_weights()):
         np.testing.assert_allclose(side_by_side, alone, rtol=1e-4, atol=1e-6)  # as above
-    program = ours._programs.get("train", lambda: None)
+    program = actual._programs.get("train", lambda: None)
     programs = [program] if JAX else program._programs
     assert [p.in_a_loop for p in programs] == [None if JAX and not jit_compile else not jit_compile]

@@ -93,9 +93,9 @@ def test_save_load_and_continue(case, tmp_path):
     assert loaded.seed == model.seed == 0
     assert json.dumps(loaded.get_config()) == json.dumps(model.get_config())
     assert_equal(state(loaded), state(model))
-    ours, theirs = case.outputs(loaded, X), case.outputs(model, X)
-    for name, values in theirs.items():
-        np.testing.assert_array_equal(ours[name], values)
+    actual, desired = case.outputs(loaded, X), case.outputs(model, X)
+    for name, values in desired.items():
+        np.testing.assert_array_equal(actual[name], values)
     loaded.fit(X, **SETTINGS, initial_epoch=2)
     assert_equal(state(loaded), expected)
 

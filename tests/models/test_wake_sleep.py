@@ -55,9 +55,9 @@ def test_wake_phase_ascends_log_p(make_model, gradients, noise, x):
     variables = generation(model)
     expected = gradients(lambda: ops.mean(model.decode(z).log_prob(x)), variables)
     received = gradients(lambda: ops.mean(model.objective(x, True)[1]["elbo"]), variables)
-    for ours, theirs in zip(received, expected):
+    for actual, desired in zip(received, expected):
         # rtol: float32 in another order; atol: entries that are small because terms cancel
-        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(actual, desired, rtol=1e-4, atol=1e-6)
 
 
 def trained(make_model, x, frozen=()):

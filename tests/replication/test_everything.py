@@ -68,8 +68,8 @@ def test_killed_at_random_moments_it_ends_with_the_same_numbers(tmp_path):
     assert _command(killed).wait() == 0
     expected, got = records.read_runs(whole), records.read_runs(killed)
     assert [r.experiment for r in got] == [r.experiment for r in expected]
-    for ours, theirs in zip(got, expected):
-        assert numbers(ours) == numbers(theirs)
+    for actual, desired in zip(got, expected):
+        assert numbers(actual) == numbers(desired)
     for name in WRITTEN:
         assert (killed / name).exists()
 

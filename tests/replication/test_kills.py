@@ -93,9 +93,9 @@ def test_kills_change_no_number_and_leave_no_stray_file(whole, tmp_path, process
         pair = (
             folder / "runs" / run.experiment.id / records.CHECKPOINT for folder in (results, whole)
         )
-        ours, theirs = (np.load(path) for path in pair)
-        for name in set(ours.files) - {"seconds"}:
-            np.testing.assert_array_equal(ours[name], theirs[name])
+        actual, desired = (np.load(path) for path in pair)
+        for name in set(actual.files) - {"seconds"}:
+            np.testing.assert_array_equal(actual[name], desired[name])
     for name in files(whole):
         if name.startswith("figure") and name.endswith((".csv", ".png")):
             assert (results / name).read_bytes() == (whole / name).read_bytes(), name

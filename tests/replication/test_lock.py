@@ -167,17 +167,19 @@ def test_a_kill_in_the_middle_of_a_file_leaves_the_old_one_and_nothing_else(tmp_
 
 
 def test_partial_files_are_removed_under_the_lock(tmp_path):
-    ours = ["runs/a/metrics.csv", "runs/b/checkpoint.npz", "figure2/figure2.png"]
-    theirs = ["runs/c/checkpoint.npz", "figure3/table.md", "README.md", "runs/a/x/y"]
-    ours, theirs = ([tmp_path / f"{n}.unfinished.tmp" for n in names] for names in (ours, theirs))
-    theirs += [tmp_path / "runs" / "a" / "notes.tmp", tmp_path / "figure2" / "notes.tmp"]
-    for path in ours + theirs:
+    actual = ["runs/a/metrics.csv", "runs/b/checkpoint.npz", "figure2/figure2.png"]
+    desired = ["runs/c/checkpoint.npz", "figure3/table.md", "README.md", "runs/a/x/y"]
+    actual, desired = (
+        [tmp_path / f"{n}.unfinished.tmp" for n in names] for names in (actual, desired)
+    )
+    desired += [tmp_path / "runs" / "a" / "notes.tmp", tmp_path / "figure2" / "notes.tmp"]
+    for path in actual + desired:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     runs = [tmp_path / "runs" / name for name in "ab"]
     with lock.runs(runs), lock.output(tmp_path, "figure2"):
         pass
-    assert [path.exists() for path in ours + theirs] == [False] * 3 + [True] * 6
+    assert [path.exists() for path in actual + desired] == [False] * 3 + [True] * 6
 
 
 def test_an_error_inside_releases_the_run(tmp_path):

@@ -89,8 +89,8 @@ def test_resumed_run_equals_uninterrupted_one(digits, tmp_path, uninterrupted):
     assert numbers(continued) == numbers(expected)
     assert len(continued.info["sessions"]) == 2
     weights = [_weights(results) for results in (tmp_path, expected_results)]
-    for ours, theirs in zip(*weights):
-        np.testing.assert_array_equal(ours, theirs)
+    for actual, desired in zip(*weights):
+        np.testing.assert_array_equal(actual, desired)
 
 
 @pytest.mark.slow
@@ -326,8 +326,8 @@ def test_run_json_has_the_provenance(uninterrupted, digits):
 def test_evaluation_does_not_affect_training(digits):
     models = [build(EXPERIMENT, digits) for _ in range(2)]
     models[1].elbo(digits.test, seed=0)
-    for ours, theirs in zip(models[0].variables, models[1].variables):
-        np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs))
+    for actual, desired in zip(models[0].variables, models[1].variables):
+        np.testing.assert_array_equal(np.asarray(actual), np.asarray(desired))
 
 
 GROUP = [
@@ -349,9 +349,9 @@ def alone(digits, tmp_path_factory):
 def assert_same_points(runs, others):
     for run, other in zip(runs, others):
         assert counts(run) == counts(other)
-        for ours, theirs in zip(numbers(run), numbers(other)):
+        for actual, desired in zip(numbers(run), numbers(other)):
             # float32 sums in another order; 200 steps
-            assert ours == pytest.approx(theirs, rel=1e-3)
+            assert actual == pytest.approx(desired, rel=1e-3)
 
 
 def test_runs_side_by_side_equal_runs_alone(digits, tmp_path, alone):
