@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from binary import BinaryPosterior, BinaryPrior
 from keras import ops
 from scipy import special, stats
 
@@ -173,24 +174,6 @@ def test_a_baseline_is_one_number(make_layer, make_model):
 
 
 # Latents that cannot be reparameterised
-
-
-class BinaryPosterior(kv.ConditionalDistribution):
-    """Bernoulli latents."""
-
-    def __init__(self, event_shape, logits=None, **kwargs):
-        super().__init__(event_shape, {"logits": logits}, **kwargs)
-
-    def distribution(self, logits):
-        return tfd.Independent(tfd.Bernoulli(logits, dtype="float32"), len(self.event_shape))
-
-
-class BinaryPrior(kv.Prior):
-    """Fair coins."""
-
-    def distribution(self):
-        logits = ops.zeros(self.event_shape)
-        return tfd.Independent(tfd.Bernoulli(logits, dtype="float32"), len(self.event_shape))
 
 
 def test_gradient_of_binary_latents_by_enumeration(gradients, noise):

@@ -189,6 +189,17 @@ def variables_of(model):
     return [v for v in (*model.variables, *model.optimizer.variables) if id(v) not in metrics]
 
 
+def step_state(model):
+    """The values that JAX's `train_step` takes and returns, in Keras' order."""
+    groups = (
+        model.trainable_variables,
+        model.non_trainable_variables,
+        model.optimizer.variables,
+        model.metrics_variables,
+    )
+    return tuple([v.value for v in group] for group in groups)
+
+
 def state(model):
     return [np.array(v) for v in variables_of(model)]
 

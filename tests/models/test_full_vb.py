@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 import scipy.stats
-from contract import Batches
+from contract import Batches, step_state
 from keras import ops
 
 import keras_aevb as kv
@@ -506,31 +506,22 @@ def test_replicas_in_one_program_equal_models_trained_alone(make_model, x):
         model.compile(keras.optimizers.Adagrad(0.02))
         return model
 
-    def state(model):
-        groups = (
-            model.trainable_variables,
-            model.non_trainable_variables,
-            model.optimizer.variables,
-            model.metrics_variables,
-        )
-        return tuple([v.value for v in group] for group in groups)
-
     models = [build(seed, n_train) for seed, n_train in [(0, 10), (1, 100)]]
-    stacked = jax.tree.map(lambda *values: jax.numpy.stack(values), *map(state, models))
-    before = jax.tree.map(np.array, state(models[0]))
+    stacked = jax.tree.map(lambda *values: jax.numpy.stack(values), *map(step_state, models))
+    before = jax.tree.map(np.array, step_state(models[0]))
     batches = x[:12].reshape(3, 4, 6)
 
     def epoch(state):
         return jax.lax.scan(lambda s, x: models[0].train_step(s, (x,))[::-1], state, batches)
 
     replicas, logs = jax.jit(jax.vmap(epoch))(stacked)
-    for actual, desired in zip(jax.tree.leaves(before), jax.tree.leaves(state(models[0]))):
+    for actual, desired in zip(jax.tree.leaves(before), jax.tree.leaves(step_state(models[0]))):
         np.testing.assert_array_equal(actual, desired)
     for i, model in enumerate(models):
         history = fit(model, x[:12], batch_size=4)
         # float32 sums in another order; three steps
         np.testing.assert_allclose(logs["loss"][i, -1], history["loss"][0], rtol=1e-4)
-        for group, variables in zip(replicas, state(model)[:2]):
+        for group, variables in zip(replicas, step_state(model)[:2]):
             for value, variable in zip(group, variables):
                 np.testing.assert_allclose(value[i], variable, rtol=1e-3, atol=1e-5)
 

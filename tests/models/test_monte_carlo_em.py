@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import supports
-from contract import Batches
+from contract import Batches, step_state
 
 import keras_aevb as kv
 from keras_aevb.models import monte_carlo_em
@@ -345,31 +345,22 @@ def test_on_jax_replicas_train_in_one_program():
         model.compile(keras.optimizers.Adagrad(rate))
         return model
 
-    def state(model):
-        groups = (
-            model.trainable_variables,
-            model.non_trainable_variables,
-            model.optimizer.variables,
-            model.metrics_variables,
-        )
-        return tuple([v.value for v in group] for group in groups)
-
     models = [build(0, 0.01), build(1, 0.05)]
-    stacked = jax.tree.map(lambda *values: jax.numpy.stack(values), *map(state, models))
-    before = jax.tree.map(np.array, state(models[0]))
+    stacked = jax.tree.map(lambda *values: jax.numpy.stack(values), *map(step_state, models))
+    before = jax.tree.map(np.array, step_state(models[0]))
 
     def epoch(state):
         return jax.lax.scan(lambda s, data: models[0].train_step(s, data)[::-1], state, batches)
 
     replicas, logs = jax.jit(jax.vmap(epoch))(stacked)
-    for actual, desired in zip(jax.tree.leaves(before), jax.tree.leaves(state(models[0]))):
+    for actual, desired in zip(jax.tree.leaves(before), jax.tree.leaves(step_state(models[0]))):
         np.testing.assert_array_equal(actual, desired)
     for i, model in enumerate(models):
         history = model.fit(x, batch_size=20, shuffle=False, verbose=0).history
         # float32 sums in another order; three transitions, six updates
         for name in history:
             np.testing.assert_allclose(logs[name][i, -1], history[name][0], rtol=1e-5)
-        for values, group in zip(replicas[:2], state(model)[:2]):
+        for values, group in zip(replicas[:2], step_state(model)[:2]):
             for value, variable in zip(values, group):
                 np.testing.assert_allclose(value[i], variable, rtol=1e-4, atol=1e-6)
 

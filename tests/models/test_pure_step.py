@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from contract import step_state
 
 import keras_aevb as kv
 
@@ -23,21 +24,11 @@ def build(algorithm, seed, step_size):
     return model
 
 
-def state(model):
-    groups = (
-        model.trainable_variables,
-        model.non_trainable_variables,
-        model.optimizer.variables,
-        model.metrics_variables,
-    )
-    return tuple([v.value for v in group] for group in groups)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("algorithm", [kv.AEVB, kv.WakeSleep])
 def test_replicas_in_one_program_equal_models_trained_alone(algorithm):
     models = [build(algorithm, *settings) for settings in SETTINGS]
-    stacked = jax.tree.map(lambda *values: jax.numpy.stack(values), *map(state, models))
+    stacked = jax.tree.map(lambda *values: jax.numpy.stack(values), *map(step_state, models))
 
     def epoch(state):
         return jax.lax.scan(lambda s, x: models[0].train_step(s, (x,))[::-1], state, X)
@@ -53,7 +44,7 @@ def test_replicas_in_one_program_equal_models_trained_alone(algorithm):
 
 def test_does_not_change_the_model():
     model = build(kv.AEVB, 0, 0.01)
-    before = jax.tree.map(np.array, state(model))
-    jax.jit(model.train_step)(state(model), (X[0],))
-    for old, new in zip(jax.tree.leaves(before), jax.tree.leaves(state(model))):
+    before = jax.tree.map(np.array, step_state(model))
+    jax.jit(model.train_step)(step_state(model), (X[0],))
+    for old, new in zip(jax.tree.leaves(before), jax.tree.leaves(step_state(model))):
         np.testing.assert_array_equal(new, old)

@@ -3,12 +3,10 @@
 import keras
 import numpy as np
 import pytest
+from binary import BinaryPosterior, BinaryPrior
 from keras import ops
 
 import keras_aevb as kv
-from keras_aevb._backend import tfp
-
-tfd = tfp.distributions
 
 
 def recognition(model):
@@ -150,24 +148,6 @@ def test_the_sleep_phase_samples_the_model(make_model, noise):
 
 
 # Posteriors that are not reparameterisable
-
-
-class BinaryPosterior(kv.ConditionalDistribution):
-    """Bernoulli latents."""
-
-    def __init__(self, event_shape, logits=None, **kwargs):
-        super().__init__(event_shape, {"logits": logits}, **kwargs)
-
-    def distribution(self, logits):
-        return tfd.Independent(tfd.Bernoulli(logits, dtype="float32"), len(self.event_shape))
-
-
-class BinaryPrior(kv.Prior):
-    """Fair coins."""
-
-    def distribution(self):
-        logits = ops.zeros(self.event_shape)
-        return tfd.Independent(tfd.Bernoulli(logits, dtype="float32"), len(self.event_shape))
 
 
 @pytest.mark.parametrize("kl", ["analytic", "sampled"])
