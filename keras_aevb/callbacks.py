@@ -159,6 +159,8 @@ class Pictures(keras.callbacks.Callback):
         with model.given(rows):
             independent = independent_marginals(model.prior_distribution()) is not None
         x = self.x if isinstance(model, VariationalModel) else None
+        if x is not None:
+            model.checked_conditions(self.condition, len(x))  # raises for another number
         wanted = {
             "reconstructions": x is not None,
             "encoded": x is not None and int(np.prod(model.prior.event_shape)) > 1,

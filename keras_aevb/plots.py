@@ -380,6 +380,8 @@ def _axes(ax: Axes | None, height: float = 1.0) -> Axes:
 
 def _labels(labels: ArrayLike, n: int) -> np.ndarray:
     labels = np.asarray(labels)
+    if labels.dtype.kind == "O" and all(isinstance(label, str) for label in labels.flat):
+        labels = labels.astype(str)  # a column of strings of a DataFrame
     if labels.shape != (n,) or labels.dtype.kind not in "biufU":
         raise ValueError(
             f"Expected `labels` to be {n} numbers or strings, one for each example. "

@@ -140,6 +140,9 @@ def test_pictures_take_the_conditions_in_turn(condition, tmp_path):
     pictures = Pictures(tmp_path, x=X[:7], condition=of_labels(y[:7]))
     model.fit(X, of_labels(y), epochs=1, verbose=0, callbacks=[pictures])
     assert len(list(tmp_path.glob("*/epoch-0001.png"))) == 6
+    with pytest.raises(ValueError, match=r"7.*Received"):  # x has 7 examples
+        few = Pictures(tmp_path, x=X[:7], condition=of_labels(y[:2]))
+        model.fit(X, of_labels(y), verbose=0, callbacks=[few])
 
 
 def test_impossible_kinds_are_left_out_or_refused(tmp_path):

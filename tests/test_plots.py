@@ -81,6 +81,15 @@ def test_points_have_the_colours_of_their_labels(model, x, ax):
     assert ax.get_xlabel() == "F(z[0])"
 
 
+def test_a_column_of_strings_is_a_list_of_labels(model, x, ax):
+    """NumPy has these as an array of objects."""
+    labels = np.array(["b", "a", "c", "a", "b", "c", "a"], dtype=object)
+    plots.encoded(model, x, labels, ax=ax)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b", "c"]
+    with pytest.raises(ValueError, match="`labels`.*object"):
+        plots.encoded(model, x, np.array([None, *labels[1:]], dtype=object), ax=ax)
+
+
 def test_numbers_get_a_scale_and_many_classes_a_colour_each(model, x, ax):
     plots.encoded(model, x, np.linspace(0, 1, 7), dimensions=(1, 0), ax=ax)
     assert len(ax.figure.axes) == 2

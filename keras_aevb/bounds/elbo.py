@@ -133,17 +133,20 @@ class ELBO(Bound):
         divergences = self._divergences(q, prior, z)
         kl = divergences["kl"]
         terms = {"elbo": reconstruction - kl, "reconstruction": reconstruction, **divergences}
+        weights = {
+            name: ops.convert_to_tensor(self.now(getattr(self, name)), kl.dtype)
+            for name in DEFAULTS
+        }
         if self._is_default:
-            return terms
-        beta, free_bits = (
-            ops.convert_to_tensor(self.now(getattr(self, name)), kl.dtype) for name in DEFAULTS
-        )
+            logged = {metric.name for metric in self.in_force}
+            return terms | {name: value for name, value in weights.items() if name in logged}
+        beta, free_bits = weights.values()
         if self.free_bits != 0:
             by_group = self._by_group(q, prior, z, divergences)
             axes = tuple(range(1, len(by_group.shape)))
             kl = ops.sum(ops.maximum(by_group, free_bits), axis=axes)
         objective = reconstruction - beta * kl
-        return {**terms, "objective": objective, "beta": beta, "free_bits": free_bits}
+        return {**terms, **weights, "objective": objective}
 
     def _divergences(self, q: Distribution, prior: Distribution, z: Tensor) -> Terms:
         """Dict from term names to tensors `[B]`: `kl`, and any that a subclass adds."""

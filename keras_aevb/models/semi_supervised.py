@@ -130,7 +130,8 @@ class SemiSupervisedAEVB(AEVB):
         terms = {name: over_classes(term) for name, term in terms.items()}
         log_evidence = entropy - math.log(k)
         value = over_classes(value) + log_evidence
-        terms[self.bound.objective] = terms[self.bound.objective] + log_evidence
+        for name in dict.fromkeys(("elbo", self.bound.objective)):
+            terms[name] = terms[name] + log_evidence
         classification = ops.sum(is_label * log_q, axis=1)
         loss = -value - self.classification_weight * classification
         return Objective(loss, {**terms, "classification": classification})

@@ -34,6 +34,7 @@ class TrainingLoop(ObjectiveModel):
 
     epochs_done: int
     restored_epoch: int | None
+    jit_compile_setting: bool | str
 
     def __init__(self, **kwargs: Unpack[LayerArguments]) -> None:
         super().__init__(**kwargs)
@@ -70,9 +71,15 @@ class TrainingLoop(ObjectiveModel):
                 f"under {type(self.distribute_strategy).__name__}. Received: jit_compile=True"
             )
         super().compile(optimizer=optimizer, **kwargs)
+        self.jit_compile_setting = kwargs.get("jit_compile", "auto")
         set_loss_metric(self, _backend.mean_metric("loss", self.likelihood.density_dtype))
         # Checkpoints, and XLA on TensorFlow, need a built optimizer.
         self.optimizer.build(self.trainable_variables)
+
+    def get_compile_config(self) -> Config | None:
+        """The settings of `compile`, with `"auto"` as given: another backend decides anew."""
+        config = super().get_compile_config()
+        return config and {**config, "jit_compile": self.jit_compile_setting}
 
     def compile_from_config(self, config: Config) -> None:
         """Compiles a loaded model with its saved settings."""

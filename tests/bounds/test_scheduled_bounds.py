@@ -276,3 +276,14 @@ def test_free_bits_need_dimensions(make_model):
 def test_the_closed_form_has_no_score():
     with pytest.raises(ValueError, match=r"no score.*kl='auto'.*Received: kl='analytic'"):
         kv.ELBO(kl="analytic", gradient="stl")
+
+
+def test_the_logs_report_a_weight_that_returns_to_its_default(make_model, x):
+    """Also in evaluation, and for both weights."""
+    model = build(make_model, bound=kv.ELBO(beta=0.5, free_bits=0.1))
+    for beta, free_bits in ((0.5, 0.1), (1.0, 0.1), (1.0, 0.0), (2.0, 0.0)):
+        model.bound.beta, model.bound.free_bits = beta, free_bits
+        history = model.fit(x, verbose=0).history
+        np.testing.assert_allclose(history["beta"], beta)
+        np.testing.assert_allclose(history["free_bits"], free_bits, rtol=1e-6)  # float32
+        assert model.evaluate(x, verbose=0, return_dict=True)["beta"] == beta

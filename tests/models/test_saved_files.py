@@ -137,3 +137,18 @@ def test_only_lora_kernels_are_trained(make_model, x, tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(loaded.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-6)
+
+
+def test_another_backend_decides_anew_about_xla(make_model, tmp_path):
+    """Keras resolves `"auto"`: true on JAX, where false would be eager, false on TensorFlow."""
+    model = make_model()
+    for given in ("auto", True, False):
+        model.compile(jit_compile=given)
+        assert model.get_compile_config()["jit_compile"] == given
+        model.save(tmp_path / "model.keras")
+        loaded = keras.saving.load_model(tmp_path / "model.keras")
+        assert loaded.get_compile_config()["jit_compile"] == given
+        assert loaded.jit_compile == model.jit_compile
+    model.compile("adam")
+    assert model.get_compile_config()["jit_compile"] == "auto"
+    assert not make_model().get_compile_config()

@@ -95,6 +95,20 @@ def test_errors(x):
             call()
 
 
+@pytest.mark.parametrize("label", [2, -1], ids=["labelled", "unlabelled"])
+def test_every_bound_reports_the_same_elbo(label, x):
+    """With one sample, the importance-weighted bound is the ELBO, with log p(y) and H(q(y|x))."""
+    y = ops.full((len(x),), label)
+    bounds = kv.ELBO(kl="sampled"), kv.ImportanceWeightedBound(1), kv.RenyiBound(0.5, 1)
+    values = {}
+    for bound in bounds:
+        terms = build(bound=bound).objective(ops.convert_to_tensor(x), True, y)[1]
+        values[bound.objective] = np.asarray(terms[bound.objective])
+        np.testing.assert_allclose(terms["elbo"], values["elbo"], rtol=1e-5)  # float32
+    for value in values.values():
+        np.testing.assert_allclose(value, values["elbo"], rtol=1e-5)
+
+
 @pytest.mark.parametrize("settings", [{"beta": 2.0}, {"free_bits": 0.3}], ids=str)
 def test_a_bound_with_a_surrogate(settings, x):
     """The loss has the surrogate of each class, weighted like its bound; the logs its setting."""
