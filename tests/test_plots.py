@@ -86,7 +86,7 @@ def test_a_column_of_strings_is_a_list_of_labels(model, x, ax):
     labels = np.array(["b", "a", "c", "a", "b", "c", "a"], dtype=object)
     plots.encoded(model, x, labels, ax=ax)
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b", "c"]
-    with pytest.raises(ValueError, match="`labels`.*object"):
+    with pytest.raises(ValueError, match=r"`labels`.*object"):
         plots.encoded(model, x, np.array([None, *labels[1:]], dtype=object), ax=ax)
 
 
