@@ -66,7 +66,7 @@ class Program:
         # A CPU is used best by concurrent steps, one for each model; a GPU by one step on stacked
         # values.
         self.is_stacked = len(models) > 1 and jax.default_backend() != "cpu"
-        # Its trace is kept, so that `eval_shape` and the loop trace a step once between them.
+        # `jit` keeps the trace: a step is traced once for `eval_shape` and the loop.
         step = self._stacked_step if self.is_stacked else self._side_by_side
         self._step_of_all = jax.jit(step, inline=True)
         self._run = self._compiled()

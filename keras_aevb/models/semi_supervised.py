@@ -130,8 +130,9 @@ class SemiSupervisedAEVB(AEVB):
         terms = {name: over_classes(term) for name, term in terms.items()}
         log_evidence = entropy - math.log(k)
         value = over_classes(value) + log_evidence
-        for name in dict.fromkeys(("elbo", self.bound.objective)):
-            terms[name] = terms[name] + log_evidence
+        for name in terms:
+            if name in ("elbo", self.bound.objective):
+                terms[name] = terms[name] + log_evidence
         classification = ops.sum(is_label * log_q, axis=1)
         loss = -value - self.classification_weight * classification
         return Objective(loss, {**terms, "classification": classification})

@@ -203,9 +203,8 @@ class VariationalModel(LatentVariableModel):
             array = inputs.as_array(x, dtype=self.likelihood.density_dtype)
             inputs.check_event_shape("x", array.shape[1:], self.likelihood.event_shape)
             self.likelihood.check(array)
-            values = ops.convert_to_tensor(
-                array
-            )  # functional encoders refuse arrays beside tensors
+            # A functional encoder refuses arrays beside tensors.
+            values = ops.convert_to_tensor(array)
         with self.given(condition, training):
             return self.posterior.distribution(*self._encoder_parameters(values, training))
 

@@ -109,6 +109,26 @@ def test_every_bound_reports_the_same_elbo(label, x):
         np.testing.assert_allclose(value, values["elbo"], rtol=1e-5)
 
 
+class Renamed(kv.Bound):
+    """A bound of one's own without a term `elbo`."""
+
+    terms = ("own_bound",)
+    objective = "own_bound"
+
+    def __call__(self, x, q, prior, decode, seed):
+        return {"own_bound": kv.ELBO(kl="sampled")(x, q, prior, decode, seed)["elbo"]}
+
+
+def test_a_bound_of_ones_own(x):
+    y = ops.full((len(x),), 2)
+    own, elbo = (
+        build(bound=bound).objective(ops.convert_to_tensor(x), True, y)
+        for bound in (Renamed(), kv.ELBO(kl="sampled"))
+    )
+    np.testing.assert_array_equal(own[1]["own_bound"], elbo[1]["elbo"])
+    np.testing.assert_array_equal(own[0], elbo[0])
+
+
 @pytest.mark.parametrize("settings", [{"beta": 2.0}, {"free_bits": 0.3}], ids=str)
 def test_a_bound_with_a_surrogate(settings, x):
     """The loss has the surrogate of each class, weighted like its bound; the logs its setting."""
