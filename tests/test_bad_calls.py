@@ -333,8 +333,6 @@ for name, make in {
     "[5]": lambda: [5],
     "not compiled": lambda: [new(kv.AEVB)],
     "one model twice": lambda: twice(compiled(new(kv.AEVB))),
-    "two algorithms": lambda: [compiled(new(kv.AEVB)), compiled(new(kv.WakeSleep))],
-    "two bounds": lambda: [compiled(new(kv.AEVB, bound=kv.ELBO(n))) for n in (1, 2)],
     "two executions": lambda: [compiled(new(kv.AEVB), steps_per_execution=n) for n in (1, 2)],
 }.items():
     row(f"Replicas({name})", lambda _, make=make: kv.Replicas(make()), "model")

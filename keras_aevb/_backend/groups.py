@@ -7,16 +7,20 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_aevb.typing import Shape
-
 
 def of_one_shape(steps: Sequence[Any]) -> list[list[Any]]:
     """Splits a list of steps where the shapes of their batches change."""
 
-    def shapes(step: Any) -> list[Shape]:
-        return [np.shape(leaf) for leaf in keras.tree.flatten(step)]
+    return [list(group) for _, group in itertools.groupby(steps, _shapes)]
 
-    return [list(group) for _, group in itertools.groupby(steps, shapes)]
+
+def _shapes(batches: Any) -> Any:
+    """The shapes of all leaves. Lists, tuples and arrays, as in most batches, are fast."""
+    if isinstance(batches, list | tuple):
+        return [_shapes(batch) for batch in batches]
+    if isinstance(batches, np.ndarray):
+        return batches.shape
+    return [np.shape(leaf) for leaf in keras.tree.flatten(batches)]
 
 
 def filled(group: list[Any], length: int) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Vectorised training of an ensemble of models."""
+"""Training of several models in one program."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,24 +18,25 @@ from keras_aevb.typing import ArrayLike, Config, Stream, Verbose
 
 
 class Replicas:
-    """Trains an ensemble of models that differ only in seed, learning rate and weights.
+    """Trains models side by side: an ensemble, or models of several sizes and algorithms.
 
     On the jax backend one compiled program makes the steps of all models. On a GPU, which a model
-    of the paper's size leaves mostly idle, it vectorises them over stacked variables; on a CPU it
-    runs them concurrently. On the tensorflow backend each model has its own program, and the
-    programs take turns. The results equal those of models trained alone, up to rounding. A model
-    that diverges does not affect the others.
+    of the paper's size leaves mostly idle, it stacks the variables of models that differ only in
+    seed, learning rate and weights, and vectorises their steps; on a CPU it runs all steps
+    concurrently. On the tensorflow backend each model has its own program, and the programs take
+    turns. The results equal those of models trained alone, up to rounding. A model that diverges
+    does not affect the others.
 
     Each model can still be evaluated, saved and trained alone. All have their new weights when
     `fit` returns or is interrupted.
 
     Args:
-        models: compiled models of one class that differ only in seeds, weights and the
-            optimizer's learning rate, which must be a number.
+        models: compiled models of data of one shape and type. They have the same
+            `steps_per_execution`, `run_eagerly` and `jit_compile`.
 
     Raises:
-        ValueError: if there are no models, a model is not compiled or differs in other settings,
-            or two models share variables.
+        ValueError: if there are no models, a model is not compiled, two differ in one of these
+            settings, or two share variables.
 
     Example:
         >>> import keras, numpy as np, keras_aevb as kv
@@ -72,22 +73,31 @@ class Replicas:
             raise ValueError("Expected models that share no variables. Received some that do")
         self._programs: dict[tuple[int, ...], Programs] = {}
         self._compiled_as: list[Any] | None = None
-        self._check_alike()
+        self._alike: dict[int, int] = {}
+        self._compare()
 
-    def _check_alike(self) -> None:
-        """Compares the models, if one was compiled since the last comparison."""
+    def _compare(self) -> None:
+        """Finds the models that are alike, if one was compiled since the last comparison."""
         compiled_as = [
             (m.optimizer, m.run_eagerly, m.jit_compile, m.steps_per_execution) for m in self.models
         ]
         if compiled_as == self._compiled_as:
             return
+        first_settings = _shared_settings(self.models[0])
         for model in self.models[1:]:
-            found = difference(self.models[0], model)
-            if found is not None:
-                raise ValueError(
-                    "Expected models that differ only in seeds, weights and the learning rate. "
-                    f"Received a difference in {found}"
-                )
+            for name, value in _shared_settings(model).items():
+                if value != first_settings[name]:
+                    raise ValueError(
+                        f"Expected models with the same {name}. Received: {first_settings[name]} "
+                        f"and {value}"
+                    )
+        firsts: list[TrainingLoop] = []
+        for model in self.models:
+            alike = (first for first in firsts if difference(first, model) is None)
+            first = next(alike, model)
+            if first is model:
+                firsts.append(model)
+            self._alike[id(model)] = id(first)
         self._compiled_as = compiled_as
 
     def fit(
@@ -127,12 +137,13 @@ class Replicas:
         Raises:
             ValueError: if there is not one stream or list of callbacks for each model, the streams
                 differ in length, the data has the wrong shape or impossible values, a model with
-                unknown `n_train` receives a stream, or models were recompiled and now differ.
+                unknown `n_train` receives a stream, or models were recompiled with other
+                settings of the program.
         """
         arguments.check_fit(
             batch_size=batch_size, epochs=epochs, initial_epoch=initial_epoch, shuffle=shuffle
         )
-        self._check_alike()
+        self._compare()
         streams = self._epochs(x, sample_weight, batch_size, shuffle)
         num_batches = streams[0].num_batches
         assert num_batches is not None  # streams of unknown length are refused
@@ -153,22 +164,30 @@ class Replicas:
         """The program of the models that are still training."""
         key = tuple(map(id, models))
         programs = self._programs.setdefault(key, Programs(models))
-        return programs.get("train", lambda: _backend.Program(models, "train"))
+        alike = [self._alike[id(model)] for model in models]
+        return programs.get("train", lambda: _backend.Program(models, "train", alike))
 
     def _epochs(
         self, x: Any, sample_weight: ArrayLike | None, batch_size: int | None, shuffle: bool
     ) -> list[epochs_of.Epochs]:
         """Each model's epochs of batches; arrays shared by all are on the device once."""
         if not isinstance(x, list | tuple):
-            checked = sources.checked(self.models[0], x, None, sample_weight)
+            checked_by = {
+                first: sources.checked(model, x, None, sample_weight)
+                for first, model in {self._alike[id(m)]: m for m in self.models}.items()
+            }
+            checked = [checked_by[self._alike[id(model)]] for model in self.models]
             if not inputs.is_array(x):
                 raise ValueError(
                     f"Expected an array, or a list of {len(self.models)} streams, one for each "
                     f"model. Received: {type(x)}"
                 )
-            for model in self.models:
-                model.adapt(checked[0])
-            x = [sources.row_batches(model, checked, batch_size, shuffle) for model in self.models]
+            for model, (examples, _, _) in zip(self.models, checked):
+                model.adapt(examples)
+            x = [
+                sources.row_batches(model, data, batch_size, shuffle)
+                for model, data in zip(self.models, checked)
+            ]
         else:
             self._check_streams(x)
             for model, stream in zip(self.models, x):
@@ -231,6 +250,17 @@ class Replicas:
             )
             for model, calls in zip(self.models, callbacks)
         ]
+
+
+def _shared_settings(model: TrainingLoop) -> Config:
+    """The settings that models in one program share."""
+    return {
+        "steps_per_execution": model.steps_per_execution,
+        "run_eagerly": model.run_eagerly,
+        "jit_compile": model.jit_compile,
+        "event shape of the likelihood": model.likelihood.event_shape,
+        "dtype of the likelihood": model.likelihood.density_dtype,
+    }
 
 
 class _Report(keras.callbacks.Callback):

@@ -54,7 +54,11 @@ class RowEpochs:
         """Yields the first step of each group and its batches, each `(row indices,)` or whole."""
         for first in range(0, self.num_batches, self.steps_per_execution):
             last = min(first + self.steps_per_execution, self.num_batches)
-            yield first, [self._batch(number * self.num_batches + i) for i in range(first, last)]
+            steps = range(number * self.num_batches + first, number * self.num_batches + last)
+            batches = [self._batch(step) for step in steps]
+            if self.arrays is not None:
+                self._check([rows for (rows,) in batches], steps[0])
+            yield first, batches
 
     def _batch(self, step: int) -> Batch:
         """The batch of a step, counted from the beginning of training."""
@@ -62,19 +66,32 @@ class RowEpochs:
         if i == 0 or step % self.num_batches == 0:
             self.stream.epoch = number
             self.stream.on_epoch_begin()
-        rows = self._rows(i)
+        rows = np.asarray(self.stream.rows(i), "int32")
         if i == len(self.stream) - 1:
             self.stream.on_epoch_end()
-        return (rows,) if self.arrays is not None else self.stream.take(rows)
+        if self.arrays is not None:
+            return (rows,)  # `epoch` checks a group of batches at once
+        self._check([rows], step)
+        return self.stream.take(rows)
 
-    def _rows(self, i: int) -> np.ndarray:
-        rows, n = np.asarray(self.stream.rows(i), "int32"), self.stream.num_rows
-        # Out-of-range indices raise no error on accelerators.
-        if rows.min(initial=0) < 0 or rows.max(initial=0) >= n:
-            raise IndexError(
-                f"Expected row indices from 0 to {n - 1}. Received: {rows} in batch {i}"
+    def _check(self, batches: Sequence[np.ndarray], first: int) -> None:
+        """Raises an `IndexError` for row indices that do not exist, from step `first` on.
+
+        Accelerators raise no error for them, and NumPy none for negative ones.
+        """
+        n = self.stream.num_rows
+
+        def exist(rows: np.ndarray) -> bool:
+            return rows.min(initial=0) >= 0 and rows.max(initial=0) < n
+
+        if not exist(np.concatenate(batches, axis=None)):
+            step, rows = next(
+                (step, rows) for step, rows in enumerate(batches, first) if not exist(rows)
             )
-        return rows
+            raise IndexError(
+                f"Expected row indices from 0 to {n - 1}. Received: {rows} in batch "
+                f"{step % len(self.stream)}"
+            )
 
 
 class StreamEpochs:

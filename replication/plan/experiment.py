@@ -130,12 +130,20 @@ class Experiment:
 
     @property
     def shape(self):
-        """All settings but step size and seed; runs that share them can be trained side by side."""
+        """All settings but step size and seed."""
         return dataclasses.replace(self, step_size=0.0, seed=0)
+
+    @property
+    def schedule(self):
+        """The settings that runs in one program share: their data, batches and evaluations."""
+        data = self.dataset, self.split_seed, self.n_train
+        return *data, self.measure, self.algorithm == "mcem", self.batch_size
 
 
 def title(experiments):
-    """A title for experiments that differ only in step size and seed."""
+    """A title for experiments that are trained side by side."""
+    curves = dict.fromkeys(e.curve for e in experiments)
     steps = "/".join(f"{step:g}" for step in sorted({e.step_size for e in experiments}))
     seeds = "/".join(map(str, sorted({e.seed for e in experiments})))
-    return f"{experiments[0].curve} step {steps} seed {seeds}"
+    name = next(iter(curves)) if len(curves) == 1 else f"{len(curves)} curves"
+    return f"{name} step {steps} seed {seeds}"

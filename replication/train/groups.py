@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import os
 
 from replication.plan.experiment import Experiment
@@ -9,7 +10,7 @@ from replication.plan.experiment import Experiment
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """Runs that differ only in step size and seed, trained side by side in one program.
+    """Runs of one `Experiment.schedule`, trained side by side in one program.
 
     Attributes:
         experiments: experiments of the runs.
@@ -38,11 +39,27 @@ class Folders:
 
 
 def groups_of(experiments, samples):
-    """Sorts experiments into groups."""
-    groups: dict[tuple, list[Experiment]] = {}
+    """Sorts experiments into groups that differ only in step size and seed."""
+    groups: dict[Experiment, list[Experiment]] = {}
     for experiment in dict.fromkeys(experiments):
         groups.setdefault(experiment.shape, []).append(experiment)
     return [Group(tuple(group), samples) for group in groups.values()]
+
+
+def merged(groups):
+    """Joins groups of one schedule and number of samples, whatever their networks.
+
+    Returns:
+        Dict from each of the groups to the one that contains it.
+    """
+    alike: dict[tuple, list[Group]] = {}
+    for group in groups:
+        alike.setdefault((group.experiments[0].schedule, group.samples), []).append(group)
+    return {
+        group: Group(tuple(itertools.chain(*(g.experiments for g in parts))), group.samples)
+        for parts in alike.values()
+        for group in parts
+    }
 
 
 def train(group, folders, progress, patience=None):

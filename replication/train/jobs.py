@@ -174,14 +174,15 @@ class Jobs:
         ready = plans
         while ready or waiting:
             # Make all possible choices before any long run.
-            requested = [(plan, next(plan, ())) for plan in ready]
+            requested = {plan: groups for plan in ready if (groups := next(plan, ()))}
+            programs = workers.programs([*itertools.chain(*requested.values())])
+            futures = {g: self._submit(workers, g) for g in dict.fromkeys(programs.values())}
             waiting |= {
-                plan: {group: self._submit(workers, group) for group in groups}
-                for plan, groups in requested
-                if groups
+                plan: {programs[group]: futures[programs[group]] for group in groups}
+                for plan, groups in requested.items()
             }
-            futures = [future for of_plan in waiting.values() for future in of_plan.values()]
-            done, _ = concurrent.futures.wait(futures, return_when="FIRST_COMPLETED")
+            pending = {future for of_plan in waiting.values() for future in of_plan.values()}
+            done, _ = concurrent.futures.wait(pending, return_when="FIRST_COMPLETED")
             for of_plan in waiting.values():
                 for group in [g for g, future in of_plan.items() if future in done]:
                     workers.collect(of_plan.pop(group))

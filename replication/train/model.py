@@ -9,8 +9,10 @@ from replication.errors import MissingCheckpointError
 from replication.measurements.records import CHECKPOINT, restore_checkpoint, runs_folder
 from replication.plan.experiment import MCEM_LEAPFROG_STEPS, MCEM_UPDATES
 
-# The fastest settings of `compile`, by the measurements in benchmarks/.
-FASTEST = {"steps_per_execution": 100, "jit_compile": True}
+# The fastest settings of `compile`, by the measurements in benchmarks/. On a GPU, a call of a
+# program takes as long as tens of steps.
+STEPS_PER_EXECUTION = 100
+STEPS_PER_EXECUTION_ON_A_GPU = 1000
 
 
 def build(experiment, dataset):
@@ -33,9 +35,11 @@ def build(experiment, dataset):
         parts = kv.networks.bernoulli_mlp(**settings)
     model = _ALGORITHMS[experiment.algorithm](experiment, parts, len(dataset.train))
     optimizer = Adagrad(experiment.step_size, accumulate_only=experiment.accumulate_only)
+    on_a_gpu = any(device.startswith("gpu") for device in keras.distribution.list_devices())
+    steps = STEPS_PER_EXECUTION_ON_A_GPU if on_a_gpu else STEPS_PER_EXECUTION
+    fastest = {"steps_per_execution": steps, "jit_compile": True}
     # A step of Monte Carlo EM takes long, and contains the whole training set.
-    fastest = {} if experiment.algorithm == "mcem" else FASTEST
-    model.compile(optimizer, **fastest)
+    model.compile(optimizer, **({} if experiment.algorithm == "mcem" else fastest))
     return model
 
 

@@ -20,14 +20,14 @@ SECONDS_BETWEEN_CHECKPOINTS = 10
 
 
 def train(experiments, samples, dataset, results, progress, patience=None):
-    """Trains experiments that differ only in step size and seed, up to `samples` each.
+    """Trains experiments of one `Experiment.schedule`, up to `samples` each.
 
     A run that was killed and resumed ends with the same numbers as an uninterrupted one:
     minibatches and noise depend only on the seed and the step, and evaluation uses separate seeds.
     Shorter runs catch up first; then all continue in one program. Training of a diverged run stops.
 
     Args:
-        experiments: list of `Experiment` that differ only in step size and seed.
+        experiments: list of `Experiment` of one `schedule`.
         samples: training samples of each; rounded up to whole training steps.
         dataset: `Dataset`.
         results: folder of the results, in which `runs/<id>/` is saved.
@@ -84,6 +84,7 @@ class _Group:
         self.grid = grid
         self.progress = progress
         self.replicas = {}  # from ids of runs to their `Replicas`
+        self.models = {t.experiment.shape: t.model for t in trainings}
 
     def run(self):
         done = min(t.samples for t in self.trainings)
@@ -142,9 +143,9 @@ class _Group:
         return self.replicas[key]
 
     def _measure(self, trainings, at_end=False):
-        """Evaluates all runs with the programs of one model, so that these compile only once."""
-        model = self.trainings[0].model
+        """Evaluates runs of one shape with the programs of one model, which compile only once."""
         for training in trainings:
+            model = self.models[training.experiment.shape]
             with _weights_of(training.model, model):
                 training.measure(model, at_end)
 
