@@ -271,7 +271,7 @@ def _distributed(batch: Any, leading_axes: int = 2) -> jax.Array:
 
 def _stacked_steps(steps: list[Any], size: int) -> Any:
     """The batches of at most `size` steps, with leaves of shape `[size, R, B, ...]`."""
-    structures = [jax.tree.structure(batch) for batch in steps[0]]
+    structures: list[Any] = [jax.tree.structure(batch) for batch in steps[0]]
     structure = structures[0]
     if any(other != structure for other in structures):
         raise ValueError(f"Expected batches of one structure. Received: {structures}")

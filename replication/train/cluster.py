@@ -101,11 +101,6 @@ class Cluster:
                 self._executor.shutdown(wait=False)
                 self._wait_until_free()
 
-    @staticmethod
-    def programs(groups):
-        """The group to submit for each group: itself."""
-        return dict(zip(groups, groups))
-
     def submit(self, group):
         """Returns the `concurrent.futures.Future` of a group."""
         number = len(self._groups)

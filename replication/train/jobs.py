@@ -8,7 +8,7 @@ import itertools
 import pandas as pd
 
 from replication.errors import ProtocolError
-from replication.measurements import lock
+from replication.measurements import lock, provenance
 from replication.measurements.records import discard, read_runs, runs_folder
 from replication.measurements.table import TEXT, table
 from replication.plan.curves import figure2_curves, figure3_curves, model_curves
@@ -17,7 +17,7 @@ from replication.plan.protocols import FIGURE3_N_TRAIN, figure_of, is_text
 from replication.plan.step_sizes import CHOICE, COLUMNS, chosen, pilots
 from replication.train import workers
 from replication.train.datasets import load
-from replication.train.groups import Folders, Group, groups_of
+from replication.train.groups import Folders, Group, groups_of, merged
 from replication.train.progress import Display
 
 
@@ -175,7 +175,7 @@ class Jobs:
         while ready or waiting:
             # Make all possible choices before any long run.
             requested = {plan: groups for plan in ready if (groups := next(plan, ()))}
-            programs = workers.programs([*itertools.chain(*requested.values())])
+            programs = self._programs(itertools.chain(*requested.values()))
             futures = {g: self._submit(workers, g) for g in dict.fromkeys(programs.values())}
             waiting |= {
                 plan: {programs[group]: futures[programs[group]] for group in groups}
@@ -189,6 +189,10 @@ class Jobs:
                     self.display.finish(group)
             ready = [plan for plan, of_plan in waiting.items() if not of_plan]
             waiting = {plan: of_plan for plan, of_plan in waiting.items() if of_plan}
+
+    def _programs(self, groups):
+        """The group to train for each group. One run leaves a GPU mostly idle, so more share it."""
+        return merged(groups) if self._number == 1 and provenance.gpus() else {g: g for g in groups}
 
     def _workers(self, width):
         """As many workers as are useful, reusing existing ones."""

@@ -13,7 +13,7 @@ from typing import Any
 from replication import environment
 from replication.errors import WorkerError
 from replication.measurements import provenance
-from replication.train.groups import merged, train
+from replication.train.groups import train
 from replication.train.progress import RunProgress
 
 
@@ -24,14 +24,6 @@ def default_number():
 
 class ThisProcess:
     """Trains groups in this process, one at a time with all cores."""
-
-    @staticmethod
-    def programs(groups):
-        """The group to submit for each group. With a GPU, runs of one schedule are one group.
-
-        One run leaves a GPU mostly idle.
-        """
-        return merged(groups) if provenance.gpus() else dict(zip(groups, groups))
 
     def __init__(self, folders, display):
         self.folders = folders
@@ -93,11 +85,6 @@ class Processes:
             for process in multiprocessing.active_children():
                 process.kill()
             raise
-
-    @staticmethod
-    def programs(groups):
-        """The group to submit for each group: itself."""
-        return dict(zip(groups, groups))
 
     def submit(self, group):
         """Returns the `concurrent.futures.Future` of a group."""

@@ -15,11 +15,13 @@ from commands import invoke
 from made_up import numbers
 
 from replication.errors import BackendMismatchError, MissingCheckpointError
-from replication.measurements import files, records
+from replication.measurements import files, provenance, records
 from replication.plan import schedule
 from replication.plan.experiment import ALGORITHMS, Experiment
 from replication.plan.protocols import figure2_experiment
 from replication.train import datasets, evaluation, runner
+from replication.train.groups import Group, merged
+from replication.train.jobs import Jobs
 from replication.train.model import build, trained
 from replication.train.progress import RunProgress
 from replication.train.training import Training
@@ -321,6 +323,43 @@ def test_run_json_has_the_provenance(uninterrupted, digits):
     assert run.info["parameters"] == 650 + 44 + 30 + 704
     session = run.info["sessions"][0]
     assert {"command", "commit", "backend", "device", "machine", "versions"} <= set(session)
+
+
+def test_with_a_gpu_one_program_trains_all_curves(tmp_path, monkeypatch):
+    """Their numbers equal those of runs trained one after another."""
+
+    def command(results):
+        with Jobs(["digits"], None, results, jobs=1) as jobs:
+            jobs.figure2(["digits"], ("aevb", "wake-sleep"), (2, 5), 10_000, 1, [0.02])
+        return {run.info["id"]: run for run in records.read_runs(results)}
+
+    alone = command(tmp_path / "alone")
+    monkeypatch.setattr(provenance, "gpus", lambda: ["a GPU"])
+    together = command(tmp_path / "together")
+    assert alone.keys() == together.keys() and len(alone) == 4
+    for name, run in together.items():
+        assert run.info["sessions"][0]["side_by_side"] == 4
+        assert alone[name].info["sessions"][0]["side_by_side"] == 1
+        actual, desired = ([[*row.values()] for row in numbers(r)] for r in (run, alone[name]))
+        # A program of several models may sum in another order.
+        np.testing.assert_allclose(actual, desired, rtol=1e-4)
+
+
+def test_runs_of_other_data_or_batches_have_their_own_program():
+    frey = figure2_experiment("frey", "aevb", 2, 0.01)
+    experiments = [
+        figure2_experiment("mnist", "aevb", 3, 0.01),
+        figure2_experiment("mnist", "wake-sleep", 200, 0.02, seed=1),
+        frey,
+        dataclasses.replace(frey, batch_size=100),
+        dataclasses.replace(frey, split_seed=1),
+        dataclasses.replace(LIKELIHOOD, algorithm="aevb"),
+        LIKELIHOOD,
+    ]
+    groups = [Group((e,), 1000) for e in experiments] + [Group((frey,), 2000)]
+    programs = merged(groups)
+    assert [len(programs[group].experiments) for group in groups] == [2, 2, *[1] * 6]
+    assert len(set(programs.values())) == 7
 
 
 def test_evaluation_does_not_affect_training(digits):
