@@ -153,6 +153,17 @@ def test_mosaics_and_images():
     np.testing.assert_array_equal(pictures.as_images(images[..., :1]), images[..., 0])
 
 
+def test_channels_first():
+    images = np.random.default_rng(0).random((2, 4, 5, 3))
+    first = np.moveaxis(images, -1, 1)
+    for x, shape in ((first, None), (first, (3, 4, 5)), (first.reshape(2, -1), (3, 4, 5))):
+        np.testing.assert_array_equal(pictures.as_images(x, shape), images)
+    np.testing.assert_array_equal(pictures.as_images(first[:, :1]), images[..., 0])
+    np.testing.assert_array_equal(pictures.as_images(first[:, :1], (4, 5)), images[..., 0])
+    # Both ends could be channels: the last is.
+    np.testing.assert_array_equal(pictures.as_images(images[:, :3]), images[:, :3])
+
+
 @pytest.mark.parametrize(
     "call, match",
     [
@@ -166,6 +177,8 @@ def test_mosaics_and_images():
         (lambda m: pictures.traversals(m, z=[1.0]), r"event shape \(2,\)"),
         (lambda m: pictures.as_images(np.zeros((2, 6))), "height, width"),
         (lambda m: pictures.as_images(np.zeros((2, 6)), (2, 2)), r"shape \(6,\).*\(2, 2\)"),
+        (lambda m: pictures.as_images(np.zeros((2, 3, 4, 5)), (4, 5, 3)), r"\(4, 5, 3\)"),
+        (lambda m: pictures.as_images(np.zeros((2, 4, 5)), (5, 4)), r"\(5, 4\)"),
         (lambda m: pictures.mosaic(np.zeros((2, 6))), "Expected images"),
     ],
 )

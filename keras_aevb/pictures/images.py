@@ -14,36 +14,43 @@ def as_images(x: np.ndarray, image_shape: Sequence[int] | None = None) -> np.nda
 
     Args:
         x: array of shape `[N, *event_shape]`.
-        image_shape: `(height, width)`, `(height, width, 1)` or `(height, width, 3)`. Default: the
-            event shape, if it is one of these.
+        image_shape: `(height, width)`, or a shape with 1 or 3 channels, last or first:
+            `(height, width, channels)` or `(channels, height, width)`. Default: the event shape.
+            Another shape is for flat x.
 
     Returns:
         Array of shape `[N, height, width]` or `[N, height, width, 3]`.
 
     Raises:
-        ValueError: if the shape is not that of an image, or has another number of elements than
-            an example.
+        ValueError: if the shape is not that of an image, has another number of elements than an
+            example, or reorders the dimensions of examples that are not flat.
 
     Example:
         >>> as_images(np.zeros((5, 784)), (28, 28)).shape
         (5, 28, 28)
-        >>> as_images(np.zeros((5, 32, 32, 3))).shape
+        >>> as_images(np.zeros((5, 3, 32, 32))).shape
         (5, 32, 32, 3)
     """
     event_shape = x.shape[1:]
     shape = event_shape if image_shape is None else tuple(image_shape)
     if not (
         len(shape) in (2, 3)
-        and (len(shape) == 2 or shape[2] in CHANNELS)
+        and (len(shape) == 2 or shape[2] in CHANNELS or shape[0] in CHANNELS)
         and np.prod(shape) == np.prod(event_shape)
+        and (len(event_shape) == 1 or _without_ones(shape) == _without_ones(event_shape))
     ):
         raise ValueError(
-            "Expected `image_shape` to be (height, width), with 1 or 3 channels as a third "
-            f"dimension, and with as many elements as an example of shape {event_shape}. "
-            f"Received: {image_shape}"
+            "Expected `image_shape` to be (height, width), with 1 or 3 channels as last or first "
+            f"dimension, and to fit examples of shape {event_shape}. Received: {image_shape}"
         )
     x = x.reshape(-1, *shape)
-    return x[..., 0] if len(shape) == 3 and shape[2] == 1 else x
+    if len(shape) == 3 and shape[2] not in CHANNELS:
+        x = np.moveaxis(x, 1, -1)
+    return x[..., 0] if x.ndim == 4 and x.shape[3] == 1 else x
+
+
+def _without_ones(shape: Sequence[int]) -> list[int]:
+    return [size for size in shape if size != 1]
 
 
 def mosaic(images: np.ndarray, columns: int | None = None, fill: float = 1.0) -> np.ndarray:
