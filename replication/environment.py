@@ -19,6 +19,11 @@ def set_defaults():
     os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")  # TensorFlow
 
 
+def precision():
+    """The precision of JAX's products of float32 matrices."""
+    return os.environ.get(PRECISION, "default")
+
+
 def share(cores):
     """Limits this process to `cores` threads, and to the GPU memory that it uses."""
     for name in THREADS:

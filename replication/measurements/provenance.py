@@ -28,7 +28,7 @@ def session():
         "backend": keras.backend.backend(),
         "device": ", ".join(keras.distribution.list_devices()),
         "machine": ", ".join([processor(), cores(), *gpus()]),
-        "precision": os.environ.get(environment.PRECISION, "default"),
+        "precision": environment.precision(),
         "python": platform.python_version(),
         "versions": versions(),
     }

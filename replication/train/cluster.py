@@ -167,9 +167,9 @@ def _shows(folder, info):
 
 def _train(task):
     worker = distributed.get_worker()
+    environment.set_defaults()
     _require_same_environment(task, worker)
     sys.argv[1:] = task.arguments
-    environment.set_defaults()
     key = worker.get_current_task()
 
     def check():
@@ -186,7 +186,7 @@ def _train(task):
 
 
 def _require_same_environment(task, worker):
-    """Raises a `WorkerError` unless this worker has the command's versions, commit and backend."""
+    """Raises a `WorkerError` unless what determines this worker's numbers is as in the command."""
     if "keras" in sys.modules:
         backend = sys.modules["keras"].backend.backend()
     else:
@@ -208,4 +208,9 @@ def _require_same_environment(task, worker):
 @functools.cache  # the imported code, even if the folder changes later
 def _about(backend):
     """The environment that determines a process's numbers."""
-    return {**provenance.versions(), "commit": provenance.commit(), "Keras' backend": backend}
+    return {
+        **provenance.versions(),
+        "commit": provenance.commit(),
+        "Keras' backend": backend,
+        environment.PRECISION: environment.precision(),
+    }

@@ -1,8 +1,13 @@
 """The recorded provenance of a run."""
 
+import os
 import subprocess
+import sys
 from pathlib import Path
 
+import pytest
+
+from replication import environment
 from replication.measurements import provenance
 
 ROOT = Path(__file__).parent.parent.parent
@@ -32,3 +37,19 @@ def test_gpus_are_named(tmp_path, monkeypatch):
     assert provenance.gpus() == ["A GPU", "Another GPU"]
     driver.write_text("#!/bin/sh\nexit 9\n")  # a driver without a device
     assert provenance.gpus() == []
+
+
+@pytest.mark.parametrize("chosen, expected", [(None, "HIGHEST"), ("bfloat16", "DEFAULT")])
+def test_products_are_those_of_float32_unless_the_user_chooses(monkeypatch, chosen, expected):
+    """Also on a GPU, whose default is TF32."""
+    monkeypatch.setattr(os, "environ", {**os.environ})
+    os.environ.pop(environment.PRECISION, None)
+    if chosen:
+        os.environ[environment.PRECISION] = chosen
+    environment.set_defaults()
+    program = "import jax, jax.numpy as n; print(jax.make_jaxpr(n.dot)(n.eye(2), n.eye(2)))"
+    python = [sys.executable, "-c", program]
+    output = subprocess.run(python, env=os.environ, check=True, capture_output=True, text=True)
+    assert f"Precision.{expected}" in output.stdout
+    assert provenance.session()["precision"] == (chosen or "highest")
+    assert os.environ["NVIDIA_TF32_OVERRIDE"] == "0"
