@@ -5,7 +5,8 @@ another, and returns the new values. The variables are valid after each call, al
 """
 
 import functools
-from collections.abc import Sequence
+import re
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, Literal
 
 import jax
@@ -56,27 +57,18 @@ class Program:
     Args:
         models: list of R models.
         kind: `"train"` or `"test"`.
-        alike: for each model, the number of the first that differs only in the values of its
-            variables. Default: no two are alike.
     """
 
-    def __init__(
-        self,
-        models: Sequence[keras.Model],
-        kind: Literal["train", "test"],
-        alike: Sequence[int] | None = None,
-    ) -> None:
+    def __init__(self, models: Sequence[keras.Model], kind: Literal["train", "test"]) -> None:
         self.models = models
         self.training = kind == "train"
         self.steps_per_execution = models[0].steps_per_execution
         self.eager = models[0].run_eagerly or not models[0].jit_compile
         self.step_of = [m.train_step if self.training else m.test_step for m in models]
-        numbers = range(len(models))
         # A CPU is used best by concurrent steps, one for each model; a GPU by one step on the
-        # stacked values of models that are alike.
-        if alike is None or jax.default_backend() == "cpu":
-            alike = numbers
-        self.groups = [[i for i in numbers if alike[i] == first] for first in dict.fromkeys(alike)]
+        # stacked values of models that are alike. The first call finds these.
+        self.groups = [[i] for i in range(len(models))]
+        self._may_stack = len(models) > 1 and jax.default_backend() != "cpu" and not self.eager
         # `jit` keeps the trace: a step is traced once for `eval_shape` and the loop.
         self._step_of_all = jax.jit(self._step_of_groups, inline=True)
         self._run = self._compiled()
@@ -114,6 +106,9 @@ class Program:
         fixed = [() if self.training else state[:1] for state in states]
         changing = [state[len(f) :] for state, f in zip(states, fixed)]
         rest: list[Any] = []
+        if self._may_stack:
+            self.groups = self._alike(changing, fixed, arrays, group[0])
+            self._may_stack = False
         if self.eager:
             logs, changing = self._steps_in_python(changing, fixed, arrays, group)
         else:
@@ -121,7 +116,7 @@ class Program:
                 self.in_a_loop = self._is_fast_in_a_loop(changing, fixed, arrays, group)
             size = self.steps_per_execution if self.in_a_loop else 1
             group, rest = group[:size], group[size:]
-            batches = _stacked_steps(group, size)
+            batches = self._stacked_steps(group, size)
             logs, changing = self._run(changing, fixed, arrays, batches, len(group), self.in_a_loop)
         for variables, state in zip(groups, changing):
             for old, new in zip(variables[len(variables) - len(state) :], state):
@@ -136,7 +131,7 @@ class Program:
         """
         if not self.training or jax.default_backend() != "cpu":
             return True
-        batches = _stacked_steps(group, self.steps_per_execution)
+        batches = self._stacked_steps(group, self.steps_per_execution)
         traced = self._run.trace(changing, fixed, arrays, batches, len(group), True)
         return "conv_general_dilated" not in str(traced.jaxpr)
 
@@ -155,13 +150,9 @@ class Program:
     def _steps(
         self, changing: Any, fixed: Any, arrays: Any, batches: Any, n: Any, in_a_loop: bool
     ) -> Any:
-        """`n` steps, or one without a loop; the leaves of `batches` are `[≥ n, R, B, ...]`."""
+        """`n` steps, or one without a loop. `batches` are those of `_stacked_steps`."""
 
         changing, fixed = self._grouped(changing), self._grouped(fixed)
-        batches = [
-            jax.tree.map(lambda leaf, of=of: leaf[:, of if len(of) > 1 else of[0]], batches)
-            for of in map(np.array, self.groups)
-        ]
 
         def step(changing: Any, i: Any) -> Any:
             batch = jax.tree.map(lambda leaf: leaf[i], batches)
@@ -175,28 +166,48 @@ class Program:
             results = step(changing, 0)
         return tuple(map(self._ungrouped, results))
 
+    def _alike(
+        self, changing: Any, fixed: Any, arrays: Any, batches: Sequence[Any]
+    ) -> list[list[int]]:
+        """Groups the models whose steps are the same function of variables and batch."""
+        groups: dict[Any, list[int]] = {}
+        for i, (step, *inputs) in enumerate(zip(self.step_of, changing, fixed, batches)):
+            traced = jax.make_jaxpr(functools.partial(self._one_step, step))(arrays, *inputs)
+            groups.setdefault(_computation(traced), []).append(i)
+        return list(groups.values())
+
     def _grouped(self, trees: Sequence[Any]) -> list[Any]:
-        """A tree for each group, with leaves stacked in groups of several models."""
-        return [
-            _stacked([trees[i] for i in of]) if len(of) > 1 else trees[of[0]] for of in self.groups
-        ]
+        """A tree for each group, with stacked leaves in groups of several models."""
+        groups = [[trees[i] for i in members] for members in self.groups]
+        return [_stacked(group) if len(group) > 1 else group[0] for group in groups]
 
     def _ungrouped(self, trees: Sequence[Any]) -> list[Any]:
         """The inverse of `_grouped`."""
         parts = {
             i: part
-            for of, tree in zip(self.groups, trees)
-            for i, part in zip(of, _unstacked(tree, len(of)) if len(of) > 1 else [tree])
+            for members, tree in zip(self.groups, trees)
+            for i, part in zip(members, _unstacked(tree, len(members)))
         }
         return [parts[i] for i in range(len(parts))]
+
+    def _stacked_steps(self, steps: list[Any], size: int) -> list[Any]:
+        """For each group its batches of at most `size` steps.
+
+        Their leaves have shape `[size, B, ...]`, or `[size, models of the group, B, ...]`.
+        """
+        steps = filled(steps, size)
+        stacked = [_stacked_batches(steps, members) for members in self.groups]
+        if keras.distribution.distribution() is not None:
+            stacked = jax.tree.map(_distributed, stacked)
+        return stacked
 
     def _step_of_groups(
         self, changing: Any, fixed: Any, arrays: Any, batches: Any
     ) -> tuple[list[Any], list[Any]]:
         results = []
-        for of, *inputs in zip(self.groups, changing, fixed, batches):
-            step = functools.partial(self._one_step, self.step_of[of[0]], arrays)
-            results.append((jax.vmap(step) if len(of) > 1 else step)(*inputs))
+        for members, *inputs in zip(self.groups, changing, fixed, batches):
+            step = functools.partial(self._one_step, self.step_of[members[0]], arrays)
+            results.append((jax.vmap(step) if len(members) > 1 else step)(*inputs))
         logs, states = zip(*results)
         return list(logs), list(states)
 
@@ -253,7 +264,7 @@ def several_processes() -> bool:
     return keras.distribution.distribution() is not None and jax.process_count() > 1
 
 
-def _distributed(batch: Any, leading_axes: int = 2) -> jax.Array:
+def _distributed(batch: Any, leading_axes: int = 1) -> jax.Array:
     """Shards a batch over Keras' distribution; replicates it if it does not divide evenly."""
     layout = keras.distribution.distribution().get_data_layout(batch.shape[leading_axes:])
     sharding = layout.backend_layout
@@ -269,19 +280,32 @@ def _distributed(batch: Any, leading_axes: int = 2) -> jax.Array:
     return jax.device_put(batch, sharded)
 
 
-def _stacked_steps(steps: list[Any], size: int) -> Any:
-    """The batches of at most `size` steps, with leaves of shape `[size, R, B, ...]`."""
-    structures: list[Any] = [jax.tree.structure(batch) for batch in steps[0]]
-    structure = structures[0]
-    if any(other != structure for other in structures):
-        raise ValueError(f"Expected batches of one structure. Received: {structures}")
-    leaves, n = jax.tree.leaves(filled(steps, size)), structure.num_leaves
+def _computation(traced: Any) -> Hashable:
+    """The text of a traced function, and its constants."""
+    text = re.sub(" at 0x[0-9a-f]+", "", str(traced))  # addresses of derivative rules
+    constants = map(np.asarray, _constants(traced))
+    return text, *((c.dtype.str, c.shape, c.tobytes()) for c in constants)
+
+
+def _constants(traced: Any) -> Iterator[Any]:
+    """The constants of a traced function and of those inside it."""
+    yield from getattr(traced, "consts", ())
+    for equation in getattr(traced, "jaxpr", traced).eqns:
+        for inner in jax.tree.leaves(list(equation.params.values())):
+            if hasattr(inner, "eqns") or hasattr(inner, "jaxpr"):
+                yield from _constants(inner)
+
+
+def _stacked_batches(steps: Sequence[Sequence[Any]], members: Sequence[int]) -> Any:
+    """The batches of some models, with leaves `[steps, B, ...]` or `[steps, models, B, ...]`."""
+    structure: Any = jax.tree.structure(steps[0][members[0]])
+    batches = [step[i] for step in steps for i in members]
+    leaves, n = jax.tree.leaves(batches), structure.num_leaves
     columns = [_stack(*leaves[i::n]) for i in range(n)]
-    stacked = [column.reshape(size, -1, *column.shape[1:]) for column in columns]
-    stacked = jax.tree.unflatten(structure, stacked)
-    if keras.distribution.distribution() is not None:
-        stacked = jax.tree.map(_distributed, stacked)
-    return stacked
+    if len(members) > 1:
+        shape = len(steps), len(members)
+        columns = [column.reshape(*shape, *column.shape[1:]) for column in columns]
+    return jax.tree.unflatten(structure, columns)
 
 
 def _stacked(trees: Sequence[Any]) -> Any:
@@ -296,8 +320,8 @@ def _stack(*leaves: Any) -> Any:
 
 
 def _unstacked(tree: Any, n: int) -> list[Any]:
-    """Splits a stacked tree into the list of its n trees."""
-    return [jax.tree.map(lambda leaf, i=i: leaf[i], tree) for i in range(n)]
+    """Splits a stacked tree into the list of its n trees; a single one is not stacked."""
+    return [tree] if n == 1 else [jax.tree.map(lambda leaf, i=i: leaf[i], tree) for i in range(n)]
 
 
 __all__ = ["PredictProgram", "Program", "representable"]

@@ -20,15 +20,9 @@ class Program:
     Args:
         models: list of R models.
         kind: `"train"` or `"test"`.
-        alike: not used: no models share a program.
     """
 
-    def __init__(
-        self,
-        models: Sequence[keras.Model],
-        kind: Literal["train", "test"],
-        alike: Sequence[int] | None = None,
-    ) -> None:
+    def __init__(self, models: Sequence[keras.Model], kind: Literal["train", "test"]) -> None:
         self._programs = [_ProgramOfOneModel(model, kind) for model in models]
         self._unchecked = [model for model in models if _has_several_processes(model)]
         self._training = kind == "train"

@@ -8,7 +8,6 @@ import numpy as np
 
 from keras_aevb import _backend, arguments
 from keras_aevb.batches import RowBatches
-from keras_aevb.models.compatibility import difference
 from keras_aevb.models.parts import check_type
 from keras_aevb.models.training_loop import Callbacks, TrainingLoop
 from keras_aevb.training import epochs as epochs_of
@@ -20,12 +19,12 @@ from keras_aevb.typing import ArrayLike, Config, Stream, Verbose
 class Replicas:
     """Trains models side by side: an ensemble, or models of several sizes and algorithms.
 
-    On the jax backend one compiled program makes the steps of all models. On a GPU, which a model
-    of the paper's size leaves mostly idle, it stacks the variables of models that differ only in
-    seed, learning rate and weights, and vectorises their steps; on a CPU it runs all steps
-    concurrently. On the tensorflow backend each model has its own program, and the programs take
-    turns. The results equal those of models trained alone, up to rounding. A model that diverges
-    does not affect the others.
+    On the jax backend one compiled program makes the steps of all models. On a CPU it runs them
+    concurrently. On a GPU, which a model of the paper's size leaves mostly idle, it vectorises the
+    steps of models that compute the same, such as an ensemble, over stacked variables. On the
+    tensorflow backend each model has its own program, and the programs take turns. The results
+    equal those of models trained alone, up to rounding. A model that diverges does not affect the
+    others.
 
     Each model can still be evaluated, saved and trained alone. All have their new weights when
     `fit` returns or is interrupted.
@@ -72,33 +71,16 @@ class Replicas:
         if len(set(variables)) < len(variables):
             raise ValueError("Expected models that share no variables. Received some that do")
         self._programs: dict[tuple[int, ...], Programs] = {}
-        self._compiled_as: list[Any] | None = None
-        self._alike: dict[int, int] = {}
-        self._compare()
+        self._check_settings()
 
-    def _compare(self) -> None:
-        """Finds the models that are alike, if one was compiled since the last comparison."""
-        compiled_as = [
-            (m.optimizer, m.run_eagerly, m.jit_compile, m.steps_per_execution) for m in self.models
-        ]
-        if compiled_as == self._compiled_as:
-            return
-        first_settings = _shared_settings(self.models[0])
-        for model in self.models[1:]:
-            for name, value in _shared_settings(model).items():
-                if value != first_settings[name]:
+    def _check_settings(self) -> None:
+        first, *others = map(_shared_settings, self.models)
+        for settings in others:
+            for name, value in settings.items():
+                if value != first[name]:
                     raise ValueError(
-                        f"Expected models with the same {name}. Received: {first_settings[name]} "
-                        f"and {value}"
+                        f"Expected models with the same {name}. Received: {first[name]} and {value}"
                     )
-        firsts: list[TrainingLoop] = []
-        for model in self.models:
-            alike = (first for first in firsts if difference(first, model) is None)
-            first = next(alike, model)
-            if first is model:
-                firsts.append(model)
-            self._alike[id(model)] = id(first)
-        self._compiled_as = compiled_as
 
     def fit(
         self,
@@ -143,7 +125,7 @@ class Replicas:
         arguments.check_fit(
             batch_size=batch_size, epochs=epochs, initial_epoch=initial_epoch, shuffle=shuffle
         )
-        self._compare()
+        self._check_settings()
         streams = self._epochs(x, sample_weight, batch_size, shuffle)
         num_batches = streams[0].num_batches
         assert num_batches is not None  # streams of unknown length are refused
@@ -164,29 +146,26 @@ class Replicas:
         """The program of the models that are still training."""
         key = tuple(map(id, models))
         programs = self._programs.setdefault(key, Programs(models))
-        alike = [self._alike[id(model)] for model in models]
-        return programs.get("train", lambda: _backend.Program(models, "train", alike))
+        return programs.get("train", lambda: _backend.Program(models, "train"))
 
     def _epochs(
         self, x: Any, sample_weight: ArrayLike | None, batch_size: int | None, shuffle: bool
     ) -> list[epochs_of.Epochs]:
         """Each model's epochs of batches; arrays shared by all are on the device once."""
         if not isinstance(x, list | tuple):
-            checked_by = {
-                first: sources.checked(model, x, None, sample_weight)
-                for first, model in {self._alike[id(m)]: m for m in self.models}.items()
-            }
-            checked = [checked_by[self._alike[id(model)]] for model in self.models]
+            checked = [sources.checked(model, x, None, sample_weight) for model in self.models]
             if not inputs.is_array(x):
                 raise ValueError(
                     f"Expected an array, or a list of {len(self.models)} streams, one for each "
                     f"model. Received: {type(x)}"
                 )
-            for model, (examples, _, _) in zip(self.models, checked):
+            # The models share converted arrays, so that the device has one copy.
+            examples, _, weights = checked[0]
+            for model in self.models:
                 model.adapt(examples)
             x = [
-                sources.row_batches(model, data, batch_size, shuffle)
-                for model, data in zip(self.models, checked)
+                sources.row_batches(model, (examples, labels, weights), batch_size, shuffle)
+                for model, (_, labels, _) in zip(self.models, checked)
             ]
         else:
             self._check_streams(x)

@@ -57,7 +57,7 @@ class RowEpochs:
             steps = range(number * self.num_batches + first, number * self.num_batches + last)
             batches = [self._batch(step) for step in steps]
             if self.arrays is not None:
-                self._check([rows for (rows,) in batches], steps[0])
+                self._check([rows for (rows,) in batches], steps[0], np.shape(self.arrays[0])[0])
             yield first, batches
 
     def _batch(self, step: int) -> Batch:
@@ -66,20 +66,19 @@ class RowEpochs:
         if i == 0 or step % self.num_batches == 0:
             self.stream.epoch = number
             self.stream.on_epoch_begin()
-        rows = np.asarray(self.stream.rows(i), "int32")
+        rows = np.array(self.stream.rows(i), "int32")  # a copy: a hook may shuffle in place
         if i == len(self.stream) - 1:
             self.stream.on_epoch_end()
         if self.arrays is not None:
             return (rows,)  # `epoch` checks a group of batches at once
-        self._check([rows], step)
+        self._check([rows], step, self.stream.num_rows)
         return self.stream.take(rows)
 
-    def _check(self, batches: Sequence[np.ndarray], first: int) -> None:
-        """Raises an `IndexError` for row indices that do not exist, from step `first` on.
+    def _check(self, batches: Sequence[np.ndarray], first: int, n: int) -> None:
+        """Raises an `IndexError` unless all row indices are from 0 to n - 1.
 
-        Accelerators raise no error for them, and NumPy none for negative ones.
+        Accelerators raise no error for others, and NumPy none for negative ones.
         """
-        n = self.stream.num_rows
 
         def exist(rows: np.ndarray) -> bool:
             return rows.min(initial=0) >= 0 and rows.max(initial=0) < n

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import itertools
 import os
 
 from replication.plan.experiment import Experiment
@@ -56,7 +55,7 @@ def merged(groups):
     for group in groups:
         alike.setdefault((group.experiments[0].schedule, group.samples), []).append(group)
     return {
-        group: Group(tuple(itertools.chain(*(g.experiments for g in parts))), group.samples)
+        group: Group(tuple(dict.fromkeys(e for g in parts for e in g.experiments)), group.samples)
         for parts in alike.values()
         for group in parts
     }

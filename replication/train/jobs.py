@@ -146,7 +146,7 @@ class Jobs:
         compiling a program for several side by side would take longer than training.
         """
         groups = [Group((experiment,), samples) for experiment in dict.fromkeys(experiments)]
-        self._train([iter([groups])], len(groups))
+        self._train([iter([groups])], len(groups), merge=False)
 
     def require_free(self, experiments):
         """Raises a `BusyError` if another command trains a run of these experiments."""
@@ -162,12 +162,13 @@ class Jobs:
         budgets = ((itertools.starmap(of, settings), samples) for of, samples in curve.budgets)
         yield [group for budget in budgets for group in groups_of(*budget)]
 
-    def _train(self, plans, width):
+    def _train(self, plans, width, merge=True):
         """Runs all plans concurrently, the steps of each in order.
 
         Args:
             plans: list of generators, results of `_trained`.
             width: largest number of groups to train at a time.
+            merge: whether groups may share a program. One run leaves a GPU mostly idle.
         """
         workers = self._workers(width)
         waiting: dict = {}  # for each plan, the futures of its groups
@@ -175,7 +176,9 @@ class Jobs:
         while ready or waiting:
             # Make all possible choices before any long run.
             requested = {plan: groups for plan in ready if (groups := next(plan, ()))}
-            programs = self._programs(itertools.chain(*requested.values()))
+            groups = [*itertools.chain(*requested.values())]
+            on_a_gpu = self._number == 1 and provenance.gpus()
+            programs = merged(groups) if merge and on_a_gpu else dict(zip(groups, groups))
             futures = {g: self._submit(workers, g) for g in dict.fromkeys(programs.values())}
             waiting |= {
                 plan: {programs[group]: futures[programs[group]] for group in groups}
@@ -189,10 +192,6 @@ class Jobs:
                     self.display.finish(group)
             ready = [plan for plan, of_plan in waiting.items() if not of_plan]
             waiting = {plan: of_plan for plan, of_plan in waiting.items() if of_plan}
-
-    def _programs(self, groups):
-        """The group to train for each group. One run leaves a GPU mostly idle, so more share it."""
-        return merged(groups) if self._number == 1 and provenance.gpus() else {g: g for g in groups}
 
     def _workers(self, width):
         """As many workers as are useful, reusing existing ones."""

@@ -269,6 +269,30 @@ def test_out_of_range_rows_are_an_error(row):
         train(Wrong((X,), 8), batch_size=None)
 
 
+def test_hooks_may_change_the_rows_that_batches_refer_to():
+    """A group of steps may include the end of an epoch."""
+
+    class Shuffled(kv.RowBatches):
+        def __init__(self, copies):
+            super().__init__((X,))
+            self.copies = copies
+            self.order = np.arange(16, dtype="int32")
+            self.random = np.random.default_rng(0)
+
+        def __len__(self):
+            return 2
+
+        def rows(self, i):
+            rows = self.order[8 * i : 8 * i + 8]
+            return rows.copy() if self.copies else rows
+
+        def on_epoch_end(self):
+            self.random.shuffle(self.order)
+
+    settings = {"steps_per_execution": 4, "batch_size": None, "epochs": 2}
+    assert_same(train(Shuffled(True), **settings), train(Shuffled(False), **settings))
+
+
 def test_epoch_hooks_of_a_stream_are_called():
     """Each epoch calls both hooks, and takes every batch once between them."""
     events = []
