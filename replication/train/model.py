@@ -9,8 +9,8 @@ from replication.errors import MissingCheckpointError
 from replication.measurements.records import CHECKPOINT, restore_checkpoint, runs_folder
 from replication.plan.experiment import MCEM_LEAPFROG_STEPS, MCEM_UPDATES
 
-# The fastest settings of `compile`, by the measurements in benchmarks/. On a GPU a step takes 0.2 ms,
-# and a call of a program milliseconds.
+# The fastest settings of `compile`, by the measurements in benchmarks/. On a GPU a step takes 0.2
+# milliseconds, and a call of a program some.
 STEPS_PER_EXECUTION = 100
 STEPS_PER_EXECUTION_ON_A_GPU = 1000
 
