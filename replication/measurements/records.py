@@ -169,7 +169,7 @@ def restore_checkpoint(folder, model):
         return 0, 0.0
     expected = f"the checkpoint of {folder.name}"
     with files.reading(path, expected, f"Restore it, or delete {folder} to retrain this run"):
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = dict(file)
         owner = arrays.get("run", folder.name)  # missing in older checkpoints
         if owner != folder.name:

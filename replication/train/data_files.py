@@ -94,7 +94,8 @@ def read(path, variable):
 
 
 def _read_npz(path, variable):
-    with np.load(path, allow_pickle=False) as arrays:
+    # NumPy leaves a damaged file open if it opens it itself.
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         return arrays[variable]
 
 
