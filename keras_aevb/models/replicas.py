@@ -99,8 +99,8 @@ class Replicas:
 
         Args:
             x: array of shape `[N, *event_shape]` for all models; each shuffles it by its own seed,
-                as in its own `fit`. Or a list of streams, one for each model, such as
-                `RandomMinibatches`, of the same length and batch shape.
+                as in its own `fit`. Or a list of streams of the same length, such as
+                `RandomMinibatches`, one for each model.
             sample_weight: array of shape `[N]`, for an array x.
             batch_size: examples in a batch, for an array x. Default: 32.
             epochs: index of the epoch before which training stops.
