@@ -8,7 +8,6 @@ from keras_aevb.batches import row_indices
 from replication.errors import MissingCheckpointError
 from replication.measurements.records import CHECKPOINT, restore_checkpoint, runs_folder
 from replication.plan.experiment import MCEM_LEAPFROG_STEPS, MCEM_UPDATES
-from replication.train import padding
 
 # The fastest settings of `compile`, by the measurements in benchmarks/. On a GPU a step takes 0.2
 # milliseconds, and a call of a program some.
@@ -16,14 +15,11 @@ STEPS_PER_EXECUTION = 100
 STEPS_PER_EXECUTION_ON_A_GPU = 1000
 
 
-def build(experiment, dataset, padded_to=None):
-    """The compiled, untrained Keras model of `experiment` for `dataset`.
-
-    With `padded_to=N`, N - N_z latent variables are zero; see `padding`.
-    """
+def build(experiment, dataset):
+    """The compiled, untrained Keras model of `experiment` for `dataset`."""
     settings = {
         "x_dim": dataset.train.shape[1],
-        "latent_dim": padded_to or experiment.latent_dim,
+        "latent_dim": experiment.latent_dim,
         "hidden_units": experiment.hidden_units,
         "n_train": len(dataset.train),
         "stddev": experiment.initial_stddev,
@@ -37,8 +33,6 @@ def build(experiment, dataset, padded_to=None):
         parts = kv.networks.gaussian_mlp(**settings, mean_activation="sigmoid")
     else:
         parts = kv.networks.bernoulli_mlp(**settings)
-    if padded_to:
-        parts |= padding.add_zeros(parts["posterior"], parts["prior"], experiment.latent_dim)
     model = _ALGORITHMS[experiment.algorithm](experiment, parts, len(dataset.train))
     optimizer = Adagrad(experiment.step_size, accumulate_only=experiment.accumulate_only)
     on_a_gpu = any(device.startswith("gpu") for device in keras.distribution.list_devices())

@@ -4,7 +4,6 @@ import contextlib
 import math
 import time
 
-import keras
 from keras import ops
 
 import keras_aevb as kv
@@ -60,17 +59,9 @@ def _train(experiments, folders, samples, dataset, progress):
         x_train = ops.convert_to_tensor(dataset.train)
         begin, pilot = schedule.FIRST_SAMPLES[first.dataset], pilot_samples(first)
         grid = schedule.Schedule(samples, first.samples_per_step, first.measure, begin, pilot)
-        width = _padded_size([e for e, _ in unfinished])
-        trainings = [Training(e, dataset, x_train, f, dict(session), width) for e, f in unfinished]
+        trainings = [Training(e, dataset, x_train, f, dict(session)) for e, f in unfinished]
         _Group(trainings, grid, progress).run()
     return [records.read_run(folder) for folder in folders]
-
-
-def _padded_size(experiments):
-    """The number of latent variables to which models are padded, or `None` for their own."""
-    sizes = {e.latent_dim for e in experiments}
-    stacks = keras.backend.backend() == "jax" and provenance.gpus()
-    return max(sizes) if stacks and len(sizes) > 1 else None
 
 
 def _finished(folder, samples):
@@ -136,12 +127,9 @@ class _Group:
         for training in trainings:
             training.advance(stop, seconds)
         measured = stop in self.grid.evaluations
-        unsaved = max(t.seconds_since_saved() for t in trainings)
-        if measured or unsaved >= SECONDS_BETWEEN_CHECKPOINTS:
-            for training in trainings:
-                training.update_model()
         if measured:
             self._measure(trainings, at_end=stop == self.grid.samples)
+        unsaved = max(t.seconds_since_saved() for t in trainings)
         if measured or unsaved >= SECONDS_BETWEEN_CHECKPOINTS:
             for training in trainings:
                 training.save(self._status(training))
@@ -151,7 +139,7 @@ class _Group:
     def _replicas(self, trainings):
         key = tuple(map(id, trainings))
         if key not in self.replicas:
-            self.replicas[key] = kv.Replicas([t.trained for t in trainings])
+            self.replicas[key] = kv.Replicas([t.model for t in trainings])
         return self.replicas[key]
 
     def _measure(self, trainings, at_end=False):

@@ -10,7 +10,7 @@ import keras
 import keras_aevb as kv
 from replication.errors import BackendMismatchError, MissingCheckpointError
 from replication.measurements import files, records
-from replication.train import evaluation, padding
+from replication.train import evaluation
 from replication.train.model import WholeTrainingSet, build
 
 
@@ -23,11 +23,6 @@ class Training:
         x_train: the training images, as a tensor on the device.
         folder: the run's folder.
         session: dict that describes this process.
-        padded_to: number of latent variables of the trained model, zeros included; see `padding`.
-
-    Attributes:
-        model: the model that is measured and saved.
-        trained: the model that is trained, which is `model` without padding.
 
     Raises:
         BackendMismatchError: if the run was started on another Keras backend.
@@ -36,7 +31,7 @@ class Training:
         missing.
     """
 
-    def __init__(self, experiment, dataset, x_train, folder, session, padded_to=None):
+    def __init__(self, experiment, dataset, x_train, folder, session):
         self.experiment = experiment
         self.dataset = dataset
         self.x_train = x_train
@@ -44,10 +39,6 @@ class Training:
         earlier, rows = self._earlier()
         self.model = build(experiment, dataset)
         self.samples, self.seconds = records.restore_checkpoint(folder, self.model)
-        self.trained = self.model
-        if padded_to:
-            self.trained = build(experiment, dataset, padded_to)
-            padding.copy_weights(self.model, self.trained)
         here = {"samples_from": self.samples, "evaluation_seconds": 0.0}
         self.sessions = [*earlier, {**session, **here}]
         # Rows after the checkpoint belong to lost training.
@@ -84,11 +75,6 @@ class Training:
         if e.algorithm == "mcem":
             return WholeTrainingSet(self.x_train, last - first)
         return kv.RandomMinibatches(self.x_train, e.batch_size, e.seed, first, last - first)
-
-    def update_model(self):
-        """Copies the weights of the trained model."""
-        if self.trained is not self.model:
-            padding.copy_weights(self.trained, self.model)
 
     def advance(self, stop, seconds):
         """Records training up to `stop` samples."""
