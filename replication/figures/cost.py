@@ -239,7 +239,7 @@ def _section(costs):
             "runs": costs.runs.astype(str),
             "shared": costs.shared_runs.astype(str),
             "samples/s": costs.samples_per_second.map(_rate),
-            "minutes per million": costs.minutes_per_million.map(number),
+            "minutes per million": [number(v, digits=2) for v in costs.minutes_per_million],
             "fastest": costs.fastest_samples_per_second.map(_rate),
             "MFLOP": [number(v, digits=2) for v in costs.mflop_per_sample],
             "GFLOP/s": costs.fastest_gflop_per_second.map(number),

@@ -71,16 +71,17 @@ def with_error(value, error, sign=""):
 
     By the rule of the Particle Data Group, the error has two digits if they are 10 to 35, else one.
     Values from 10⁴ and below 10⁻² are multiples of a power of ten. If the error is unknown (0 or
-    NaN), the value has one decimal.
+    NaN), the value has one decimal, or its first digit other than 0.
 
     Example:
         >>> with_error(-1.4094, 0.0096), with_error(9509, 312), with_error(81.02, 9.62, "+")
         ('−1.409 ± 0.010', '9510 ± 310', '+81 ± 10')
-        >>> with_error(3060194981, 50467829), with_error(2.72e-4, 3.4e-6), with_error(2.0, 0.0)
-        ('(3.06 ± 0.05)·10⁹', '(2.720 ± 0.034)·10⁻⁴', '2.0')
+        >>> with_error(3060194981, 50467829), with_error(2.72e-4, 3.4e-6), with_error(0.029, 0.0)
+        ('(3.06 ± 0.05)·10⁹', '(2.720 ± 0.034)·10⁻⁴', '0.03')
     """
     if math.isnan(value) or not 0 < error < math.inf:
-        return number(value, sign)
+        small = 0 < abs(value) < 0.05
+        return number(value, sign, -math.floor(math.log10(abs(value))) if small else 1)
     size = abs(value) or 1.0
     exponent = math.floor(math.log10(size))
     if -3 < exponent < 4 or size < error:
