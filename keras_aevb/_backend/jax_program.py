@@ -5,8 +5,7 @@ another, and returns the new values. The variables are valid after each call, al
 """
 
 import functools
-import re
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, Literal
 
 import jax
@@ -18,6 +17,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from keras_aevb._backend.groups import filled, of_one_shape
 from keras_aevb._backend.interruption import delayed_interrupt
+from keras_aevb._backend.jax_stacks import Stacks, computation, kind
 from keras_aevb._backend.keras_private import set_values, values
 from keras_aevb._backend.processes import check_same, digest
 
@@ -66,11 +66,12 @@ class Program:
         self.eager = models[0].run_eagerly or not models[0].jit_compile
         self.step_of = [m.train_step if self.training else m.test_step for m in models]
         # A CPU is used best by concurrent steps, one for each model; a GPU by one step on the
-        # stacked values of models that are alike. The first call finds these.
-        self.groups = [[i] for i in range(len(models))]
+        # stacked values of models that compute the same. The first call finds these.
+        self.stacks = Stacks.of(range(len(models)))
         self._may_stack = len(models) > 1 and jax.default_backend() != "cpu" and not self.eager
+        self._computations: list[Hashable] = []
         # `jit` keeps the trace: a step is traced once for `eval_shape` and the loop.
-        self._step_of_all = jax.jit(self._step_of_groups, inline=True)
+        self._step_of_all = jax.jit(self._step_of_stacks, inline=True, static_argnums=4)
         self._run = self._compiled()
         self.in_a_loop: bool | None = None  # set by the first call
         self._is_checked = not several_processes()
@@ -107,8 +108,7 @@ class Program:
         changing = [state[len(f) :] for state, f in zip(states, fixed)]
         rest: list[Any] = []
         if self._may_stack:
-            self.groups = self._alike(changing, fixed, arrays, group[0])
-            self._may_stack = False
+            self.stacks = self._alike(changing, fixed, arrays, group[0])
         if self.eager:
             logs, changing = self._steps_in_python(changing, fixed, arrays, group)
         else:
@@ -116,8 +116,10 @@ class Program:
                 self.in_a_loop = self._is_fast_in_a_loop(changing, fixed, arrays, group)
             size = self.steps_per_execution if self.in_a_loop else 1
             group, rest = group[:size], group[size:]
-            batches = self._stacked_steps(group, size)
-            logs, changing = self._run(changing, fixed, arrays, batches, len(group), self.in_a_loop)
+            batches = self._batches(group, size)
+            logs, changing = self._run(
+                changing, fixed, arrays, batches, len(group), self.in_a_loop, self.stacks
+            )
         for variables, state in zip(groups, changing):
             for old, new in zip(variables[len(variables) - len(state) :], state):
                 set_values(old, new)
@@ -131,8 +133,8 @@ class Program:
         """
         if not self.training or jax.default_backend() != "cpu":
             return True
-        batches = self._stacked_steps(group, self.steps_per_execution)
-        traced = self._run.trace(changing, fixed, arrays, batches, len(group), True)
+        batches = self._batches(group, self.steps_per_execution)
+        traced = self._run.trace(changing, fixed, arrays, batches, len(group), True, self.stacks)
         return "conv_general_dilated" not in str(traced.jaxpr)
 
     def _compiled(self) -> Any:
@@ -145,18 +147,24 @@ class Program:
             ]
             changing = [layout if self.training else layout[1:] for layout in layouts]
             shardings["out_shardings"] = None, changing
-        return jax.jit(self._steps, donate_argnums=0, static_argnums=5, **shardings)
+        return jax.jit(self._steps, donate_argnums=0, static_argnums=(5, 6), **shardings)
 
     def _steps(
-        self, changing: Any, fixed: Any, arrays: Any, batches: Any, n: Any, in_a_loop: bool
+        self,
+        changing: Any,
+        fixed: Any,
+        arrays: Any,
+        batches: Any,
+        n: Any,
+        in_a_loop: bool,
+        stacks: Stacks,
     ) -> Any:
-        """`n` steps, or one without a loop. `batches` are those of `_stacked_steps`."""
-
-        changing, fixed = self._grouped(changing), self._grouped(fixed)
+        """`n` steps, or one without a loop. `batches` are those of `_batches`."""
+        changing, fixed = stacks.stacked(changing), stacks.stacked(fixed)
 
         def step(changing: Any, i: Any) -> Any:
             batch = jax.tree.map(lambda leaf: leaf[i], batches)
-            return self._step_of_all(changing, fixed, arrays, batch)
+            return self._step_of_all(changing, fixed, arrays, batch, stacks)
 
         if in_a_loop:
             logs, _ = jax.eval_shape(step, changing, 0)
@@ -164,48 +172,28 @@ class Program:
             results = jax.lax.fori_loop(0, n, lambda i, carry: step(carry[1], i), (logs, changing))
         else:
             results = step(changing, 0)
-        return tuple(map(self._ungrouped, results))
+        return tuple(map(stacks.unstacked, results))
 
-    def _alike(
-        self, changing: Any, fixed: Any, arrays: Any, batches: Sequence[Any]
-    ) -> list[list[int]]:
-        """Groups the models whose steps are the same function of variables and batch."""
-        groups: dict[Any, list[int]] = {}
-        for i, (step, *inputs) in enumerate(zip(self.step_of, changing, fixed, batches)):
-            traced = jax.make_jaxpr(functools.partial(self._one_step, step))(arrays, *inputs)
-            groups.setdefault(_computation(traced), []).append(i)
-        return list(groups.values())
+    def _alike(self, changing: Any, fixed: Any, arrays: Any, batches: Sequence[Any]) -> Stacks:
+        """Stacks the models whose steps are the same function of variables and batch."""
+        if not self._computations:
+            for step, *inputs in zip(self.step_of, changing, fixed, batches):
+                traced = jax.make_jaxpr(functools.partial(self._one_step, step))(arrays, *inputs)
+                self._computations.append(computation(traced))
+        return Stacks.of(zip(self._computations, map(kind, batches)))
 
-    def _grouped(self, trees: Sequence[Any]) -> list[Any]:
-        """A tree for each group, with stacked leaves in groups of several models."""
-        groups = [[trees[i] for i in members] for members in self.groups]
-        return [_stacked(group) if len(group) > 1 else group[0] for group in groups]
-
-    def _ungrouped(self, trees: Sequence[Any]) -> list[Any]:
-        """The inverse of `_grouped`."""
-        parts = {
-            i: part
-            for members, tree in zip(self.groups, trees)
-            for i, part in zip(members, _unstacked(tree, len(members)))
-        }
-        return [parts[i] for i in range(len(parts))]
-
-    def _stacked_steps(self, steps: list[Any], size: int) -> list[Any]:
-        """For each group its batches of at most `size` steps.
-
-        Their leaves have shape `[size, B, ...]`, or `[size, models of the group, B, ...]`.
-        """
-        steps = filled(steps, size)
-        stacked = [_stacked_batches(steps, members) for members in self.groups]
+    def _batches(self, steps: list[Any], size: int) -> list[Any]:
+        """The stacked batches of at most `size` steps."""
+        batches = self.stacks.batches(filled(steps, size))
         if keras.distribution.distribution() is not None:
-            stacked = jax.tree.map(_distributed, stacked)
-        return stacked
+            batches = jax.tree.map(_distributed, batches)
+        return batches
 
-    def _step_of_groups(
-        self, changing: Any, fixed: Any, arrays: Any, batches: Any
+    def _step_of_stacks(
+        self, changing: Any, fixed: Any, arrays: Any, batches: Any, stacks: Stacks
     ) -> tuple[list[Any], list[Any]]:
         results = []
-        for members, *inputs in zip(self.groups, changing, fixed, batches):
+        for members, *inputs in zip(stacks.members, changing, fixed, batches):
             step = functools.partial(self._one_step, self.step_of[members[0]], arrays)
             results.append((jax.vmap(step) if len(members) > 1 else step)(*inputs))
         logs, states = zip(*results)
@@ -278,50 +266,6 @@ def _distributed(batch: Any, leading_axes: int = 1) -> jax.Array:
         batch = np.asarray(batch)  # every process has the whole batch, and its devices take rows
         return jax.make_array_from_callback(batch.shape, sharded, lambda rows: batch[rows])
     return jax.device_put(batch, sharded)
-
-
-def _computation(traced: Any) -> Hashable:
-    """The text of a traced function, and its constants."""
-    text = re.sub(" at 0x[0-9a-f]+", "", str(traced))  # addresses of derivative rules
-    constants = map(np.asarray, _constants(traced))
-    return text, *((c.dtype.str, c.shape, c.tobytes()) for c in constants)
-
-
-def _constants(traced: Any) -> Iterator[Any]:
-    """The constants of a traced function and of those inside it."""
-    yield from getattr(traced, "consts", ())
-    for equation in getattr(traced, "jaxpr", traced).eqns:
-        for inner in jax.tree.leaves(list(equation.params.values())):
-            if hasattr(inner, "eqns") or hasattr(inner, "jaxpr"):
-                yield from _constants(inner)
-
-
-def _stacked_batches(steps: Sequence[Sequence[Any]], members: Sequence[int]) -> Any:
-    """The batches of some models, with leaves `[steps, B, ...]` or `[steps, models, B, ...]`."""
-    structure: Any = jax.tree.structure(steps[0][members[0]])
-    batches = [step[i] for step in steps for i in members]
-    leaves, n = jax.tree.leaves(batches), structure.num_leaves
-    columns = [_stack(*leaves[i::n]) for i in range(n)]
-    if len(members) > 1:
-        shape = len(steps), len(members)
-        columns = [column.reshape(*shape, *column.shape[1:]) for column in columns]
-    return jax.tree.unflatten(structure, columns)
-
-
-def _stacked(trees: Sequence[Any]) -> Any:
-    """Stacks the leaves of several trees."""
-    return jax.tree.map(_stack, *trees)
-
-
-def _stack(*leaves: Any) -> Any:
-    on_device = any(isinstance(leaf, jax.Array) for leaf in leaves)
-    # On the host, `array` takes a third of the time of `stack`.
-    return jnp.stack(leaves) if on_device else np.array(leaves)
-
-
-def _unstacked(tree: Any, n: int) -> list[Any]:
-    """Splits a stacked tree into the list of its n trees; a single one is not stacked."""
-    return [tree] if n == 1 else [jax.tree.map(lambda leaf, i=i: leaf[i], tree) for i in range(n)]
 
 
 __all__ = ["PredictProgram", "Program", "representable"]

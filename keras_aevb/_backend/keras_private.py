@@ -15,7 +15,7 @@ import keras
 from keras.src.backend.common.global_state import get_global_attribute
 from keras.src.saving.serialization_lib import ObjectSharingScope
 from keras.src.trainers import epoch_iterator
-from keras.src.utils.module_utils import tensorflow
+from keras.src.utils import module_utils
 from keras.src.utils.tracking import no_automatic_dependency_tracking
 
 
@@ -131,6 +131,7 @@ def without_loading_tensorflow() -> Iterator[None]:
 
     Before TensorFlow is loaded, there are no such values. Loading it takes seconds and prints logs.
     """
+    tensorflow = module_utils.tensorflow
     unknown = tensorflow._available is None and "tensorflow" not in sys.modules
     if unknown:
         tensorflow._available = False

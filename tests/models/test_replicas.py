@@ -108,9 +108,9 @@ def scaled(seed, scale):
 @pytest.mark.parametrize(
     "models, groups",
     [
-        (lambda: [scaled(0, 1.0), scaled(1, 1.0), scaled(2, 4.0)], [[0, 1], [2]]),
-        (lambda: [functional(0), functional(1, "relu"), functional(2)], [[0, 2], [1]]),
-        (lambda: [shifted(0, 1.0), shifted(1, 1.0), shifted(2, 2.0)], [[0, 1], [2]]),
+        (lambda: [scaled(0, 1.0), scaled(1, 1.0), scaled(2, 4.0)], ((0, 1), (2,))),
+        (lambda: [functional(0), functional(1, "relu"), functional(2)], ((0, 2), (1,))),
+        (lambda: [shifted(0, 1.0), shifted(1, 1.0), shifted(2, 2.0)], ((0, 1), (2,))),
     ],
 )
 def test_a_gpu_stacks_models_that_compute_the_same(monkeypatch, models, groups):
@@ -122,7 +122,7 @@ def test_a_gpu_stacks_models_that_compute_the_same(monkeypatch, models, groups):
         other.set_weights(model.get_weights())
     program = _backend.Program(together, "train")
     logs = program(None, [[(X[:20],)] * len(together), [(X[20:40],)] * len(together)])
-    assert program.groups == groups
+    assert program.stacks.members == groups
     for log, other in zip(logs, alone):
         fit = other.fit(X[:40], batch_size=20, shuffle=False, verbose=0)
         np.testing.assert_allclose(log["loss"], fit.history["loss"][0], rtol=1e-4)
@@ -161,7 +161,7 @@ def test_settings_changed_without_compile_take_effect(stacked_or_not):
         assert_alike(model, other)
 
 
-def test_batches_that_differ_between_models():
+def test_batches_that_differ_between_models(stacked_or_not):
     """In size and structure."""
     models, alone = ([build(seed=s) for s in (0, 1)] for _ in range(2))
     sources = [
@@ -171,6 +171,30 @@ def test_batches_that_differ_between_models():
     kv.Replicas(models).fit(sources, verbose=0)
     for model, other, stream in zip(models, alone, sources):
         other.fit(stream, verbose=0)
+        assert_alike(model, other)
+
+
+class Sizes(keras.utils.PyDataset):
+    """Batches of these sizes."""
+
+    def __init__(self, sizes):
+        super().__init__()
+        self.sizes = sizes
+
+    def __len__(self):
+        return len(self.sizes)
+
+    def __getitem__(self, i):
+        return (X[10 * i : 10 * i + self.sizes[i]],)
+
+
+def test_batches_that_differ_later(stacked_or_not):
+    """Models that compute the same, in stacks that change with the sizes of their batches."""
+    sizes = [(20, 20, 20, 20), (20, 10, 20, 20), (20, 20, 10, 20), (20, 20, 20, 10)]
+    models, alone = ([build(seed=s, steps_per_execution=2) for s in range(4)] for _ in range(2))
+    kv.Replicas(models).fit([Sizes(s) for s in sizes], verbose=0)
+    for model, other, of_model in zip(models, alone, sizes):
+        other.fit(Sizes(of_model), shuffle=False, verbose=0)
         assert_alike(model, other)
 
 
