@@ -20,9 +20,21 @@ os.environ.setdefault(
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
+# On the tensorflow backend, TensorFlow would import JAX, which takes 80 MB.
+if os.environ.get("KERAS_BACKEND") == "tensorflow":
+    sys.modules.setdefault("jax", None)
+
 import keras
 import psutil
 import pytest
+
+from keras_aevb._backend.keras_private import without_loading_tensorflow
+
+if sys.modules.get("jax", ...) is None:
+    del sys.modules["jax"]
+
+# On the jax backend, Keras' function would import TensorFlow, which takes 500 MB.
+keras.utils.set_random_seed = without_loading_tensorflow()(keras.utils.set_random_seed)
 
 # Doctests only of the running backend's modules, since those of the other may not import.
 OTHERS = {"jax": "tensorflow", "tensorflow": "jax"}

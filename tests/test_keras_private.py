@@ -76,8 +76,8 @@ def test_endpoint_function():
 
 
 def test_whether_tensorflow_is_available(monkeypatch):
-    monkeypatch.setattr(keras_private.tensorflow, "_available", None)
+    monkeypatch.setattr(keras_private.module_utils.tensorflow, "_available", None)
     monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
     with keras_private.without_loading_tensorflow():
-        assert keras_private.tensorflow.available is False
-    assert keras_private.tensorflow._available is None
+        assert keras_private.module_utils.tensorflow.available is False
+    assert keras_private.module_utils.tensorflow._available is None
