@@ -66,10 +66,10 @@ class Program:
         self.eager = models[0].run_eagerly or not models[0].jit_compile
         self.step_of = [m.train_step if self.training else m.test_step for m in models]
         # A CPU is used best by concurrent steps, one for each model; a GPU by one step on the
-        # stacked values of models that compute the same. The first call finds these.
+        # stacked values of models that compute the same.
         self.stacks = Stacks.of(range(len(models)))
         self._may_stack = len(models) > 1 and jax.default_backend() != "cpu" and not self.eager
-        self._computations: list[Hashable] = []
+        self._known: dict[Hashable, Stacks] = {}  # for each kind of batches
         # `jit` keeps the trace: a step is traced once for `eval_shape` and the loop.
         self._step_of_all = jax.jit(self._step_of_stacks, inline=True, static_argnums=4)
         self._run = self._compiled()
@@ -175,12 +175,18 @@ class Program:
         return tuple(map(stacks.unstacked, results))
 
     def _alike(self, changing: Any, fixed: Any, arrays: Any, batches: Sequence[Any]) -> Stacks:
-        """Stacks the models whose steps are the same function of variables and batch."""
-        if not self._computations:
-            for step, *inputs in zip(self.step_of, changing, fixed, batches):
-                traced = jax.make_jaxpr(functools.partial(self._one_step, step))(arrays, *inputs)
-                self._computations.append(computation(traced))
-        return Stacks.of(zip(self._computations, map(kind, batches)))
+        """Stacks the models whose steps are the same function of variables and batch.
+
+        Steps that compute the same for one kind of batches may differ for another.
+        """
+        kinds = [kind(batch) for batch in batches]
+        key = kind(arrays), *kinds
+        if key not in self._known:
+            trace = jax.make_jaxpr(self._one_step, static_argnums=0)
+            inputs = zip(self.step_of, changing, fixed, batches)
+            steps = [computation(trace(step, arrays, *values)) for step, *values in inputs]
+            self._known[key] = Stacks.of(zip(steps, kinds))
+        return self._known[key]
 
     def _batches(self, steps: list[Any], size: int) -> list[Any]:
         """The stacked batches of at most `size` steps."""

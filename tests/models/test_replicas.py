@@ -198,6 +198,47 @@ def test_batches_that_differ_later(stacked_or_not):
         assert_alike(model, other)
 
 
+class BranchingAEVB(kv.AEVB):
+    """Small batches count `small` times."""
+
+    small = 1.0
+
+    def objective(self, x, training):
+        per_example, terms = super().objective(x, training)
+        factor = self.small if x.shape[0] < 20 else 1.0
+        return kv.typing.Objective(factor * per_example, terms)
+
+
+def branching(seed, small=1.0):
+    model = BranchingAEVB(**kv.networks.bernoulli_mlp(12, 2, 6, seed=seed), seed=seed)
+    model.small = small
+    model.compile(keras.optimizers.Adagrad(0.01), steps_per_execution=2)
+    return model
+
+
+def test_models_that_compute_the_same_for_some_batches(stacked_or_not):
+    settings = [(0, 1.0), (1, 0.5), (2, 1.0)]
+    models, alone = ([branching(*s) for s in settings] for _ in range(2))
+    sizes = (20, 20, 10, 10)
+    kv.Replicas(models).fit([Sizes(sizes) for _ in models], verbose=0)
+    for model, other in zip(models, alone):
+        other.fit(Sizes(sizes), shuffle=False, verbose=0)
+        assert_alike(model, other)
+
+
+def test_training_after_an_error_in_a_step(stacked_or_not):
+    models, alone = ([branching(seed) for seed in range(3)] for _ in range(2))
+    replicas = kv.Replicas(models)
+    models[1].small = None
+    with pytest.raises((TypeError, ValueError)):  # JAX's, TensorFlow's
+        replicas.fit([Sizes([10])] * 3, verbose=0)
+    models[1].small = 1.0
+    replicas.fit([Sizes([20])] * 3, verbose=0)
+    for model, other in zip(models, alone):
+        other.fit(Sizes([20]), shuffle=False, verbose=0)
+        assert_alike(model, other)
+
+
 @pytest.mark.slow
 def test_training_continues_in_another_call():
     """Two calls equal one, even with `fit` of a single model between them."""
