@@ -1,5 +1,6 @@
 """Keras' `compile`, `fit`, `evaluate` and `predict` for a per-example objective."""
 
+import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeAlias, Unpack
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from keras_aevb import _backend, arguments
 from keras_aevb._backend.keras_private import set_loss_metric
+from keras_aevb.batches import RowBatches
 from keras_aevb.models.objective_model import ObjectiveModel
 from keras_aevb.training import inputs, loop, sources
 from keras_aevb.training.epochs import with_given_parts
@@ -254,6 +256,26 @@ class TrainingLoop(ObjectiveModel):
 
     def _in_order(self, logs: Mapping[str, float]) -> list[float]:
         return [logs[name] for name in self.metrics_names]
+
+    def check_rows(self, batches: RowBatches) -> None:
+        self.check_once(batches.arrays, lambda: super(TrainingLoop, self).check_rows(batches))
+
+    def check_once(self, arrays: Sequence[Any], check: Callable[[], object]) -> None:
+        """Calls `check()`, unless these arrays passed it and neither they nor the model can differ.
+
+        A check reads the arrays whole, if necessary from the device.
+        """
+        passed = self._programs.get("checked arrays", dict)  # empty after a change of the model
+        key = tuple(map(id, arrays))
+        fixed = all(map(inputs.is_immutable, arrays))
+        known = zip(passed.get(key, ()), arrays)
+        if fixed and key in passed and all(ref() is array for ref, array in known):
+            return
+        check()
+        if fixed:
+            passed[key] = [weakref.ref(array) for array in arrays]
+            for gone in [k for k, refs in passed.items() if any(ref() is None for ref in refs)]:
+                del passed[gone]
 
     # Programs and callbacks
 

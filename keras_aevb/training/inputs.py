@@ -28,6 +28,13 @@ def is_tensor(x: Any) -> TypeGuard[Tensor]:
     return ops.is_tensor(x)
 
 
+def is_immutable(x: Any) -> bool:
+    """Whether x is a tensor, or a NumPy array that nobody can write to."""
+    if isinstance(x, np.ndarray):
+        return not x.flags.writeable and x.base is None
+    return is_tensor(x) and not hasattr(x, "assign")  # a variable is a tensor on TensorFlow
+
+
 def is_stream(x: Any) -> bool:
     """Whether x is a stream of batches, and not the examples themselves."""
     values = str | bytes | dict | list | tuple | set | frozenset | keras.layers.Layer

@@ -53,7 +53,8 @@ def checked(
                 )
         return x, None, None
     dtype = model.likelihood.density_dtype
-    n = inputs.check_in_parts(x, model.likelihood)
+    model.check_once([x], lambda: inputs.check_in_parts(x, model.likelihood))
+    n = len(x)
     inputs.check_sample_weight(sample_weight, n)
     return (
         x,

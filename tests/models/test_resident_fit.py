@@ -501,3 +501,38 @@ def test_xla_has_no_gradient_of_a_convolution_in_a_loop_on_a_cpu(jit_compile):
     program = actual._programs.get("train", lambda: None)
     programs = [program] if JAX else program._programs
     assert [p.in_a_loop for p in programs] == [None if JAX and not jit_compile else not jit_compile]
+
+
+@pytest.mark.parametrize("method", ["fit", "fit with a stream", "evaluate"])
+def test_arrays_that_cannot_change_are_checked_once(monkeypatch, method):
+    """Also after a failed check, another array, and a change of the likelihood."""
+    calls, check = [], kv.Bernoulli.check
+    monkeypatch.setattr(
+        kv.Bernoulli, "check", lambda self, x: calls.append(len(x)) or check(self, x)
+    )
+    model = build()
+
+    def checks(*arrays):
+        calls.clear()
+        for x in arrays:
+            if method == "evaluate":
+                model.evaluate(x, batch_size=50, verbose=0)
+            elif method == "fit":
+                model.fit(x, batch_size=50, verbose=0)
+            else:
+                model.fit(kv.RandomMinibatches(x, 8, 0, 0, 1), verbose=0)
+        return len(calls)
+
+    tensor, array = keras.ops.convert_to_tensor(X), X.copy()
+    other = tensor + 0
+    assert checks(tensor, tensor) == 1
+    assert checks(other, tensor, other, tensor + 0) == 2
+    assert checks(array, array) == 2
+    array.flags.writeable = False
+    assert checks(array, array) == 1
+    assert checks(array[:], array[:]) == 2  # views, whose base may become writeable
+    model.likelihood.setting = "another"
+    assert checks(array, array) == 1
+    for _ in range(2):
+        with pytest.raises(ValueError, match="pixels in"):
+            checks(tensor + 2)
