@@ -116,12 +116,12 @@ def test_the_page_and_the_table(tmp_path):
         "1",
         "1",
         "5000",
-        "3.3",
+        "3.33",
         "4740",
         "4.10",
     ]
     assert cells[2] == [*expected, "19.4", "–"]
-    assert cells[3][:12] == [*expected[:1], "Wake-sleep", *expected[2:9], "10000", "1.7", "–"]
+    assert cells[3][:12] == [*expected[:1], "Wake-sleep", *expected[2:9], "10000", "1.67", "–"]
     assert cells[4][:9] == ["Digits", "MCEM", "3", "50", "1", "300", "100", "1", "0"]
     assert len({len(line) for line in lines}) == 1
     row, shortest, _ = read_csv(table)
