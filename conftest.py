@@ -27,14 +27,25 @@ if os.environ.get("KERAS_BACKEND") == "tensorflow":
 import keras
 import psutil
 import pytest
-
-from keras_aevb._backend.keras_private import without_loading_tensorflow
+from keras.src.saving import serialization_lib
+from keras.src.utils import rng_utils
 
 if sys.modules.get("jax", ...) is None:
     del sys.modules["jax"]
 
-# On the jax backend, Keras' function would import TensorFlow, which takes 500 MB.
-keras.utils.set_random_seed = without_loading_tensorflow()(keras.utils.set_random_seed)
+
+class TensorFlowIfLoaded:
+    """TensorFlow for Keras' functions that otherwise import it on the jax backend: 500 MB."""
+
+    @property
+    def available(self):
+        return "tensorflow" in sys.modules
+
+    def __getattr__(self, name):
+        return getattr(sys.modules["tensorflow"], name)
+
+
+serialization_lib.tf = rng_utils.tf = TensorFlowIfLoaded()
 
 # Doctests only of the running backend's modules, since those of the other may not import.
 OTHERS = {"jax": "tensorflow", "tensorflow": "jax"}
