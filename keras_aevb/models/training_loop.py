@@ -265,7 +265,8 @@ class TrainingLoop(ObjectiveModel):
 
         A check reads the arrays whole, if necessary from the device.
         """
-        passed = self._programs.get("checked arrays", dict)  # empty after a change of the model
+        self._programs.refresh()
+        passed = self._programs.checked
         key = tuple(map(id, arrays))
         fixed = all(map(inputs.is_immutable, arrays))
         known = zip(passed.get(key, ()), arrays)

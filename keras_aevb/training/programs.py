@@ -1,5 +1,6 @@
 """The compiled programs of a model."""
 
+import weakref
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
@@ -13,11 +14,16 @@ class Programs:
 
     Args:
         models: list of the models that the programs run.
+
+    Attributes:
+        checked: weak references to arrays that passed the models' checks, by their ids; a change of
+            the models clears it too.
     """
 
     def __init__(self, models: Sequence[keras.Model]) -> None:
         self.models = models
         self.programs: dict[Hashable, Any] = {}
+        self.checked: dict[tuple[int, ...], list[weakref.ref[Any]]] = {}
         self.made_for: list[Hashable] | None = None
 
     def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
@@ -33,6 +39,7 @@ class Programs:
         changed = current != self.made_for
         if changed:
             self.programs.clear()
+            self.checked.clear()
             self.made_for = current
         return changed
 
