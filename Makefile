@@ -36,7 +36,7 @@ lint: $(VENV)/installed-all
 types: $(VENV)/installed-all
 	$(BIN)/mypy
 
-# Test files run in parallel; a worker needs a core and up to 1.7 gigabytes.
+# Test files run in parallel; a worker needs a core and up to 1.5 gigabytes.
 test-jax test-tensorflow: test-%: $(VENV)/installed-all
 	KERAS_BACKEND=$* $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
