@@ -1,9 +1,8 @@
 """Retrains every run of the results for some samples, and compares the measurements.
 
-With the same versions on the same kind of machine, the numbers are equal to the last digit (except
-AEVB's on Frey Face). Otherwise they differ by rounding. After 10⁵ samples rounding moved most of
-MNIST's bounds by less than a tenth of a nat, and those of Frey Face, where training is chaotic, by
-ten. To distinguish the two cases, a run that differs by more than `ROUNDING` is repeated as a twin,
+With the same versions and number of threads on the same kind of CPU, the numbers are equal to the
+last digit. Otherwise they differ by rounding. After 10⁵ samples rounding moved most of MNIST's
+bounds by less than a tenth of a nat, and those of Frey Face, where training is chaotic, by ten. To distinguish the two cases, a run that differs by more than `ROUNDING` is repeated as a twin,
 with every initial weight moved to the next floating-point number. If no twin moves, rounding does
 not explain the difference. If one does, training is chaotic, and the run's last number must be
 within the spread over seeds.
