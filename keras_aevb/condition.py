@@ -12,7 +12,7 @@ from keras import ops
 
 from keras_aevb import arguments
 from keras_aevb.distributions.base import as_event_shape
-from keras_aevb.distributions.precision import at_least_float32
+from keras_aevb.distributions.precision import at_least_float32, warn_if_tokens_are_rounded
 from keras_aevb.training import inputs
 from keras_aevb.typing import Config, LayerArguments, ShapeLike, Tensor
 
@@ -95,6 +95,8 @@ class Condition(keras.layers.Layer):
                 )
         if network is not None and not isinstance(network, keras.layers.Layer):
             raise ValueError(f"Expected `network` to be a Keras layer. Received: {network!r}")
+        if network is not None:
+            warn_if_tokens_are_rounded("network", network)
         self.network = network
 
     def call(self, y: Any, training: bool = False) -> Tensor:

@@ -2,10 +2,11 @@
 
 With the same versions and number of threads on the same kind of CPU, the numbers are equal to the
 last digit. Otherwise they differ by rounding. After 10⁵ samples rounding moved most of MNIST's
-bounds by less than a tenth of a nat, and those of Frey Face, where training is chaotic, by ten. To distinguish the two cases, a run that differs by more than `ROUNDING` is repeated as a twin,
-with every initial weight moved to the next floating-point number. If no twin moves, rounding does
-not explain the difference. If one does, training is chaotic, and the run's last number must be
-within the spread over seeds.
+bounds by less than a tenth of a nat, and those of Frey Face, where training is chaotic, by ten. To
+distinguish the two cases, a run that differs by more than `ROUNDING` is repeated as a twin, with
+every initial weight moved to the next floating-point number. If no twin moves, rounding does not
+explain the difference. If one does, training is chaotic, and the run's last number must be within
+the spread over seeds.
 
 Many chaotic runs include, by chance, one that is far from its seeds. Therefore each is tested at
 `ODDS` divided by the number of chaotic runs. If seeds are normally distributed, the whole command

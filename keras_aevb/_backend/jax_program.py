@@ -5,6 +5,7 @@ another, and returns the new values. The variables are valid after each call, al
 """
 
 import functools
+import itertools
 from collections.abc import Hashable, Sequence
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from keras_aevb._backend.groups import filled, of_one_shape
 from keras_aevb._backend.interruption import delayed_interrupt
 from keras_aevb._backend.jax_stacks import Stacks, computation, kind
-from keras_aevb._backend.keras_private import set_values, values
+from keras_aevb._backend.keras_private import separate_values, set_values, values
 from keras_aevb._backend.processes import check_same, digest
 
 
@@ -94,6 +95,8 @@ class Program:
         if arrays is None:  # the batches are data, not row indices
             steps = jax.tree.map(representable, steps)
         with delayed_interrupt():
+            groups = [variable_groups(m, self.training, metrics=True) for m in self.models]
+            separate_values(itertools.chain(*itertools.chain(*groups)))
             for group in of_one_shape(steps):
                 while group:
                     logs, group = self._execute(arrays, group)

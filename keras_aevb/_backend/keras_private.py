@@ -8,7 +8,7 @@ import json
 import pathlib
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -36,6 +36,18 @@ def set_values(variables: Sequence[keras.Variable], values: Sequence[Any]) -> No
     """Sets Keras variables to arrays of their shapes and types, without the checks of `assign`."""
     for variable, value in zip(variables, values, strict=True):
         variable._value = value
+
+
+def separate_values(variables: Iterable[keras.Variable]) -> None:
+    """Copies an array that several variables have, as after `a.assign(b)` on JAX.
+
+    A program may free or reuse the array of every variable.
+    """
+    seen: set[int] = set()
+    for variable in variables:
+        if id(variable._value) in seen:
+            variable._value = keras.ops.copy(variable._value)
+        seen.add(id(variable._value))
 
 
 def restored_epoch(model: keras.Model) -> int | None:
@@ -93,6 +105,21 @@ def clear_losses(model: keras.Model) -> None:
     model._clear_losses()
 
 
+def check_optimizer(model: keras.Model) -> None:
+    """Raises a `ValueError` if a model's optimizer has the state of another model.
+
+    On the jax backend, Keras would silently use that state.
+    """
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    known = {id(v) for v in optimizer._trainable_variables}
+    if unknown := [v.path for v in model.trainable_variables if id(v) not in known]:
+        raise ValueError(
+            "An optimizer has state for each variable. Expected a new optimizer for every model, "
+            "and for every set of trainable variables. Received: one built for other variables, "
+            f"without {unknown[0]}"
+        )
+
+
 def all_layers(model: keras.Model) -> list[keras.Layer]:
     """A model and all the layers inside it."""
     return list(model._flatten_layers())
@@ -146,6 +173,7 @@ __all__ = [
     "EpochIterator",
     "ObjectSharingScope",
     "all_layers",
+    "check_optimizer",
     "clear_losses",
     "config_in_a_file",
     "discard_damaged_metadata",
@@ -154,6 +182,7 @@ __all__ = [
     "in_shared_object_scope",
     "only_restore",
     "restored_epoch",
+    "separate_values",
     "set_loss_metric",
     "set_values",
     "values",

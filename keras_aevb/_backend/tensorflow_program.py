@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_aevb._backend.groups import filled, of_one_shape
 from keras_aevb._backend.interruption import delayed_interrupt
+from keras_aevb._backend.keras_private import all_layers
 from keras_aevb._backend.processes import check_same, digest
 from keras_aevb._backend.tensorflow import program, sum_over_replicas
 
@@ -76,8 +77,18 @@ class _ProgramOfOneModel:
         # Like Keras, without AutoGraph.
         self._run = program(self._steps, jit_compile=model.jit_compile, autograph=False)
         self.in_a_loop: bool | None = None  # set by the first call
+        # Layers whose mean of an empty batch, NaN, would stay in their moving averages.
+        self.normalizes_batches = (
+            self.training
+            and self.strategy.num_replicas_in_sync > 1
+            and any(
+                isinstance(layer, keras.layers.BatchNormalization) for layer in all_layers(model)
+            )
+        )
 
     def __call__(self, arrays: Any, batches: Any) -> Any:
+        if self.normalizes_batches:
+            batches = [self._checked(batch) for batch in batches]
         if self.eager:
             for batch in batches:
                 self._one_step(arrays, tf.nest.map_structure(tf.constant, batch))
@@ -90,6 +101,17 @@ class _ProgramOfOneModel:
                 n = tf.constant(len(part))
                 logs = self._run(arrays, _stacked(part, size), n, self.in_a_loop)
         return logs
+
+    def _checked(self, batch: Any) -> Any:
+        """The batch, unless a replica would have no example of it."""
+        n, num_replicas = len(tf.nest.flatten(batch)[0]), self.strategy.num_replicas_in_sync
+        if n < num_replicas:
+            raise ValueError(
+                "BatchNormalization has no mean of a replica without examples. Expected at least "
+                f"one example for each of the {num_replicas} replicas in every batch. Received: a "
+                f"batch of {n}. Choose another `batch_size`, or leave out the last examples"
+            )
+        return batch
 
     def _is_fast_in_a_loop(self, arrays: Any, group: list[Any]) -> bool:
         """Whether a loop does not slow the step down.

@@ -5,6 +5,8 @@ import warnings
 import keras
 from keras import ops
 
+from keras_aevb._backend.keras_private import all_layers
+
 PRECISIONS = ("float16", "bfloat16", "float32", "float64")
 
 
@@ -39,3 +41,33 @@ def _has_float64() -> bool:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # JAX warns that it rounds to float32
         return keras.backend.standardize_dtype(ops.zeros((), "float64").dtype) == "float64"
+
+
+def warn_if_tokens_are_rounded(name: str, network: keras.Layer) -> None:
+    """Warns of an `Embedding` in a network that rounds its input, x in float32, to half precision.
+
+    Keras casts the floating-point inputs of models without declared inputs. bfloat16 has all
+    integers up to 256, float16 up to 2048; larger ones would find the vector of another token.
+
+    Args:
+        name: name of the network.
+        network: Keras layer.
+    """
+    largest = {"bfloat16": 2**8, "float16": 2**11}.get(network.compute_dtype)
+    is_declared = getattr(network, "inputs", None) and (
+        not isinstance(network, keras.Sequential) or "int" in network.inputs[0].dtype
+    )
+    if largest is None or not network.autocast or is_declared:
+        return
+    for layer in all_layers(network):
+        if (
+            isinstance(layer, keras.layers.Embedding)
+            and layer is not network
+            and layer.input_dim > largest + 1
+        ):
+            warnings.warn(
+                f"`{name}` rounds its input to {network.compute_dtype}, which has all integers up "
+                f"to {largest}, before its Embedding of {layer.input_dim} tokens. Declare the "
+                "input, `keras.Input(shape, dtype='int32')`, or set `autocast=False`",
+                stacklevel=2,
+            )

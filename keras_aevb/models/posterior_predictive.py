@@ -15,8 +15,9 @@ from keras_aevb.condition import conditioned_on, current_features
 from keras_aevb.marginal_likelihood import Method
 from keras_aevb.marginal_likelihood.base import Estimator
 from keras_aevb.marginal_likelihood.log_mean import log_mean_exp
+from keras_aevb.models.substitution import substituted
 from keras_aevb.models.variational_model import VariationalModel
-from keras_aevb.models.weight_posterior import WeightPosterior, substituted
+from keras_aevb.models.weight_posterior import WeightPosterior
 from keras_aevb.typing import (
     ConditionLike,
     Config,
@@ -41,8 +42,14 @@ class PosteriorPredictive(VariationalModel):
 
     def at_weights(self, weights: Tensor) -> AbstractContextManager[keras.StatelessScope]:
         """A context in which the model uses the `weights` θ in place of the mean of q(θ)."""
-        values = self.weight_posterior.split(weights)
-        return substituted(self, self.weight_posterior.means, values)
+        means = self.weight_posterior.means
+        own = {id(v) for v in self.variables}
+        if lost := [v.path for v in means if id(v) not in own]:
+            raise ValueError(
+                "q(θ) is over weights that the model no longer has, as after `quantize`. Expected "
+                f"a model with the variables of its `weight_posterior`. Received: none of {lost}"
+            )
+        return substituted(self, means, self.weight_posterior.split(weights))
 
     def at_weight_samples(
         self, function: Callable[..., Any], num_weight_samples: int, seed: Tensor, *arrays: Tensor

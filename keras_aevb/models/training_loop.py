@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from keras_aevb import _backend, arguments
-from keras_aevb._backend.keras_private import set_loss_metric
+from keras_aevb._backend.keras_private import check_optimizer, set_loss_metric
 from keras_aevb.batches import RowBatches
 from keras_aevb.models.objective_model import ObjectiveModel
 from keras_aevb.training import inputs, loop, sources
@@ -77,6 +77,7 @@ class TrainingLoop(ObjectiveModel):
         set_loss_metric(self, _backend.mean_metric("loss", self.likelihood.density_dtype))
         # Checkpoints, and XLA on TensorFlow, need a built optimizer.
         self.optimizer.build(self.trainable_variables)
+        check_optimizer(self)
 
     def get_compile_config(self) -> Config | None:
         """The settings of `compile`, with `"auto"` as given: another backend decides anew."""
@@ -130,7 +131,8 @@ class TrainingLoop(ObjectiveModel):
         self.set_mode(callbacks)
         x, y, sample_weight = self.unpacked((x, y, sample_weight))
         self.check_class_weight(class_weight)
-        if class_weight is not None and inputs.is_array(x):
+        weighted_by_class = class_weight is not None and inputs.is_array(x)
+        if weighted_by_class:
             sample_weight, class_weight = inputs.class_weights(y, class_weight, sample_weight), None
         data = sources.checked(self, x, y, sample_weight)
         held_out: tuple[Any, Any, Any] | None = None
@@ -139,6 +141,8 @@ class TrainingLoop(ObjectiveModel):
             held_out = sources.checked(self, *held_out, name="validation_data")
         elif validation_split:
             data, held_out = inputs.split(*data, validation_split)
+            if weighted_by_class:  # as in Keras, only in training
+                held_out = (*held_out[:2], None)
         if inputs.is_array(x):
             self.adapt(data[0])
         self.check_ready(class_weight=class_weight)

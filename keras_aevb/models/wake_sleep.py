@@ -6,6 +6,7 @@ import keras
 from keras import ops
 from keras.tree import map_structure
 
+from keras_aevb.models.substitution import substituted
 from keras_aevb.models.variational_model import VariationalModel
 from keras_aevb.typing import Objective, Tensor, Terms
 
@@ -19,8 +20,7 @@ class WakeSleep(VariationalModel):
 
     Neither phase has a gradient in the other's parameters, so one optimizer step performs both.
     `sleep` in the logs is the mean of log q(z|x) over the sleep phase's pairs. The sleep phase does
-    not maximise the bound that the logs report. `VampPrior` is an exception: it contains the
-    encoder, which the wake phase then trains too.
+    not maximise the bound that the logs report.
 
     Args:
         encoder: Keras model from x to features.
@@ -57,7 +57,14 @@ class WakeSleep(VariationalModel):
     def _wake(self, x: Tensor, training: bool) -> tuple[Tensor, Terms]:
         """The bound at a fixed q(z|x): its gradient in θ is that of log p(x, z)."""
         parameters = map_structure(ops.stop_gradient, self._encoder_parameters(x, training))
-        return self._bound_terms(x, self.posterior.distribution(*parameters), training)
+        # q(z|x), or a prior that contains the encoder, may read variables φ beyond `parameters`.
+        variables = [*self.encoder.trainable_variables, *self.posterior.trainable_variables]
+        constants = [ops.stop_gradient(v) for v in variables]
+        with substituted(self, variables, constants) as scope:
+            wake = self._bound_terms(x, self.posterior.distribution(*parameters), training)
+        if scope.losses:  # penalties of activities, which would be lost with the scope
+            self.add_loss(sum(scope.losses))
+        return wake
 
     def _sleep(self, n: Any, training: bool) -> Tensor:
         """log q(z|x) of n pairs (x, z) ~ p(x, z), of shape `[n]`."""

@@ -54,3 +54,51 @@ def test_variational_models(algorithm, policy, tmp_path):
 @pytest.mark.slow
 def test_monte_carlo_em(policy, tmp_path):
     check(kv.MonteCarloEM, networks.bernoulli_mlp, tmp_path / "model.keras")
+
+
+TOKENS = 1000
+
+
+class Embedded(keras.Model):
+    """A network without declared inputs."""
+
+    def __init__(self, num_tokens=TOKENS):
+        super().__init__()
+        self.embedding = keras.layers.Embedding(num_tokens, 4)
+
+    def call(self, x):
+        return keras.ops.reshape(self.embedding(x), (-1, 12))
+
+
+def declared():
+    return keras.Sequential(
+        [
+            keras.Input((3,), dtype="int32"),
+            keras.layers.Embedding(TOKENS, 4),
+            keras.layers.Flatten(),
+        ]
+    )
+
+
+def encoded(encoder):
+    likelihood = kv.Conditional("Categorical", (3,), num_classes=TOKENS)
+    model = kv.AEVB(encoder, keras.layers.Dense(4), kv.DiagonalNormal(2), likelihood, seed=0)
+    # bfloat16 does not have 405.
+    return model.posterior_parameters(np.array([[404, 1, 2], [405, 1, 2]]), verbose=0)["mean"]
+
+
+def test_rounded_tokens_are_reported():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        with pytest.warns(UserWarning, match=r"`encoder` rounds.*up to 256.*1000 tokens"):
+            same = encoded(Embedded())
+        np.testing.assert_array_equal(same[0], same[1])  # the reason for the warning
+        with pytest.warns(UserWarning, match="`network` rounds its input to bfloat16"):
+            kv.Condition(network=keras.Sequential([keras.layers.Embedding(TOKENS, 4)]))
+        # None of these rounds tokens, and warnings are errors.
+        kv.Condition(network=keras.layers.Embedding(TOKENS, 4))
+        kv.Condition(network=Embedded(257))
+        different = encoded(declared())
+        assert np.any(different[0] != different[1])
+    finally:
+        keras.config.set_dtype_policy("float32")

@@ -49,6 +49,19 @@ def test_class_weights_on_a_batch(x):
     assert losses[0] == losses[1] == losses[2]
 
 
+def test_class_weights_do_not_weigh_validation_split(x):
+    def logs(**weights):
+        model = build()
+        model.compile(keras.optimizers.SGD(0.0))
+        history = model.fit(x, Y, batch_size=5, validation_split=0.4, verbose=0, **weights).history
+        return {name: values[0] for name, values in history.items()}
+
+    weighted, plain = logs(class_weight={0: 1.0, 1: 10.0}), logs()
+    assert weighted["loss"] > 2 * plain["loss"]
+    for name in ("val_loss", "val_elbo", "val_kl"):
+        assert weighted[name] == plain[name]
+
+
 def test_encoder_and_decoder_get_the_features(model, x):
     one_hot = np.eye(3, dtype="float32")[Y]
     features = model.encoder.network(np.concatenate([x, one_hot], 1))

@@ -115,6 +115,13 @@ refusals = {
 if keras.backend.backend() == "tensorflow":
     refusals["strategy"] = lambda: kv.Replicas([model])
     refusals["XLA"] = lambda: model.compile(jit_compile=True)
+    with on_several_devices():
+        layers = [keras.layers.Dense(4), keras.layers.BatchNormalization()]
+        parts = kv.networks.bernoulli_mlp(X.shape[1], latent_dim=2, hidden_units=4)
+        normalized = kv.AEVB(**{**parts, "encoder": keras.Sequential(layers)}, seed=0)
+        normalized.compile("sgd")
+    refusals["batch of 1"] = lambda: normalized.fit(X[:9], batch_size=4, verbose=0)
+    assert np.isfinite(normalized.evaluate(X[:9], batch_size=4, verbose=0)).all()
 for word, call in refusals.items():
     try:
         call()

@@ -235,3 +235,14 @@ def test_errors_name_the_missing_package_and_how_to_install_it(import_errors):
     assert message.startswith("ImportError")
     for word in (f"No module named {module!r}", "pip install", *words):
         assert word in message
+
+
+def test_an_optimizer_of_another_model(make_model):
+    optimizer = keras.optimizers.Adam()
+    make_model().compile(optimizer)
+    with pytest.raises(ValueError, match="new optimizer for every model"):
+        make_model().compile(optimizer)
+    model = make_model()
+    model.compile(optimizer := keras.mixed_precision.LossScaleOptimizer(keras.optimizers.SGD()))
+    model.encoder.trainable = False
+    model.compile(optimizer)  # a subset of its variables

@@ -620,3 +620,13 @@ def test_sample_weights_leave_penalties_of_activities(x):
     assert alone > 0.1
     # The difference of two losses of 20 in float32
     np.testing.assert_allclose(penalty(np.full(13, 4.0)), alone, atol=2e-5)
+
+
+@pytest.mark.filterwarnings("ignore:Layer InputLayer does not have a `quantize`")  # Keras' own
+def test_weights_that_quantization_has_replaced(make_model, x):
+    model = make_model(kv.FullVB, n_train=100)
+    model.compile()
+    model.decoder.quantize("int8")
+    for call in (model.evaluate, model.elbo):
+        with pytest.raises(ValueError, match=r"the model no longer has.*kernel"):
+            call(x, verbose=0)

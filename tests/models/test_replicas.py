@@ -566,3 +566,15 @@ def test_backups_of_different_epochs(tmp_path):
 def test_callbacks_are_for_each_model():
     with pytest.raises(ValueError, match=r"Expected 2 lists of callbacks.*Received: 1"):
         kv.Replicas([build(seed=0), build(seed=1)]).fit(X, callbacks=[Stops()], verbose=0)
+
+
+def test_models_whose_weights_were_copied_by_assign():
+    """On JAX the variables of both models then have the same arrays."""
+    alone, copied = build(), build(seed=1)
+    for variable, other in zip(copied.variables, alone.variables):
+        variable.assign(other)
+    one, two = build(), build()
+    kv.Replicas([alone, copied]).fit(streams(2))
+    kv.Replicas([one, two]).fit(streams(2))
+    assert_alike(alone, one)
+    assert_alike(copied, two)

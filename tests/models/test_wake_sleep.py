@@ -1,5 +1,7 @@
 """The two phases of wake-sleep, each with gradients only for its own parameters."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -36,6 +38,47 @@ def test_phases_have_gradients_for_their_own_parameters_only(
     of_recognition, of_generation = phase_gradients(model, x, gradients, "sleep")
     assert all(np.any(g != 0) for g in of_recognition)
     assert all(np.all(g == 0) for g in of_generation)
+
+
+def flow():
+    return {"posterior": kv.FlowPosterior(kv.DiagonalNormal(4), [kv.Coupling(8)])}
+
+
+def hierarchy(top_down):
+    levels = [kv.DiagonalNormal(4), kv.DiagonalNormal(2)]
+    return {
+        "posterior": kv.HierarchicalPosterior(levels, top_down=top_down),
+        "prior": kv.HierarchicalPrior([kv.DiagonalNormal(4), kv.StandardNormal(2)]),
+    }
+
+
+def pseudo_inputs():
+    return {"prior": kv.VampPrior(3)}
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [flow, functools.partial(hierarchy, False), functools.partial(hierarchy, True), pseudo_inputs],
+    ids=["flow", "bottom-up", "top-down", "VampPrior"],
+)
+def test_the_wake_phase_has_no_gradient_in_any_variable_of_q(parts, make_model, gradients, x):
+    model = make_model(kv.WakeSleep, bound=kv.ELBO(kl="sampled"), **parts())
+    of_recognition, _ = phase_gradients(model, x, gradients, "elbo")
+    assert len(of_recognition) >= 4
+    assert all(np.all(g == 0) for g in of_recognition)
+    of_recognition, of_generation = phase_gradients(model, x, gradients, "sleep")
+    # Six of encoder and heads; a flow's hidden layer has none before the first step.
+    assert sum(np.any(g != 0) for g in of_recognition) >= 6
+    assert all(np.all(g == 0) for g in of_generation)
+
+
+def test_activity_penalties_of_the_wake_phase_are_in_the_loss(make_model, x):
+    """Once for the wake phase's z, once for the sleep phase's."""
+    decoder = keras.Sequential([keras.layers.ActivityRegularization(l1=1.0)])
+    model = make_model(kv.WakeSleep, decoder=decoder)
+    model.objective(ops.convert_to_tensor(x), True)
+    assert len(model.losses) == 2
+    assert all(float(loss) > 0 for loss in model.losses)
 
 
 def test_the_loss_is_minus_both_terms(make_model, gradients, x):
