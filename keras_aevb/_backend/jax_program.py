@@ -95,8 +95,6 @@ class Program:
         if arrays is None:  # the batches are data, not row indices
             steps = jax.tree.map(representable, steps)
         with delayed_interrupt():
-            groups = [variable_groups(m, self.training, metrics=True) for m in self.models]
-            separate_values(itertools.chain(*itertools.chain(*groups)))
             for group in of_one_shape(steps):
                 while group:
                     logs, group = self._execute(arrays, group)
@@ -105,6 +103,7 @@ class Program:
     def _execute(self, arrays: Any, group: list[Any]) -> tuple[Any, list[Any]]:
         """Runs the first steps of a group in one call; returns their logs, and the other steps."""
         groups = [variable_groups(m, self.training, metrics=True) for m in self.models]
+        separate_values(itertools.chain(*itertools.chain(*groups)))
         states = [tuple(map(values, variables)) for variables in groups]
         # Evaluation does not change trainable variables: they are neither donated nor returned.
         fixed = [() if self.training else state[:1] for state in states]

@@ -12,7 +12,6 @@ from keras_aevb import _backend
 from keras_aevb._backend import tfd, tfp
 from keras_aevb.bounds import Bound
 from keras_aevb.distributions.base import ConditionalDistribution
-from keras_aevb.distributions.precision import warn_if_tokens_are_rounded
 from keras_aevb.typing import Distribution, Tensor
 from keras_aevb.unconstrained import onto_support
 
@@ -34,7 +33,6 @@ def check_network(name: str, network: Any) -> None:
     """Raises a `ValueError` if an encoder or decoder is not a Keras layer."""
     if not isinstance(network, keras.layers.Layer):
         raise ValueError(f"Expected `{name}` to be a Keras model or layer. Received: {network!r}")
-    warn_if_tokens_are_rounded(name, network)
 
 
 def check_terms(bound: Bound) -> None:

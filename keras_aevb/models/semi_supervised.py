@@ -11,6 +11,7 @@ from keras_aevb import arguments
 from keras_aevb._backend.keras_private import clear_losses
 from keras_aevb.bounds.aggregate_posterior import PenalizedELBO
 from keras_aevb.condition import Condition
+from keras_aevb.distributions.precision import warn_if_tokens_are_rounded
 from keras_aevb.models import parts
 from keras_aevb.models.aevb import AEVB
 from keras_aevb.training import inputs
@@ -75,6 +76,7 @@ class SemiSupervisedAEVB(AEVB):
         self, classifier: keras.Layer, classification_weight: float = 1.0, **kwargs: Any
     ) -> None:
         parts.check_network("classifier", classifier)
+        warn_if_tokens_are_rounded("classifier", classifier)
         super().__init__(**kwargs)
         num_classes = getattr(self.condition, "num_classes", None)
         if num_classes is None:

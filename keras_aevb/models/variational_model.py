@@ -11,6 +11,7 @@ from keras_aevb import _backend, arguments
 from keras_aevb._backend import tfp
 from keras_aevb.bounds import ELBO, Bound
 from keras_aevb.distributions import ConditionalDistribution, StandardNormal, VampPrior
+from keras_aevb.distributions.precision import warn_if_tokens_are_rounded
 from keras_aevb.distributions.priors import Prior
 from keras_aevb.encoding import Encoding
 from keras_aevb.models import parts, serving
@@ -94,6 +95,7 @@ class VariationalModel(LatentVariableModel):
     ) -> None:
         parts.check_type("posterior", posterior, ConditionalDistribution)
         parts.check_network("encoder", encoder)
+        warn_if_tokens_are_rounded("encoder", encoder)
         prior = StandardNormal(posterior.event_shape) if prior is None else prior
         bound = ELBO() if bound is None else bound
         parts.check_type("bound", bound, Bound)

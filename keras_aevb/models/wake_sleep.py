@@ -20,7 +20,8 @@ class WakeSleep(VariationalModel):
 
     Neither phase has a gradient in the other's parameters, so one optimizer step performs both.
     `sleep` in the logs is the mean of log q(z|x) over the sleep phase's pairs. The sleep phase does
-    not maximise the bound that the logs report.
+    not maximise the bound that the logs report. Both phases train variables that p(x, z) shares
+    with q(z|x), such as the encoder in a `VampPrior`.
 
     Args:
         encoder: Keras model from x to features.
@@ -57,8 +58,10 @@ class WakeSleep(VariationalModel):
     def _wake(self, x: Tensor, training: bool) -> tuple[Tensor, Terms]:
         """The bound at a fixed q(z|x): its gradient in θ is that of log p(x, z)."""
         parameters = map_structure(ops.stop_gradient, self._encoder_parameters(x, training))
-        # q(z|x), or a prior that contains the encoder, may read variables φ beyond `parameters`.
-        variables = [*self.encoder.trainable_variables, *self.posterior.trainable_variables]
+        # q(z|x) of a flow or a hierarchy reads variables φ beyond its parameters.
+        parts = self.decoder, self.likelihood, self.prior
+        of_p = {id(v) for part in parts for v in part.trainable_variables}
+        variables = [v for v in self.posterior.trainable_variables if id(v) not in of_p]
         constants = [ops.stop_gradient(v) for v in variables]
         with substituted(self, variables, constants) as scope:
             wake = self._bound_terms(x, self.posterior.distribution(*parameters), training)
