@@ -20,6 +20,7 @@ more than five errors of every number up to 10⁵ samples, and more than ten of 
 """
 
 import dataclasses
+import json
 import math
 from pathlib import Path
 
@@ -28,8 +29,9 @@ import scipy.stats
 
 from replication.claims.rules import SIGMAS
 from replication.errors import ReplicationError
-from replication.measurements import lock
+from replication.measurements import files, lock, provenance
 from replication.measurements.records import (
+    RUN,
     discard,
     read_run,
     read_runs,
@@ -39,6 +41,7 @@ from replication.measurements.records import (
 )
 
 FOLDER = "rerun"
+ORIGIN = "origin.json"  # in this folder: what made its runs
 ROUNDING = 0.1  # nats by which runs may differ
 RESOLUTION = 2**-21  # four times that of float32, relative to the value
 # Training is chaotic if a twin moves by more than this, in nats; otherwise twins move by 10⁻³ or
@@ -94,6 +97,8 @@ class Number:
 def run(results, samples, echo, data_dir=None, **workers):
     """Compares all runs of the results with retrained runs.
 
+    An interrupted command continues where it stopped if neither code, versions nor machine changed.
+
     Args:
         results: folder of the results, in which the folder `rerun` is made and deleted again.
         samples: training samples of each new run.
@@ -111,8 +116,8 @@ def run(results, samples, echo, data_dir=None, **workers):
     runs = _of_this_backend(results, echo)
     folder = Path(results) / FOLDER
     with lock.runs([folder]):
-        # Remains of a killed command, perhaps of other code.
-        discard(folder)
+        settings = {"samples": samples, "jobs": workers.get("jobs")}
+        _keep_if_comparable(folder, {**settings, **provenance.origin()})
         good = _Rerun(folder, samples, data_dir, workers).compare(runs, echo)
         discard(folder)
     return good
@@ -134,6 +139,14 @@ def _of_this_backend(results, echo):
             "none. Set KERAS_BACKEND to their backend"
         )
     return runs
+
+
+def _keep_if_comparable(folder, origin):
+    """Discards the runs of an interrupted command unless it had the same origin."""
+    path, text = folder / ORIGIN, json.dumps(origin, indent=1)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        discard(folder)
+        files.write(path, text)
 
 
 class _Rerun:
@@ -159,7 +172,10 @@ class _Rerun:
             wrong = [number for number in apart if number not in moved or number in outside]
             failures += bool(wrong)
             status = "regressed" if wrong else "seeds" if apart else "ok"
-            echo(f"{status:9} {run.experiment}: {_words(own, wrong, apart)}")
+            words = _words(own, wrong, apart)
+            if apart:
+                words += self.other_surroundings(run)
+            echo(f"{status:9} {run.experiment}: {words}")
         echo(f"{len(runs) - failures} of {len(runs)} runs agree")
         return not failures
 
@@ -174,6 +190,14 @@ class _Rerun:
             for experiment in experiments if prepare else ():
                 prepare(jobs.dataset(experiment), experiment)
             jobs.train(experiments, self.samples)
+
+    def other_surroundings(self, run):
+        """How the stored run's machine, threads and versions differ from the rerun's, in words."""
+        then = _surroundings(run, self.samples)
+        now = _surroundings(self.read(run.experiment), self.samples)
+        sides = (("stored", then, now), ("now", now, then))
+        words = {side: ", ".join(x for x in own if x not in other) for side, own, other in sides}
+        return "".join(f"; {side} with {parts}" for side, parts in words.items() if parts)
 
     def read(self, experiment, name="runs"):
         return read_run(self.place(experiment, name))
@@ -236,13 +260,15 @@ class _Rerun:
         """Writes the checkpoint of an untrained twin: every weight moves to an adjacent number."""
         from replication.train.model import build
 
+        folder = self.place(experiment, twin)
+        if (folder / RUN).exists():  # an interrupted command has begun it
+            return
         model = build(experiment, dataset.first(experiment.n_train))
         chance = np.random.default_rng(int(twin))
         for variable in model.trainable_variables:
             value = np.asarray(variable)
             aims = np.where(chance.random(value.shape) < 0.5, -np.inf, np.inf)
             variable.assign(np.nextafter(value, aims.astype(value.dtype)))
-        folder = self.place(experiment, twin)
         write_metrics(folder, self.read(experiment).rows[:1])
         save_checkpoint(folder, model, samples=0, seconds=0.0)
 
@@ -281,6 +307,14 @@ def is_consistent(value, others, tests=1):
 
 def _kind(experiment):
     return dataclasses.replace(experiment, seed=0)
+
+
+def _surroundings(run, samples):
+    """A list of the machines and versions that made a run's first samples."""
+    sessions = [s for s in run.info["sessions"] if s["samples_from"] < samples]
+    names = ("keras", "numpy", sessions[0]["backend"])
+    versions = [f"{n} {v}" for s in sessions for n, v in s["versions"].items() if n in names]
+    return [*dict.fromkeys([*(s["machine"] for s in sessions), *versions])]
 
 
 def _words(own, wrong, apart):

@@ -1,6 +1,7 @@
 """Provenance of a number: command, commit, versions, device."""
 
 import datetime
+import hashlib
 import importlib.metadata
 import os
 import platform
@@ -32,6 +33,26 @@ def session():
         "python": platform.python_version(),
         "versions": versions(),
     }
+
+
+def origin():
+    """A dict of what decides a run's numbers: source code, backend, versions and machine."""
+    description = session()
+    names = ("backend", "device", "machine", "precision", "python", "versions")
+    return {"source": source(), **{name: description[name] for name in names}}
+
+
+def source():
+    """A digest of the source code of both packages."""
+    import keras_aevb
+    import replication
+
+    digest = hashlib.sha256()
+    for package in (keras_aevb, replication):
+        folder = Path(package.__path__[0])
+        for path in sorted(folder.rglob("*.py")):
+            digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 def process():

@@ -15,6 +15,7 @@ from commands import invoke
 
 from replication import rerun
 from replication.errors import ReplicationError
+from replication.measurements import provenance
 from replication.measurements.records import read_runs, write_metrics
 from replication.plan.protocols import figure2_experiment
 
@@ -141,6 +142,60 @@ def test_chaotic_runs_are_judged_by_their_seeds(results, tmp_path, factor, line)
     assert done.returncode == (factor == 100), done.stdout + done.stderr
     assert line.format(chaotic.experiment) in done.stdout
     assert f"ok        {dataclasses.replace(chaotic.experiment, step_size=0.02)}: " in done.stdout
+
+
+@pytest.mark.slow
+def test_an_interrupted_command_continues(results, monkeypatch):
+    """Not if the code has changed since."""
+    folder = results / "rerun"
+
+    def interrupt(line):
+        raise KeyboardInterrupt
+
+    def interrupted():
+        with pytest.raises(KeyboardInterrupt):
+            rerun.run(results, 20_000, interrupt, jobs=1)
+        sessions = [run.info["sessions"] for run in read_runs(folder / "runs")]
+        assert len(sessions) == 2
+        return {session["started"] for (session,) in sessions}
+
+    first = interrupted()
+    assert interrupted() == first
+    monkeypatch.setattr(provenance, "source", lambda: "another")
+    assert not interrupted() & first
+    assert rerun.run(results, 20_000, lambda line: None, jobs=1)
+    assert not folder.exists()
+
+
+def test_the_source_is_the_code_of_both_packages(tmp_path):
+    for package in ("keras_aevb", "replication"):
+        shutil.copytree(ROOT / package, tmp_path / package)
+    code = "from replication.measurements import provenance; print(provenance.source())"
+    digests = [provenance.source()]
+    for path in (None, "keras_aevb/bounds/elbo.py", "replication/cli.py"):
+        if path:
+            with (tmp_path / path).open("a") as file:
+                file.write("# changed")
+        run = [sys.executable, "-c", code]
+        digests.append(subprocess.check_output(run, cwd=tmp_path, text=True).strip())
+    assert digests[0] == digests[1] and len({*digests}) == 3
+
+
+def test_other_machines_threads_and_versions_are_named(tmp_path):
+    """Only those that made the compared samples."""
+    made_up.write_run(tmp_path, EXPERIMENT, {0: {}, 20_000: {}})
+    made_up.write_run(tmp_path / "rerun" / "runs", EXPERIMENT, {0: {}, 20_000: {}})
+    (run,) = read_runs(tmp_path)
+    reruns = rerun._Rerun(tmp_path / "rerun", 20_000, None, {})
+    (session,) = run.info["sessions"]
+    versions = session["versions"] | {"jax": "0.10.2"}
+    elsewhere = session | {"machine": "Abacus, 1 of 2 cores", "versions": versions}
+    run.info["sessions"].append(elsewhere | {"samples_from": 20_000})
+    assert reruns.other_surroundings(run) == ""
+    run.info["sessions"][:] = [elsewhere]
+    assert reruns.other_surroundings(run) == (
+        "; stored with Abacus, 1 of 2 cores, jax 0.10.2; now with Abacus, 2 cores, jax 0.6.2"
+    )
 
 
 def test_runs_of_another_backend_are_named(tmp_path):
