@@ -3,6 +3,7 @@
 import datetime
 import hashlib
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import shlex
@@ -44,12 +45,11 @@ def origin():
 
 def source():
     """A digest of the source code of both packages."""
-    import keras_aevb
-    import replication
-
     digest = hashlib.sha256()
-    for package in (keras_aevb, replication):
-        folder = Path(package.__path__[0])
+    for package in ("keras_aevb", "replication"):
+        spec = importlib.util.find_spec(package)
+        assert spec is not None and spec.origin is not None
+        folder = Path(spec.origin).parent
         for path in sorted(folder.rglob("*.py")):
             digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes())
     return digest.hexdigest()
