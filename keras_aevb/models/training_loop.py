@@ -1,6 +1,5 @@
 """Keras' `compile`, `fit`, `evaluate` and `predict` for a per-example objective."""
 
-import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeAlias, Unpack
 
@@ -265,22 +264,8 @@ class TrainingLoop(ObjectiveModel):
         self.check_once(batches.arrays, lambda: super(TrainingLoop, self).check_rows(batches))
 
     def check_once(self, arrays: Sequence[Any], check: Callable[[], object]) -> None:
-        """Calls `check()`, unless these arrays passed it and neither they nor the model can differ.
-
-        A check reads the arrays whole, if necessary from the device.
-        """
-        self._programs.refresh()
-        passed = self._programs.checked
-        key = tuple(map(id, arrays))
-        fixed = all(map(inputs.is_immutable, arrays))
-        known = zip(passed.get(key, ()), arrays)
-        if fixed and key in passed and all(ref() is array for ref, array in known):
-            return
-        check()
-        if fixed:
-            passed[key] = [weakref.ref(array) for array in arrays]
-            for gone in [k for k, refs in passed.items() if any(ref() is None for ref in refs)]:
-                del passed[gone]
+        """`Programs.check_once` of this model's programs."""
+        self._programs.check_once(arrays, check)
 
     # Programs and callbacks
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from keras_aevb.training import inputs
 from keras_aevb.training.fingerprint import fingerprint
 
 
@@ -14,15 +15,12 @@ class Programs:
 
     Args:
         models: list of the models that the programs run.
-
-    Attributes:
-        checked: weak references to arrays that passed the models' checks, by their ids; a change of
-            the models clears it too.
     """
 
     def __init__(self, models: Sequence[keras.Model]) -> None:
         self.models = models
         self.programs: dict[Hashable, Any] = {}
+        # Arrays that passed the models' checks, by their ids.
         self.checked: dict[tuple[int, ...], list[weakref.ref[Any]]] = {}
         self.made_for: list[Hashable] | None = None
 
@@ -42,6 +40,23 @@ class Programs:
             self.checked.clear()
             self.made_for = current
         return changed
+
+    def check_once(self, arrays: Sequence[Any], check: Callable[[], object]) -> None:
+        """Calls `check()`, unless it passed for these arrays and neither they nor models changed.
+
+        A check reads the arrays whole, if necessary from the device.
+        """
+        self.refresh()
+        key = tuple(map(id, arrays))
+        fixed = all(map(inputs.is_immutable, arrays))
+        known = zip(self.checked.get(key, ()), arrays)
+        if fixed and key in self.checked and all(ref() is array for ref, array in known):
+            return
+        check()
+        if fixed:
+            refs = [weakref.ref(array) for array in arrays]
+            alive = {k: r for k, r in self.checked.items() if all(ref() is not None for ref in r)}
+            self.checked = {**alive, key: refs}
 
 
 def _description(model: keras.Model) -> Hashable:
