@@ -76,6 +76,24 @@ poisson = kv.Unconditional("Poisson", 1, log_rate=math.log(12.3)).distribution()
 log_p = [poisson.log_prob([n]) for n in counts]
 np.testing.assert_allclose(log_p, stats.poisson(12.3).logpmf(counts), rtol=1e-12, atol=1e-12)
 
+# Families with fixed and trained parameters.
+for name, fixed in (
+    ("Pareto", {"scale": 0.1}),
+    ("StudentT", {"df": 4.0}),
+    ("Triangular", {"low": 0.1, "high": 0.7}),
+    ("MultivariateStudentT", {"df": 4.0}),
+    ("RelaxedBernoulli", {"temperature": 0.3}),
+):
+    family = kv.Conditional(name, 2, **fixed)
+    given = family.distribution(*family(ops.convert_to_tensor(rng.normal(size=(4, 3)))))
+    for p in (given, kv.Unconditional(name, 2, **fixed).distribution()):
+        z = p.sample(seed=model.next_seed(0))
+        for value in (z, p.log_prob(z)):
+            assert keras.backend.standardize_dtype(value.dtype) == "float64", name
+t = kv.Unconditional("StudentT", 1, df=4.1).distribution()
+(loc, scale), z = (np.asarray(t.distribution.loc), np.asarray(t.distribution.scale)), [1.7]
+np.testing.assert_allclose(t.log_prob(z), stats.t(4.1, loc, scale).logpdf(z).sum(), **exact)
+
 # Bounds, against NumPy with the bound's own samples.
 small = kv.AEVB(
     keras.Sequential([keras.layers.Dense(4)]), keras.Sequential([keras.layers.Dense(4)]),
@@ -102,19 +120,25 @@ np.testing.assert_allclose(terms(kv.ScoreFunctionELBO(7))["elbo"], (log_x - rati
 m, s = np.asarray(q.mean()), np.asarray(q.stddev())
 kl = 0.5 * (m**2 + s**2 - 1) - np.log(s)
 np.testing.assert_allclose(kv.evaluation.elbo_terms(small, x)["kl"], kl.sum(1), **exact)
-gamma = {"posterior": kv.Conditional("Gamma", 2), "prior": kv.Unconditional("Gamma", 2)}
-trained = kv.AEVB(
-    keras.Sequential([keras.layers.Dense(4, "tanh")]),
-    keras.Sequential([keras.layers.Dense(4, "tanh")]),
-    likelihood=kv.Normal(6), seed=0, **gamma,
-)
-trained.compile("adam")
 x = np.nan_to_num(x)
-trained.fit(x, batch_size=3, verbose=0, validation_data=(x, None))
-for value in (
-    trained.elbo(x), trained.reconstruct(x), trained.sample(2), trained.log_likelihood(x, 2)
+flow = kv.FlowPosterior(kv.DiagonalNormal(2), [kv.Autoregressive(4), kv.Coupling(4)])
+for posterior, prior in (
+    (kv.Conditional("Gamma", 2), kv.Unconditional("Gamma", 2)),
+    (kv.Conditional("Pareto", 2, scale=0.1), kv.Unconditional("Pareto", 2, scale=0.1)),
+    (flow, None),
 ):
-    assert value.dtype == "float64" and np.isfinite(value).all()
+    trained = kv.AEVB(
+        keras.Sequential([keras.layers.Dense(4, "tanh")]),
+        keras.Sequential([keras.layers.Dense(4, "tanh")]),
+        posterior, kv.Normal(6), prior, kv.ELBO(kl="sampled"), seed=0,
+    )
+    trained.compile("adam")
+    trained.fit(x, batch_size=3, verbose=0, validation_data=(x, None))
+    for value in (
+        trained.elbo(x), trained.reconstruct(x), trained.sample(2), trained.log_likelihood(x, 2),
+        *trained.posterior_parameters(x).values(),
+    ):
+        assert value.dtype == "float64" and np.isfinite(value).all()
 
 # The mean of weights, in one and in several parts.
 log_weights = rng.normal(size=(9, 4))

@@ -19,7 +19,12 @@ from jax.sharding import NamedSharding, PartitionSpec
 from keras_aevb._backend.groups import filled, of_one_shape
 from keras_aevb._backend.interruption import delayed_interrupt
 from keras_aevb._backend.jax_stacks import Stacks, computation, kind
-from keras_aevb._backend.keras_private import separate_values, set_values, values
+from keras_aevb._backend.keras_private import (
+    check_optimizer,
+    separate_values,
+    set_values,
+    values,
+)
 from keras_aevb._backend.processes import check_same, digest
 
 
@@ -63,6 +68,8 @@ class Program:
     def __init__(self, models: Sequence[keras.Model], kind: Literal["train", "test"]) -> None:
         self.models = models
         self.training = kind == "train"
+        for model in models if self.training else ():
+            check_optimizer(model)
         self.steps_per_execution = models[0].steps_per_execution
         self.eager = models[0].run_eagerly or not models[0].jit_compile
         self.step_of = [m.train_step if self.training else m.test_step for m in models]

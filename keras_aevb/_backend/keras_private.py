@@ -106,18 +106,23 @@ def clear_losses(model: keras.Model) -> None:
 
 
 def check_optimizer(model: keras.Model) -> None:
-    """Raises a `ValueError` if a model's optimizer has the state of another model.
+    """Raises a `ValueError` if a model's optimizer was built for other variables.
 
-    On the jax backend, Keras would silently use that state.
+    On the jax backend, Keras assigns state to variables by position, whichever they are.
     """
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
-    known = {id(v) for v in optimizer._trainable_variables}
-    if unknown := [v.path for v in model.trainable_variables if id(v) not in known]:
-        raise ValueError(
-            "An optimizer has state for each variable. Expected a new optimizer for every model, "
-            "and for every set of trainable variables. Received: one built for other variables, "
-            f"without {unknown[0]}"
-        )
+    built_for = {id(v): v.path for v in optimizer._trainable_variables}
+    trained = {id(v): v.path for v in model.trainable_variables}
+    by_position = keras.backend.backend() == "jax"
+    if [*trained] == [*built_for] or (not by_position and trained.keys() <= built_for.keys()):
+        return
+    missing = [path for i, path in trained.items() if i not in built_for]
+    frozen = [path for i, path in built_for.items() if i not in trained]
+    raise ValueError(
+        "An optimizer has state for each trainable variable. Call `compile` with a new optimizer "
+        "for every model, and after changing which variables are trainable. Received: an optimizer "
+        f"without state for {missing[:3]}, with state for {frozen[:3]}, which are not trained"
+    )
 
 
 def all_layers(model: keras.Model) -> list[keras.Layer]:

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from keras_aevb._backend.groups import filled, of_one_shape
 from keras_aevb._backend.interruption import delayed_interrupt
-from keras_aevb._backend.keras_private import all_layers
+from keras_aevb._backend.keras_private import all_layers, check_optimizer
 from keras_aevb._backend.processes import check_same, digest
 from keras_aevb._backend.tensorflow import program, sum_over_replicas
 
@@ -24,6 +24,8 @@ class Program:
     """
 
     def __init__(self, models: Sequence[keras.Model], kind: Literal["train", "test"]) -> None:
+        for model in models if kind == "train" else ():
+            check_optimizer(model)
         self._programs = [_ProgramOfOneModel(model, kind) for model in models]
         self._unchecked = [model for model in models if _has_several_processes(model)]
         self._training = kind == "train"

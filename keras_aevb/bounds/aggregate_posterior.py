@@ -113,7 +113,7 @@ class TotalCorrelationELBO(PenalizedELBO):
     def _penalty(self, q: Distribution, prior: Distribution, z: Tensor, seed: Tensor) -> Tensor:
         # Densities of each z_i under each q(z|x_j), of shape [L, M, M, D].
         log_q = by_dimension(q).log_prob(ops.expand_dims(z, 2))
-        log_q = ops.reshape(log_q, (*log_q.shape[:3], -1))
+        log_q = ops.reshape(log_q, (*ops.shape(log_q)[:3], -1))
         m, n = ops.shape(z)[1], self.n_train
         others = math.log(n - 1) - math.log(n) - ops.log(ops.cast(ops.maximum(m - 1, 1), z.dtype))
         log_weights = ops.where(ops.eye(m, dtype="bool"), -math.log(n), others)[..., None]
@@ -177,9 +177,9 @@ class MaximumMeanDiscrepancyELBO(PenalizedELBO):
 
     def _penalty(self, q: Distribution, prior: Distribution, z: Tensor, seed: Tensor) -> Tensor:
         m, size = ops.shape(z)[1], math.prod(z.shape[2:])
-        shape = z.shape[:1] if len(prior.batch_shape) else z.shape[:2]
+        shape = ops.shape(z)[: 1 if len(prior.batch_shape) else 2]
         draws = prior.sample(shape, seed=tfp.random.split_seed(seed, 2)[1])
-        z, draws = (ops.reshape(a, (*z.shape[:2], size)) for a in (z, draws))  # [L, M, D]
+        z, draws = (ops.reshape(a, (*ops.shape(z)[:2], size)) for a in (z, draws))  # [L, M, D]
         length_scale = math.sqrt(size) if self.length_scale is None else self.length_scale
         kernel = tfp.math.psd_kernels.ExponentiatedQuadratic(
             length_scale=ops.convert_to_tensor(length_scale, z.dtype)

@@ -96,7 +96,7 @@ class Family:
         return issubclass(self.cls, families)
 
     def _check_fixed(self) -> None:
-        raw_values = [ops.ones(shape) for shape in self.raw_shapes.values()]
+        raw_values = [ops.ones(shape, "float32") for shape in self.raw_shapes.values()]
         try:
             self.distribution(raw_values, "float32", validate_args=True)
         except Exception as error:  # TFP's errors differ between backends and distributions

@@ -16,6 +16,7 @@ from keras import ops
 from keras_aevb import _backend, arguments
 from keras_aevb._backend import tfb, tfd
 from keras_aevb.distributions.base import ConditionalDistribution
+from keras_aevb.distributions.mixture import check_base
 from keras_aevb.distributions.priors import Prior
 from keras_aevb.distributions.wrapper import Wrapper
 from keras_aevb.typing import Config, Distribution, LayerArguments, Shape, Tensor
@@ -277,6 +278,7 @@ class FlowPrior(Prior):
     def __init__(self, base: Prior, steps: Sequence[FlowStep], **kwargs: Any) -> None:
         if not isinstance(base, Prior):
             raise ValueError(f"Expected a Prior as base. Received: {base!r}")
+        check_base("base", base)
         kwargs.pop("event_shape", None)  # it comes from the base
         super().__init__(base.event_shape, **kwargs)
         self.base = base

@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_aevb import arguments, tfp_classes
 from keras_aevb.distributions.base import ConditionalDistribution
+from keras_aevb.distributions.mixture import check_base
 from keras_aevb.distributions.priors import Prior
 from keras_aevb.typing import Config, Distribution, Shape, Tensor
 
@@ -50,6 +51,7 @@ class HierarchicalPrior(Prior):
         kinds = [ConditionalDistribution] * (len(levels) - 1) + [Prior]
         for i, (level, kind) in enumerate(zip(levels, kinds), 1):
             _check_level(i, level, kind)
+        check_base(f"level {len(levels)}", levels[-1])
         kwargs.pop("event_shape", None)  # it comes from the levels
         super().__init__(sum(level.event_shape[0] for level in levels), **kwargs)
         self.levels = levels
@@ -147,9 +149,11 @@ class HierarchicalPosterior(ConditionalDistribution):
         *own, features = parameters
 
         def conditional(i: int, above: Tensor) -> Distribution:
-            shape = (*ops.shape(above)[:-1], features.shape[-1])
-            inputs = ops.concatenate([above, ops.broadcast_to(features, shape)], axis=-1)
-            return _given(self.levels[i], inputs)
+            parts = [
+                own + ops.zeros_like(other[..., :1])  # broadcasts the batch dimensions
+                for own, other in ((above, features), (features, above))
+            ]
+            return _given(self.levels[i], ops.concatenate(parts, axis=-1))
 
         return tfp_classes.Hierarchy(self.levels[-1].distribution(*own), conditional, sizes, True)
 

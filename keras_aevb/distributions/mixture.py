@@ -89,6 +89,7 @@ class VampPrior(Prior):
     $$p(z) = \frac1K \sum_k q(z|u_k)$$
 
     The prior uses the encoder and posterior of its model; their variables remain part of q(z|x).
+    It cannot be the base of a `FlowPrior` or a level of a `HierarchicalPrior`.
 
     Args:
         num_components: K ≥ 1.
@@ -168,3 +169,12 @@ class VampPrior(Prior):
             "num_components": self.num_components,
             "initializer": keras.initializers.serialize(self.initializer),
         }
+
+
+def check_base(name: str, prior: Prior) -> None:
+    """Raises a `ValueError` if a part of another prior depends on a model, as `VampPrior` does."""
+    if isinstance(prior, VampPrior):
+        raise ValueError(
+            f"VampPrior depends on its model's encoder. Expected another prior as {name}. "
+            f"Received: {prior!r}"
+        )

@@ -291,7 +291,7 @@ class LatentVariableModel(SerializableModel, ExportableModel):
         verbose: Verbose = 0,
     ) -> dict[str, np.ndarray]:
         """All outputs of an estimator of log p(x), as NumPy arrays over examples."""
-        one_x = ops.zeros((1, *self.likelihood.event_shape))
+        one_x = ops.zeros((1, *self.likelihood.event_shape), self.likelihood.density_dtype)
         with self.given(None if self.condition is None else self.condition.example()):
             estimator.check(self._recognition(one_x), self.prior_distribution())
 

@@ -104,7 +104,7 @@ def check_same_z(q: Distribution, prior: Distribution) -> None:
         raise ValueError(f"{expected}, of one dtype. Received: {received}")
     ours, theirs = onto_support(q), onto_support(prior)
     if ours and theirs:
-        inside = _holds(theirs, _points(ours, q.event_shape))
+        inside = _holds(theirs, _points(ours, q.event_shape, _dtype(q)))
     else:
         inside = np.isfinite(np.asarray(prior.log_prob(z))).all()
     if not inside:
@@ -123,10 +123,10 @@ def _dtype(distribution: Distribution) -> str:
     return keras.backend.standardize_dtype(distribution.dtype)
 
 
-def _points(bijector: Any, event_shape: Sequence[int]) -> Tensor:
+def _points(bijector: Any, event_shape: Sequence[int], dtype: str) -> Tensor:
     """Points of a support, spread between its edges: `[5, 3, *event_shape]`."""
     shape = bijector.inverse_event_shape(event_shape)
-    coordinates = np.array(COORDINATES, "float32").reshape(-1, *[1] * (len(shape) + 1))
+    coordinates = np.array(COORDINATES, dtype).reshape(-1, *[1] * (len(shape) + 1))
     return bijector.forward(ops.broadcast_to(coordinates, (len(COORDINATES), BATCH, *shape)))
 
 

@@ -258,7 +258,8 @@ class VariationalModel(LatentVariableModel):
         found = self.over_batches(
             ("posterior_parameters",), parameters, x, batch_size, None, condition, verbose
         )
-        ones = [ops.ones((1, *s)) for s in self.posterior.parameter_shapes or ()]
+        dtype = self.posterior.density_dtype
+        ones = [ops.ones((1, *s), dtype) for s in self.posterior.parameter_shapes or ()]
         return {name: found[name] for name in self._described(ones)}  # JAX sorts names
 
     def _described(self, parameters: Sequence[Tensor]) -> Terms:

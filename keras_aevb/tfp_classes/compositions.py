@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import keras
 from keras import ops
 
 from keras_aevb._backend import linalg, tfb, tfd, tfp
@@ -272,10 +273,12 @@ class MultivariateStudentT(tfd.MultivariateStudentTLinearOperator):
 
     @classmethod
     def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict[str, Any]:
+        def scale_bijector() -> Any:
+            shift = ops.convert_to_tensor(1e-5, keras.backend.standardize_dtype(dtype))
+            return tfb.FillScaleTriL(diag_shift=shift)
+
         return {
             "df": parameter(shape_fn=lambda shape: shape[:-1]),
             "loc": parameter(1, bijector=tfb.Identity),
-            "scale_tril": parameter(
-                2, lambda shape: [*shape, shape[-1]], lambda: tfb.FillScaleTriL()
-            ),
+            "scale_tril": parameter(2, lambda shape: [*shape, shape[-1]], scale_bijector),
         }

@@ -48,13 +48,16 @@ def fit(
             if not _backend.is_first_process(model):
                 only_restore(backup)
         calls.on_train_begin()
-    initial_epoch = _restored(models, callbacks) or initial_epoch
+    restored = _restored(models, callbacks)
+    initial_epoch = restored or initial_epoch
+    # A resumed training may have no step left; the averages of its weights are those of its steps.
+    begun = {id(model): 0 if restored else num_updates(model) for model in models}
     last_logs: dict[int, dict[str, float]] = {id(model): {} for model in models}
     groups = list(zip(models, sources, callbacks))
     active = groups
     try:
         for epoch in range(initial_epoch, epochs):
-            before = [updates(model) for model, _, _ in active]
+            before = [num_updates(model) for model, _, _ in active]
             training, streams, calls_of = zip(*active)
             all_logs = _epoch(training, streams, calls_of, program, epoch)
             for (model, _, calls), logs in zip(active, all_logs):
@@ -65,22 +68,29 @@ def fit(
                 calls.on_epoch_end(epoch, logs)
                 last_logs[id(model)] = logs
             for (model, _, _), count in zip(active, before):
-                if count is not None and updates(model) == count:
+                if is_scaled(model) and num_updates(model) == count:
                     warn_of_overflow(model, epoch)
             active = [group for group in active if not group[0].stop_training]
             if not active:
                 break
     finally:
         for model in models:
-            model.optimizer.finalize_variable_values(model.trainable_variables)
+            # Before the first step the averages of an exponential moving average are zeros.
+            if num_updates(model) > begun[id(model)]:
+                model.optimizer.finalize_variable_values(model.trainable_variables)
     for model, _, calls in groups:
         calls.on_train_end(last_logs[id(model)])
 
 
-def updates(model: keras.Model) -> int | None:
-    """The number of updates by a `LossScaleOptimizer`, which skips overflows; or `None`."""
-    inner = getattr(model.optimizer, "inner_optimizer", None)
-    return None if inner is None else int(np.asarray(inner.iterations))
+def num_updates(model: keras.Model) -> int:
+    """The number of updates of a model's weights, without those that overflowed."""
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    return int(np.asarray(optimizer.iterations))
+
+
+def is_scaled(model: keras.Model) -> bool:
+    """Whether the optimizer is a `LossScaleOptimizer`, which skips updates that overflow."""
+    return hasattr(model.optimizer, "inner_optimizer")
 
 
 def warn_of_overflow(model: keras.Model, epoch: int) -> None:

@@ -245,4 +245,8 @@ def test_an_optimizer_of_another_model(make_model):
     model = make_model()
     model.compile(optimizer := keras.mixed_precision.LossScaleOptimizer(keras.optimizers.SGD()))
     model.encoder.trainable = False
-    model.compile(optimizer)  # a subset of its variables
+    if keras.backend.backend() == "tensorflow":
+        model.compile(optimizer)  # a subset of its variables
+    else:
+        with pytest.raises(ValueError, match=r"with state for .*dense"):
+            model.compile(optimizer)
