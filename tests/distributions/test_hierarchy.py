@@ -187,6 +187,27 @@ BOUNDS = {
 }
 
 
+@ORDERS
+def test_the_density_at_values_that_broadcast(top_down, make_model, x, noise):
+    """Each z under the q(z|x) of each x, as in `VampPrior`."""
+    level = kv.DiagonalNormal(1, log_variance=keras.layers.Dense(1))
+    posterior = kv.HierarchicalPosterior([level, kv.DiagonalNormal(1)], top_down)
+    model = make_model(
+        posterior=posterior, prior=kv.VampPrior(3), bound=kv.ELBO(kl="sampled"), seed=0
+    )
+    z = np.random.default_rng(0).normal(size=(5, 1, 2)).astype("float32")
+    together = np.asarray(model.encode(x).log_prob(ops.convert_to_tensor(z)))  # [5, 13]
+    alone = [[float(model.encode(row[None]).log_prob(v)[0]) for row in x] for v in z[:, 0]]
+    np.testing.assert_allclose(together, alone, rtol=1e-5, atol=1e-5)
+    components = [
+        float(model.encode(u[None]).log_prob(z[0])[0])
+        for u in ops.convert_to_numpy(model.prior.pseudo_inputs)
+    ]
+    expected = np.logaddexp.reduce(components) - np.log(3)
+    np.testing.assert_allclose(model.prior_distribution().log_prob(z[0]), [expected], rtol=1e-5)
+    assert np.isfinite(model.elbo(x)).all() and np.isfinite(model.log_likelihood(x, 3)).all()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("bound", BOUNDS)
 def test_training_and_saving(bound, make_model, x, tmp_path):

@@ -61,6 +61,14 @@ def test_a_vamp_prior_takes_no_condition(make_model):
         make_model(kv.AEVB, prior=kv.VampPrior(2), condition=kv.Condition(num_classes=3))
 
 
+def test_a_vamp_prior_is_no_part_of_another_prior():
+    prior, level = kv.VampPrior(3), kv.DiagonalNormal(2)
+    with pytest.raises(ValueError, match="Expected another prior as base"):
+        kv.FlowPrior(prior, [kv.Reverse()])
+    with pytest.raises(ValueError, match="Expected another prior as level 2"):
+        kv.HierarchicalPrior([level, prior])
+
+
 def test_a_vamp_prior_needs_a_model():
     with pytest.raises(ValueError, match="part of a model with an encoder"):
         kv.VampPrior(3).distribution()

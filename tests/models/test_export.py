@@ -87,12 +87,16 @@ MODELS = {
     "AEVB": lambda make_model: make_model(),
     "FullVB": lambda make_model: make_model(kv.FullVB, n_train=13),
     "Condition": digits,
+    "TotalCorrelationELBO": lambda make_model: make_model(bound=kv.TotalCorrelationELBO(3.0, 13)),
+    "MaximumMeanDiscrepancyELBO": lambda make_model: make_model(
+        bound=kv.MaximumMeanDiscrepancyELBO(3.0)
+    ),
 }
 
 
 @pytest.mark.parametrize(
     "kind",
-    ["AEVB", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("FullVB", "Condition"))],
+    [kind if kind == "AEVB" else pytest.param(kind, marks=pytest.mark.slow) for kind in MODELS],
 )
 def test_saved_model(kind, make_model, x, tmp_path):
     """Means equal Keras' to 1e-5 (another order of rounding); also samples, and the mean bound."""

@@ -192,3 +192,94 @@ def test_models_one_after_another_do_not_warn_of_retracing(make_model, x, caplog
         model.predict(x, verbose=0)
         model.elbo(x)
     assert "retracing" not in caplog.text
+
+
+# Averages of weights
+
+
+def averaged(make_model):
+    """A model that ends its training with a moving average of its weights."""
+    model = make_model()
+    model.compile(keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5))
+    return model
+
+
+class Interrupt(keras.callbacks.Callback):
+    """Interrupts training in a method."""
+
+    def __init__(self, method):
+        super().__init__()
+
+        def interrupt(*_):
+            raise KeyboardInterrupt
+
+        setattr(self, method, interrupt)
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_a_fit_without_a_step_keeps_the_weights(trained, make_model, x):
+    """Not the averages, which are zeros before the first step and may be out of date later."""
+    model = averaged(make_model)
+    if trained:
+        model.fit(x, verbose=0)
+    weights = [value + 0.1 for value in model.get_weights()]
+    model.set_weights(weights)
+
+    def invalid():
+        yield (np.full((4, 6), np.nan, "float32"),)
+
+    with pytest.raises(ValueError, match="NaN"):
+        model.fit(invalid(), verbose=0)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(x, verbose=0, callbacks=[Interrupt("on_epoch_begin")])
+    model.fit(x, verbose=0, epochs=2, initial_epoch=2)
+    for value, expected in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(value, expected)
+
+
+def test_steps_that_overflow_keep_the_weights(make_model, x):
+    """Gradients of a weight of 1e9, scaled by 3e38, are infinite in float32."""
+    model = make_model()
+    inner = keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5)
+    model.compile(keras.optimizers.LossScaleOptimizer(inner, initial_scale=3e38))
+    before = model.get_weights()
+    with pytest.warns(UserWarning, match="No step of epoch 0 changed the weights"):
+        model.fit(x, sample_weight=np.full(13, 1e9), batch_size=13, verbose=0)
+    for value, expected in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(value, expected)
+
+
+def test_a_resumed_fit_ends_with_the_averages(make_model, x, tmp_path):
+    """Also if it was killed after its last step."""
+    whole = averaged(make_model)
+    whole.fit(x, batch_size=5, epochs=2, verbose=0)
+
+    def backup():
+        return keras.callbacks.BackupAndRestore(tmp_path / "backup")
+
+    killed = averaged(make_model)
+    with pytest.raises(KeyboardInterrupt):
+        callbacks = [backup(), Interrupt("on_train_end")]
+        killed.fit(x, batch_size=5, epochs=2, verbose=0, callbacks=callbacks)
+    resumed = averaged(make_model)
+    resumed.fit(x, batch_size=5, epochs=2, verbose=0, callbacks=[backup()])
+    for value, expected in zip(resumed.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_array_equal(value, expected)
+
+
+def test_other_trainable_variables_need_another_optimizer(make_model, x):
+    """On JAX, the state of one head was used for another of the same shapes."""
+    model = make_model()
+    heads = model.posterior.heads
+    for part in (model.encoder, model.decoder, model.likelihood, heads["log_variance"]):
+        part.trainable = False
+    model.compile(keras.optimizers.SGD(0.1, momentum=0.9))
+    model.fit(x, verbose=0)
+    heads["mean"].trainable, heads["log_variance"].trainable = False, True
+    for method in (lambda: model.fit(x, verbose=0), lambda: model.train_on_batch(x)):
+        with pytest.raises(ValueError, match=r"Call `compile` with a new optimizer"):
+            method()
+    before = heads["mean"].get_weights()
+    model.compile(keras.optimizers.SGD(0.1, momentum=0.9))
+    model.fit(x, verbose=0)
+    np.testing.assert_array_equal(heads["mean"].get_weights()[0], before[0])
