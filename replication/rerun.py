@@ -143,10 +143,10 @@ def _of_this_backend(results, echo):
 
 def _keep_if_comparable(folder, origin):
     """Discards the runs of an interrupted command unless it had the same origin."""
-    path, text = folder / ORIGIN, json.dumps(origin, indent=1)
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
+    path, data = folder / ORIGIN, json.dumps(origin, indent=1).encode()
+    if not path.exists() or path.read_bytes() != data:
         discard(folder)
-        files.write(path, text)
+        files.write(path, data)
 
 
 class _Rerun:

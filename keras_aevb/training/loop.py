@@ -57,7 +57,7 @@ def fit(
     active = groups
     try:
         for epoch in range(initial_epoch, epochs):
-            before = [num_updates(model) for model, _, _ in active]
+            scaled = [(model, num_updates(model)) for model, _, _ in active if is_scaled(model)]
             training, streams, calls_of = zip(*active)
             all_logs = _epoch(training, streams, calls_of, program, epoch)
             for (model, _, calls), logs in zip(active, all_logs):
@@ -67,8 +67,8 @@ def fit(
                     logs |= {f"val_{name}": value for name, value in validation.items()}
                 calls.on_epoch_end(epoch, logs)
                 last_logs[id(model)] = logs
-            for (model, _, _), count in zip(active, before):
-                if is_scaled(model) and num_updates(model) == count:
+            for model, count in scaled:
+                if num_updates(model) == count:
                     warn_of_overflow(model, epoch)
             active = [group for group in active if not group[0].stop_training]
             if not active:
