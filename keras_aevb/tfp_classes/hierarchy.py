@@ -64,7 +64,9 @@ class Hierarchy(tfd.Distribution):
 
     def example_levels(self) -> list[Any]:
         """The distributions of z₁, …, z_L at z = 0."""
-        return self.levels(ops.zeros((*self.first.batch_shape, sum(self.sizes)), self.dtype))
+        # In an exported function the batch size is unknown.
+        batch_shape = [1 if size is None else size for size in self.first.batch_shape]
+        return self.levels(ops.zeros((*batch_shape, sum(self.sizes)), self.dtype))
 
     @property
     def reparameterization_type(self) -> Any:

@@ -142,6 +142,22 @@ def test_saved_model(kind, make_model, x, tmp_path):
     assert desired.std() > 0
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(JAX, reason="TensorFlow alone has no batch size in an exported function")
+@pytest.mark.parametrize("top_down", [False, True])
+def test_the_exported_bound_of_a_hierarchy(top_down, make_model, x, tmp_path):
+    """Its noise is that of `elbo` with the same seed."""
+    tf = pytest.importorskip("tensorflow")
+    model = make_model(
+        posterior=kv.HierarchicalPosterior([kv.DiagonalNormal(1), kv.DiagonalNormal(1)], top_down),
+        prior=kv.HierarchicalPrior([kv.DiagonalNormal(1), kv.StandardNormal(1)]),
+        bound=kv.HierarchicalELBO(2),
+    )
+    model.export(tmp_path / "served", verbose=False)
+    served = tf.saved_model.load(tmp_path / "served")
+    np.testing.assert_allclose(served.elbo(x, 3), model.elbo(x, seed=3), rtol=1e-5)
+
+
 def test_labels_keep_their_values_in_half_precision(x, tmp_path):
     """An endpoint takes y in float32: float16 has no 2049."""
     tf = pytest.importorskip("tensorflow")
