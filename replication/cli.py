@@ -203,15 +203,14 @@ def verify(results, update, rerun, data_dir, **workers):
     training is chaotic, that is, a change of the weights' last digit moves it by more, the last
     test value must lie within the spread over seeds.
     """
-    from replication import rerun as rerun_module
-    from replication import verify as verify_module
+    from replication.verify import comparison, retraining
 
     if rerun and update:
         raise click.UsageError("Expected --rerun or --update. Received: both.")
     if rerun:
-        good = rerun_module.run(results, rerun, click.echo, data_dir=data_dir, **workers)
+        good = retraining.run(results, rerun, click.echo, data_dir=data_dir, **workers)
     else:
-        good = verify_module.run(results, click.echo, update)
+        good = comparison.run(results, click.echo, update)
     if not good:
         sys.exit(1)
 

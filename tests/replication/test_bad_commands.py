@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 from commands import invoke
 
-from replication import reference
 from replication.figures.text import NAMES
 from replication.measurements import lock, variances
 from replication.measurements.records import CHECKPOINT, SHAPE, save_checkpoint
@@ -26,6 +25,7 @@ from replication.plan.experiment import STEP_SIZES
 from replication.plan.protocols import figure2_experiment, figure3_experiment
 from replication.train import datasets
 from replication.train.model import build
+from replication.verify import reference
 
 TRAINING = ("figure2", "figure3", "figure4", "figure5", "gradient-variance")
 OPTIONS = {  # commands that have an option, and invalid values

@@ -1,22 +1,11 @@
 """Retrains every run of the results for some samples, and compares the measurements.
 
 With the same versions and number of threads on the same kind of CPU, the numbers are equal to the
-last digit. Otherwise they differ by rounding. After 10⁵ samples rounding moved most of MNIST's
-bounds by less than a tenth of a nat, and those of Frey Face, where training is chaotic, by ten. To
-distinguish the two cases, a run that differs by more than `ROUNDING` is repeated as a twin, with
-every initial weight moved to the next floating-point number. If no twin moves, rounding does not
-explain the difference. If one does, training is chaotic, and the run's last number must be within
-the spread over seeds.
-
-Many chaotic runs include, by chance, one that is far from its seeds. Therefore each is tested at
-`ODDS` divided by the number of chaotic runs. If seeds are normally distributed, the whole command
-fails by chance with a probability of at most `ODDS`. Only the last number of a run is tested,
-because the earlier ones mostly repeat it. With 10 seeds the interval has a half-width of 7.4
-standard deviations for 44 runs and 7.7 for 61. It would be 19 for 44 runs with 5 seeds, and 9.5
-with 10 seeds if all 328 of their numbers up to 10⁵ samples were tested.
-
-Monte Carlo errors need no share: in the stored results, `ROUNDING` and `SIGMAS` errors together are
-more than five errors of every number up to 10⁵ samples, and more than ten of nine in ten of them.
+last digit. Otherwise they differ by rounding, and where training is chaotic, rounding moves them
+far. To distinguish the two cases, a run that differs by more than `ROUNDING` is repeated as a twin,
+with every initial weight moved to the next floating-point number. If no twin moves, rounding does
+not explain the difference. If one does, training is chaotic, and the run's last number must be
+within the spread over seeds.
 """
 
 import dataclasses
@@ -25,9 +14,7 @@ import math
 from pathlib import Path
 
 import numpy as np
-import scipy.stats
 
-from replication.claims.rules import SIGMAS
 from replication.errors import ReplicationError
 from replication.measurements import files, lock, provenance
 from replication.measurements.records import (
@@ -39,59 +26,16 @@ from replication.measurements.records import (
     save_checkpoint,
     write_metrics,
 )
+from replication.verify.agreement import Number, is_consistent
 
 FOLDER = "rerun"
 ORIGIN = "origin.json"  # in this folder: what made its runs
-ROUNDING = 0.1  # nats by which runs may differ
-RESOLUTION = 2**-21  # four times that of float32, relative to the value
 # Training is chaotic if a twin moves by more than this, in nats; otherwise twins move by 10⁻³ or
 # less. If the difference and the twins' moves have the same normal distribution, all three twins
 # stay below a tenth of the difference once in a thousand cases.
 CHAOS = 0.01
 TWINS = 3
 SEEDS = 10  # number of seeds that estimate the spread over seeds
-# Probability that chance alone makes a command fail: that of a normal variable to be more than
-# `SIGMAS` standard deviations from its mean.
-ODDS = 0.0027
-
-
-@dataclasses.dataclass(frozen=True)
-class Number:
-    """A measurement of a run and of its rerun.
-
-    Attributes:
-        experiment: the run's settings.
-        samples: number of training samples.
-        name: name of the quantity.
-        now: the rerun's value.
-        then: the stored value.
-        error: Monte Carlo standard error of the difference.
-    """
-
-    experiment: object
-    samples: int
-    name: str
-    now: float
-    then: float
-    error: float
-
-    @property
-    def apart(self):
-        """The distance; 0 if both are not finite, infinite if one is."""
-        if np.isfinite(self.now) and np.isfinite(self.then):
-            return abs(self.now - self.then)
-        return 0.0 if np.isfinite(self.now) == np.isfinite(self.then) else np.inf
-
-    def agrees(self, within=ROUNDING):
-        """Whether the difference is at most `within` nats plus evaluation and rounding errors.
-
-        Diverged runs have values of 10¹⁰, where neighbouring float32 numbers are about 10³ apart.
-        """
-        resolution = RESOLUTION * abs(self.then) if np.isfinite(self.then) else 0.0
-        return self.apart <= within + SIGMAS * self.error + resolution
-
-    def __str__(self):
-        return f"{self.name} after {self.samples:,} samples {self.now:.3f} (stored {self.then:.3f})"
 
 
 def run(results, samples, echo, data_dir=None, **workers):
@@ -271,38 +215,6 @@ class _Rerun:
             variable.assign(np.nextafter(value, aims.astype(value.dtype)))
         write_metrics(folder, self.read(experiment).rows[:1])
         save_checkpoint(folder, model, samples=0, seconds=0.0)
-
-
-def is_consistent(value, others, tests=1):
-    """Whether a value is consistent with others from the same normal distribution.
-
-    n values of mean m and standard deviation s predict the next within m ± t s √(1 + 1/n), with
-    Student's t of n − 1 degrees of freedom, which is exceeded with the probability
-    `ODDS` / `tests`. Then at least one of `tests` values is outside by chance with at most the
-    probability `ODDS`, however the values depend on each other. If the value is not finite, at
-    least one of the others must not be finite either.
-
-    Args:
-        value: a number.
-        others: list of numbers.
-        tests: number of values that are tested in one command.
-
-    Example:
-        >>> is_consistent(3.0, [1.0, 1.5, 2.0]), is_consistent(30.0, [1.0, 1.5, 2.0])
-        (True, False)
-        >>> is_consistent(30.0, [1.0, 1.5, 2.0], tests=10)
-        True
-        >>> is_consistent(math.nan, [1.0, 1.5, 2.0]), is_consistent(math.nan, [1.0, math.nan])
-        (False, True)
-    """
-    finite = np.array(others)[np.isfinite(others)]
-    if not math.isfinite(value):
-        return len(finite) < len(others)
-    n = len(finite)
-    if n < 2:
-        return False
-    t = scipy.stats.t.isf(ODDS / tests / 2, n - 1)  # two-sided
-    return bool(abs(value - finite.mean()) <= t * finite.std(ddof=1) * math.sqrt(1 + 1 / n))
 
 
 def _kind(experiment):

@@ -7,11 +7,11 @@ agree to six digits.
 import collections
 import math
 
-from replication import reference
 from replication.claims import POINT, Evidence
 from replication.claims.rules import SIGMAS, Estimate
 from replication.figures.text import NAMES, count
 from replication.measurements import lock
+from replication.verify import reference
 
 SAME = 1e-6
 FAILURES = ("regressed", "missing")

@@ -1,7 +1,6 @@
-"""`verify --rerun`: accepted differences, and detected changes of the library."""
+"""`verify --rerun`: unchanged results agree, and changes of the library are detected."""
 
 import dataclasses
-import math
 import os
 import shutil
 import subprocess
@@ -9,70 +8,17 @@ import sys
 from pathlib import Path
 
 import made_up
-import numpy as np
 import pytest
 from commands import invoke
 
-from replication import rerun
 from replication.errors import ReplicationError
 from replication.measurements import provenance
 from replication.measurements.records import read_runs, write_metrics
 from replication.plan.protocols import figure2_experiment
+from replication.verify import retraining
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENT = figure2_experiment("digits", "aevb", 2, 0.02)
-
-
-def number(now, then, error=0.0):
-    return rerun.Number(EXPERIMENT, 20_000, "test_elbo", now, then, error)
-
-
-def test_rounding_and_noise_explain_a_difference():
-    assert number(-30.0, -30.09).agrees() and number(-30.0, -29.91).agrees()
-    assert not number(-30.0, -30.11).agrees() and not number(-30.0, -30.02).agrees(rerun.CHAOS)
-    assert number(-30.0, -30.39, error=0.1).agrees()
-    assert not number(-30.0, -30.41, error=0.1).agrees()
-    assert number(math.nan, -math.inf).agrees()
-    assert not number(math.nan, -30.0).agrees() and not number(-30.0, math.nan).agrees()
-
-
-def spread(n):
-    """n values of mean 0 and standard deviation 1."""
-    draws = np.linspace(-1, 1, n)
-    return draws / draws.std(ddof=1)
-
-
-def test_the_resolution_of_float32_is_no_difference():
-    """Next to 2³⁴ it is 2048."""
-    then = -(2.0**34)
-    for sign in (-1, 1):
-        assert number(then + sign * 4 * 2048, then).agrees()
-        assert not number(then + sign * 5 * 2048, then).agrees()
-
-
-def test_consistent_values():
-    """The interval's half-width is t √(1 + 1/n). The 99.865 % quantile of t is 6.62006 for n = 5,
-    and 4.09420 for n = 10; with a twentieth of the odds, the 99.99325 % quantile is 6.33659."""
-    for n, tests, t in ((5, 1, 6.62006), (10, 1, 4.09420), (10, 20, 6.33659)):
-        draws, reach = spread(n), t * (1 + 1 / n) ** 0.5
-        for value in (0.9999 * reach, -0.9999 * reach):
-            assert rerun.is_consistent(value, draws, tests)
-        assert not rerun.is_consistent(1.0001 * reach, draws, tests)
-    assert not rerun.is_consistent(0.0, [0.0, math.nan])  # the spread is unknown
-
-
-def test_commands_fail_by_chance_as_rarely_as_one_test(monkeypatch):
-    """1000 commands of 10 chaotic runs, at a probability of a tenth: 1000 (1 − 0.99¹⁰) = 95.6
-    failures are expected, and 651 without shares. A binomial number is outside 55 to 140 with
-    probability 4·10⁻⁶.
-    """
-    monkeypatch.setattr(rerun, "ODDS", 0.1)
-    seeds = np.random.default_rng(0).normal(size=(1000, 10, rerun.SEEDS + 1))
-    failures = sum(
-        not all(rerun.is_consistent(value, others, 10) for value, *others in command)
-        for command in seeds
-    )
-    assert 55 <= failures <= 140
 
 
 def command(results, *arguments, code=ROOT):
@@ -154,7 +100,7 @@ def test_an_interrupted_command_continues(results, monkeypatch):
 
     def interrupted():
         with pytest.raises(KeyboardInterrupt):
-            rerun.run(results, 20_000, interrupt, jobs=1)
+            retraining.run(results, 20_000, interrupt, jobs=1)
         sessions = [run.info["sessions"] for run in read_runs(folder / "runs")]
         assert len(sessions) == 2
         return {session["started"] for (session,) in sessions}
@@ -163,7 +109,7 @@ def test_an_interrupted_command_continues(results, monkeypatch):
     assert interrupted() == first
     monkeypatch.setattr(provenance, "source", lambda: "another")
     assert not interrupted() & first
-    assert rerun.run(results, 20_000, lambda line: None, jobs=1)
+    assert retraining.run(results, 20_000, lambda line: None, jobs=1)
     assert not folder.exists()
 
 
@@ -186,7 +132,7 @@ def test_other_machines_threads_and_versions_are_named(tmp_path):
     made_up.write_run(tmp_path, EXPERIMENT, {0: {}, 20_000: {}})
     made_up.write_run(tmp_path / "rerun" / "runs", EXPERIMENT, {0: {}, 20_000: {}})
     (run,) = read_runs(tmp_path)
-    reruns = rerun._Rerun(tmp_path / "rerun", 20_000, None, {})
+    reruns = retraining._Rerun(tmp_path / "rerun", 20_000, None, {})
     (session,) = run.info["sessions"]
     versions = session["versions"] | {"jax": "0.10.2"}
     elsewhere = session | {"machine": "Abacus, 1 of 2 cores", "versions": versions}
@@ -202,7 +148,7 @@ def test_runs_of_another_backend_are_named(tmp_path):
     made_up.write_run(tmp_path, EXPERIMENT, {0: {}, 20_000: {}}, backend="another")
     lines = []
     with pytest.raises(ReplicationError, match="Set KERAS_BACKEND to their backend"):
-        rerun.run(tmp_path, 20_000, lines.append)
+        retraining.run(tmp_path, 20_000, lines.append)
     assert lines == [f"skipped   {EXPERIMENT}: started on another, whose noise differs"]
     assert not (tmp_path / "rerun").exists()
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from made_up_results import write_bounds, write_figure3, write_panel, write_variances
 
-from replication import reference, verify
 from replication.claims import Evidence
 from replication.errors import ReplicationError
 from replication.plan.protocols import figure2_experiment, figure3_experiment
+from replication.verify import comparison, reference
 
 SINGLE = figure2_experiment("mnist", "wake-sleep", 20, 0.01)
 SEEDS = [figure2_experiment("mnist", "aevb", 20, 0.01, seed) for seed in range(3)]
@@ -28,7 +28,7 @@ def results(tmp_path):
         write_bounds(tmp_path, experiment, 2_000_000, offset)
     write_figure3(tmp_path, 1000, end=2_000_000)
     write_variances(tmp_path, SEEDS[0], A=2.0, B=1.0, score_function=300.0)
-    assert verify.run(tmp_path, lambda line: None, update=True)
+    assert comparison.run(tmp_path, lambda line: None, update=True)
     return tmp_path
 
 
@@ -38,7 +38,7 @@ def check(results):
 
     def run():
         lines = []
-        good = verify.run(results, lines.append)
+        good = comparison.run(results, lines.append)
         return good, [line for line in lines[:-1] if not line.startswith("ok ")]
 
     return run
@@ -68,13 +68,13 @@ def change_reference(results, section, change):
 
 def statuses(now, stored):
     """The statuses other than ok."""
-    return [status for status, _ in verify.compare(now, stored) if status != "ok"]
+    return [status for status, _ in comparison.compare(now, stored) if status != "ok"]
 
 
 def test_unchanged_results_agree(check, results, capsys):
     assert check() == (True, [])
     lines = []
-    verify.run(results, lines.append)
+    comparison.run(results, lines.append)
     assert lines[-1] == f"{len(lines) - 1} ok, 0 new, 0 regressed, 0 missing"
     # Three seeds, −0.2, 0, 0.3 around the paper's curve: 0.03 ± 0.15, and 0.3 over examples.
     place = "figure 2, MNIST N_z=20, AEVB, test, 10⁶, from the paper"
@@ -202,21 +202,21 @@ def test_a_run_that_was_trained_again_is_new(results, check):
 
 
 def test_numbers_that_agree():
-    assert verify.agrees(1.0, 0.0, 1.0, 0.0)
-    assert verify.agrees(-104.00001, 0.0, -104.0, None)
-    assert not verify.agrees(-104.001, 0.0, -104.0, None)
-    assert not verify.agrees(1e-3, 0.0, 0.0, 0.0)
-    assert verify.agrees(None, None, None, 0.1)
-    assert not verify.agrees(None, None, 1.0, 0.1)
+    assert comparison.agrees(1.0, 0.0, 1.0, 0.0)
+    assert comparison.agrees(-104.00001, 0.0, -104.0, None)
+    assert not comparison.agrees(-104.001, 0.0, -104.0, None)
+    assert not comparison.agrees(1e-3, 0.0, 0.0, 0.0)
+    assert comparison.agrees(None, None, None, 0.1)
+    assert not comparison.agrees(None, None, 1.0, 0.1)
     # 3 √(0.3² + 0.4²) = 1.5
-    assert verify.agrees(1.49, 0.3, 0.0, 0.4) and not verify.agrees(1.51, 0.3, 0.0, 0.4)
+    assert comparison.agrees(1.49, 0.3, 0.0, 0.4) and not comparison.agrees(1.51, 0.3, 0.0, 0.4)
 
 
 def test_diverged_values_are_stored_and_compared(results, check):
     diverged = dataclasses.replace(SINGLE, step_size=0.1)
     write_bounds(results, diverged, 200_000)
     change_metric(results, diverged, 200_000, "train_elbo", float("nan"))
-    verify.run(results, lambda line: None, update=True)
+    comparison.run(results, lambda line: None, update=True)
     assert check() == (True, [])
     shutil.rmtree(results / "runs" / diverged.id)
     write_bounds(results, diverged, 200_000)
@@ -226,9 +226,9 @@ def test_diverged_values_are_stored_and_compared(results, check):
 def test_without_reference_or_runs(results, tmp_path_factory):
     (results / "reference.json").unlink()
     with pytest.raises(ReplicationError, match=r"Expected the reference .*`verify --update`"):
-        verify.run(results, print)
+        comparison.run(results, print)
     with pytest.raises(ReplicationError, match="Expected runs in"):
-        verify.run(tmp_path_factory.mktemp("empty"), print)
+        comparison.run(tmp_path_factory.mktemp("empty"), print)
 
 
 def test_the_results_of_this_repository_agree_with_their_reference():
@@ -236,4 +236,4 @@ def test_the_results_of_this_repository_agree_with_their_reference():
     if not (results / "reference.json").exists():
         pytest.skip("results/reference.json is missing")
     lines = []
-    assert verify.run(results, lines.append), [line for line in lines if "ok " not in line]
+    assert comparison.run(results, lines.append), [line for line in lines if "ok " not in line]
