@@ -30,7 +30,9 @@ def test_initial_epoch_of_backup_and_restore(model, tmp_path):
     keras_private.forget_restored_epoch(model)
     assert keras_private.restored_epoch(model) is None
     callback = keras.callbacks.BackupAndRestore(tmp_path, delete_checkpoint=False)
+    assert not keras_private.has_backup(callback)
     model.fit(np.ones((6, 4)), epochs=2, verbose=0, callbacks=[callback])
+    assert keras_private.has_backup(callback)
     callback.set_model(model)
     callback.on_train_begin()
     assert keras_private.restored_epoch(model) == 2

@@ -15,7 +15,7 @@ import keras
 from keras.src.backend.common.global_state import get_global_attribute
 from keras.src.saving.serialization_lib import ObjectSharingScope
 from keras.src.trainers import epoch_iterator
-from keras.src.utils import module_utils
+from keras.src.utils import file_utils, module_utils
 from keras.src.utils.tracking import no_automatic_dependency_tracking
 
 
@@ -58,6 +58,11 @@ def restored_epoch(model: keras.Model) -> int | None:
 def forget_restored_epoch(model: keras.Model) -> None:
     """Resets the restored epoch; otherwise Keras would skip epochs in the next `fit` too."""
     model._initial_epoch = None
+
+
+def has_backup(callback: keras.callbacks.BackupAndRestore) -> bool:
+    """Whether a `BackupAndRestore` has weights to restore."""
+    return bool(file_utils.exists(callback._weights_path))
 
 
 def discard_damaged_metadata(callback: keras.callbacks.BackupAndRestore) -> None:
@@ -184,6 +189,7 @@ __all__ = [
     "discard_damaged_metadata",
     "endpoint_function",
     "forget_restored_epoch",
+    "has_backup",
     "in_shared_object_scope",
     "only_restore",
     "restored_epoch",

@@ -15,6 +15,7 @@ from keras_aevb.models.aevb import AEVB
 from keras_aevb.models.latent_variable_model import ModelArguments
 from keras_aevb.models.posterior_predictive import PosteriorPredictive
 from keras_aevb.models.weight_posterior import WeightPosterior
+from keras_aevb.training.adapters import adapted_layers
 from keras_aevb.typing import Config, Objective, Seed, Shape, Tensor
 
 
@@ -57,9 +58,9 @@ class FullVB(PosteriorPredictive, AEVB):
         seed: integer that fixes the noise of training and evaluation. Default: a random one.
 
     Raises:
-        ValueError: if no generative variable is trainable or one has a regularizer, which would
-            count p(θ) twice; a number is not positive; or the parts are incompatible, as in
-            `AEVB`.
+        ValueError: if no generative variable is trainable, one has a regularizer, which would
+            count p(θ) twice, or one is a factor of LoRA, which files do not contain; a number is
+            not positive; or the parts are incompatible, as in `AEVB`.
 
     Reference: Kingma & Welling (2013), App. F, eqs. 13 to 24 and alg. 2.
 
@@ -116,6 +117,14 @@ class FullVB(PosteriorPredictive, AEVB):
         if not variables:
             raise ValueError(
                 "Expected trainable variables in decoder, likelihood or prior. Received none"
+            )
+        ids = {id(v) for v in variables}
+        adapted = [x.path for x in adapted_layers(self) if id(x.lora_kernel_a) in ids]
+        if adapted:
+            raise ValueError(
+                "Expected `enable_lora` to be called after the model is built, or not at all: a "
+                "saved file has one kernel in place of the factors A and B, so q(θ) over them "
+                f"would be lost. Received: LoRA in {adapted}"
             )
         for variable in variables:
             if variable.regularizer is not None:

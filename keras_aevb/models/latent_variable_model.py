@@ -101,6 +101,7 @@ class LatentVariableModel(SerializableModel, ExportableModel):
             parts.check_type("condition", condition, Condition)
             parts.check_type("prior", prior, (Prior, ConditionalDistribution))
         parts.check_network("decoder", decoder)
+        parts.check_same_precision(likelihood, prior)
         self.condition = condition
         self.decoder = decoder
         self.likelihood = likelihood

@@ -79,6 +79,16 @@ def check_distribution(
         )
 
 
+def check_same_precision(likelihood: ConditionalDistribution, prior: Any) -> None:
+    """Raises a `ValueError` if log p(x|z) and log p(z), which are added, have different dtypes."""
+    if likelihood.density_dtype != prior.density_dtype:
+        raise ValueError(
+            "Expected likelihood, prior and posterior of one dtype, so that their densities can be "
+            f"added. Received: likelihood with {likelihood.density_dtype}, prior with "
+            f"{prior.density_dtype}"
+        )
+
+
 def check_same_z(q: Distribution, prior: Distribution) -> None:
     """Raises a `ValueError` unless q(z|x) and p(z) are distributions over the same z."""
     received = (

@@ -10,7 +10,7 @@ from keras_aevb import _backend, arguments
 from keras_aevb._backend.keras_private import check_optimizer, set_loss_metric
 from keras_aevb.batches import RowBatches
 from keras_aevb.models.objective_model import ObjectiveModel
-from keras_aevb.training import inputs, loop, sources
+from keras_aevb.training import adapters, inputs, loop, sources
 from keras_aevb.training.epochs import with_given_parts
 from keras_aevb.training.programs import Programs
 from keras_aevb.typing import (
@@ -216,6 +216,7 @@ class TrainingLoop(ObjectiveModel):
         """`keras.Model.train_on_batch`, which validates the data as `fit` does."""
         self._check_compiled("train_on_batch")
         self.check_ready()
+        adapters.renew(self)
         self.check_class_weight(class_weight)
         x, y, sample_weight = self.unpacked((x, y, sample_weight))
         if class_weight is not None:

@@ -11,9 +11,11 @@ from keras_aevb import _backend
 from keras_aevb._backend.keras_private import (
     discard_damaged_metadata,
     forget_restored_epoch,
+    has_backup,
     only_restore,
     restored_epoch,
 )
+from keras_aevb.training import adapters
 from keras_aevb.training.epochs import Epochs, side_by_side
 from keras_aevb.typing import Tensor
 
@@ -43,11 +45,13 @@ def fit(
     for model, calls in zip(models, callbacks):
         model.stop_training = False
         forget_restored_epoch(model)
+        model.restored_epoch = None
         for backup in backups(calls):
             discard_damaged_metadata(backup)
             if not _backend.is_first_process(model):
                 only_restore(backup)
         calls.on_train_begin()
+        adapters.renew(model)
     restored = _restored(models, callbacks)
     initial_epoch = restored or initial_epoch
     # A resumed training may have no step left; the averages of its weights are those of its steps.
@@ -113,7 +117,9 @@ def _restored(
     """The epoch from which `BackupAndRestore` resumes, or `None`."""
     # The callback writes two files and may be killed between: prefer the count in the weights.
     epochs = {
-        model.restored_epoch or restored_epoch(model) if backups(calls) else None
+        model.restored_epoch or restored_epoch(model)
+        if any(map(has_backup, backups(calls)))
+        else None
         for model, calls in zip(models, callbacks)
     }
     if len(epochs) > 1:

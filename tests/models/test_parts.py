@@ -115,6 +115,8 @@ def test_different_precisions(make_model):
     double = prior(lambda: tfd.Independent(tfd.Normal(np.zeros(2), 1.0), 1))
     with pytest.raises(ValueError, match=r"of one dtype.*float32.*float64"):
         make_model(prior=double)
+    with pytest.raises(ValueError, match="likelihood with float64, prior with float32"):
+        make_model(likelihood=kv.Bernoulli(6, dtype="float64"))
 
 
 @pytest.mark.parametrize("bound", ["elbo", None.__class__, kv.ELBO])

@@ -136,6 +136,36 @@ def test_another_fit_starts_from_its_own_initial_epoch(tmp_path):
     assert model.fit(X, **SETTINGS).epoch == [0, 1, 2, 3]
 
 
+class Load(keras.callbacks.Callback):
+    """Loads weights when training begins."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = path
+
+    def on_train_begin(self, logs=None):
+        self.model.load_weights(self.path)
+
+
+@pytest.mark.parametrize("how", ["load_weights", "load_model", "callback"])
+def test_a_loaded_model_without_a_backup_trains_all_epochs(how, tmp_path):
+    trained, model = build(AEVB), build(AEVB)
+    trained.fit(X, **SETTINGS)
+    callbacks = [keras.callbacks.BackupAndRestore(tmp_path / "new")]
+    weights = tmp_path / "trained.weights.h5"
+    trained.save_weights(weights)
+    if how == "load_weights":
+        model.load_weights(weights)
+    elif how == "load_model":
+        trained.save(tmp_path / "trained.keras")
+        model = keras.saving.load_model(tmp_path / "trained.keras")
+    else:
+        callbacks.append(Load(weights))
+    assert model.fit(X, **SETTINGS, callbacks=callbacks).epoch == [0, 1, 2, 3]
+    model.fit(X, **SETTINGS)
+    assert model.fit(X, **SETTINGS, callbacks=callbacks).epoch == [0, 1, 2, 3]
+
+
 @pytest.mark.slow
 def test_files_without_seed_states_load(tmp_path):
     """Files of versions before 0.1.0, whose layers store only their variables."""

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import keras_aevb as kv
+from keras_aevb.training import adapters
 
 
 class OwnLikelihood(kv.Bernoulli):
@@ -137,6 +138,38 @@ def test_only_lora_kernels_are_trained(make_model, x, tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(loaded.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-6)
+
+
+@pytest.mark.parametrize("how", ["fit", "train_on_batch"])
+def test_lora_is_trained_after_loading_weights(how, make_model, x, tmp_path):
+    """A file has A B in the kernel, and loading sets A and B to zero, where gradients vanish."""
+    model = make_model()
+    model.save_weights(tmp_path / "plain.weights.h5")
+    layer = model.decoder.layers[-1]
+    layer.enable_lora(2)
+    model.load_weights(tmp_path / "plain.weights.h5")
+    model.compile()
+    before = model.predict(x, verbose=0)
+    with pytest.warns(UserWarning, match=r"LoRA factors A and B of \['sequential.*were zero"):
+        adapters.renew(model)
+    np.testing.assert_array_equal(model.predict(x, verbose=0), before)
+    limit = np.sqrt(6 / 2)  # of He's uniform initializer for 2 inputs
+    a = np.asarray(layer.lora_kernel_a)
+    assert 0 < np.abs(a).max() <= limit and np.unique(a).size == a.size
+    adapters.renew(model)  # warnings are errors
+    np.testing.assert_array_equal(layer.lora_kernel_a, a)
+    layer.lora_kernel_a.assign(np.zeros_like(a))
+    with pytest.warns(UserWarning, match="LoRA factors"):
+        model.fit(x, verbose=0) if how == "fit" else model.train_on_batch(x)
+    assert np.all(np.asarray(layer.lora_kernel_b) != 0)
+
+
+def test_full_vb_refuses_lora_that_a_file_would_lose(make_model):
+    decoder = keras.Sequential([keras.Input((2,)), keras.layers.Dense(4, lora_rank=2)])
+    with pytest.raises(
+        ValueError, match=r"q\(θ\) over them would be lost. Received: LoRA in .*dense"
+    ):
+        make_model(kv.FullVB, decoder=decoder)
 
 
 def test_another_backend_decides_anew_about_xla(make_model, tmp_path):
