@@ -119,10 +119,10 @@ def figure5(datasets, latent_dims, samples, **settings):
 @options.samples("1e6", ".")
 @options.training
 def gradient_variance(datasets, latent_dims, samples, **settings):
-    """Gradient variance of estimators A, B and score function.
+    """Gradient variance of three estimators.
 
-    Trains AEVB, measures the variance on one minibatch before and after training, and
-    writes gradient_variance/table.md and table.csv.
+    Trains AEVB, measures the variance of the estimators A and B and of the score function's on one
+    minibatch before and after training, and writes gradient_variance/table.md and table.csv.
     """
     from replication.train.jobs import Jobs
 
@@ -176,8 +176,8 @@ def run_all(preset, **settings):
 def report(results):
     """Rebuilds README.md and index.html of the results.
 
-    Uses the run folders, tables and pictures, without training. index.html has interactive
-    figures 2 and 3, and works offline.
+    Writes distances.csv too. Uses the run folders, tables and pictures, without training.
+    index.html has interactive figures 2 and 3, and works offline.
     """
     from replication.report import write_report
 

@@ -16,7 +16,7 @@ STEP_SIZE_RANGE = 1e-6, 1e3
 
 
 class SampleCount(click.ParamType):
-    """A number of training samples, such as 1000000 or 1e6, a multiple of the minibatch size."""
+    """A number of training samples, such as 1000000 or 1e6, a multiple of MNIST's minibatch."""
 
     name = "samples"
 

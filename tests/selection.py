@@ -212,9 +212,6 @@ CASES = {
     "tests/replication/test_runner.py": {
         "test_kill_while_the_last_files_are_written": 1,
     },
-    "tests/replication/test_comparison.py": {
-        "test_a_metric_changed_by_five_errors_is_detected": 1,
-    },
     "tests/test_bad_calls.py": {
         "test_bad_call": 200,
         "test_bad_second_batch": 10,

@@ -13,12 +13,16 @@ def _judge(evidence):
     ends = ends[ends.dataset.isin(DATASETS) & (ends.samples >= LEAST_SAMPLES)]
     if ends.empty:
         return [Finding("figure 2", Verdict.TOO_SMALL, note="not run")]
-    minutes = ends.seconds / 60 / (ends.samples / 1e6)
-    return [_machine(name, own) for name, own in minutes.groupby(ends.machine)]
+    minutes = ends.assign(minutes=ends.seconds / 60 / (ends.samples / 1e6))
+    programs = minutes.groupby(["machine", "program"]).minutes.mean()
+    machines = [(name, own) for name, own in programs.groupby("machine") if len(own) > 1]
+    if not machines:
+        return [Finding("figure 2", Verdict.TOO_SMALL, note="no machine has two programs")]
+    return [_machine(name, own) for name, own in machines]
 
 
 def _machine(name, minutes):
-    estimate = mean_over(minutes, "runs")
+    estimate = mean_over(minutes, "programs")
     limit, slack = PAPER_MINUTES[1], SIGMAS * estimate.error
     if estimate.value + slack <= limit:
         verdict = Verdict.REPLICATED
@@ -34,10 +38,10 @@ COST = Claim(
     f"sec. 5: {PAPER_MINUTES[0]} to {PAPER_MINUTES[1]}, on a Xeon with an effective 40 GFLOPS",
     "machines",
     f"""The measure is minutes of training per million samples, without evaluation: for each
-machine, the mean over figure 2's runs on MNIST and Frey Face of at least {count(LEAST_SAMPLES)}
-samples. Runs trained side by side share the minutes of their program. Replicated: the mean plus
-{SIGMAS} standard errors over runs is at most {PAPER_MINUTES[1]} minutes. Less than
-{PAPER_MINUTES[0]} minutes shows that machines and programs became faster, not that the paper was
-wrong.""",
+machine, the mean over figure 2's programs on MNIST and Frey Face of at least
+{count(LEAST_SAMPLES)} samples. Runs trained side by side share a program and its minutes. A machine
+with one program, whose error is unknown, is left out. Replicated: the mean plus {SIGMAS} standard
+errors over programs is at most {PAPER_MINUTES[1]} minutes. Less than {PAPER_MINUTES[0]} minutes
+shows that machines and programs became faster, not that the paper was wrong.""",
     _judge,
 )

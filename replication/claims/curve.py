@@ -19,7 +19,7 @@ class Family:
         size = "n_train" if rows.figure.iloc[0] == 3 else "latent_dim"
         label = "N_train" if size == "n_train" else "N_z"
         self.rows = rows.assign(
-            kind=rows.algorithm.map(NAMES).astype(str),
+            kind=[f"{NAMES[a]}, step {s:g}" for a, s in zip(rows.algorithm, rows.step_size)],
             curve=[f"{label} = {n}" for n in rows[size]],
         )
         self._spreads = {}
@@ -43,6 +43,7 @@ class Curve:
     def __init__(self, rows, family):
         self.rows = rows
         self.family = family
+        self.algorithm = NAMES[rows.algorithm.iloc[0]]
         self.kind, self.name = rows.kind.iloc[0], rows.curve.iloc[0]
 
     @property

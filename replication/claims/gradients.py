@@ -1,7 +1,5 @@
 """The claim about the noise of gradient estimators."""
 
-import dataclasses
-
 import numpy as np
 import pandas as pd
 
@@ -63,7 +61,7 @@ def _finding(point, pair, ratios, spreads):
     """Whether one estimator's variance exceeds another's by a factor."""
     (kind, curve, samples), (more, less, factor) = point, pair
     ratio = _ratio(ratios, spreads, *point)
-    verdict = ahead(dataclasses.replace(ratio, value=ratio.value - factor))
+    verdict = ahead(ratio, by=factor)
     number = Number(f"variance of {more} / {less}", ratio, f"> {factor:g}", samples)
     trained = f"after {count(samples)}" if samples else "untrained"
     part = f"{kind}, {curve}, {trained}: {more} above {less}"

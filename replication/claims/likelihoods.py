@@ -1,7 +1,5 @@
 """The claim about figure 3: three algorithms on a small and on a large training set."""
 
-import dataclasses
-
 from replication.claims.rules import (
     DOUBLING,
     MARGIN,
@@ -59,7 +57,9 @@ def _same(end, aevb, mcem):
 def _below(end, *curves):
     """Whether the last curve stays below the other ones."""
     *leaders, follower = curves
-    found = [stays_ahead(leader, follower, "train", f"{leader.kind}'s lead") for leader in leaders]
+    found = [
+        stays_ahead(leader, follower, "train", f"{leader.algorithm}'s lead") for leader in leaders
+    ]
     verdicts, numbers = zip(*found)
     return combined(verdicts), sum(numbers, ())
 
@@ -69,18 +69,14 @@ def _far(end, *curves):
     *leaders, follower = curves
     numbers = tuple(
         Number(
-            f"{leader.kind} minus {follower.kind}",
+            f"{leader.algorithm} minus {follower.algorithm}",
             leader.at(end, "train") - follower.at(end, "train"),
             f"> {FAR:g}",
             end,
         )
         for leader in leaders
     )
-    return combined([_beyond(number.estimate) for number in numbers]), numbers
-
-
-def _beyond(difference):
-    return ahead(dataclasses.replace(difference, value=difference.value - FAR))
+    return combined([ahead(number.estimate, by=FAR) for number in numbers]), numbers
 
 
 LIKELIHOOD = Claim(

@@ -84,7 +84,7 @@ def _step_size_sections(introduction, score, pilots, table):
         rows = rows.assign(seed=others.seed.astype(str), samples=others.samples.astype(str))
         rows[score] = [number(value, missing="nan") for value in others.value]
         table = markdown(rows, left=2)
-        sections += ["These runs diverged too and are left out above.\n", table + "\n"]
+        sections += ["These runs diverged and are left out:\n", table + "\n"]
     return sections
 
 

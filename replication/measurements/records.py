@@ -14,7 +14,16 @@ import numpy as np
 
 from replication.errors import DamagedFileError
 from replication.measurements import files
-from replication.measurements.shapes import ANY, number, positive, text, text_or_null, time, whole
+from replication.measurements.shapes import (
+    ANY,
+    known,
+    number,
+    positive,
+    text,
+    text_or_null,
+    time,
+    whole,
+)
 from replication.plan.experiment import Experiment
 
 RUN = "run.json"
@@ -24,7 +33,7 @@ CHECKPOINT = "checkpoint.npz"
 # The required content of `run.json`. The other settings have defaults.
 SHAPE = {
     "experiment": {"dataset": text, "algorithm": text, "latent_dim": whole, "step_size": positive},
-    "status": text,
+    "status": known(("running", "complete", "diverged")),
     "samples": whole,
     "rows?": whole,
     "data?": {"train?": whole},
@@ -120,6 +129,8 @@ def read_metrics(folder):
     path = Path(folder) / METRICS
     with files.reading(path, "the table of a run's measurements", remedy(folder)):
         text = path.read_text(encoding="utf-8")
+        if not text.endswith("\n"):
+            raise ValueError("a last line without its end")
         header, *lines = csv.reader(io.StringIO(text, newline=""), strict=True)
         if header[:1] + header[-1:] != ["samples", "seconds"] or len({*header}) < len(header):
             raise ValueError(f"the columns {', '.join(header)}")

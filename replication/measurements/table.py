@@ -37,7 +37,8 @@ def table(runs):
         The settings of `Experiment`, and the columns
 
         - `run` (its id), `figure` (0 for none), `settings` (`TEXT` for second curves, else `""`),
-          `machine`;
+          `machine`, `program` (the start of its first session, which runs trained side by side
+          share);
         - `pilot` (samples of a pilot run) and `is_pilot` (whether the run counts for the choice of
           the step size);
         - `samples`, `seconds`, `split`;
@@ -185,6 +186,7 @@ def _settings(run):
         "figure": figure_of(e),
         "settings": TEXT if is_text(e) else "",
         "machine": machine_of(run.info),
+        "program": run.info["sessions"][0]["started"],
         "is_pilot": is_pilot(e),
         "pilot": pilot_samples(e),
         **dataclasses.asdict(e),

@@ -33,7 +33,7 @@ SHAPE: dict[str, Any] = {
     ],
 }
 # Columns that identify a line of the page's table, which has all estimators.
-MODEL = ["dataset", "latent_dim", "run", "step_size", "seed", "parameters", "samples"]
+MODEL = ["dataset", "latent_dim", "step_size", "seed", "run", "parameters", "samples"]
 
 
 def read_variances(path):

@@ -13,6 +13,7 @@ from replication.claims.rules import SIGMAS, Verdict
 from replication.figures.text import NAMES, count, is_round, markdown, number, with_error
 from replication.measurements.table import (
     FIRST_COMPARABLE,
+    ORDERS,
     PANEL,
     averaged,
     curves,
@@ -44,9 +45,12 @@ NUMBERS = f"""\
 ## The numbers behind the verdicts
 
 A verdict needs a difference of more than {SIGMAS} standard errors. ± is one standard error, which
-combines seeds, examples and samples of z. A curve with one seed takes the spread over
-seeds from other curves of its figure. If there are none, the budget is too small to say. Values are
-in nats per example unless stated otherwise. [The rules](#the-rules) list every number.
+combines seeds, examples and samples of z. Where a curve has one seed, the spread is that of its own
+seeds at an earlier count, or else the largest of curves with the same algorithm and step size, or
+else the largest of the figure. If there is none, the budget is too small to say. The spread of
+three seeds is itself uncertain: chance exceeds {SIGMAS} of its standard errors once in ten cases.
+A difference of {SIGMAS} to 5 standard errors is therefore weak evidence. Values are in nats per
+example unless stated otherwise. [The rules](#the-rules) list every number.
 """
 
 RULES = """\
@@ -59,12 +63,13 @@ samples, were known. The spread over seeds was added to every error later.
 PROVENANCE = """\
 ## Where the numbers come from
 
-Every number comes from a run whose folder is in [runs](runs). `run.json` has the settings, command,
-commit, versions, device and data digest; `metrics.csv` has the curve. Tables, figures 2 and 3 and
-this page are generated from these folders alone; figures 4 and 5 also need the weights, which are
-not committed. `python -m replication report` generates this page, and
-`index.html`, which also has interactive figures 2 and 3. `python -m replication verify` recomputes
-every verdict and distance and compares them with `reference.json`.
+Every number comes from a run whose folder is in [runs](runs), except those of trial runs, which
+*Deviations* marks as not stored. `run.json` has the settings, command, commit, versions, device and
+data digest; `metrics.csv` has the curve. Figures 2 and 3, and all tables outside *Deviations*, are
+generated from these folders alone; figures 4 and 5 also need the weights, which are not committed.
+`python -m replication report` generates this page, and `index.html`, which also has interactive
+figures 2 and 3. `python -m replication verify` recomputes every verdict and distance and compares
+them with `reference.json`.
 
 The table lists the runs by figure and machine, including pilot runs for the step size. *Longest* is
 in training samples. Hours are hours of training, without evaluation. "-dirty" marks code that
@@ -248,8 +253,9 @@ def _closeness(distances):
     if at_decades.empty:
         return f"{CLOSENESS}\nNot run yet: no curve of the paper is reached at a decade.\n"
     groups = ["figure", "dataset", "algorithm", "samples"]
+    order = {name: pd.Categorical(at_decades[name], names) for name, names in ORDERS.items()}
     rows = []
-    for key, found in at_decades.groupby(groups, observed=True, sort=False):
+    for key, found in at_decades.assign(**order).groupby(groups, observed=True):
         figure, dataset, algorithm, samples = key
         row = [str(figure), NAMES[dataset], NAMES[algorithm], count(samples)]
         for split in SPLITS[::-1]:
@@ -271,7 +277,7 @@ def _cells(found):
 
 def _size(place):
     """The size that distinguishes a panel from others of its data set."""
-    return f"N = {place.n_train}" if place.n_train else f"N_z = {place.latent_dim}"
+    return f"N_train = {place.n_train}" if place.n_train else f"N_z = {place.latent_dim}"
 
 
 def _step_sizes(table):

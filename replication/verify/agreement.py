@@ -7,9 +7,8 @@ over seeds.
 Many chaotic runs include, by chance, one that is far from its seeds. Therefore each is tested at
 `ODDS` divided by the number of chaotic runs. If seeds are normally distributed, the whole command
 fails by chance with a probability of at most `ODDS`. Only the last number of a run is tested,
-because the earlier ones mostly repeat it. With 10 seeds the interval has a half-width of 7.4
-standard deviations for 44 runs and 7.7 for 61. It would be 19 for 44 runs with 5 seeds, and 9.5
-with 10 seeds if all 328 of their numbers up to 10⁵ samples were tested.
+because the earlier ones mostly repeat it. With 10 seeds the interval has a half-width of 8.0
+standard deviations for 80 runs. It would be 22 with 5 seeds.
 
 Monte Carlo errors need no share: in the stored results, `ROUNDING` and `SIGMAS` errors together are
 more than five errors of every number up to 10⁵ samples, and more than ten of nine in ten of them.

@@ -1,13 +1,8 @@
 """The reference of `verify`: a file of verdicts, distances and all numbers of the runs."""
 
-import dataclasses
 import json
 import math
-import re
 from pathlib import Path
-
-import numpy as np
-import pandas as pd
 
 from replication.claims import judge
 from replication.errors import DamagedFileError, ReplicationError
@@ -19,7 +14,6 @@ FILE = "reference.json"
 
 _CLAIM = {"claim": text, "part": text}
 _ESTIMATE = {"value": number_or_null, "standard_error": number_or_null}
-_LIST = [number_or_null]
 SHAPE = {
     "verdicts": [{**_CLAIM, "verdict": text}],
     "numbers": [{**_CLAIM, "number": text, "after": number_or_null, **_ESTIMATE}, ...],
@@ -41,7 +35,7 @@ SHAPE = {
             "id": text,
             "started": time,
             "samples": [whole],
-            "metrics": {ANY: {"values": _LIST, "standard_errors": _LIST}},
+            "metrics": {ANY: [number_or_null]},
         }
     ],
 }
@@ -64,11 +58,10 @@ def read(results):
     for run in reference["runs"]:
         rows = len(run["samples"])
         for name, values in run["metrics"].items():
-            lengths = [len(column) for column in values.values()]
-            if lengths != [rows] * len(lengths):
+            if len(values) != rows:
                 raise DamagedFileError(
-                    f"Expected {path} to have {rows} values and errors of {name} in run "
-                    f"{run['id']}. Received: {lengths}. {REMEDY}"
+                    f"Expected {path} to have {rows} values of {name} in run {run['id']}. "
+                    f"Received: {len(values)}. {REMEDY}"
                 )
     return reference
 
@@ -115,47 +108,21 @@ def of(evidence, points=()):
 
 
 def _runs(runs):
-    """Every number of every run, with the smaller of its evaluation error and its error over seeds.
-
-    The error is 0 if both are unknown.
-    """
-    rows = []
-    for run in runs:
-        keys = {"run": run.experiment.id, "kind": dataclasses.replace(run.experiment, seed=0).id}
-        # Diverged values are infinite, and have no error over seeds; missing values are NaN.
-        rows += [{k: np.inf if v != v else v for k, v in row.items()} | keys for row in run.rows]
-    table = pd.DataFrame(rows)
-    names = table.columns.difference(["run", "kind", "samples"])
-    own = {
-        name: table.get(f"{name}_error", table.get(re.sub("_elbo$", "_sem", name)))
-        for name in names
-        if not re.search("seconds$|_sem$|_error$", name)
-    }
-    own = pd.DataFrame(own, table.index, names, dtype="float64")
-    own = own.where(np.isfinite(own) & (own > 0))
-    over_seeds = table.groupby(["kind", "samples"])[[*names]].transform("sem").replace(0, np.nan)
-    errors = np.fmin(own, over_seeds).where(own.notna(), 0.0)
-    found = []
-    for run in runs:
-        own = table[table.run == run.experiment.id]
-        # Final measurements are missing in earlier rows.
-        known = dict.fromkeys(name for row in run.rows for name in row)
-        measured = [n for n in known if n not in ("samples", "seconds")]
-        found.append(
-            {
-                "id": run.experiment.id,
-                "started": run.info["sessions"][0]["started"],
-                "samples": [row["samples"] for row in run.rows],
-                "metrics": {
-                    name: {
-                        "values": [finite(value) for value in own[name]],
-                        "standard_errors": [finite(error) for error in errors[name][own.index]],
-                    }
-                    for name in (*measured, "seconds")
-                },
-            }
-        )
-    return found
+    """Every number of every run."""
+    return [
+        {
+            "id": run.experiment.id,
+            "started": run.info["sessions"][0]["started"],
+            "samples": [row["samples"] for row in run.rows],
+            "metrics": {
+                # Final measurements are missing in earlier rows.
+                name: [finite(row.get(name, math.nan)) for row in run.rows]
+                for name in dict.fromkeys(name for row in run.rows for name in row)
+                if name != "samples"
+            },
+        }
+        for run in runs
+    ]
 
 
 def _estimate(estimate):

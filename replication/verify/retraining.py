@@ -54,10 +54,12 @@ def run(results, samples, echo, data_dir=None, **workers):
         Whether all numbers agree.
 
     Raises:
-        ReplicationError: if there are no runs of this backend.
+        ReplicationError: if there are no runs of this backend, or `samples` is below the first
+            measurement of a run.
         BusyError: if another command reruns the same results.
     """
     runs = _of_this_backend(results, echo)
+    _check_samples(runs, samples)
     folder = Path(results) / FOLDER
     with lock.runs([folder]):
         settings = {"samples": samples, "jobs": workers.get("jobs")}
@@ -70,19 +72,31 @@ def run(results, samples, echo, data_dir=None, **workers):
 def _of_this_backend(results, echo):
     import keras
 
-    backend, runs = keras.backend.backend(), []
-    for run in read_runs(results):
+    backend, runs, stored = keras.backend.backend(), [], read_runs(results)
+    for run in stored:
         begun = run.info["sessions"][0]["backend"]
         if begun == backend:
             runs.append(run)
         else:
             echo(f"skipped   {run.experiment}: started on {begun}, whose noise differs")
     if not runs:
+        remedy = ". Set KERAS_BACKEND to their backend" if stored else ""
         raise ReplicationError(
             f"Expected runs in {runs_folder(results)} that were started on {backend}. Received: "
-            "none. Set KERAS_BACKEND to their backend"
+            f"none{remedy}"
         )
     return runs
+
+
+def _check_samples(runs, samples):
+    """Raises a `ReplicationError` if a run has no measurement of a trained model so early."""
+    for run in runs:
+        first = next((row["samples"] for row in run.rows if row["samples"] > 0), math.inf)
+        if samples < first:
+            raise ReplicationError(
+                f"Expected --rerun to reach the first measurement after training of all runs, for "
+                f"{run.experiment} after {first:,} samples. Received: {samples:,}"
+            )
 
 
 def _keep_if_comparable(folder, origin):

@@ -245,7 +245,7 @@ def entries(shape, place=()):
                 yield from entries(inner, (*place, key.removesuffix("?")))
 
 
-VALUES = (1, 0.5, "any", *NAMES, *variances.PARAMETERS, "A", "2026-01-01")
+VALUES = (1, 0.5, "any", *NAMES, *variances.PARAMETERS, "A", "complete", "2026-01-01")
 
 
 def example(shape):

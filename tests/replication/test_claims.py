@@ -15,7 +15,7 @@ from made_up_results import (
 from replication import claims
 from replication.claims import Evidence
 from replication.claims.bounds import PANELS, overfitting_shows
-from replication.claims.rules import Estimate, Verdict, ahead, combined, not_below, within
+from replication.claims.rules import Estimate, Verdict, ahead, all_of, combined, not_below, within
 from replication.paper import paper_value
 from replication.plan.protocols import figure2_experiment
 
@@ -48,6 +48,7 @@ def test_a_difference_counts_beyond_three_standard_errors():
         SMALL,
         NO,
     ]
+    assert [ahead(estimate(v), by=2.0) for v in (5.1, 4.9, -0.9, -1.1)] == [YES, SMALL, SMALL, NO]
     assert ahead(estimate(0.1, 0.0)) is YES
     assert ahead(estimate(1.0, float("nan"))) is SMALL
     # A nat is allowed, or three standard errors; errors of more than 2/3 nat hide two nats.
@@ -68,6 +69,12 @@ def test_combined_verdicts():
         else:
             expected = PARTLY
         assert combined(pair) is expected
+
+
+def test_a_condition_that_must_hold_in_every_case():
+    assert all_of([]) is all_of([YES, YES]) is YES
+    assert all_of([YES, SMALL]) is SMALL
+    assert all_of([SMALL, YES, NO]) is NO
 
 
 def test_the_papers_own_curves_replicate_the_paper(tmp_path, judge):
@@ -136,9 +143,9 @@ def test_errors_are_over_seeds_if_there_are_several(tmp_path):
 
 
 def test_one_seed_has_the_spread_of_others(tmp_path):
-    def write(latent_dim, algorithm, offsets, end):
+    def write(latent_dim, algorithm, offsets, end, step_size=0.01):
         for seed, offset in enumerate(offsets):
-            experiment = figure2_experiment("mnist", algorithm, latent_dim, 0.01, seed)
+            experiment = figure2_experiment("mnist", algorithm, latent_dim, step_size, seed)
             write_bounds(tmp_path, experiment, end if seed == 0 else 1_000_000, offset)
 
     write(20, "aevb", (0.0, 2.0), 4_000_000)
@@ -156,7 +163,10 @@ def test_one_seed_has_the_spread_of_others(tmp_path):
     assert spread_and_source(20, "aevb", 4_000_000) == (wide, "2 seeds after 10⁶")
     assert spread_and_source(10, "aevb", 2_000_000) == (narrow, "2 seeds after 10⁶")
     assert spread_and_source(5, "aevb", 2_000_000) == (wide, "seeds of N_z = 20")
-    assert spread_and_source(5, "wake-sleep", 2_000_000) == (wide, "seeds of AEVB, N_z = 20")
+    assert spread_and_source(5, "wake-sleep", 2_000_000) == (
+        wide,
+        "seeds of AEVB, step 0.01, N_z = 20",
+    )
 
 
 def test_the_monte_carlo_error_of_figure_3_shrinks_with_seeds(tmp_path):
@@ -281,14 +291,20 @@ def test_gradients_of_one_seed_leave_the_verdict_open(tmp_path, judge):
 
 def test_cost_by_machine(tmp_path, judge):
     # `made_up` takes a second for 10⁴ samples: 5/3 minutes for a million.
-    for seed in range(3):
+    def write(seed, machine, day):
         experiment = figure2_experiment("mnist", "aevb", 20, 0.01, seed)
-        write_bounds(tmp_path, experiment, 1_000_000, machine=f"Abacus {seed // 2}")
-    one, two = judge()[4].findings
-    assert (one.part, two.part) == ("Abacus 0 (cpu:0), jax", "Abacus 1 (cpu:0), jax")
-    assert one.numbers[0].estimate == Estimate(pytest.approx(5 / 3), 0.0, ("2 runs",))
-    assert one.verdict is YES
-    assert two.verdict is SMALL  # one run has no spread
+        started = f"2026-01-0{day}T00:00:00+00:00"
+        write_bounds(tmp_path, experiment, 1_000_000, machine=machine, started=started)
+
+    write(0, "Abacus", day=1)
+    write(1, "Abacus", day=1)  # side by side
+    write(2, "Difference Engine", day=2)
+    assert judge()[4].findings[0].verdict is SMALL  # one program has no spread
+    write(3, "Abacus", day=3)
+    (found,) = judge()[4].findings
+    assert found.part == "Abacus (cpu:0), jax"
+    assert found.numbers[0].estimate == Estimate(pytest.approx(5 / 3), 0.0, ("2 programs",))
+    assert found.verdict is YES
 
 
 def test_the_digits_do_not_count_for_the_paper(tmp_path, judge):

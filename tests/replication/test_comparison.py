@@ -81,40 +81,25 @@ def test_unchanged_results_agree(check, results, capsys):
     assert f"ok        {place}: 0.03 ± 0.33 (reference 0.03 ± 0.33)" in lines
 
 
-@pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize(
-    ("experiment", "samples", "name", "error"),
+    ("experiment", "samples", "name"),
     [
-        (SINGLE, 1_000_000, "test_elbo", 0.3),
-        (SINGLE, 1_000_000, "train_elbo", 0.3),
-        (SINGLE, 125_000, "test_elbo", 0.3),  # neither a decade nor an end
-        (SEEDS[0], 1_000_000, "test_elbo", 0.3),
-        (SEEDS[1], 1_000_000, "test_elbo", 0.145),  # the error over seeds
-        (SEEDS[2], 100_000, "train_elbo", 0.145),
-        (LIKELIHOOD, 2_000_000, "train_density", 0.05),
-        (LIKELIHOOD, 1_000_000, "test_density", 0.05),
-        (LIKELIHOOD, 2_000_000, "test_annealed", 0.05),  # measured only at the end
+        (SINGLE, 1_000_000, "test_elbo"),
+        (SINGLE, 1_000_000, "train_elbo"),
+        (SINGLE, 125_000, "test_elbo"),  # neither a decade nor an end
+        (SINGLE, 1_000_000, "test_sem"),
+        (SINGLE, 1_000_000, "seconds"),
+        (SEEDS[1], 1_000_000, "test_elbo"),
+        (LIKELIHOOD, 2_000_000, "train_density"),
+        (LIKELIHOOD, 2_000_000, "test_annealed"),  # measured only at the end
     ],
 )
-def test_a_metric_changed_by_five_errors_is_detected(
-    results, check, experiment, samples, name, error, sign
-):
-    change_metric(results, experiment, samples, name, sign * 5 * error)
+def test_a_changed_measurement_is_detected(results, check, experiment, samples, name):
+    """A hundredth is a thirtieth of the standard error of a bound."""
+    change_metric(results, experiment, samples, name, 0.01)
     good, lines = check()
     assert not good
     assert any(experiment.id in line and f"{name} after {samples:,}" in line for line in lines)
-
-
-def test_a_metric_changed_within_its_error_passes(results, check):
-    change_metric(results, SINGLE, 1_000_000, "test_elbo", 0.3)
-    change_metric(results, SEEDS[0], 1_000_000, "test_elbo", 0.14)
-    assert check() == (True, [])
-
-
-@pytest.mark.parametrize("name", ["test_sem", "seconds"])
-def test_a_number_without_an_error_must_be_the_same(results, check, name):
-    change_metric(results, SINGLE, 1_000_000, name, 0.01)
-    assert not check()[0]
 
 
 @pytest.mark.parametrize("section", ["distances", "numbers"])
@@ -130,12 +115,12 @@ def test_a_reference_changed_by_five_errors_is_detected(results, section):
         assert statuses(now, changed) == ["regressed"], entry
 
 
-def test_a_run_of_the_reference_changed_by_five_errors_is_detected(results, check):
+def test_a_changed_run_of_the_reference_is_detected(results, check):
     def change(run):
         metric = run["metrics"].get("test_elbo")
         if metric is None:
             return False
-        metric["values"][-1] += 5 * metric["standard_errors"][-1]
+        metric[-1] += 0.01
 
     change_reference(results, "runs", change)
     good, lines = check()
