@@ -7,7 +7,7 @@ import click
 
 from replication import environment, options
 from replication.commands import Commands
-from replication.plan.experiment import ALGORITHMS, LATENT_DIMS
+from replication.plan.experiment import ALGORITHMS, LATENT_DIMS, PAPER_DATASETS
 from replication.plan.presets import PRESETS
 from replication.plan.protocols import FIGURE2_ALGORITHMS, FIGURE3_N_TRAIN, MANIFOLD_LATENT_DIM
 
@@ -32,7 +32,7 @@ def main():
 
 
 @main.command()
-@options.dataset(DATASETS, ("mnist", "frey"))
+@options.dataset(DATASETS, PAPER_DATASETS)
 @options.latent_dim(" Default: the paper's for each data set.")
 @options.algorithm(FIGURE2_ALGORITHMS)
 @options.samples("1e6", "; the paper goes to 2.5e8 (MNIST) and 1e8 (Frey Face).")
@@ -80,7 +80,7 @@ def figure3(datasets, n_trains, algorithms, samples, seeds, step_sizes, **settin
 
 
 @main.command()
-@options.dataset(DATASETS, ("mnist", "frey"))
+@options.dataset(DATASETS, PAPER_DATASETS)
 @options.samples("1e6", ".")
 @options.training
 def figure4(datasets, samples, **settings):
@@ -97,7 +97,7 @@ def figure4(datasets, samples, **settings):
 
 
 @main.command()
-@options.dataset(DATASETS, ("mnist", "frey"))
+@options.dataset(DATASETS, PAPER_DATASETS)
 @options.latent_dim("", (2, 5, 10, 20))
 @options.samples("1e6", ".")
 @options.training
@@ -251,10 +251,10 @@ def _draw_figure5(jobs, datasets, latent_dims, samples):
 
 def _measure_gradients(jobs, datasets, latent_dims, samples):
     from replication.figures.gradient_variance import build
-    from replication.train.evaluation import measure_gradients
+    from replication.train import gradients
 
     for model in jobs.aevb_models(datasets, latent_dims, samples):
-        measure_gradients(model, jobs.dataset(model), jobs.results)
+        gradients.measure(model, jobs.dataset(model), jobs.results)
     return build(jobs.results)
 
 

@@ -1,8 +1,9 @@
 """The claim about the cost of training, judged by the runs' training times."""
 
-from replication.claims.rules import DATASETS, SIGMAS, Claim, Finding, Number, Verdict, mean_over
+from replication.claims.rules import SIGMAS, Claim, Finding, Number, Verdict, mean_over
 from replication.figures.cost import PAPER_MINUTES
 from replication.figures.text import count
+from replication.plan.experiment import PAPER_DATASETS
 
 LEAST_SAMPLES = 100_000  # shorter runs mostly compile
 
@@ -10,7 +11,7 @@ LEAST_SAMPLES = 100_000  # shorter runs mostly compile
 def _judge(evidence):
     table = evidence.table
     ends = table[(table.figure == 2) & (table.split == "test") & (table.samples == table.end)]
-    ends = ends[ends.dataset.isin(DATASETS) & (ends.samples >= LEAST_SAMPLES)]
+    ends = ends[ends.dataset.isin(PAPER_DATASETS) & (ends.samples >= LEAST_SAMPLES)]
     if ends.empty:
         return [Finding("figure 2", Verdict.TOO_SMALL, note="not run")]
     minutes = ends.assign(minutes=ends.seconds / 60 / (ends.samples / 1e6))
@@ -40,8 +41,9 @@ COST = Claim(
     f"""The measure is minutes of training per million samples, without evaluation: for each
 machine, the mean over figure 2's programs on MNIST and Frey Face of at least
 {count(LEAST_SAMPLES)} samples. Runs trained side by side share a program and its minutes. A machine
-with one program, whose error is unknown, is left out. Replicated: the mean plus {SIGMAS} standard
-errors over programs is at most {PAPER_MINUTES[1]} minutes. Less than {PAPER_MINUTES[0]} minutes
-shows that machines and programs became faster, not that the paper was wrong.""",
+with one program, whose error is unknown, is left out. Replicated: the mean plus
+{SIGMAS} standard errors over programs is at most {PAPER_MINUTES[1]} minutes. Less than
+{PAPER_MINUTES[0]} minutes shows that machines and programs became faster, not that the paper was
+wrong.""",
     _judge,
 )

@@ -5,7 +5,7 @@ import pandas as pd
 
 from replication.claims.rules import Estimate
 from replication.claims.seeds import Spreads
-from replication.figures.text import NAMES
+from replication.figures.text import NAMES, SIZES
 
 
 class Family:
@@ -16,11 +16,10 @@ class Family:
     """
 
     def __init__(self, rows):
-        size = "n_train" if rows.figure.iloc[0] == 3 else "latent_dim"
-        label = "N_train" if size == "n_train" else "N_z"
+        size, symbol = SIZES[rows.figure.iloc[0]]
         self.rows = rows.assign(
             kind=[f"{NAMES[a]}, step {s:g}" for a, s in zip(rows.algorithm, rows.step_size)],
-            curve=[f"{label} = {n}" for n in rows[size]],
+            curve=[f"{symbol} = {n}" for n in rows[size]],
         )
         self._spreads = {}
 

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 
 from replication.claims.rules import (
-    DATASETS,
     SIGMAS,
     Claim,
     Estimate,
@@ -16,6 +15,7 @@ from replication.claims.rules import (
 from replication.claims.seeds import Spreads
 from replication.figures.text import NAMES, count
 from replication.measurements.variances import MODEL, variances
+from replication.plan.experiment import PAPER_DATASETS
 
 FAR = 10.0
 # The noisier estimator, the other one, and the least ratio of their variances.
@@ -24,7 +24,7 @@ PAIRS = (("A", "B", 1.0), ("score function", "A", FAR), ("score function", "B", 
 
 def _judge(evidence):
     table = variances(evidence.results)
-    table = table[(table.parameters == "phi") & table.dataset.isin(DATASETS)]
+    table = table[(table.parameters == "phi") & table.dataset.isin(PAPER_DATASETS)]
     if table.empty:
         return [Finding("gradient variance", Verdict.TOO_SMALL, note="not run")]
     table = table.assign(kind=table.dataset.map(NAMES).astype(str), curve=_curves(table))

@@ -9,7 +9,6 @@ import numpy as np
 
 from replication.figures.text import with_error
 
-DATASETS = ("mnist", "frey")  # of the paper
 # Standard errors. Chance alone exceeds them once in 370 cases, and once in ten if the error is the
 # spread over three seeds, which is itself uncertain (Student's t of two degrees of freedom).
 SIGMAS = 3

@@ -22,22 +22,17 @@ PIXELS = {"mnist": 28 * 28, "frey": 28 * 20, "digits": 8 * 8}
 DECODER_HEADS = {"mnist": 1, "frey": 2, "digits": 1}  # p, or μ and log σ²
 
 # Settings that affect the cost; step sizes, seeds, initial values and factors do not.
-KIND = ["machine", "dataset", "measure", "n_train", "hidden_units", "latent_dim", "algorithm"]
-KIND += ["batch_size", "num_samples", "decoder_layers"]
-
-# Columns of `table.csv`.
-COLUMNS = ["machine", "dataset", "algorithm", "latent_dim", "hidden_units", "decoder_layers"]
-COLUMNS += [
-    "n_train",
-    "batch_size",
-    "runs",
-    "shared_runs",
-    "samples",
-    "samples_per_second",
-    "fastest_samples_per_second",
+KIND = [
+    *("machine", "dataset", "measure", "n_train", "hidden_units", "latent_dim", "algorithm"),
+    *("batch_size", "num_samples", "decoder_layers"),
 ]
-COLUMNS += ["minutes_per_million", "mflop_per_sample", "fastest_gflop_per_second"]
-COLUMNS += ["evaluation_share"]
+# Columns of `table.csv`.
+COLUMNS = [
+    *("machine", "dataset", "algorithm", "latent_dim", "hidden_units", "decoder_layers"),
+    *("n_train", "batch_size", "runs", "shared_runs", "samples", "samples_per_second"),
+    *("fastest_samples_per_second", "minutes_per_million", "mflop_per_sample"),
+    *("fastest_gflop_per_second", "evaluation_share"),
+]
 
 
 def flop_per_sample(experiment):

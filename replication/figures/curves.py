@@ -3,14 +3,12 @@
 import pandas as pd
 
 from replication.figures.picture import draw
-from replication.figures.text import NAMES, csv_text, markdown, number, write_tables
+from replication.figures.text import NAMES, SIZES, csv_text, markdown, number, write_tables
 from replication.measurements import files
 from replication.measurements.table import PANEL, averaged, curves, figure_table, with_roles
 from replication.paper import paper_panels
 from replication.plan.schedule import FIRST_SAMPLES
 from replication.plan.step_sizes import CHOICE, pilots
-
-SIZES = {2: "N_z", 3: "N_train"}  # the size that differs between a data set's panels
 
 
 def write_figure(figure, results, style, sections, numbers, introduction, score, **roles):
@@ -79,7 +77,7 @@ def _step_size_sections(introduction, score, pilots, table):
     is_listed = pd.MultiIndex.from_frame(ends[diverged.names].astype(object)).isin(list(diverged))
     others = ends[~(ends.is_pilot & is_listed)]
     if len(others):
-        size = SIZES[others.figure.iloc[0]]
+        _, size = SIZES[others.figure.iloc[0]]
         rows = labels(others)[["data set", "algorithm", size, "step size"]]
         rows = rows.assign(seed=others.seed.astype(str), samples=others.samples.astype(str))
         rows[score] = [number(value, missing="nan") for value in others.value]

@@ -6,7 +6,7 @@ import pandas as pd
 
 from replication.figures.curves import first_samples, labels, write_figure
 from replication.figures.picture import Style
-from replication.figures.text import NAMES, count, markdown, number, with_error
+from replication.figures.text import NAMES, SPLIT_NAMES, count, markdown, number, with_error
 from replication.measurements import lock
 from replication.measurements.table import CURVE, PANEL
 from replication.paper import paper_curve
@@ -29,7 +29,6 @@ STYLE = Style(
     cell=(4.4, 3.7),
     legend=0.5,
 )
-SPLIT_NAMES = {"train": "training", "test": "test"}
 
 # Columns of the table by their names in `table.csv`; `*_error` is the Monte Carlo standard error.
 FIELDS = {

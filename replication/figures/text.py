@@ -13,6 +13,9 @@ NAMES = {
     "wake-sleep": "Wake-sleep",
     "mcem": "MCEM",
 }
+SPLIT_NAMES = {"train": "training", "test": "test"}
+# By figure, the size that differs between a data set's panels: its column and its symbol.
+SIZES = {2: ("latent_dim", "N_z"), 3: ("n_train", "N_train")}
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 

@@ -7,6 +7,7 @@ import json
 # Section 5: hidden units of encoder and decoder, by data set. The paper does not use the digits.
 HIDDEN_UNITS = {"mnist": 500, "frey": 200, "digits": 100}
 LATENT_DIMS = {"mnist": (3, 5, 10, 20, 200), "frey": (2, 5, 10, 20), "digits": (2, 5, 10)}
+PAPER_DATASETS = ("mnist", "frey")
 ALGORITHMS = ("aevb", "wake-sleep", "mcem")
 SPLITS = ("train", "test")
 # For each `measure`, the quantities measured at every evaluation, on each split.

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from replication.plan.experiment import PAPER_DATASETS
+
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
@@ -48,7 +50,7 @@ PRESETS = {
     ),
     "quick": Preset(
         summary="MNIST and Frey Face, every panel, short runs; under 30 minutes on two cores",
-        datasets=("mnist", "frey"),
+        datasets=PAPER_DATASETS,
         latent_dims={"mnist": None, "frey": None},
         figure2={"mnist": 200_000, "frey": 500_000},
         figure3={
@@ -63,7 +65,7 @@ PRESETS = {
     ),
     "paper": Preset(
         summary="the paper's own budgets, three seeds; days on two cores",
-        datasets=("mnist", "frey"),
+        datasets=PAPER_DATASETS,
         latent_dims={"mnist": None, "frey": None},
         figure2={"mnist": 250_000_000, "frey": 100_000_000},
         figure3={

@@ -9,7 +9,7 @@ import pandas as pd
 
 from replication.figures import figure2, figure3
 from replication.figures.picture import COLOURS
-from replication.figures.text import NAMES
+from replication.figures.text import NAMES, SIZES, SPLIT_NAMES
 from replication.measurements.table import PANEL, TEXT
 from replication.paper import paper_curve
 from replication.plan.experiment import SPLITS
@@ -17,7 +17,6 @@ from replication.plan.schedule import FIRST_SAMPLES
 from replication.plan.step_sizes import pilots
 
 STYLES = {2: figure2.STYLE, 3: figure3.STYLE}
-SPLIT_NAMES = {"train": "training", "test": "test"}
 SOURCES = {"": "ours", TEXT: "settings of the paper's text"}
 PAPER = "paper"
 OURS = {"strokeWidth": 1.8, "opacity": 0.9}
@@ -175,13 +174,12 @@ def _rows(figure, table):
     rows = pd.concat(parts, ignore_index=True)
     rows["dataset"] = pd.Categorical(rows.dataset, list(NAMES))
     rows = rows.sort_values([*place, "source", "step", "seed", "split", "samples"], kind="stable")
-    size = "N_z = " + rows.latent_dim.astype(str)
-    if figure == 3:
-        size = "N_train = " + rows.n_train.astype(str)
+    size, symbol = SIZES[figure]
+    names = rows.dataset.astype(str).map(NAMES)
     return pd.DataFrame(
         {
             **rows[["figure", "dataset"]],
-            "panel": rows.dataset.astype(str).map(NAMES) + ", " + size,
+            "panel": names + f", {symbol} = " + rows[size].astype(str),
             "algorithm": rows.algorithm.astype(str).map(NAMES),
             "split": rows.split.map(SPLIT_NAMES),
             **rows[["source", "step", "seed", "samples", "value"]],

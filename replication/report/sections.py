@@ -10,7 +10,7 @@ import pandas as pd
 
 from replication.claims import judge
 from replication.claims.rules import SIGMAS, Verdict
-from replication.figures.text import NAMES, count, is_round, markdown, number, with_error
+from replication.figures.text import NAMES, SIZES, count, is_round, markdown, number, with_error
 from replication.measurements.table import (
     FIRST_COMPARABLE,
     ORDERS,
@@ -277,7 +277,8 @@ def _cells(found):
 
 def _size(place):
     """The size that distinguishes a panel from others of its data set."""
-    return f"N_train = {place.n_train}" if place.n_train else f"N_z = {place.latent_dim}"
+    size, symbol = SIZES[place.figure]
+    return f"{symbol} = {place[size]}"
 
 
 def _step_sizes(table):

@@ -15,7 +15,7 @@ from replication.measurements import records
 from replication.measurements.variances import variances
 from replication.plan.experiment import Experiment
 from replication.plan.protocols import figure2_experiment
-from replication.train import datasets, evaluation, runner
+from replication.train import datasets, gradients, runner
 from replication.train.model import build, trained
 from replication.train.progress import RunProgress
 
@@ -38,14 +38,14 @@ def results(digits, tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def few_repeats(monkeypatch):
-    estimators = evaluation.GRADIENT_ESTIMATORS
+    estimators = gradients.ESTIMATORS
     few = {name: (estimators[name][0], n) for name, n in REPEATS.items()}
-    monkeypatch.setattr(evaluation, "GRADIENT_ESTIMATORS", few)
+    monkeypatch.setattr(gradients, "ESTIMATORS", few)
 
 
 @pytest.fixture
 def measured(digits, results):
-    return json.loads(evaluation.measure_gradients(EXPERIMENT, digits, results).read_text())
+    return json.loads(gradients.measure(EXPERIMENT, digits, results).read_text())
 
 
 def pick(measured, **settings):
@@ -87,7 +87,7 @@ def test_is_not_measured_again_without_more_training(measured, digits, results, 
         raise AssertionError("measured again")
 
     monkeypatch.setattr(kv, "gradient_variance", fail)
-    path = evaluation.measure_gradients(EXPERIMENT, digits, results)
+    path = gradients.measure(EXPERIMENT, digits, results)
     assert json.loads(path.read_text()) == measured
     assert path == records.runs_folder(results) / EXPERIMENT.id / "gradient_variance.json"
 
@@ -95,15 +95,15 @@ def test_is_not_measured_again_without_more_training(measured, digits, results, 
 def test_is_measured_again_after_more_training(measured, digits, results):
     path = records.runs_folder(results) / EXPERIMENT.id / "gradient_variance.json"
     path.write_text(json.dumps({"samples": 1_000, "variances": []}))  # of a shorter run
-    again = json.loads(evaluation.measure_gradients(EXPERIMENT, digits, results).read_text())
+    again = json.loads(gradients.measure(EXPERIMENT, digits, results).read_text())
     assert again["variances"] == measured["variances"]
 
 
 def test_without_weights_the_measurements_are_kept(digits, tmp_path):
     with pytest.raises(MissingCheckpointError, match="--fresh"):
-        evaluation.measure_gradients(EXPERIMENT, digits, tmp_path)
+        gradients.measure(EXPERIMENT, digits, tmp_path)
     write_run(tmp_path, EXPERIMENT, variances_of())
-    path = evaluation.measure_gradients(EXPERIMENT, digits, tmp_path)
+    path = gradients.measure(EXPERIMENT, digits, tmp_path)
     assert json.loads(path.read_text())["samples"] == 100_000
 
 
