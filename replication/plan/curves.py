@@ -14,8 +14,8 @@ ExperimentOf = collections.abc.Callable[..., Experiment]
 
 
 @dataclasses.dataclass(frozen=True)
-class Curve:
-    """Runs that share a choice of step size.
+class Choice:
+    """A choice of step size, and the runs that share it.
 
     Attributes:
         pilot: function from a step size and a seed to the `Experiment` of a pilot run.
@@ -70,7 +70,7 @@ def figure3_curves(datasets, algorithms, budgets):
     for place in itertools.product(datasets, algorithms):
         of = functools.partial(figure3_experiment, *place)
         longer = [(functools.partial(of, n), samples) for n, samples in budgets.items()]
-        curves.append(Curve(functools.partial(of, min(FIGURE3_N_TRAIN[place[0]])), (*longer,)))
+        curves.append(Choice(functools.partial(of, min(FIGURE3_N_TRAIN[place[0]])), (*longer,)))
     return curves
 
 
@@ -80,4 +80,4 @@ def model_curves(datasets, latent_dims, samples):
 
 
 def _single_run(of, samples):
-    return Curve(of, ((of, samples),))
+    return Choice(of, ((of, samples),))

@@ -126,7 +126,7 @@ class Jobs:
         """Trains curves; errors as for `figure2`.
 
         Args:
-            curves: list of `Curve`.
+            curves: list of `Choice`.
             seeds: number of seeds.
             step_sizes: Adagrad's step sizes; default: one is chosen for each curve.
         """

@@ -26,6 +26,7 @@ from replication.measurements.records import (
     save_checkpoint,
     write_metrics,
 )
+from replication.plan.schedule import whole
 from replication.verify.agreement import Number, is_consistent
 
 FOLDER = "rerun"
@@ -72,18 +73,21 @@ def run(results, samples, echo, data_dir=None, **workers):
 def _of_this_backend(results, echo):
     import keras
 
-    backend, runs, stored = keras.backend.backend(), [], read_runs(results)
-    for run in stored:
+    backend, runs, others = keras.backend.backend(), [], False
+    for run in read_runs(results):
         begun = run.info["sessions"][0]["backend"]
-        if begun == backend:
+        if run.rows[-1]["samples"] == 0:
+            echo(f"skipped   {run.experiment}: not evaluated since training began")
+        elif begun == backend:
             runs.append(run)
         else:
+            others = True
             echo(f"skipped   {run.experiment}: started on {begun}, whose noise differs")
     if not runs:
-        remedy = ". Set KERAS_BACKEND to their backend" if stored else ""
+        remedy = ". Set KERAS_BACKEND to their backend" if others else ""
         raise ReplicationError(
-            f"Expected runs in {runs_folder(results)} that were started on {backend}. Received: "
-            f"none{remedy}"
+            f"Expected trained runs in {runs_folder(results)} that were started on {backend}. "
+            f"Received: none{remedy}"
         )
     return runs
 
@@ -91,8 +95,8 @@ def _of_this_backend(results, echo):
 def _check_samples(runs, samples):
     """Raises a `ReplicationError` if a run has no measurement of a trained model so early."""
     for run in runs:
-        first = next((row["samples"] for row in run.rows if row["samples"] > 0), math.inf)
-        if samples < first:
+        first = next(row["samples"] for row in run.rows if row["samples"] > 0)
+        if whole(samples, run.experiment.samples_per_step) < first:
             raise ReplicationError(
                 f"Expected --rerun to reach the first measurement after training of all runs, for "
                 f"{run.experiment} after {first:,} samples. Received: {samples:,}"

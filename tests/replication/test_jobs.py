@@ -8,7 +8,7 @@ import made_up
 import pytest
 
 from replication.errors import ProtocolError
-from replication.plan.curves import Curve
+from replication.plan.curves import Choice
 from replication.plan.experiment import STEP_SIZES
 from replication.plan.protocols import figure2_experiment, figure3_experiment, is_text
 from replication.plan.step_sizes import pilot_samples
@@ -126,7 +126,7 @@ def test_figures_4_and_5_choose_a_step_size_if_none_is_chosen(trained):
     best = {2: 0.02, 5: 0.1}
     jobs = trained(lambda e: best[e.latent_dim])
     five = functools.partial(figure2_experiment, "digits", "aevb", 5)
-    jobs.curves([Curve(five, ((five, 20_000),))], 1)
+    jobs.curves([Choice(five, ((five, 20_000),))], 1)
     jobs.log.clear()
     models = jobs.aevb_models(["digits"], (2, 5), 30_000)
     assert models == [figure2_experiment("digits", "aevb", n, best[n]) for n in (2, 5)]

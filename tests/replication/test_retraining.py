@@ -14,7 +14,7 @@ from commands import invoke
 from replication.errors import ReplicationError
 from replication.measurements import provenance
 from replication.measurements.records import read_runs, write_metrics
-from replication.plan.protocols import figure2_experiment
+from replication.plan.protocols import figure2_experiment, figure3_experiment
 from replication.verify import retraining
 
 ROOT = Path(__file__).parents[2]
@@ -157,3 +157,22 @@ def test_either_update_or_rerun(tmp_path):
     options = ["--rerun", "1e5", "--update", "--results", str(tmp_path)]
     result = invoke("verify", *options)
     assert result.exit_code == 2 and "Expected --rerun or --update" in result.output
+
+
+def test_a_rerun_must_reach_a_trained_model(tmp_path):
+    """Both runs were evaluated first at the same count; it is a whole number of MCEM's steps."""
+    made_up.write_run(tmp_path, EXPERIMENT, {0: {}, 20_000: {}})
+    with pytest.raises(ReplicationError, match=r"first measurement.* after 20,000 .*: 19,900"):
+        retraining.run(tmp_path, 19_900, print)
+    mcem = figure3_experiment("mnist", "mcem", 50_000, 0.1)
+    other = tmp_path / "other"
+    made_up.write_run(other, mcem, {0: {}, 750_000: {}})
+    retraining._check_samples(read_runs(other), 100_000)  # trains 750 000 samples
+
+
+def test_untrained_runs_are_named(tmp_path):
+    made_up.write_run(tmp_path, EXPERIMENT, {0: {}})
+    lines = []
+    with pytest.raises(ReplicationError, match=r"Expected trained runs.*Received: none$"):
+        retraining.run(tmp_path, 20_000, lines.append)
+    assert len(lines) == 1 and "not evaluated since training began" in lines[0]
