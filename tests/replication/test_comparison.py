@@ -25,7 +25,8 @@ def results(tmp_path):
     """Results with their reference: AEVB with three seeds, the rest with one."""
     write_bounds(tmp_path, SINGLE, 2_000_000)
     for experiment, offset in zip(SEEDS, (-0.2, 0.0, 0.3)):
-        write_bounds(tmp_path, experiment, 2_000_000, offset)
+        started = f"2026-01-1{experiment.seed}T00:00:00+00:00"
+        write_bounds(tmp_path, experiment, 2_000_000, offset, started=started)
     write_figure3(tmp_path, 1000, end=2_000_000)
     write_variances(tmp_path, SEEDS[0], A=2.0, B=1.0, score_function=300.0)
     assert comparison.run(tmp_path, lambda line: None, update=True)

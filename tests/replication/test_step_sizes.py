@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 import pytest
+from made_up import SESSION
 
 from replication.measurements.records import Run
 from replication.measurements.table import table
@@ -27,7 +28,7 @@ def run_of(experiment, pilot, at=None, later=None):
     at = pilot_samples(experiment) if at is None else at
     scores = {0: UNTRAINED, at: pilot} | ({} if later is None else {2 * at: later})
     rows = [{"samples": s, experiment.score: score, "seconds": 1.0} for s, score in scores.items()]
-    return Run(experiment, rows, {"sessions": []})
+    return Run(experiment, rows, {"sessions": [SESSION]})
 
 
 def pilots(runs, figure=2):
