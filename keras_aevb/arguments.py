@@ -1,5 +1,6 @@
 """Argument validation. Every error says what was expected and what was received."""
 
+import inspect
 import math
 import numbers
 import random
@@ -188,3 +189,21 @@ def check_fit(**settings: Any) -> None:
             )
         elif value is not None:
             integer(name, value)
+
+
+def check_config(name: str, part: Any) -> None:
+    """Raises a `ValueError` if a part's `get_config` loses an argument of its constructor."""
+    config = part.get_config()
+    parameters = inspect.signature(type(part).__init__).parameters
+    lost = [
+        p.name
+        for p in list(parameters.values())[1:]
+        if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+        and p.name not in config
+        and (p.default is p.empty or getattr(part, p.name, p.default) is not p.default)
+    ]
+    if lost:
+        raise ValueError(
+            f"Expected `{type(part).__name__}.get_config()` of the {name} to return every argument "
+            f"of its constructor. Received: a config without {lost}, which a saved model would lose"
+        )

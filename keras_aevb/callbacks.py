@@ -193,6 +193,10 @@ class Pictures(keras.callbacks.Callback):
         if self.model.condition is not None:
             condition = self.model.condition.packed(condition)
         condition = inputs.as_array(condition, "the condition")
+        if self.model.condition is not None and condition.shape == self.model.condition.shape:
+            condition = condition[np.newaxis]  # one y
+        if not condition.size:
+            raise ValueError("Expected `condition` to have one y or more. Received: none")
         return condition[np.arange(n) % len(condition)]
 
     def _png(self, kind: str, epochs_done: int) -> bytes:

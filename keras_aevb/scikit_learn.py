@@ -9,7 +9,12 @@ from typing import Any, Literal, Self
 import keras
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
+from sklearn.utils.validation import (
+    check_array,
+    check_is_fitted,
+    check_random_state,
+    validate_data,
+)
 
 from keras_aevb import arguments, networks
 from keras_aevb.models import AEVB, VariationalModel
@@ -131,10 +136,25 @@ class EncodingTransformer(TransformerMixin, BaseEstimator):
         """The means of p(x|z), an array of shape `[N, features]`, at z = the means in X.
 
         If p(x|z) has no mean, its mode or a sample: the model's `point_estimates` says which.
+
+        Raises:
+            ValueError: if X has other columns than `transform` returns, or q(z|x) has no mean in
+                the support of p(z).
         """
-        check_is_fitted(self)
+        columns = self.get_feature_names_out()
+        if self.model_.point_estimates["posterior"] != "mean":
+            raise ValueError(
+                "Expected a posterior with a mean in the support of p(z), which is decoded. "
+                f"Received: {self.model_.posterior.__class__.__name__}"
+            )
+        encoded = check_array(X)
+        if encoded.shape[1] != len(columns):
+            raise ValueError(
+                f"Expected the {len(columns)} columns {', '.join(columns)} of `transform`. "
+                f"Received: {encoded.shape[1]} columns"
+            )
         z_shape = self.model_.prior.event_shape
-        z = np.asarray(X)[:, : int(np.prod(z_shape))].reshape(-1, *z_shape)
+        z = encoded[:, : int(np.prod(z_shape))].reshape(-1, *z_shape)
         return decoded(self.model_, z, seed=0).reshape(len(z), -1)
 
     def score(self, X: ArrayLike, y: Any = None) -> float:  # noqa: N803

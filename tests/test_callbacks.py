@@ -145,6 +145,22 @@ def test_pictures_take_the_conditions_in_turn(condition, tmp_path):
         model.fit(X, of_labels(y), verbose=0, callbacks=[few])
 
 
+@pytest.mark.parametrize("condition", [2, [2], np.array(2.0)])
+def test_one_condition_for_all_images(condition, tmp_path):
+    join = kv.networks.Joined
+    model = aevb(
+        encoder=join(keras.Sequential([keras.layers.Dense(3)])),
+        decoder=join(keras.Sequential([keras.layers.Dense(3)])),
+        condition=kv.Condition(num_classes=3),
+    )
+    pictures = Pictures(tmp_path, condition=condition, kinds=["samples"])
+    pictures.set_model(model)
+    np.testing.assert_array_equal(pictures.checked_conditions(3), [2, 2, 2])
+    pictures.condition = []
+    with pytest.raises(ValueError, match=r"one y or more. Received: none"):
+        pictures.checked_conditions(3)
+
+
 def test_impossible_kinds_are_left_out_or_refused(tmp_path):
     words = aevb(likelihood=kv.Conditional("Poisson", 12), prior=kv.MixturePrior("Normal", 2, 3))
     words.compile("adam")

@@ -74,6 +74,23 @@ def test_likelihoods_without_a_mean(family):
     np.testing.assert_allclose(again, fitted.model_.reconstruct(x), rtol=1e-5)
 
 
+def test_other_posteriors_and_columns_are_not_decoded(fitted):
+    """A posterior's first columns are its means only if it has them."""
+    logit_normal = {
+        "posterior": kv.Conditional("LogitNormal", 2),
+        "prior": kv.Unconditional("LogitNormal", 2),
+    }
+    own = small(build=parts, build_arguments=logit_normal, output="parameters").fit(X)
+    with pytest.raises(ValueError, match="a posterior with a mean in the support of p"):
+        own.inverse_transform(own.transform(X))
+    for encoded in (np.zeros((3, 1)), np.zeros((3, 7))):
+        with pytest.raises(ValueError, match="Expected the 2 columns mean_0, mean_1"):
+            fitted.inverse_transform(encoded)
+    for encoded in (np.zeros(2), np.full((3, 2), np.nan)):
+        with pytest.raises(ValueError, match=r"Expected 2D array|contains NaN"):
+            fitted.inverse_transform(encoded)
+
+
 def test_a_posterior_without_a_mean():
     changes = {
         "posterior": kv.Conditional("Cauchy", 2),

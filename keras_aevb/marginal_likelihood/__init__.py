@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias
 
+from keras_aevb import arguments
 from keras_aevb.marginal_likelihood.annealed_importance_sampling import AnnealedImportanceSampling
 from keras_aevb.marginal_likelihood.base import Estimator
 from keras_aevb.marginal_likelihood.importance_sampling import ImportanceSampling
@@ -28,7 +29,8 @@ def get(method: Method, num_samples: int | None = None) -> Estimator:
         An `Estimator`.
 
     Raises:
-        ValueError: if `method` is neither, or `num_samples` is not a positive integer.
+        ValueError: if `method` is neither, or its `get_config()` lacks an argument of its
+            constructor; or `num_samples` is not a positive integer.
     """
     estimator: Any = method
     if isinstance(method, str) and method in METHODS:
@@ -38,6 +40,7 @@ def get(method: Method, num_samples: int | None = None) -> Estimator:
             f"Expected `method` to be one of {sorted(METHODS)} or an Estimator. "
             f"Received: {method!r}"
         )
+    arguments.check_config("method", estimator)
     if num_samples is None:
         return estimator
     return estimator.from_config({**estimator.get_config(), "num_samples": num_samples})

@@ -1,6 +1,5 @@
 """Validation of a model's parts when the model is built."""
 
-import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -146,21 +145,3 @@ def _holds(bijector: Any, z: Any) -> bool:
         # Copies the result, so that the bijector does not return z from its cache.
         back = bijector.forward(ops.convert_to_tensor(np.asarray(bijector.inverse(z))))
         return np.allclose(np.asarray(back), np.asarray(z), rtol=1e-2, atol=1e-3)
-
-
-def check_config(name: str, part: Any) -> None:
-    """Raises a `ValueError` if a part's `get_config` loses an argument of its constructor."""
-    config = part.get_config()
-    parameters = inspect.signature(type(part).__init__).parameters
-    lost = [
-        p.name
-        for p in list(parameters.values())[1:]
-        if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
-        and p.name not in config
-        and (p.default is p.empty or getattr(part, p.name, p.default) is not p.default)
-    ]
-    if lost:
-        raise ValueError(
-            f"Expected `{type(part).__name__}.get_config()` of the {name} to return every argument "
-            f"of its constructor. Received: a config without {lost}, which a saved model would lose"
-        )

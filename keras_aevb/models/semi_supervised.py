@@ -158,7 +158,7 @@ class SemiSupervisedAEVB(AEVB):
             return ops.softmax(self._logits(x, training=False))
 
         return self.over_batches(
-            ("classify",), probabilities, x, batch_size, None, verbose=verbose, conditional=False
+            ("classify",), probabilities, x, batch_size, 0, verbose=verbose, conditional=False
         )
 
     @property

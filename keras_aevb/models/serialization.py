@@ -9,12 +9,12 @@ from typing import Any, Self
 import keras
 import numpy as np
 
+from keras_aevb import arguments
 from keras_aevb._backend.keras_private import (
     ObjectSharingScope,
     config_in_a_file,
     in_shared_object_scope,
 )
-from keras_aevb.models import parts
 from keras_aevb.typing import Config
 
 
@@ -84,7 +84,7 @@ class SerializableModel(keras.Model):
         with _shared_object_scope():
             for name in self._given_parts():
                 if name not in ("encoder", "decoder"):
-                    parts.check_config(name, getattr(self, name))
+                    arguments.check_config(name, getattr(self, name))
             objects = {name: serialize(getattr(self, name)) for name in self._given_parts()}
         if for_a_file:
             name = keras.saving.get_registered_name(type(self))

@@ -196,7 +196,7 @@ class VariationalModel(LatentVariableModel):
                 lambda x, seed: self._encoder_parameters(x, training),
                 x,
                 1000 if batch_size is None else batch_size,
-                None,
+                0,  # nothing is sampled
                 condition,
                 verbose,
             )
@@ -256,7 +256,7 @@ class VariationalModel(LatentVariableModel):
             return self._described(self._encoder_parameters(x, training=False))
 
         found = self.over_batches(
-            ("posterior_parameters",), parameters, x, batch_size, None, condition, verbose
+            ("posterior_parameters",), parameters, x, batch_size, 0, condition, verbose
         )
         dtype = self.posterior.density_dtype
         ones = [ops.ones((1, *s), dtype) for s in self.posterior.parameter_shapes or ()]
@@ -330,7 +330,8 @@ class VariationalModel(LatentVariableModel):
             reconstruction = self._reconstruction(seed, x)
             return ops.where(ops.isnan(x), ops.cast(reconstruction, x.dtype), x)
 
-        return self.over_batches(("impute",), imputed, x, 1000, None, condition, verbose)
+        seed = None if "sample" in self.point_estimates.values() else 0
+        return self.over_batches(("impute",), imputed, x, 1000, seed, condition, verbose)
 
     def elbo(
         self,

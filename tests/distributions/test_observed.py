@@ -113,3 +113,15 @@ def test_refusals(make_model, incomplete):
         kv.Observed(kv.Bernoulli(6), fill=np.nan)
     with pytest.raises(ValueError, match="NaN"):  # without `Observed`
         make_model().elbo(incomplete)
+
+
+def test_methods_that_sample_nothing_leave_the_noise_of_training(make_model, x):
+    model = make_model(likelihood=kv.Observed(kv.Bernoulli(6)))
+    before = np.asarray(model.seed_generator.state)
+    model.impute(x)
+    model.posterior_parameters(x)
+    model.encode(x, batch_size=4)
+    kv.evaluation.posterior_mean_variances(model, x)
+    np.testing.assert_array_equal(model.seed_generator.state, before)
+    model.elbo(x)
+    assert not np.array_equal(model.seed_generator.state, before)

@@ -6,6 +6,7 @@ import pytest
 
 import keras_aevb as kv
 from keras_aevb import marginal_likelihood
+from keras_aevb.marginal_likelihood import Estimator, log_mean_exp
 
 QUICK = {
     "importance": kv.ImportanceSampling(8),
@@ -177,3 +178,25 @@ def test_bad_data(model, x):
         model.log_likelihood(x + 1)
     with pytest.raises(ValueError, match="`num_samples`"):
         model.log_likelihood(x, num_samples=0)
+
+
+class Shifted(Estimator):
+    """A setting that `get_config` loses."""
+
+    def __init__(self, num_samples, shift=0.0):
+        super().__init__(num_samples)
+        self.shift = shift
+
+    def __call__(self, x, q, prior, decode, seed):
+        z = prior.sample((self.num_samples, x.shape[0]), seed=seed)
+        log_p, error = log_mean_exp(decode(z).log_prob(x))
+        return {"log_likelihood": log_p + self.shift, "standard_error": error}
+
+
+def test_a_setting_that_programs_would_not_see_is_refused(make_model, x):
+    """Programs and `num_samples=` use the settings of `get_config`."""
+    model = make_model()
+    model.log_likelihood(x, method=Shifted(3), seed=0)
+    for num_samples in (None, 3):
+        with pytest.raises(ValueError, match=r"Shifted.get_config.*without \['shift'\]"):
+            model.log_likelihood(x, num_samples, method=Shifted(3, 100.0), seed=0)
