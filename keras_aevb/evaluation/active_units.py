@@ -100,7 +100,9 @@ def posterior_mean_variances(
         return _backend.mean(z, axis=0), _backend.variance(z, axis=0) / (num_samples - 1)
 
     key = ("posterior_means", num_samples)
-    seed = 0 if is_known else seed  # nothing is sampled
+    seed = arguments.seed(seed)
+    if is_known:
+        seed = 0  # nothing is sampled
     means, noise = model.over_batches(key, batch_means, x, batch_size, seed, condition)
     if len(means) < 2:
         raise ValueError(

@@ -27,7 +27,8 @@ def renew(model: keras.Model) -> None:
     ]
     for i, layer in enumerate(zero):
         a = layer.lora_kernel_a
-        a.assign(keras.initializers.HeUniform(seed=model.seed + i)(a.shape, a.dtype))
+        seed = None if model.seed is None else model.seed + i
+        a.assign(keras.initializers.HeUniform(seed)(a.shape, a.dtype))
     if zero:
         warnings.warn(
             f"The LoRA factors A and B of {[layer.path for layer in zero]} were zero, as after "
