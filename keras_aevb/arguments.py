@@ -205,5 +205,5 @@ def check_config(name: str, part: Any) -> None:
     if lost:
         raise ValueError(
             f"Expected `{type(part).__name__}.get_config()` of the {name} to return every argument "
-            f"of its constructor. Received: a config without {lost}, which a saved model would lose"
+            f"of its constructor. Received: a config without {lost}, which a copy would lose"
         )

@@ -15,7 +15,7 @@ from keras_aevb.models.aevb import AEVB
 from keras_aevb.models.latent_variable_model import ModelArguments
 from keras_aevb.models.posterior_predictive import PosteriorPredictive
 from keras_aevb.models.weight_posterior import WeightPosterior
-from keras_aevb.training.adapters import adapted_layers
+from keras_aevb.training import adapters
 from keras_aevb.typing import Config, Objective, Seed, Shape, Tensor
 
 
@@ -119,7 +119,7 @@ class FullVB(PosteriorPredictive, AEVB):
                 "Expected trainable variables in decoder, likelihood or prior. Received none"
             )
         ids = {id(v) for v in variables}
-        adapted = [x.path for x in adapted_layers(self) if id(x.lora_kernel_a) in ids]
+        adapted = [path for path, (a, _) in adapters.factors(self).items() if id(a) in ids]
         if adapted:
             raise ValueError(
                 "Expected `enable_lora` to be called after the model is built, or not at all: a "

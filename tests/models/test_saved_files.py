@@ -164,6 +164,22 @@ def test_lora_is_trained_after_loading_weights(how, seed, make_model, x, tmp_pat
     assert np.all(np.asarray(layer.lora_kernel_b) != 0)
 
 
+def test_lora_of_embeddings_is_trained_after_loading_weights(make_model, tmp_path):
+    tokens = keras.layers.Embedding(5, 3)
+    encoder = keras.Sequential([tokens, keras.layers.Flatten(), keras.layers.Dense(4)])
+    model = make_model(encoder=encoder, likelihood=kv.Conditional("Poisson", 6))
+    model.save_weights(tmp_path / "plain.weights.h5")
+    tokens.enable_lora(2)
+    model.compile()
+    x = np.arange(18).reshape(3, 6) % 5
+    model.fit(x, verbose=0)  # without a warning: A is random
+    model.save_weights(tmp_path / "own.weights.h5")
+    model.load_weights(tmp_path / "own.weights.h5")
+    with pytest.warns(UserWarning, match="LoRA factors A and B of .*embedding"):
+        model.fit(x, verbose=0)
+    assert np.any(np.asarray(tokens.lora_embeddings_b))
+
+
 def test_full_vb_refuses_lora_that_a_file_would_lose(make_model):
     decoder = keras.Sequential([keras.Input((2,)), keras.layers.Dense(4, lora_rank=2)])
     with pytest.raises(
