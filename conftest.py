@@ -68,6 +68,8 @@ def _free():
 
         jax.clear_caches()
     gc.collect()
+    if not gc.get_freeze_count():
+        gc.freeze()  # by now mostly imported modules, which later collections need not visit
     if sys.platform == "linux":
         ctypes.CDLL("libc.so.6").malloc_trim(0)  # glibc keeps what was freed
     _kept[0] = psutil.Process().memory_info().rss

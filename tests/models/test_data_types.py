@@ -51,21 +51,33 @@ def nullable(x):
     return pandas.DataFrame({str(i): pandas.array(column) for i, column in enumerate(x.T)})
 
 
-@pytest.mark.parametrize(
-    "x",
-    [
-        pytest.param(LARGE, id="int64"),
-        pytest.param(LARGE.astype("uint64"), id="uint64"),
-        pytest.param(LARGE.astype(">f8"), id="big-endian float64"),
-        pytest.param(X.astype(">i4"), id="big-endian int32"),
-        pytest.param(X.astype("uint8"), id="uint8"),
-        pytest.param(X > 50, id="bool"),
-        pytest.param(nullable(LARGE), id="nullable DataFrame"),
-        pytest.param(np.ma.masked_array(X, np.zeros_like(X)), id="nothing masked"),
-    ],
-)
-def test_types_do_not_change_numbers(x, model):
-    expected = dict(numbers(model, np.asarray(x).astype("float32")))
+VALUES = {"small": X, "large": LARGE, "binary": X > 50}
+
+
+@pytest.fixture(scope="module")
+def values(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def expected(values, model):
+    return dict(numbers(model, VALUES[values].astype("float32")))
+
+
+CONVERTED = [
+    pytest.param("large", LARGE, id="int64"),
+    pytest.param("large", LARGE.astype("uint64"), id="uint64"),
+    pytest.param("large", LARGE.astype(">f8"), id="big-endian float64"),
+    pytest.param("small", X.astype(">i4"), id="big-endian int32"),
+    pytest.param("small", X.astype("uint8"), id="uint8"),
+    pytest.param("binary", X > 50, id="bool"),
+    pytest.param("large", nullable(LARGE), id="nullable DataFrame"),
+    pytest.param("small", np.ma.masked_array(X, np.zeros_like(X)), id="nothing masked"),
+]
+
+
+@pytest.mark.parametrize("values, x", CONVERTED, indirect=["values"], scope="module")
+def test_types_do_not_change_numbers(x, expected, model):
     for name, value in numbers(model, x):
         np.testing.assert_allclose(value, expected[name], rtol=1e-6, err_msg=name)
         assert np.isfinite(value).all()
