@@ -26,6 +26,13 @@ def test_variable_value():
     np.testing.assert_array_equal(variable.numpy(), [2, 3])
 
 
+def test_named_inputs():
+    x = keras.Input((2,), name="x")
+    assert keras_private.named_inputs(keras.Model({"x": x}, x)) == ["x"]
+    assert keras_private.named_inputs(keras.Model([x], x)) == []
+    assert keras_private.named_inputs(keras.Sequential([x])) == []
+
+
 def test_initial_epoch_of_backup_and_restore(model, tmp_path):
     keras_private.forget_restored_epoch(model)
     assert keras_private.restored_epoch(model) is None

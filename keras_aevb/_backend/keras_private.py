@@ -38,6 +38,12 @@ def set_values(variables: Sequence[keras.Variable], values: Sequence[Any]) -> No
         variable._value = value
 
 
+def named_inputs(network: keras.Layer) -> list[str]:
+    """The keys of a functional model whose inputs are a dict."""
+    structure = getattr(network, "_inputs_struct", None)
+    return list(structure) if isinstance(structure, dict) else []
+
+
 def separate_values(variables: Iterable[keras.Variable]) -> None:
     """Copies an array that several variables have, as after `a.assign(b)` on JAX.
 
@@ -191,6 +197,7 @@ __all__ = [
     "forget_restored_epoch",
     "has_backup",
     "in_shared_object_scope",
+    "named_inputs",
     "only_restore",
     "restored_epoch",
     "separate_values",

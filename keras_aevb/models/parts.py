@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_aevb import _backend
 from keras_aevb._backend import tfd, tfp
+from keras_aevb._backend.keras_private import named_inputs
 from keras_aevb.bounds import Bound
 from keras_aevb.distributions.base import ConditionalDistribution
 from keras_aevb.typing import Distribution, Tensor
@@ -29,9 +30,15 @@ def check_type(name: str, part: Any, expected: type | tuple[type, ...]) -> None:
 
 
 def check_network(name: str, network: Any) -> None:
-    """Raises a `ValueError` if an encoder or decoder is not a Keras layer."""
+    """Raises a `ValueError` if an encoder or decoder is no Keras layer, or names its inputs."""
     if not isinstance(network, keras.layers.Layer):
         raise ValueError(f"Expected `{name}` to be a Keras model or layer. Received: {network!r}")
+    names = named_inputs(network)
+    if len(names) > 1:  # Keras would take them in sorted order
+        raise ValueError(
+            f"Expected the inputs of `{name}` in a list, with the condition's features last. "
+            f"Received: a dict of {', '.join(map(repr, names))}"
+        )
 
 
 def check_terms(bound: Bound) -> None:

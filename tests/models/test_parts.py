@@ -148,6 +148,15 @@ def test_networks_are_keras_layers(name, make_model):
         make_model(**{name: lambda x: x})
 
 
+@pytest.mark.parametrize("name", ["encoder", "decoder"])
+def test_inputs_of_networks_have_no_names(name, make_model):
+    """Keras would take x for the input whose name is first in the alphabet."""
+    x, label = (keras.Input((6,), name=name) for name in ("x", "label"))
+    network = keras.Model({"x": x, "label": label}, keras.layers.Subtract()([x, label]))
+    with pytest.raises(ValueError, match=f"inputs of `{name}` in a list.*a dict of 'x', 'label'"):
+        make_model(**{name: network}, condition=kv.Condition(num_classes=6))
+
+
 # Data outside the support of a user's likelihood
 
 
