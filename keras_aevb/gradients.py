@@ -119,7 +119,8 @@ def _gradient_program(
         def mean_bound() -> Tensor:
             with model.given(y[0] if y else None):
                 q, prior = model.encode(x), model.prior_distribution()
-                return _backend.mean(bound(x, q, prior, model.decode, seed)[bound.objective])
+                terms = bound.evaluated(x, q, prior, model.decode, seed)
+                return _backend.mean(terms[bound.objective])
 
         return _backend.gradients(mean_bound, variables, model.variables)
 

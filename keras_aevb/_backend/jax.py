@@ -15,6 +15,7 @@ import jax
 import keras
 
 from keras_aevb._backend.compensated_mean import CompensatedMean
+from keras_aevb._backend.keras_private import check_built
 from keras_aevb._backend.lazy_module import check_installed, lazy_module
 
 
@@ -114,6 +115,7 @@ def minimize(model: keras.Model, loss: Callable[[], Any]) -> None:
     trainable, optimizer_state = model.trainable_variables, model.optimizer.variables
     others = model.non_trainable_variables + model.metrics_variables + optimizer_state
     derivatives, updates = _gradients(lambda: model.optimizer.scale_loss(loss()), trainable, others)
+    check_built(model, trainable)
     values = [[v.value for v in group] for group in (optimizer_state, trainable)]
     results = model.optimizer.stateless_apply(values[0], derivatives, values[1])
     for group, values in zip((others, trainable, optimizer_state), (updates, *results)):

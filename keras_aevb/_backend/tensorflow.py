@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_aevb._backend.keras_private import check_built
 from keras_aevb._backend.lazy_module import check_installed, lazy_module
 
 
@@ -79,9 +80,10 @@ def step(method: Callable[[Any, Any], Any]) -> Callable[..., Any]:
 
 
 def minimize(model: keras.Model, loss: Callable[[], Any]) -> None:
+    variables = model.trainable_variables
     with tf.GradientTape() as tape:
         scaled_loss = model.optimizer.scale_loss(loss())
-    variables = model.trainable_variables
+    check_built(model, variables)
     gradients = tape.gradient(scaled_loss, variables)
     # Read every variable before its update, also those that the loss does not differentiate, such
     # as a detached encoder's. TensorFlow's graph optimizer does not ensure this order.

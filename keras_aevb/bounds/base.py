@@ -9,6 +9,7 @@ from keras_aevb import arguments
 from keras_aevb._backend import tfd
 from keras_aevb.distributions.base import ConditionalDistribution
 from keras_aevb.distributions.precision import check_precision
+from keras_aevb.outputs import check_terms
 from keras_aevb.typing import Config, Decode, Distribution, LayerArguments, Schedule, Tensor, Terms
 
 
@@ -92,6 +93,19 @@ class Bound(keras.layers.Layer):
             Dict from each of `terms`, and from `surrogate`, to a tensor of shape `[B]`, in nats.
         """
         raise NotImplementedError
+
+    def evaluated(
+        self, x: Tensor, q: Distribution, prior: Distribution, decode: Decode, seed: Tensor
+    ) -> Terms:
+        """What `__call__` returns, validated.
+
+        Raises:
+            ValueError: if a term is missing, or does not have shape `[B]`.
+        """
+        terms = self(x, q, prior, decode, seed)
+        surrogate = [] if self.surrogate is None else [self.surrogate]
+        check_terms(self, terms, [self.objective, *self.terms, *surrogate], x)
+        return terms
 
     def build_for(self, likelihood: ConditionalDistribution) -> None:
         """Builds the bound's own layers, if they are not built yet."""

@@ -198,7 +198,7 @@ class MonteCarloEM(LatentVariableModel):
 
         def loss() -> Tensor:
             clear_losses(self)
-            return self._mean_loss(*self._complete_data(x, z, statistics, True), sample_weight)
+            return self._mean_loss(x, *self._complete_data(x, z, statistics, True), sample_weight)
 
         for _ in range(self.updates_per_sample):
             _backend.minimize(self, loss)

@@ -10,6 +10,7 @@ from keras_aevb import _backend
 from keras_aevb._backend.keras_private import clear_losses
 from keras_aevb.batches import RowBatches, row_indices
 from keras_aevb.distributions import ConditionalDistribution
+from keras_aevb.outputs import check_one_per_example, check_terms
 from keras_aevb.training import inputs
 from keras_aevb.typing import Objective, Tensor, Terms
 
@@ -24,6 +25,8 @@ class ObjectiveModel(keras.Model):
     maximize: tuple[str, ...] = ()
     minimize: tuple[str, ...] = ()
     likelihood: ConditionalDistribution
+    # The means of the terms in the logs.
+    term_means: list[keras.metrics.Metric]
 
     def objective(self, x: Tensor, training: bool) -> Objective:
         """The loss of each example, and terms for the logs.
@@ -35,7 +38,7 @@ class ObjectiveModel(keras.Model):
         Returns:
             An `Objective`: the loss of shape `[B]`, and terms of shape `[B]` for the logs.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"Expected {type(self).__name__} to implement `objective`")
 
     def adapt(self, x: Tensor) -> None:
         """Sets state that depends on the training set; `fit` calls it with its arrays.
@@ -106,19 +109,21 @@ class ObjectiveModel(keras.Model):
     def _loss(self, data: Any, training: bool) -> Tensor:
         clear_losses(self)
         x, _, sample_weight = self._unpack(data)
-        return self._mean_loss(*self.objective(x, training), sample_weight)
+        return self._mean_loss(x, *self.objective(x, training), sample_weight)
 
     def _unpack(self, data: Any) -> tuple[Tensor, Any, Any]:
         """x cast for densities, y, and sample weights or `None`."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         return ops.cast(x, self.likelihood.density_dtype), y, sample_weight
 
-    def _mean_loss(self, losses: Tensor, terms: Terms, sample_weight: Any) -> Tensor:
+    def _mean_loss(self, x: Tensor, losses: Tensor, terms: Terms, sample_weight: Any) -> Tensor:
         """The mean loss of a batch plus penalties; updates the running means of the logs.
 
         With several replicas on TensorFlow, this is the replica's share of the loss. The shares add
         up to the loss of the whole batch, and their gradients to its gradient, for any split.
         """
+        check_one_per_example(self, "loss", losses, x)
+        check_terms(self, terms, (mean.name for mean in self.term_means), x)
         batch_size = ops.shape(losses)[0]
         if sample_weight is not None:
             sample_weight = ops.reshape(ops.cast(sample_weight, losses.dtype), (-1,))  # [B]

@@ -149,7 +149,7 @@ class PosteriorPredictive(VariationalModel):
         q = self.encode(x)
 
         def bound(seed: Tensor) -> Tensor:
-            terms = self.bound(x, q, self.prior_distribution(), self.decode, seed)
+            terms = self.bound.evaluated(x, q, self.prior_distribution(), self.decode, seed)
             return terms[self.bound.objective]
 
         return _backend.mean(self.at_weight_samples(bound, num_samples, seed), axis=0)

@@ -170,7 +170,7 @@ class Replicas:
         else:
             self._check_streams(x)
             for model, stream in zip(self.models, x):
-                sources.checked(model, stream)
+                sources.checked(model, stream, None, sample_weight)
         for model in self.models:
             model.check_ready()
         steps = self.models[0].steps_per_execution

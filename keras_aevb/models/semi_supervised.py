@@ -171,7 +171,7 @@ class SemiSupervisedAEVB(AEVB):
     def _loss(self, data: Any, training: bool) -> Tensor:
         clear_losses(self)
         x, y, sample_weight = self._unpack(data)
-        return self._mean_loss(*self.objective(x, training, y), sample_weight)
+        return self._mean_loss(x, *self.objective(x, training, y), sample_weight)
 
     def labels(self, y: Any, n: int) -> np.ndarray:
         if y is None:

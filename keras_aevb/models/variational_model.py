@@ -152,11 +152,12 @@ class VariationalModel(LatentVariableModel):
         names = (*self.bound.terms, *self.extra_terms)
         return tuple(n for n in names if n in ("kl", "weight_kl") or n.startswith("kl_"))
 
-    def _bound_terms(self, x: Tensor, q: Distribution, training: bool) -> tuple[Tensor, Terms]:
+    def _bound_terms(
+        self, x: Tensor, q: Distribution, training: bool, prior: Distribution | None = None
+    ) -> tuple[Tensor, Terms]:
         """The maximised term of each example, and all terms of the bound."""
-        terms = self.bound(
-            x, q, self.prior_distribution(), self.decoder_of(training), self.next_seed()
-        )
+        prior = self.prior_distribution() if prior is None else prior
+        terms = self.bound.evaluated(x, q, prior, self.decoder_of(training), self.next_seed())
         if not training:
             return terms[self.bound.objective], terms
         self.bound.count_step()
@@ -372,7 +373,7 @@ class VariationalModel(LatentVariableModel):
         """The bound for each example, of shape `[B]`."""
         bound = self.bound if num_samples is None else self.bound.with_num_samples(num_samples)
         q, prior = self.encode(x), self.prior_distribution()
-        return bound(x, q, prior, self.decode, seed)[bound.objective]
+        return bound.evaluated(x, q, prior, self.decode, seed)[bound.objective]
 
     def endpoints(self) -> dict[str, serving.Endpoint]:
         x = serving.batch_of(self.likelihood.event_shape, self.likelihood.density_dtype)

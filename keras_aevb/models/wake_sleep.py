@@ -6,9 +6,10 @@ import keras
 from keras import ops
 from keras.tree import map_structure
 
+from keras_aevb.distributions import FlowPosterior, HierarchicalPosterior, VampPrior
 from keras_aevb.models.substitution import substituted
 from keras_aevb.models.variational_model import VariationalModel
-from keras_aevb.typing import Objective, Tensor, Terms
+from keras_aevb.typing import Distribution, Objective, Tensor, Terms
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
@@ -35,7 +36,8 @@ class WakeSleep(VariationalModel):
 
     Raises:
         ValueError: if the event shapes of posterior and prior differ, `bound=ELBO(kl="analytic")`
-            has no closed form for them, or a part does not accept the output of the previous one.
+            has no closed form for them, a part does not accept the output of the previous one, or
+            a `VampPrior` shares a posterior's flow steps or levels.
 
     Reference: Hinton, Dayan, Frey & Neal (1995); Kingma & Welling (2013), sec. 4 and 5.
 
@@ -50,6 +52,16 @@ class WakeSleep(VariationalModel):
 
     extra_terms = ("sleep",)
 
+    def check_parts(self, q: Distribution, prior: Distribution) -> None:
+        late = FlowPosterior, HierarchicalPosterior
+        if isinstance(self.prior, VampPrior) and isinstance(self.posterior, late):
+            raise ValueError(
+                "The wake phase holds q(z|x) constant, but trains a VampPrior, a mixture of q(z|u)."
+                " Expected a posterior without flow steps and levels, or another prior. "
+                f"Received: a {type(self.posterior).__name__} with a VampPrior"
+            )
+        super().check_parts(q, prior)
+
     def objective(self, x: Tensor, training: bool) -> Objective:
         wake, terms = self._wake(x, training)
         sleep = self._sleep(ops.shape(x)[0], training)
@@ -63,8 +75,9 @@ class WakeSleep(VariationalModel):
         of_p = {id(v) for part in parts for v in part.trainable_variables}
         variables = [v for v in self.posterior.trainable_variables if id(v) not in of_p]
         constants = [ops.stop_gradient(v) for v in variables]
+        prior = self.prior_distribution()  # of a VampPrior, a function of these variables
         with substituted(self, variables, constants) as scope:
-            wake = self._bound_terms(x, self.posterior.distribution(*parameters), training)
+            wake = self._bound_terms(x, self.posterior.distribution(*parameters), training, prior)
         if scope.losses:  # penalties of activities, which would be lost with the scope
             self.add_loss(sum(scope.losses))
         return wake

@@ -297,6 +297,12 @@ class Stream(keras.utils.PyDataset):
 
 
 @pytest.mark.slow
+def test_streams_yield_their_own_weights():
+    """As in `fit` of one model."""
+    with pytest.raises(ValueError, match="A stream yields its own `sample_weight`"):
+        kv.Replicas([build()]).fit(streams(1), sample_weight=np.zeros(90), verbose=0)
+
+
 def test_streams_of_any_kind():
     models = [build(seed=seed, steps_per_execution=2) for seed in (0, 1)]
     kv.Replicas(models).fit([Stream(0), Stream(50)], verbose=0)

@@ -115,6 +115,32 @@ def test_wake_phase_ascends_log_p(make_model, gradients, noise, x):
         np.testing.assert_allclose(actual, desired, rtol=1e-4, atol=1e-6)
 
 
+def test_the_wake_phase_trains_all_of_a_vamp_prior(make_model, gradients, noise, x):
+    """Its gradient is that of log p(x, z): in the encoder and the heads by way of p(z)."""
+    model = make_model(kv.WakeSleep, prior=kv.VampPrior(3), bound=kv.ELBO(kl="sampled"))
+    z = ops.convert_to_tensor(np.asarray(model.encode(x).sample(1, seed=noise(0))))
+
+    def log_p():
+        return ops.mean(model.decode(z).log_prob(x) + model.prior_distribution().log_prob(z))
+
+    expected = gradients(log_p, model.trainable_variables)
+    received = gradients(
+        lambda: ops.mean(model.objective(x, True)[1]["elbo"]), model.trainable_variables
+    )
+    for actual, desired in zip(received, expected):
+        assert np.any(desired != 0)
+        np.testing.assert_allclose(actual, desired, rtol=1e-4, atol=1e-6)  # float32, as above
+
+
+@pytest.mark.parametrize("parts", [flow, functools.partial(hierarchy, False)])
+def test_a_vamp_prior_of_flow_steps_or_levels_is_refused(parts, make_model):
+    parts = {**parts(), "bound": kv.ELBO(kl="sampled")}
+    make_model(kv.AEVB, **{**parts, "prior": kv.VampPrior(3)})
+    parts["prior"] = kv.VampPrior(3)
+    with pytest.raises(ValueError, match=r"without flow steps and levels.*with a VampPrior"):
+        make_model(kv.WakeSleep, **parts)
+
+
 def trained(make_model, x, frozen=()):
     """The parameters' values after one step, and before it."""
     model = make_model(kv.WakeSleep)
