@@ -35,7 +35,11 @@ def main():
 @options.dataset(DATASETS, PAPER_DATASETS)
 @options.latent_dim(" Default: the paper's for each data set.")
 @options.algorithm(FIGURE2_ALGORITHMS)
-@options.samples("1e6", "; the paper goes to 2.5e8 (MNIST) and 1e8 (Frey Face).")
+@options.samples(
+    "1e6",
+    ", in whole minibatches of 100 (Frey Face: 500), of which the first 100 only accumulate "
+    "Adagrad's squared gradients; the paper goes to 2.5e8 (MNIST) and 1e8 (Frey Face).",
+)
 @options.seeds
 @options.step_size
 @options.text
@@ -47,6 +51,8 @@ def figure2(datasets, latent_dims, algorithms, samples, seeds, step_sizes, text,
     at log-spaced sample counts, and writes figure2/table.md, table.csv, step_sizes.csv and
     figure2.png, which also has the paper's own curves.
     """
+    if text and "frey" not in datasets:
+        raise click.UsageError(f"Expected --text with Frey Face. Received: {', '.join(datasets)}.")
     from replication.figures.figure2 import build
     from replication.train.jobs import Jobs
 
@@ -198,10 +204,10 @@ def verify(results, update, rerun, data_dir, **workers):
     Recomputes every verdict on a claim and every distance from the paper's curves, and prints a
     line for each. Fails if one differs from reference.json by more than three standard errors.
 
-    With --rerun, retrains every run in a temporary folder instead and compares the measurements.
-    They may differ by 0.1 nats, three Monte Carlo standard errors and float32's rounding. Where
-    training is chaotic, that is, a change of the weights' last digit moves it by more, the last
-    test value must lie within the spread over seeds.
+    With --rerun, retrains every run instead, in the folder `rerun` of the results, which is deleted
+    at the end, and compares the measurements. They may differ by 0.1 nats, three Monte Carlo
+    standard errors and float32's rounding. Where training is chaotic, that is, a change of the
+    weights' last digit moves it by more, the last test value must lie within the spread over seeds.
     """
     from replication.verify import comparison, retraining
 

@@ -24,10 +24,12 @@ class SampleCount(click.ParamType):
         try:
             samples = float(value)
         except ValueError:
+            samples = math.nan
+        if math.isnan(samples):
             self.fail(f"{value!r} is not a number such as 1e6.", param, ctx)
         if not BATCH_SIZE <= samples <= MOST_SAMPLES or samples % BATCH_SIZE:
             self.fail(
-                f"{value} is not a multiple of the batch size {BATCH_SIZE} from {BATCH_SIZE} to "
+                f"{value} is not a multiple of {BATCH_SIZE} between {BATCH_SIZE} and "
                 f"{MOST_SAMPLES:.0e}.",
                 param,
                 ctx,

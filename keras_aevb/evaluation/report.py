@@ -80,7 +80,7 @@ class Report(NamedTuple):
         }
         title = f"mean over {self.num_examples} examples, in nats"
         lines = [f"{title:<40}{'value':>12}{'± s.e.':>12}", "-" * WIDTH]
-        lines += [f"{n:<40}{e.mean:>12.3f}{e.standard_error:>12.3f}" for n, e in names.items()]
+        lines += [f"{n:<40}{_number(e.mean)}{_number(e.standard_error)}" for n, e in names.items()]
         active = f"{self.active_units.sum()} of {self.active_units.size}"
         lines += ["-" * WIDTH, f"{'active units':<40}{active:>12}"]
         above = self.pareto_k > pareto.UNRELIABLE_ABOVE
@@ -94,13 +94,19 @@ class Report(NamedTuple):
         return "\n".join(lines)
 
 
+def _number(value: float) -> str:
+    """A column of 12 characters that begins with a space."""
+    text = f"{value:.3f}"
+    return f"{text if len(text) < 12 else f'{value:.5g}':>12}"
+
+
 def _kl_lines(kl: np.ndarray) -> Iterator[str]:
     """A line for each latent dimension, the largest KL first."""
     yield f"{'KL by latent dimension':<40}{'nats':>12}"
     for i in np.argsort(-kl, axis=None):
         index = ", ".join(str(int(n)) for n in np.unravel_index(i, kl.shape))
         bar = "█" * round(BAR_WIDTH * kl.flat[i] / max(kl.max(), 1e-9))
-        yield f"{f'  z[{index}]':<12}{bar:<{BAR_WIDTH}}{kl.flat[i]:>12.3f}"
+        yield f"{f'  z[{index}]':<12}{bar:<{BAR_WIDTH}}{_number(kl.flat[i])}"
 
 
 def report(

@@ -38,7 +38,7 @@ OPENING = f"""\
 ![Figure 2 of the paper: our curves over the published ones]({FIRST})
 
 *Figure 2 of the paper: the lower bound during training. Bold: our curves. Thin: the published
-ones.*
+ones. Thin and dotted: ours, with the settings of the paper's text.*
 """
 
 NUMBERS = f"""\
@@ -50,7 +50,8 @@ seeds at an earlier count, or else the largest of curves with the same algorithm
 else the largest of the figure. If there is none, the budget is too small to say. The spread of
 three seeds is itself uncertain: chance exceeds {SIGMAS} of its standard errors once in ten cases.
 A difference of {SIGMAS} to 5 standard errors is therefore weak evidence. Values are in nats per
-example unless stated otherwise. [The rules](#the-rules) list every number.
+example unless stated otherwise. The table has the last number that each part's rule compares; [the
+rules](#the-rules) list every number.
 """
 
 RULES = """\

@@ -112,7 +112,7 @@ def _keep_if_comparable(folder, origin):
 
 
 class _Rerun:
-    """Retrained runs in a temporary folder."""
+    """Retrained runs in a folder of their own."""
 
     def __init__(self, folder, samples, data_dir, workers):
         self.folder = folder

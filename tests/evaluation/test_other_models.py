@@ -56,6 +56,15 @@ def test_full_vb_averages_over_its_weights(make_model, x):
     assert (abs(difference) < 5 * error).all()
 
 
+def test_columns_of_a_report_with_large_values(make_model, x):
+    model = make_model(likelihood=kv.Normal(6, scale=1e-4))
+    for line in str(model.report(x, 30, seed=0, verbose=False)).splitlines():
+        if line.startswith(("ELBO", "  reconstruction", "log p(x),")):
+            mean, error = line.split()[-2:]
+            assert float(mean) < -1e7 and float(error) > 0
+            assert len(line) <= 64
+
+
 def test_report(linear_gaussian, capsys):
     lg = linear_gaussian(200, widened=1.2)
     report = lg.model.report(lg.x, 200, seed=0)

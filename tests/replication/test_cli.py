@@ -24,12 +24,22 @@ def test_help_names_every_option_with_its_default():
 
 @pytest.mark.parametrize(
     "samples, message",
-    [("many", "is not a number such as 1e6"), ("150", "multiple of the batch size 100")],
+    [
+        ("many", "is not a number such as 1e6"),
+        ("150", "not a multiple of 100 between 100 and 1e+10"),
+        ("nan", "is not a number such as"),
+    ],
 )
 def test_invalid_sample_counts(samples, message):
     result = invoke("figure2", "--samples", samples)
     assert result.exit_code == 2
     assert message in result.output
+
+
+def test_only_frey_face_has_settings_of_the_text():
+    result = invoke("figure2", "--dataset", "digits", "--text")
+    assert result.exit_code == 2
+    assert "Expected --text with Frey Face. Received: digits." in result.output
 
 
 def test_too_few_samples_for_the_choice(tmp_path):
