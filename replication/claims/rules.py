@@ -200,7 +200,7 @@ def stays_ahead(leader, follower, split, name):
     """Whether the leader ends ahead, by the rule `DOUBLING`.
 
     Returns:
-        The `Verdict`, and the numbers that decided: the last gain of the curve behind, and the lead.
+        The `Verdict`, and the numbers that decided: the gain of the curve behind, and the lead.
     """
     end = shared_end(leader, follower)
     last = lead(leader, follower, end, split, f"{name} at the end")
