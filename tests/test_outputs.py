@@ -1,5 +1,7 @@
 """What a user's bound, algorithm or estimator returns is one number for each example."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -136,10 +138,11 @@ class PriorSampling(Estimator):
         ),
     ],
 )
-def test_the_results_of_an_estimator(change, message, make_model, x):
+@pytest.mark.parametrize("algorithm", [kv.AEVB, functools.partial(kv.FullVB, n_train=13)])
+def test_the_results_of_an_estimator(algorithm, change, message, make_model, x):
     estimator = PriorSampling(10)
     estimator.change = change
-    model = make_model()
+    model = make_model(algorithm)
     model.compile("adam", run_eagerly=True)
     with pytest.raises(ValueError, match=message):
         model.log_likelihood(x, method=estimator)

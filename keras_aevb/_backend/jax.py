@@ -14,8 +14,8 @@ from typing import Any
 import jax
 import keras
 
+from keras_aevb._backend.built import check_built
 from keras_aevb._backend.compensated_mean import CompensatedMean
-from keras_aevb._backend.keras_private import check_built
 from keras_aevb._backend.lazy_module import check_installed, lazy_module
 
 

@@ -116,18 +116,6 @@ def clear_losses(model: keras.Model) -> None:
     model._clear_losses()
 
 
-def check_built(model: keras.Model, before: Sequence[keras.Variable]) -> None:
-    """Raises a `ValueError` if the first step made variables, which the optimizer does not know."""
-    known = {id(v) for v in before}
-    made = [v.path for v in model.trainable_variables if id(v) not in known]
-    if made:
-        raise ValueError(
-            "Expected all layers to be built before training. Received: layers whose variables the "
-            f"first step made, {made[:3]}. Build your own layers in the model's constructor, such "
-            "as `self.head.build((None, latent_dim))`"
-        )
-
-
 def check_optimizer(model: keras.Model) -> None:
     """Raises a `ValueError` if a model's optimizer was built for other variables.
 
@@ -201,7 +189,6 @@ __all__ = [
     "EpochIterator",
     "ObjectSharingScope",
     "all_layers",
-    "check_built",
     "check_optimizer",
     "clear_losses",
     "config_in_a_file",

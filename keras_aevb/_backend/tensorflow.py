@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_aevb._backend.keras_private import check_built
+from keras_aevb._backend.built import check_built
 from keras_aevb._backend.lazy_module import check_installed, lazy_module
 
 

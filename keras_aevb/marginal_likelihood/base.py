@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 
 from keras_aevb import arguments
+from keras_aevb.outputs import check_terms
 from keras_aevb.typing import Config, Decode, Distribution, Tensor, Terms
 
 # Samples or chains decoded at once for each example; limits the memory.
@@ -63,6 +64,18 @@ class Estimator:
             any other tensors that `check_estimates` needs, of shape `[B, ...]`.
         """
         raise NotImplementedError
+
+    def evaluated(
+        self, x: Tensor, q: Distribution | None, prior: Distribution, decode: Decode, seed: Tensor
+    ) -> Terms:
+        """What `__call__` returns, validated.
+
+        Raises:
+            ValueError: if an estimate or its error is missing, or does not have shape `[B]`.
+        """
+        estimates = self(x, q, prior, decode, seed)
+        check_terms(self, estimates, ("log_likelihood", "standard_error"), x)
+        return estimates
 
     def check(self, q: Distribution | None, prior: Distribution) -> None:
         """Raises a `ValueError`, or warns, if the method is unsuitable for q(z|x) and p(z)."""

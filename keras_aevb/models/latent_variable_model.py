@@ -17,7 +17,6 @@ from keras_aevb.models import parts
 from keras_aevb.models.exportable_model import ExportableModel
 from keras_aevb.models.point_estimates import kind_of_estimate, point_estimate
 from keras_aevb.models.serialization import SerializableModel
-from keras_aevb.outputs import check_terms
 from keras_aevb.training import inputs
 from keras_aevb.typing import (
     ArrayLike,
@@ -299,9 +298,7 @@ class LatentVariableModel(SerializableModel, ExportableModel):
 
         def batch_log_likelihood(x: Tensor, seed: Tensor) -> Terms:
             q, prior = self._recognition(x), self.prior_distribution()
-            estimates = estimator(x, q, prior, self.decode, seed)
-            check_terms(estimator, estimates, ("log_likelihood", "standard_error"), x)
-            return estimates
+            return estimator.evaluated(x, q, prior, self.decode, seed)
 
         key = (estimator.__class__, *estimator.get_config().items())
         return self.over_batches(key, batch_log_likelihood, x, batch_size, seed, condition, verbose)

@@ -209,7 +209,7 @@ class PredictiveDensity(Estimator):
         self, x: Tensor, q: Distribution | None, prior: Distribution, decode: Decode, seed: Tensor
     ) -> Terms:
         def at_weights(seed: Tensor) -> Terms:
-            return self.estimator(x, q, self.model.prior_distribution(), decode, seed)
+            return self.estimator.evaluated(x, q, self.model.prior_distribution(), decode, seed)
 
         estimates = self.model.at_weight_samples(at_weights, self.num_weight_samples, seed)
         log_mean, standard_error = log_mean_exp(estimates.pop("log_likelihood"))
