@@ -178,7 +178,7 @@ def run_all(preset, **settings):
 
 
 @main.command()
-@options.results
+@options.existing_results
 def report(results):
     """Rebuilds README.md and index.html of the results.
 
@@ -191,7 +191,7 @@ def report(results):
 
 
 @main.command()
-@options.results
+@options.existing_results
 @click.option(
     "--update", is_flag=True, help="Store the current numbers as the reference; do not compare."
 )

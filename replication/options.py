@@ -134,6 +134,15 @@ results = click.option(
     help="Folder for run folders, tables and figures.",
 )
 
+# For the commands that only read results.
+existing_results = click.option(
+    "--results",
+    type=Folder(exists=True, file_okay=False),
+    default="results",
+    show_default=True,
+    help="Folder of the results.",
+)
+
 data_dir = click.option(
     "--data-dir",
     type=click.Path(file_okay=False),

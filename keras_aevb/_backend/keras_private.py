@@ -116,12 +116,17 @@ def clear_losses(model: keras.Model) -> None:
     model._clear_losses()
 
 
+def inner_optimizer(model: keras.Model) -> keras.optimizers.Optimizer:
+    """The optimizer that has the updates: a `LossScaleOptimizer` wraps another."""
+    return getattr(model.optimizer, "inner_optimizer", model.optimizer)
+
+
 def check_optimizer(model: keras.Model) -> None:
     """Raises a `ValueError` if a model's optimizer was built for other variables.
 
     On the jax backend, Keras assigns state to variables by position, whichever they are.
     """
-    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    optimizer = inner_optimizer(model)
     built_for = {id(v): v.path for v in optimizer._trainable_variables}
     trained = {id(v): v.path for v in model.trainable_variables}
     by_position = keras.backend.backend() == "jax"

@@ -23,7 +23,8 @@ class Bound(keras.layers.Layer):
 
     The model reports the term named by `objective` and maximises the term named by `surrogate`,
     which may have another value or gradient. By default both are the same term. The class attribute
-    `terms` names all terms of the logs; `terms = (*kv.Bound.terms, "distance")` adds one.
+    `terms` names the terms of the logs: `terms = (*kv.Bound.terms, "distance")` adds one. Other
+    terms are not logged.
 
     To change a number during training, use a schedule of the training step, as below, or a variable
     that a callback assigns: `self.add_weight((), initializer="ones", trainable=False)`.

@@ -88,8 +88,8 @@ class RowEpochs:
                 (step, rows) for step, rows in enumerate(batches, first) if not exist(rows)
             )
             raise IndexError(
-                f"Expected row indices from 0 to {n - 1}. Received: {rows} in batch "
-                f"{step % len(self.stream)}"
+                f"Expected row indices from 0 to {n - 1}. Received: {rows}, "
+                f"{place(step % len(self.stream))}"
             )
 
 
@@ -139,7 +139,7 @@ class StreamEpochs:
         if isinstance(self.stream, RowBatches):
             self.stream.epoch = number
         if self.used_up:  # Keras would repeat the first batch
-            raise no_batches(f"in epoch {number}")
+            raise no_batches(f"in epoch {number + 1}")
         num_batches = 0
         for first, _, batches in self.iterator:
             checked = []
@@ -148,12 +148,12 @@ class StreamEpochs:
                     data = self.unpack(batch)
                     self.check(*data)
                 except ValueError as error:
-                    raise ValueError(f"{error}, in batch {first + i} of the stream") from error
+                    raise ValueError(f"{error}, {place(first + i)}") from error
                 checked.append(with_given_parts(*data))
             yield first, checked
             num_batches += len(batches)
         if not num_batches:
-            raise no_batches(f"in epoch {number}")
+            raise no_batches(f"in epoch {number + 1}")
         self.used_up = self.takes_all
 
 
@@ -167,6 +167,11 @@ def _not_empty(generator: Iterator[Any]) -> Iterator[Any]:
     except StopIteration:
         raise no_batches("before the first epoch") from None
     return (batch for batch in itertools.chain([first], generator))
+
+
+def place(i: int) -> str:
+    """Where an error is; i is a batch's index in its epoch, as in `stream[i]`."""
+    return f"in batch {i} of the stream (the first is 0)"
 
 
 def no_batches(when: str) -> ValueError:

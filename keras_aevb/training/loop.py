@@ -12,6 +12,7 @@ from keras_aevb._backend.keras_private import (
     discard_damaged_metadata,
     forget_restored_epoch,
     has_backup,
+    inner_optimizer,
     only_restore,
     restored_epoch,
 )
@@ -88,18 +89,17 @@ def fit(
 
 def num_updates(model: keras.Model) -> int:
     """The number of updates of a model's weights, without those that overflowed."""
-    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
-    return int(np.asarray(optimizer.iterations))
+    return int(np.asarray(inner_optimizer(model).iterations))
 
 
 def is_scaled(model: keras.Model) -> bool:
     """Whether the optimizer is a `LossScaleOptimizer`, which skips updates that overflow."""
-    return hasattr(model.optimizer, "inner_optimizer")
+    return inner_optimizer(model) is not model.optimizer
 
 
 def warn_of_overflow(model: keras.Model, epoch: int) -> None:
     warnings.warn(
-        f"No step of epoch {epoch} changed the weights of {model.name!r}: every gradient "
+        f"No step of epoch {epoch + 1} changed the weights of {model.name!r}: every gradient "
         "overflowed in float16, whose largest number is 65504. Scale the data and the features, or "
         "use the policy 'mixed_bfloat16' or 'float32'",
         stacklevel=4,

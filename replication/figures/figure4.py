@@ -46,7 +46,8 @@ ENCODED = """
 {pictures}
 
 The picture shows the mean of q(z|x) of each test image in the same unit square: the tile at the
-same place above is its decoded image. Colours show the class, which is not used in training.
+same place above is its decoded image. Colours show the class, which is not used in training. A bold
+digit is at the median of its class.
 """
 
 

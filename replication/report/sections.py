@@ -252,7 +252,7 @@ def _wrapped(text):
 def _closeness(distances):
     at_decades = distances[distances.samples.map(is_decade)]
     if at_decades.empty:
-        return f"{CLOSENESS}\nNot run yet: no curve of the paper is reached at a decade.\n"
+        return f"{CLOSENESS}\nNo run reaches a decade of a curve of the paper.\n"
     groups = ["figure", "dataset", "algorithm", "samples"]
     order = {name: pd.Categorical(at_decades[name], names) for name, names in ORDERS.items()}
     rows = []
@@ -296,7 +296,7 @@ def _step_sizes(table):
             if wide.shape[1] > 1 and len(shared):
                 rows.append(_step_size_row(panel[panel.samples == shared[-1]], choice))
     if not rows:
-        return f"{STEP_SIZES}\nNot run yet: no curve has two step sizes at a common count.\n"
+        return f"{STEP_SIZES}\nNo curve has two step sizes at a common count.\n"
     found = pd.DataFrame(rows).fillna("")
     return f"{STEP_SIZES}\n{markdown(found, left=3)}\n"
 

@@ -230,7 +230,7 @@ class Jobs:
             tried = ", ".join(map(str, STEP_SIZES))
             raise ProtocolError(
                 f"Expected a step size that trains {curve.first.curve}. Received: {tried}, which "
-                "all diverged. Pass another --step-size to figure 2 or 3"
+                "all diverged. `figure2` and `figure3` accept another --step-size"
             )
         self.display.say(f"{curve.first.curve}: step size {step_size:g} chosen")
         return step_size
@@ -271,5 +271,5 @@ def _require_pilots(curves):
             raise ProtocolError(
                 f"Expected --samples {needed} or more, to choose the step size for "
                 f"{curve.first.dataset} with {curve.first.algorithm}. Received: {samples}. Use "
-                "more samples, or pass a --step-size to figure 2 or 3"
+                "more samples; `figure2` and `figure3` also accept a --step-size"
             )

@@ -104,7 +104,7 @@ def test_a_stream_and_a_condition_beside_it(digits, x):
 
 
 def test_a_bad_batch_is_named(model, x):
-    with pytest.raises(ValueError, match=r"\[0, 1\].*in batch 1 of the stream"):
+    with pytest.raises(ValueError, match=r"\[0, 1\].*in batch 1 of the stream \(the first is 0\)"):
         model.elbo(Batches([(x,), (2 * x,)]))
 
 

@@ -17,7 +17,7 @@ def test_training_that_float16_overflows_warns(mixed_float16, make_model, x):
     """Keras skips such steps silently."""
     model = build(make_model)
     before = model.get_weights()
-    with pytest.warns(UserWarning, match=r"No step of epoch 0 changed.*overflowed in float16"):
+    with pytest.warns(UserWarning, match=r"No step of epoch 1 changed.*overflowed in float16"):
         model.fit(1e5 * x, epochs=1, verbose=0)
     for actual, desired in zip(model.get_weights(), before):
         np.testing.assert_array_equal(actual, desired)

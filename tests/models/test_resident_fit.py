@@ -318,7 +318,7 @@ def test_epoch_hooks_of_a_stream_are_called():
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")  # Keras warns of it too
 def test_an_exhausted_generator():
     """It has batches only for the first of two epochs."""
-    with pytest.raises(ValueError, match=r"in every epoch. Received: none in epoch 1"):
+    with pytest.raises(ValueError, match=r"in every epoch. Received: none in epoch 2"):
         train(iter([(X[:8],)]), batch_size=None, epochs=2, steps_per_epoch=1)
 
 
@@ -326,7 +326,7 @@ def test_an_exhausted_generator():
 def test_an_epoch_over_a_whole_generator_is_the_last(num_batches):
     """Keras repeats the first batch."""
     batches = (batch for batch in num_batches * [(X[:8],)])
-    with pytest.raises(ValueError, match=r"in every epoch. Received: none in epoch 1"):
+    with pytest.raises(ValueError, match=r"in every epoch. Received: none in epoch 2"):
         train(batches, batch_size=None, epochs=2)
 
 

@@ -48,6 +48,7 @@ FOLDERS = [
     for command in (*TRAINING, "all", "report", "verify")
     for option, value in (("--results", ""), ("--results", "a file"))
 ]
+FOLDERS += [(command, "--results", "missing") for command in ("report", "verify")]
 
 DAMAGE = {
     "empty": lambda data: b"",

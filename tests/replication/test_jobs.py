@@ -155,7 +155,7 @@ def test_too_few_samples_for_a_choice(trained):
         lambda p: p.aevb_models(["digits"], (2,), 19_999),
     ):
         jobs = trained(lambda e: 0.01)
-        with pytest.raises(ProtocolError, match="or pass a --step-size to figure 2 or 3"):
+        with pytest.raises(ProtocolError, match="`figure2` and `figure3` also accept"):
             run(jobs)
         assert jobs.log == []
 
