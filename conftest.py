@@ -53,7 +53,7 @@ collect_ignore_glob = [f"keras_aevb/_backend/{OTHERS[keras.backend.backend()]}*.
 
 
 # Freeing takes half a second, and programs that are kept need not be compiled again.
-ENOUGH = 1.1e9
+ENOUGH = 1.25e9
 _kept = [0]
 
 

@@ -54,10 +54,12 @@ def figure2(datasets, latent_dims, algorithms, samples, seeds, step_sizes, text,
     if text and "frey" not in datasets:
         raise click.UsageError(f"Expected --text with Frey Face. Received: {', '.join(datasets)}.")
     from replication.figures.figure2 import build
+    from replication.plan.curves import figure2_curves
     from replication.train.jobs import Jobs
 
     with Jobs(datasets, **settings) as jobs:
-        jobs.figure2(datasets, algorithms, latent_dims, samples, seeds, step_sizes, text)
+        curves = figure2_curves(datasets, algorithms, latent_dims, samples, text)
+        jobs.curves(curves, seeds, step_sizes)
     _echo(build(settings["results"]))
 
 
@@ -78,10 +80,15 @@ def figure3(datasets, n_trains, algorithms, samples, seeds, step_sizes, **settin
     figure3.png, which also has the paper's own curves.
     """
     from replication.figures.figure3 import build
+    from replication.plan.curves import figure3_curves
     from replication.train.jobs import Jobs
 
     with Jobs(datasets, **settings) as jobs:
-        jobs.figure3(datasets, algorithms, n_trains, samples, seeds, step_sizes)
+        curves = []
+        for name in datasets:
+            budgets = dict.fromkeys(n_trains or FIGURE3_N_TRAIN[name], samples)
+            curves += figure3_curves(name, algorithms, budgets)
+        jobs.curves(curves, seeds, step_sizes)
     _echo(build(settings["results"]))
 
 
@@ -98,8 +105,7 @@ def figure4(datasets, samples, **settings):
     from replication.train.jobs import Jobs
 
     with Jobs(datasets, **settings) as jobs:
-        paths = [*_draw_figure4(jobs, datasets, samples)]
-    _echo(paths)
+        _echo(_draw_figure4(jobs, datasets, samples))
 
 
 @main.command()
@@ -115,8 +121,7 @@ def figure5(datasets, latent_dims, samples, **settings):
     from replication.train.jobs import Jobs
 
     with Jobs(datasets, **settings) as jobs:
-        paths = [*_draw_figure5(jobs, datasets, latent_dims, samples)]
-    _echo(paths)
+        _echo(_draw_figure5(jobs, datasets, latent_dims, samples))
 
 
 @main.command()
@@ -133,8 +138,7 @@ def gradient_variance(datasets, latent_dims, samples, **settings):
     from replication.train.jobs import Jobs
 
     with Jobs(datasets, **settings) as jobs:
-        paths = [*_measure_gradients(jobs, datasets, latent_dims, samples)]
-    _echo(paths)
+        _echo(_measure_gradients(jobs, datasets, latent_dims, samples))
 
 
 @main.command("all")
@@ -161,13 +165,13 @@ def run_all(preset, **settings):
     with Jobs(preset.datasets, **settings) as jobs:
         curves = []
         for name, samples in preset.figure2.items():
-            latent_dims = preset.latent_dims[name]
+            latent_dims = preset.latent_dims.get(name)
             curves += figure2_curves([name], FIGURE2_ALGORITHMS, latent_dims, samples)
         jobs.curves(curves, preset.seeds)
         _echo(figure2.build(results))
         curves = []
         for algorithm, budgets in preset.figure3.items():
-            curves += figure3_curves([first], [algorithm], budgets)
+            curves += figure3_curves(first, [algorithm], budgets)
         jobs.curves(curves, preset.seeds)
         _echo(figure3.build(results))
         _echo(_draw_figure4(jobs, preset.datasets, preset.models))
@@ -213,6 +217,8 @@ def verify(results, update, rerun, data_dir, **workers):
 
     if rerun and update:
         raise click.UsageError("Expected --rerun or --update. Received: both.")
+    if not rerun and any(workers.values()):
+        raise click.UsageError("Expected --jobs or --scheduler with --rerun. Received: no --rerun.")
     if rerun:
         good = retraining.run(results, rerun, click.echo, data_dir=data_dir, **workers)
     else:
@@ -250,9 +256,7 @@ def _draw_figure5(jobs, datasets, latent_dims, samples):
     from replication.figures.figure5 import build
 
     models = jobs.aevb_models(datasets, latent_dims, samples)
-    for name in datasets:
-        own = [experiment for experiment in models if experiment.dataset == name]
-        yield from build(own, jobs.dataset(own[0]), jobs.results)
+    return build(models, {e.dataset: jobs.dataset(e) for e in models}, jobs.results)
 
 
 def _measure_gradients(jobs, datasets, latent_dims, samples):

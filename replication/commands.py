@@ -1,12 +1,12 @@
 """Command classes that print user errors as one line."""
 
 import errno
-import os
 import sys
 
 import click
 
-from replication.errors import BackendError, ReplicationError
+from replication import environment
+from replication.errors import ReplicationError
 
 BACKENDS = ("tensorflow", "jax")
 OURS = ("keras_aevb", "replication")
@@ -52,9 +52,9 @@ def _line(message):
 
 
 def _require_backend():
-    backend = os.environ.get("KERAS_BACKEND") or BACKENDS[0]
+    backend = environment.backend()
     if backend not in BACKENDS:
-        raise BackendError(
+        raise ReplicationError(
             f"Expected KERAS_BACKEND to be {' or '.join(BACKENDS)}. Received: {backend}. Set it to "
             "one of them"
         )

@@ -1,5 +1,6 @@
 """Environment variables that are set before a backend is imported."""
 
+import json
 import os
 
 # The backends' thread pools, which have a thread per core by default.
@@ -19,6 +20,17 @@ def set_defaults():
     os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")  # TensorFlow
 
 
+def backend():
+    """The Keras backend: KERAS_BACKEND, else the one in Keras' configuration, else TensorFlow."""
+    folder = os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras")
+    try:
+        with open(os.path.join(folder, "keras.json"), encoding="utf-8") as file:
+            configured = json.load(file).get("backend")
+    except (OSError, ValueError):  # Keras ignores such a file too
+        configured = None
+    return os.environ.get("KERAS_BACKEND") or configured or "tensorflow"
+
+
 def precision():
     """The precision of JAX's products of float32 matrices."""
     return os.environ.get(PRECISION, "default")
@@ -34,8 +46,8 @@ def share(cores):
 
 def cores():
     """The number of cores that this process uses."""
-    limits = [int(os.environ[name]) for name in THREADS[:2] if name in os.environ]
-    return min([available_cores(), *limits])
+    limits = (int(os.environ.get(name) or 0) for name in THREADS[:2])
+    return min([available_cores(), *filter(None, limits)])  # 0 is TensorFlow's default
 
 
 def available_cores():

@@ -126,22 +126,14 @@ n_train = _repeated(
     "Size of the training set; may be repeated. Default: the paper's 1000 and 50000.",
 )
 
-results = click.option(
-    "--results",
-    type=Folder(file_okay=False),
-    default="results",
-    show_default=True,
-    help="Folder for run folders, tables and figures.",
-)
 
-# For the commands that only read results.
-existing_results = click.option(
-    "--results",
-    type=Folder(exists=True, file_okay=False),
-    default="results",
-    show_default=True,
-    help="Folder of the results.",
-)
+def _results(text, **checks):
+    kind = Folder(file_okay=False, **checks)
+    return click.option("--results", type=kind, default="results", show_default=True, help=text)
+
+
+results = _results("Folder for run folders, tables and figures.")
+existing_results = _results("Folder of the results.", exists=True)
 
 data_dir = click.option(
     "--data-dir",

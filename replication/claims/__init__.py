@@ -17,11 +17,11 @@ from replication.measurements.table import (
     PANEL,
     TEXT,
     curves,
-    is_decade,
     table,
     with_roles,
 )
 from replication.plan.protocols import FIGURE3_LATENT_DIM
+from replication.plan.schedule import is_decade
 from replication.plan.step_sizes import pilots
 
 CLAIMS = (FASTER, SUPERFLUOUS, LIKELIHOOD, GRADIENTS, COST)

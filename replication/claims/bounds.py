@@ -14,10 +14,9 @@ from replication.claims.rules import (
     combined,
     lead,
     not_below,
-    not_run,
     shared_end,
     stays_ahead,
-    too_short,
+    undecided,
 )
 from replication.figures.text import NAMES, count
 from replication.measurements.table import FIRST_COMPARABLE
@@ -35,14 +34,11 @@ def _faster(evidence):
 
 def _panel(evidence, dataset, latent_dim):
     part = f"{NAMES[dataset]}, N_z = {latent_dim}"
-    curves = {a: evidence.figure2(dataset, latent_dim, a) for a in ("aevb", "wake-sleep")}
-    missing = [NAMES[a] for a, curve in curves.items() if curve is None]
-    if missing:
-        return not_run(part, *missing)
+    curves = {NAMES[a]: evidence.figure2(dataset, latent_dim, a) for a in ("aevb", "wake-sleep")}
+    if finding := undecided(part, curves, FIRST_COMPARABLE):
+        return finding
     aevb, wake_sleep = curves.values()
     end = shared_end(aevb, wake_sleep)
-    if end < FIRST_COMPARABLE:
-        return too_short(part, end, FIRST_COMPARABLE)
     decades = [10**k for k in range(6, 10) if 10**k <= end]
     leads = [lead(aevb, wake_sleep, s, "test", f"AEVB's lead after {count(s)}") for s in decades]
     verdict, last = stays_ahead(aevb, wake_sleep, "test", "AEVB's lead")
@@ -68,13 +64,11 @@ are too few.""",
 
 def _superfluous(evidence):
     parts = ("the test bound is no worse", "the gap to training is no wider")
-    few, many = (evidence.figure2("mnist", n, "aevb") for n in (ENOUGH, TOO_MANY))
-    missing = [f"N_z = {n}" for n, c in ((ENOUGH, few), (TOO_MANY, many)) if c is None]
-    if missing:
-        return [not_run(part, *missing) for part in parts]
+    curves = {f"N_z = {n}": evidence.figure2("mnist", n, "aevb") for n in (ENOUGH, TOO_MANY)}
+    if undecided("", curves, overfitting_shows()):
+        return [undecided(part, curves, overfitting_shows()) for part in parts]
+    few, many = curves.values()
     end = shared_end(few, many)
-    if end < overfitting_shows():
-        return [too_short(part, end, overfitting_shows()) for part in parts]
     test = many.at(end, "test") - few.at(end, "test")
     narrower = few.gap(end) - many.gap(end)
     name = f"N_z = {TOO_MANY} minus {ENOUGH}"

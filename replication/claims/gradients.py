@@ -27,7 +27,9 @@ def _judge(evidence):
     table = table[(table.parameters == "phi") & table.dataset.isin(PAPER_DATASETS)]
     if table.empty:
         return [Finding("gradient variance", Verdict.TOO_SMALL, note="not run")]
-    table = table.assign(kind=table.dataset.map(NAMES).astype(str), curve=_curves(table))
+    # The models, without their seeds.
+    curve = [f"N_z = {n}, step {step:g}" for n, step in zip(table.latent_dim, table.step_size)]
+    table = table.assign(kind=table.dataset.map(NAMES).astype(str), curve=curve)
     ratios = {pair: _ratios(table, *pair[:2]) for pair in PAIRS}
     spreads = {pair: Spreads(rows) for pair, rows in ratios.items()}
     points = table.drop_duplicates(["kind", "curve", "samples"])[["kind", "curve", "samples"]]
@@ -36,11 +38,6 @@ def _judge(evidence):
         for point in points.itertuples(index=False, name=None)
         for pair in PAIRS
     ]
-
-
-def _curves(table):
-    """Names of the models, without their seeds."""
-    return [f"N_z = {n}, step {step:g}" for n, step in zip(table.latent_dim, table.step_size)]
 
 
 def _ratios(table, more, less):

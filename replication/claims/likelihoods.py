@@ -10,10 +10,9 @@ from replication.claims.rules import (
     Verdict,
     ahead,
     combined,
-    not_run,
     shared_end,
     stays_ahead,
-    too_short,
+    undecided,
     within,
 )
 from replication.figures.text import NAMES, count
@@ -35,14 +34,10 @@ def _judge(evidence):
 
 def _finding(evidence, n_train, name, algorithms, decide):
     part = f"N_train = {n_train}: {name}"
-    curves = [evidence.figure3(n_train, algorithm) for algorithm in algorithms]
-    missing = [NAMES[a] for a, curve in zip(algorithms, curves) if curve is None]
-    if missing:
-        return not_run(part, *missing)
-    end = shared_end(*curves)
-    if end < FIRST_COMPARABLE:
-        return too_short(part, end, FIRST_COMPARABLE)
-    return Finding(part, *decide(end, *curves))
+    curves = {NAMES[a]: evidence.figure3(n_train, a) for a in algorithms}
+    if finding := undecided(part, curves, FIRST_COMPARABLE):
+        return finding
+    return Finding(part, *decide(shared_end(*curves.values()), *curves.values()))
 
 
 def _same(end, aevb, mcem):

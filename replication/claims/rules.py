@@ -137,9 +137,21 @@ def combined(verdicts):
     return Verdict.PARTLY
 
 
-def not_run(part, *missing):
-    """The finding if runs are missing; it names them."""
-    return Finding(part, Verdict.TOO_SMALL, note=f"not run, or diverged: {', '.join(missing)}")
+def undecided(part, curves, needed):
+    """The finding if one of these curves is missing or too short, else `None`.
+
+    Args:
+        part: name of the finding.
+        curves: dict from names to `Curve`, or to `None` for a missing one.
+        needed: the number of samples that all of them must reach.
+    """
+    if missing := [name for name, curve in curves.items() if curve is None]:
+        note = f"not run, or diverged: {', '.join(missing)}"
+    elif (end := shared_end(*curves.values())) < needed:
+        note = f"runs share {end:,} samples, and {needed:,} are needed"
+    else:
+        return None
+    return Finding(part, Verdict.TOO_SMALL, note=note)
 
 
 def mean_over(values, what):
@@ -182,12 +194,6 @@ def within(difference):
 def shared_end(*curves):
     """The largest number of samples that all curves reach."""
     return min(curve.end for curve in curves)
-
-
-def too_short(part, samples, needed):
-    """The finding if the shared budget is too small."""
-    note = f"runs share {samples:,} samples, and {needed:,} are needed"
-    return Finding(part, Verdict.TOO_SMALL, note=note)
 
 
 def lead(leader, follower, samples, split, name):

@@ -4,6 +4,7 @@ Symbols: D pixels of x, H hidden units, N_z latent variables, L samples of z for
 """
 
 import datetime
+import math
 
 import pandas as pd
 
@@ -12,13 +13,17 @@ from replication.figures.text import NAMES, markdown, number, write_tables
 from replication.measurements import lock
 from replication.measurements.records import read_runs, runs_folder
 from replication.measurements.table import table
-from replication.plan.experiment import MCEM_LEAPFROG_STEPS, MCEM_UPDATES, Experiment
+from replication.plan.experiment import (
+    IMAGE_SHAPES,
+    MCEM_LEAPFROG_STEPS,
+    MCEM_UPDATES,
+    Experiment,
+)
 
 PAPER_MINUTES = (20, 40)  # per million samples
 PAPER_FLOPS = 40e9
 SHORTEST_STRETCH = 2.0  # seconds; shorter ones are inaccurate, since seconds are rounded to 0.01
 
-PIXELS = {"mnist": 28 * 28, "frey": 28 * 20, "digits": 8 * 8}
 DECODER_HEADS = {"mnist": 1, "frey": 2, "digits": 1}  # p, or μ and log σ²
 
 # Settings that affect the cost; step sizes, seeds, initial values and factors do not.
@@ -64,7 +69,8 @@ def flop_per_sample(experiment):
         4100000
     """
     e = experiment
-    from_x, from_z = PIXELS[e.dataset] * e.hidden_units, e.latent_dim * e.hidden_units
+    pixels = math.prod(IMAGE_SHAPES[e.dataset])
+    from_x, from_z = pixels * e.hidden_units, e.latent_dim * e.hidden_units
     between = (e.decoder_layers - 1) * e.hidden_units**2  # the decoder's hidden layers
     encoder, decoder = from_x + 2 * from_z, from_z + between + DECODER_HEADS[e.dataset] * from_x
     train_encoder = 6 * encoder - 2 * from_x

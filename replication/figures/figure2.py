@@ -5,12 +5,13 @@ import pandas as pd
 
 from replication.figures.curves import first_samples, labels, write_figure
 from replication.figures.picture import Style
-from replication.figures.text import NAMES, count, is_round, markdown, number, with_error
+from replication.figures.text import NAMES, count, markdown, number, with_error
 from replication.measurements import lock
-from replication.measurements.table import CURVE, is_decade
+from replication.measurements.table import CURVE
 from replication.paper import paper_value
 from replication.plan.experiment import LATENT_DIMS, SPLITS, STEP_SIZES
 from replication.plan.protocols import FIGURE2_ALGORITHMS, figure2_experiment
+from replication.plan.schedule import is_decade, is_round
 from replication.plan.step_sizes import PILOT_UPDATES, pilot_samples
 
 STYLE = Style(

@@ -18,6 +18,7 @@ from replication.plan.experiment import (
     STEP_SIZES,
 )
 from replication.plan.protocols import FIGURE3_N_TRAIN, figure3_experiment
+from replication.plan.schedule import is_round
 from replication.plan.step_sizes import PILOT_UPDATES, pilot_samples
 
 STYLE = Style(
@@ -110,12 +111,12 @@ def _sections(means):
 
 def _is_shown(means):
     """Round counts within a curve's range, evaluated or interpolated, and its end."""
-    is_round = means.samples.astype(str).str.fullmatch("[13]0*")
-    is_round &= means.samples >= first_samples(means)
+    shown = means.samples.map(lambda samples: is_round(samples, "13"))
+    shown &= means.samples >= first_samples(means)
     curve = [means[name] for name in CURVE]
-    last = means.samples.where(is_round).groupby(curve, observed=True).transform("max")
+    last = means.samples.where(shown).groupby(curve, observed=True).transform("max")
     # Whole iterations of MCEM can end a little after a round count.
-    return is_round | ((means.samples == means.curve_end) & ~(means.curve_end < 1.05 * last))
+    return shown | ((means.samples == means.curve_end) & ~(means.curve_end < 1.05 * last))
 
 
 def _numbers(means):

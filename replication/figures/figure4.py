@@ -13,16 +13,14 @@ import pandas as pd
 from keras_aevb import pictures
 from keras_aevb.plots import COLOURS
 from replication.figures.images import (
-    draw_mosaics,
+    draw_page,
     models_section,
-    read_mosaic,
-    read_records,
     write_mosaic,
     write_png,
     write_record,
 )
 from replication.figures.text import markdown
-from replication.measurements import files, lock
+from replication.measurements import lock
 from replication.train.model import trained
 
 TILES = 20  # in each direction
@@ -67,7 +65,7 @@ def build(experiments, datasets, results):
         of its run.
 
     Raises:
-        MissingCheckpointError: if a run's weights are missing.
+        ReplicationError: if a run's weights are missing.
     """
     models = [trained(e, datasets[e.dataset], results) for e in experiments]
     folder = Path(results) / "figure4"
@@ -83,21 +81,7 @@ def build(experiments, datasets, results):
         seen = [(experiment, samples)]
         record = write_record(folder, dataset.name, seen, pictures=names, tiles=TILES)
         paths += [*drawn, record]
-    return [*draw(folder), *paths]
-
-
-def draw(folder):
-    """Writes the page and the picture from the existing records and mosaics.
-
-    Returns:
-        Their paths.
-    """
-    records = read_records(folder)
-    page, picture = folder / "figure4.md", folder / "figure4.png"
-    mosaics = {n: {"": read_mosaic(folder / r["pictures"][0])} for n, r in records.items()}
-    draw_mosaics(mosaics, HEIGHT, picture)
-    files.write(page, page_text(records))
-    return [page, picture]
+    return [*draw_page(folder, TILES, HEIGHT, lambda run: "", page_text), *paths]
 
 
 def manifold(model, image_shape):
@@ -118,12 +102,10 @@ def draw_encoded(points, labels, path):
         labels: integers 0 … 9 of shape `[N]`.
         path: file to write.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.patheffects import withStroke
 
     figure = Figure(figsize=(7.6, 7), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.subplots()
     colours = np.array(COLOURS)[labels]
     size = np.clip(60_000 / len(points), 6, 24)

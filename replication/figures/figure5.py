@@ -5,15 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from keras_aevb import pictures
-from replication.figures.images import (
-    draw_mosaics,
-    models_section,
-    read_mosaic,
-    read_records,
-    write_mosaic,
-    write_record,
-)
-from replication.measurements import files, lock
+from replication.figures.images import draw_page, models_section, write_mosaic, write_record
+from replication.measurements import lock
 from replication.train.model import trained
 
 TILES = 10  # in each direction
@@ -33,48 +26,38 @@ the paper, it does not show samples of x, which would be noisier. The paper show
 
 
 @lock.one_writer("figure5")
-def build(experiments, dataset, results):
-    """Draws a data set's part of `results/figure5` from the runs' saved weights.
+def build(experiments, datasets, results):
+    """Draws `results/figure5` from the runs' saved weights.
 
     Args:
-        experiments: list of `Experiment` on this data set, trained, in the order of the panels.
-        dataset: `Dataset`.
+        experiments: list of `Experiment`, trained, in the order of the panels.
+        datasets: dict from names to `Dataset`.
         results: folder of the results.
 
     Returns:
-        Paths of `figure5.md` and `figure5.png`, which include the other data sets drawn before;
-        of `samples-<dataset>.png`, the mosaics one after another; and of `<dataset>.json`, the
-        record of the runs.
+        Paths of `figure5.md` and `figure5.png`, which include the other data sets drawn before.
+        For each data set also `samples-<dataset>.png`, the mosaics one after another, and
+        `<dataset>.json`, the record of its runs.
 
     Raises:
-        MissingCheckpointError: if a run's weights are missing.
+        ReplicationError: if a run's weights are missing.
     """
-    models = [trained(e, dataset, results) for e in experiments]
+    models = [(e, *trained(e, datasets[e.dataset], results)) for e in experiments]
     folder = Path(results) / "figure5"
-    picture = folder / f"samples-{dataset.name}.png"
-    write_mosaic(np.hstack([samples(m, dataset.image_shape) for m, _ in models]), picture)
-    seen = [(e, n) for e, (_, n) in zip(experiments, models)]
-    settings = {"pictures": [picture.name], "tiles": TILES, "seed": SEED}
-    record = write_record(folder, dataset.name, seen, **settings)
-    return [*draw(folder), picture, record]
+    paths = []
+    for name in dict.fromkeys(e.dataset for e in experiments):
+        own = [model for model in models if model[0].dataset == name]
+        picture = folder / f"samples-{name}.png"
+        shape = datasets[name].image_shape
+        write_mosaic(np.hstack([samples(model, shape) for _, model, _ in own]), picture)
+        settings = {"pictures": [picture.name], "tiles": TILES, "seed": SEED}
+        seen = [(experiment, n) for experiment, _, n in own]
+        paths += [picture, write_record(folder, name, seen, **settings)]
+    return [*draw_page(folder, TILES, HEIGHT, _title, page_text), *paths]
 
 
-def draw(folder):
-    """Writes the page and the picture from the existing records and mosaics.
-
-    Returns:
-        Their paths.
-    """
-    records = read_records(folder)
-    page, picture = folder / "figure5.md", folder / "figure5.png"
-    blocks = {}
-    for name, record in records.items():
-        titles = [f"$N_z = {run['experiment']['latent_dim']}$" for run in record["runs"]]
-        mosaics = np.hsplit(read_mosaic(folder / record["pictures"][0]), len(titles))
-        blocks[name] = dict(zip(titles, mosaics))
-    draw_mosaics(blocks, HEIGHT, picture)
-    files.write(page, page_text(records))
-    return [page, picture]
+def _title(run):
+    return f"$N_z = {run['experiment']['latent_dim']}$"
 
 
 def samples(model, image_shape):

@@ -7,9 +7,11 @@ import json
 import numpy as np
 import pandas as pd
 
+from replication.errors import DamagedFileError
 from replication.figures.text import NAMES, count, markdown
 from replication.measurements import files, provenance
 from replication.measurements.shapes import known, positive, text, whole
+from replication.plan.experiment import IMAGE_SHAPES
 
 DPI = 120
 ORDER = ("frey", "mnist", "digits")  # from left to right, as in the paper
@@ -63,9 +65,42 @@ def read_mosaic(path):
     """
     from PIL import Image
 
-    remedy = f"Restore it, or draw it again with `{path.parent.name}`"
-    with files.reading(path, "a picture", remedy), Image.open(path) as picture:
+    with files.reading(path, "a picture", _remedy(path.parent)), Image.open(path) as picture:
         return np.asarray(picture.convert("L"))
+
+
+def draw_page(folder, tiles, height, title_of, page_text):
+    """Writes a figure's page and picture from the existing records and mosaics.
+
+    Args:
+        folder: the figure's folder.
+        tiles: number of images in a panel, in each direction.
+        height: height of each panel in the picture, in pixels.
+        title_of: function from a run of a record to the title of its panel.
+        page_text: function from the records to the page.
+
+    Returns:
+        Paths of the page and of the picture.
+
+    Raises:
+        DamagedFileError: if a record or a mosaic is damaged, or they do not belong together.
+    """
+    records = read_records(folder)
+    blocks = {}
+    for name, record in records.items():
+        runs, path = record["runs"], folder / record["pictures"][0]
+        tall, wide = IMAGE_SHAPES[runs[0]["experiment"]["dataset"]]
+        expected, mosaic = (tiles * tall, len(runs) * tiles * wide), read_mosaic(path)
+        if mosaic.shape != expected:
+            raise DamagedFileError(
+                f"Expected {path} to have {expected} pixels, with a panel for each run of its "
+                f"record. Received: {mosaic.shape}. {_remedy(folder)}"
+            )
+        blocks[name] = dict(zip(map(title_of, runs), np.hsplit(mosaic, len(runs))))
+    page, picture = (folder / f"{folder.name}.{kind}" for kind in ("md", "png"))
+    draw_mosaics(blocks, height, picture)
+    files.write(page, page_text(records))
+    return [page, picture]
 
 
 def draw_mosaics(blocks, height, path):
@@ -77,14 +112,16 @@ def draw_mosaics(blocks, height, path):
         height: height of each mosaic in the picture, in pixels, rounded to a multiple of H.
         path: file to write.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     panels, titles = [], []  # each with its distance in pixels from the left and from the top
     left, bottom = MARGIN, 0
     for title, mosaics in blocks.items():
         columns = min(len(mosaics), 2)
-        scaled = [_grey(pixels, max(1, round(height / len(pixels)))) for pixels in mosaics.values()]
+        scaled = []
+        for pixels in mosaics.values():  # each shade becomes a square of grey pixels
+            scale = max(1, round(height / len(pixels)))
+            scaled.append(np.kron(pixels[..., None], np.ones((scale, scale, 3), "uint8")))
         tall, wide = (max(pixels.shape[i] for pixels in scaled) for i in (0, 1))
         head = TITLE if any(mosaics) else 0
         for i, (name, pixels) in enumerate(zip(mosaics, scaled)):
@@ -99,7 +136,6 @@ def draw_mosaics(blocks, height, path):
         left = right + (2 * MARGIN if columns > 1 else 0)  # a wider gap to the next block
     wide, tall = right, bottom + MARGIN
     figure = Figure(figsize=(wide / DPI, tall / DPI), dpi=DPI)
-    FigureCanvasAgg(figure)
     for pixels, x, y in panels:
         figure.figimage(pixels, x, tall - y - len(pixels))
     for title, x, y in titles:
@@ -139,9 +175,8 @@ def read_records(folder):
     Raises:
         DamagedFileError: if one is damaged.
     """
-    remedy = f"Restore it, or delete it and draw its pictures again with `{folder.name}`"
     paths = [folder / f"{name}.json" for name in ORDER]
-    records = [files.read_json(path, SHAPE, remedy) for path in paths if path.exists()]
+    records = [files.read_json(path, SHAPE, _remedy(folder)) for path in paths if path.exists()]
     return {NAMES[r["runs"][0]["experiment"]["dataset"]]: r for r in records}
 
 
@@ -162,6 +197,5 @@ def models_section(records):
     return f"{INTRODUCTION}\n{markdown(pd.DataFrame(rows), left=2)}"
 
 
-def _grey(shades, scale):
-    """Enlarges each shade to a square of pixels, uint8 of shape `[scale * H, scale * W, 3]`."""
-    return np.kron(shades[..., None], np.ones((scale, scale, 3), "uint8"))
+def _remedy(folder):
+    return f"Restore it, or delete it and draw its pictures again with `{folder.name}`"

@@ -52,7 +52,6 @@ def draw(means, rows, style, path):
         style: `Style`.
         path: file to write.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     sizes = [len(panels) for panels in rows.values()]
@@ -60,7 +59,6 @@ def draw(means, rows, style, path):
     widths = [1] * max(sizes) + [style.legend] * (shape[1] - max(sizes))
     size = (style.cell[0] * sum(widths), style.cell[1] * shape[0])
     figure = Figure(figsize=size, dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
     cells = figure.subplots(*shape, squeeze=False, width_ratios=widths)
     mains = _is_main(means)
     for row, (dataset, panels) in zip(cells, rows.items()):

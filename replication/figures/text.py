@@ -104,19 +104,13 @@ def _power(exponent):
     return "10" + str(exponent).translate(SUPERSCRIPTS)
 
 
-def is_round(samples):
-    """Whether a count is a power of ten, or 2 or 5 times one."""
-    return str(samples).rstrip("0") in ("1", "2", "5")
-
-
 def count(samples):
     """A number of samples as a power of ten.
 
     Example:
-        >>> count(1_000_000), count(3_200_000)
-        ('10⁶', '3.2·10⁶')
+        >>> count(1_000_000), count(3_200_000), count(999_900)
+        ('10⁶', '3.2·10⁶', '10⁶')
     """
-    exponent = len(str(samples)) - 1
-    mantissa = f"{samples / 10**exponent:.3g}"
-    power = _power(exponent)
-    return power if mantissa == "1" else f"{mantissa}·{power}"
+    mantissa, exponent = f"{samples:.2e}".split("e")
+    power = _power(int(exponent))
+    return power if mantissa == "1.00" else f"{float(mantissa):g}·{power}"

@@ -83,22 +83,13 @@ def versions():
 
 def commit():
     """The commit of the source, "-dirty" if it was changed since, or `None` outside git."""
-    folder = Path(__file__).resolve().parents[2]
-    git = ["git", "-C", str(folder)]
-    try:
-        head = subprocess.run(
-            [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
-        ).stdout.strip()
-        # Changed results do not count as a change of the code.
-        changes = subprocess.run(
-            [*git, "status", "--porcelain", "--", "keras_aevb", "replication"],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
+    git = ("git", "-C", str(Path(__file__).resolve().parents[2]))
+    head = _output(*git, "rev-parse", "HEAD")
+    # Changed results do not count as a change of the code.
+    changes = _output(*git, "status", "--porcelain", "--", "keras_aevb", "replication")
+    if head is None or changes is None:
         return None
-    return head + "-dirty" if changes else head
+    return head.strip() + ("-dirty" if changes else "")
 
 
 def cores():
@@ -120,9 +111,12 @@ def processor():
 
 def gpus():
     """The names of NVIDIA GPUs; an empty list without the driver."""
-    query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    return (_output("nvidia-smi", "--query-gpu=name", "--format=csv,noheader") or "").splitlines()
+
+
+def _output(*command):
+    """What a program prints; `None` if it is missing or fails."""
     try:
-        output = subprocess.run(query, capture_output=True, text=True, check=True).stdout
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
-        return []
-    return output.split("\n")[:-1]
+        return None

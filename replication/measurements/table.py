@@ -14,6 +14,7 @@ from replication.measurements.records import read_runs, runs_folder
 from replication.paper import PAPER_CURVE, paper_value
 from replication.plan.experiment import ALGORITHMS, LATENT_DIMS, MEASURED, SPLITS
 from replication.plan.protocols import figure_of, is_pilot, is_text
+from replication.plan.schedule import is_decade
 from replication.plan.step_sizes import chosen, pilot_samples
 
 # Columns that identify a panel. Figure 2 has a panel for each N_z, figure 3 for each N_train.
@@ -173,10 +174,6 @@ def averaged(curves):
         difference=means.value - means.paper,
     )
     return means.reset_index()
-
-
-def is_decade(samples):
-    return str(samples).rstrip("0") == "1"
 
 
 def _settings(run):

@@ -66,10 +66,15 @@ def variances(results):
     rows = []
     for e in (run.experiment for run in read_runs(results)):
         path = runs_folder(results) / e.id / FILE
-        if figure_of(e) == 2 and path.exists():
-            settings = {name: getattr(e, name) for name in ("dataset", "latent_dim", "step_size")}
-            settings |= {"run": e.id, "seed": e.seed}
+        if figure_of(e) != 2 or not path.exists():
+            continue
+        settings = {name: getattr(e, name) for name in ("dataset", "latent_dim", "step_size")}
+        settings |= {"run": e.id, "seed": e.seed}
+        try:
             rows += [{**settings, **v} for v in read_variances(path)["variances"]]
+        except DamagedFileError:
+            if path.exists():  # otherwise another command has just discarded the run
+                raise
     columns = [*dict.fromkeys([*MODEL, *SHAPE["variances"][0]])]
     table = pd.DataFrame(rows, columns=columns)
     table["dataset"] = pd.Categorical(table.dataset, list(LATENT_DIMS))

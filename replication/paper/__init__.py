@@ -56,9 +56,7 @@ def paper_value(figure, dataset, algorithm, latent_dim, split, n_train=0, *, at)
 
 def paper_panels(figure, dataset):
     """The panels of a figure and data set: tuples of figure, data set, N_z and N_train."""
-    points = [dict(zip(PAPER_CURVE, key)) for key in _curves()]
-    panels = {(p["figure"], p["dataset"], p["latent_dim"], p["n_train"]) for p in points}
-    return {panel for panel in panels if panel[:2] == (figure, dataset)}
+    return {(f, d, n_z, n) for f, d, _, n_z, _, n in _curves() if (f, d) == (figure, dataset)}
 
 
 @functools.cache

@@ -52,32 +52,24 @@ def figure2_curves(datasets, algorithms, latent_dims, samples, text=False):
         text: whether to use the settings of the paper's text.
     """
     return [
-        _single_run(functools.partial(figure2_experiment, *place, text=text), samples)
+        Choice(of, ((of, samples),))
         for dataset in datasets
         for place in itertools.product([dataset], algorithms, latent_dims or LATENT_DIMS[dataset])
+        for of in [functools.partial(figure2_experiment, *place, text=text)]
     ]
 
 
-def figure3_curves(datasets, algorithms, budgets):
+def figure3_curves(dataset, algorithms, budgets):
     """Figure 3's curves, whose step size is chosen on the smallest training set.
 
     Args:
-        datasets: names of the data sets.
+        dataset: name of the data set.
         algorithms: names.
         budgets: dict from N_train to training samples.
     """
     curves = []
-    for place in itertools.product(datasets, algorithms):
-        of = functools.partial(figure3_experiment, *place)
+    for algorithm in algorithms:
+        of = functools.partial(figure3_experiment, dataset, algorithm)
         longer = [(functools.partial(of, n), samples) for n, samples in budgets.items()]
-        curves.append(Choice(functools.partial(of, min(FIGURE3_N_TRAIN[place[0]])), (*longer,)))
+        curves.append(Choice(functools.partial(of, min(FIGURE3_N_TRAIN[dataset])), (*longer,)))
     return curves
-
-
-def model_curves(datasets, latent_dims, samples):
-    """The models of figures 4 and 5: AEVB with figure 2's settings and choice of step size."""
-    return figure2_curves(datasets, ["aevb"], latent_dims, samples)
-
-
-def _single_run(of, samples):
-    return Choice(of, ((of, samples),))

@@ -8,6 +8,7 @@ import json
 HIDDEN_UNITS = {"mnist": 500, "frey": 200, "digits": 100}
 LATENT_DIMS = {"mnist": (3, 5, 10, 20, 200), "frey": (2, 5, 10, 20), "digits": (2, 5, 10)}
 PAPER_DATASETS = ("mnist", "frey")
+IMAGE_SHAPES = {"mnist": (28, 28), "frey": (28, 20), "digits": (8, 8)}
 ALGORITHMS = ("aevb", "wake-sleep", "mcem")
 SPLITS = ("train", "test")
 # For each `measure`, the quantities measured at every evaluation, on each split.

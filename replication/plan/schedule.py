@@ -59,3 +59,12 @@ class Schedule:
 def whole(samples, step):
     """`samples` rounded up to a whole number of training steps."""
     return -(-samples // step) * step
+
+
+def is_round(samples, digits="125"):
+    """Whether a count is one of the digits times a power of ten."""
+    return str(samples).rstrip("0") in {*digits}
+
+
+def is_decade(samples):
+    return is_round(samples, "1")

@@ -10,16 +10,16 @@ import pandas as pd
 
 from replication.claims import judge
 from replication.claims.rules import SIGMAS, Verdict
-from replication.figures.text import NAMES, SIZES, count, is_round, markdown, number, with_error
+from replication.figures.text import NAMES, SIZES, count, markdown, number, with_error
 from replication.measurements.table import (
     FIRST_COMPARABLE,
     ORDERS,
     PANEL,
     averaged,
     curves,
-    is_decade,
 )
 from replication.plan.experiment import SPLITS
+from replication.plan.schedule import is_decade, is_round
 from replication.plan.step_sizes import chosen, pilots
 
 # Folder below the results, title, and the command that makes it.

@@ -16,8 +16,7 @@ import time
 import uuid
 
 from replication import environment
-from replication.commands import BACKENDS
-from replication.errors import BusyError, DamagedFileError, WorkerError
+from replication.errors import BusyError, DamagedFileError, ReplicationError
 from replication.measurements import lock, provenance, records
 from replication.train.groups import Folders, Group, train
 from replication.train.progress import RunProgress
@@ -25,7 +24,7 @@ from replication.train.progress import RunProgress
 try:
     import distributed
 except ImportError as error:
-    raise WorkerError(
+    raise ReplicationError(
         "Expected dask.distributed for --scheduler. Received: none. Install it with "
         "`pip install 'keras-aevb[dask]'`"
     ) from error
@@ -68,7 +67,7 @@ class Cluster:
         display: `Display`.
 
     Raises:
-        WorkerError: if no scheduler answers.
+        ReplicationError: if no scheduler answers.
     """
 
     def __init__(self, address, folders, display):
@@ -82,7 +81,7 @@ class Cluster:
                 address, timeout=SECONDS_TO_CONNECT, set_as_default=False
             )
         except (OSError, ValueError) as error:
-            raise WorkerError(
+            raise ReplicationError(
                 f"Expected a Dask scheduler at {address}. Received: {error}. Start one with `dask "
                 "scheduler`, and pass the address that it prints"
             ) from error
@@ -106,7 +105,7 @@ class Cluster:
         number = len(self._groups)
         self._groups[number] = group
         topic = self._topic if self.display.is_seen else None
-        about = _about(os.environ.get("KERAS_BACKEND") or BACKENDS[0])
+        about = _about(environment.backend())
         task = Task(group, self.folders, tuple(sys.argv[1:]), about, topic, number)
         return self._executor.submit(_train, task)
 
@@ -115,18 +114,18 @@ class Cluster:
         try:
             infos = future.result()
         except (concurrent.futures.CancelledError, asyncio.CancelledError):
-            raise WorkerError(
+            raise ReplicationError(
                 f"Expected the scheduler at {self.address} to keep running. Received: no "
                 "connection. Start it again and run the same command again: saved results are "
                 "still there"
             ) from None
         except distributed.scheduler.KilledWorker as error:
-            raise WorkerError(
+            raise ReplicationError(
                 f"Expected a worker that runs to the end of a group. Received: {error} "
                 "Run the same command again to resume"
             ) from None
         except ImportError as error:
-            raise WorkerError(
+            raise ReplicationError(
                 "Expected workers that can import this program and its packages. Received: "
                 f"{error}. Start them at the root of a clone, in the same environment"
             ) from None
@@ -135,7 +134,7 @@ class Cluster:
             folder = records.runs_folder(self.folders.results) / info["id"]
             while not _shows(folder, info):
                 if time.monotonic() > end:
-                    raise WorkerError(
+                    raise ReplicationError(
                         f"Expected {folder} to contain the run that a worker has trained. "
                         "Received: another state or none. Choose a --results folder that all "
                         "workers share"
@@ -156,10 +155,13 @@ class Cluster:
 
 
 def _shows(folder, info):
+    """Whether a folder has this run, which another command may have continued since."""
     try:
-        return records.read_run(folder).info == info
+        found = records.read_run(folder).info
     except (DamagedFileError, OSError):
         return False
+    sessions = info["sessions"]
+    return found["samples"] >= info["samples"] and found["sessions"][: len(sessions)] == sessions
 
 
 # On the workers.
@@ -186,7 +188,7 @@ def _train(task):
 
 
 def _require_same_environment(task, worker):
-    """Raises a `WorkerError` unless what determines this worker's numbers is as in the command."""
+    """Raises an error unless what determines this worker's numbers is as in the command."""
     if "keras" in sys.modules:
         backend = sys.modules["keras"].backend.backend()
     else:
@@ -199,7 +201,7 @@ def _require_same_environment(task, worker):
             ", ".join(f"{name} {values.get(name) or 'none'}" for name in differing)
             for values in (wanted, here)
         )
-        raise WorkerError(
+        raise ReplicationError(
             f"Expected worker {worker.address} to have {expected}. Received: {received}. Restart "
             "it in the same environment and with the same clone as this command"
         )

@@ -9,7 +9,7 @@ import hashlib
 import numpy as np
 
 from replication.errors import DatasetError
-from replication.plan.experiment import SPLIT_SEED
+from replication.plan.experiment import IMAGE_SHAPES, SPLIT_SEED
 from replication.train.data_files import REPLACE, find, read
 
 # The URL of a data set's file, and its published sha256, if any.
@@ -58,7 +58,6 @@ class Dataset:
         name: `"mnist"`, `"frey"` or `"digits"`.
         train: float32 of shape `[N, D]` in [0, 1].
         test: the held-out images, in the same format.
-        image_shape: height and width; D is their product.
         digest: sha256 of all uint8 pixels as published, before any split.
         test_labels: uint8 of shape `[N]`, the digit of each test image; `None` for faces.
     """
@@ -66,9 +65,13 @@ class Dataset:
     name: str
     train: np.ndarray
     test: np.ndarray
-    image_shape: tuple[int, int]
     digest: str
     test_labels: np.ndarray | None = None
+
+    @property
+    def image_shape(self):
+        """Height and width; D is their product."""
+        return IMAGE_SHAPES[self.name]
 
     def first(self, n_train):
         """The data set with the first `n_train` training images only; `None` keeps all.
@@ -104,7 +107,6 @@ def load(name, data_dir=None, split_seed=SPLIT_SEED):
         A `Dataset`.
 
     Raises:
-        ValueError: if there is no data set of this name.
         DatasetError: if a file is missing or damaged, or does not contain the published data.
 
     Example:
@@ -112,8 +114,6 @@ def load(name, data_dir=None, split_seed=SPLIT_SEED):
         >>> digits.train.shape, digits.test.shape, digits.image_shape
         ((1500, 64), (297, 64), (8, 8))
     """
-    if name not in _LOADERS:
-        raise ValueError(f"Expected `name` to be one of {', '.join(_LOADERS)}. Received: {name!r}")
     return _LOADERS[name](data_dir, split_seed)
 
 
@@ -129,7 +129,6 @@ def _mnist(data_dir, _split_seed):
         "mnist",
         train=_scaled(train[:50_000], 255),
         test=_scaled(test, 255),
-        image_shape=(28, 28),
         digest=_sha256(train, test),
         test_labels=part("t10k-labels-idx1-ubyte", "y_test"),
     )
@@ -138,14 +137,7 @@ def _mnist(data_dir, _split_seed):
 def _frey(data_dir, split_seed):
     path = find(["frey_rawface.mat"], *DOWNLOADS["frey"], data_dir)
     faces = _verified(read(path, "ff").T, "Frey faces", path)  # a column of the file is one face
-    train, test = _split(len(faces), 1600, split_seed)
-    return Dataset(
-        "frey",
-        train=_scaled(faces[train], 256),
-        test=_scaled(faces[test], 256),
-        image_shape=(28, 20),
-        digest=_sha256(faces),
-    )
+    return _split("frey", faces, 1600, split_seed, scale=256)
 
 
 def _digits(_data_dir, split_seed):
@@ -155,15 +147,7 @@ def _digits(_data_dir, split_seed):
     source = "scikit-learn's `load_digits`"
     for name, values in {"digits": pixels, "digits' labels": labels}.items():
         _verified(values, name, source, "Install another version of scikit-learn.")
-    train, test = _split(len(pixels), 1500, split_seed)
-    return Dataset(
-        "digits",
-        train=_scaled(pixels[train], 16),
-        test=_scaled(pixels[test], 16),
-        image_shape=(8, 8),
-        digest=_sha256(pixels),
-        test_labels=labels[test],
-    )
+    return _split("digits", pixels, 1500, split_seed, scale=16, labels=labels)
 
 
 _LOADERS = {"mnist": _mnist, "frey": _frey, "digits": _digits}
@@ -195,7 +179,13 @@ def _scaled(pixels, scale):
     return values
 
 
-def _split(num_images, num_train, seed):
-    """Indices of the training and of the test images."""
-    order = np.random.default_rng(seed).permutation(num_images)
-    return order[:num_train], order[num_train:]
+def _split(name, pixels, num_train, seed, scale, labels=None):
+    """A data set without a published split."""
+    train, test = np.split(np.random.default_rng(seed).permutation(len(pixels)), [num_train])
+    return Dataset(
+        name,
+        train=_scaled(pixels[train], scale),
+        test=_scaled(pixels[test], scale),
+        digest=_sha256(pixels),
+        test_labels=None if labels is None else labels[test],
+    )

@@ -78,9 +78,8 @@ def _likelihood(model, split, x, at_end):
     metrics = _mean(f"{split}_density", *density)
     recognition = isinstance(model, kv.VariationalModel)
     if recognition:
-        metrics[f"{split}_elbo"] = float(
-            model.elbo(x, num_samples=1, seed=SEED, verbose=0).astype("float64").mean()
-        )
+        name = f"{split}_elbo"
+        metrics[name] = _bound(model, split, x)[name]
     if at_end and recognition:
         metrics |= _mean(f"{split}_importance", *_log_likelihood(model, x, IMPORTANCE))
     elif at_end:

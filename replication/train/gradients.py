@@ -31,31 +31,26 @@ def measure(experiment, dataset, results):
         Path of the file.
 
     Raises:
-        MissingCheckpointError: if the run's weights are missing.
+        ReplicationError: if the run's weights are missing.
         DamagedFileError: if the file of an earlier measurement or of the run is damaged.
         BusyError: if another command trains or measures the run.
     """
     folder = runs_folder(results) / experiment.id
-    with lock.runs([folder]):
-        return _measure(experiment, dataset, results, folder)
-
-
-def _measure(experiment, dataset, results, folder):
     path = folder / FILE
-    if path.exists() and read_variances(path)["samples"] == read_run(folder).info["samples"]:
-        return path
-    model, samples = trained(experiment, dataset, results)
-    used = dataset.first(experiment.n_train)
-    x = used.train[: experiment.batch_size]
-    untrained = build(experiment, used)
-    variances = _variances(untrained, x, samples=0) + _variances(model, x, samples)
-    info = {
-        "samples": samples,
-        "examples": len(x),
-        "variances": variances,
-        "session": provenance.session(),
-    }
-    files.write(path, json.dumps(info, indent=1) + "\n")
+    with lock.runs([folder]):
+        if path.exists() and read_variances(path)["samples"] == read_run(folder).info["samples"]:
+            return path
+        model, samples = trained(experiment, dataset, results)
+        used = dataset.first(experiment.n_train)
+        x = used.train[: experiment.batch_size]
+        untrained = build(experiment, used)
+        info = {
+            "samples": samples,
+            "examples": len(x),
+            "variances": _variances(untrained, x, samples=0) + _variances(model, x, samples),
+            "session": provenance.session(),
+        }
+        files.write(path, json.dumps(info, indent=1) + "\n")
     return path
 
 

@@ -34,7 +34,10 @@ class Folders:
 
     @classmethod
     def of(cls, results, data_dir):
-        return cls(*(path and os.path.abspath(path) for path in (str(results), data_dir)))
+        return cls(
+            os.path.abspath(results),
+            data_dir and os.path.abspath(os.path.expanduser(data_dir)),
+        )
 
 
 def groups_of(experiments, samples):

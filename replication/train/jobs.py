@@ -7,13 +7,13 @@ import itertools
 
 import pandas as pd
 
-from replication.errors import ProtocolError
+from replication.errors import ReplicationError
 from replication.measurements import lock, provenance
 from replication.measurements.records import discard, read_runs, runs_folder
 from replication.measurements.table import TEXT, table
-from replication.plan.curves import figure2_curves, figure3_curves, model_curves
+from replication.plan.curves import figure2_curves
 from replication.plan.experiment import SPLIT_SEED, STEP_SIZES
-from replication.plan.protocols import FIGURE3_N_TRAIN, figure_of, is_text
+from replication.plan.protocols import figure_of, is_text
 from replication.plan.step_sizes import CHOICE, COLUMNS, chosen, pilots
 from replication.train import workers
 from replication.train.datasets import load
@@ -66,42 +66,6 @@ class Jobs:
         """The data set of an experiment, split by its `split_seed`."""
         return self._load(experiment.dataset, experiment.split_seed)
 
-    def figure2(self, datasets, algorithms, latent_dims, samples, seeds, step_sizes=(), text=False):
-        """Trains figure 2's runs.
-
-        Args:
-            datasets: names of the data sets.
-            algorithms: names.
-            latent_dims: the N_z; default: the paper's for each data set.
-            samples: training samples of each run.
-            seeds: number of seeds.
-            step_sizes: Adagrad's step sizes; default: one is chosen for each N_z and algorithm.
-            text: whether to use the settings of the paper's text.
-
-        Raises:
-            ProtocolError: if there are too few samples to choose a step size, or all diverge.
-            BusyError: if another command trains a run that may be needed.
-        """
-        curves = figure2_curves(datasets, algorithms, latent_dims, samples, text)
-        self.curves(curves, seeds, step_sizes)
-
-    def figure3(self, datasets, algorithms, n_trains, samples, seeds, step_sizes=()):
-        """Trains figure 3's runs; arguments and errors as for `figure2`.
-
-        Args:
-            n_trains: the training set's sizes N_train; default: the paper's.
-
-        Raises:
-            DatasetError: if a data set has fewer training images than an N_train.
-        """
-        curves = []
-        for dataset in datasets:
-            sizes = n_trains or FIGURE3_N_TRAIN[dataset]
-            for n_train in sizes:
-                self._load(dataset, SPLIT_SEED).first(n_train)
-            curves += figure3_curves([dataset], algorithms, dict.fromkeys(sizes, samples))
-        self.curves(curves, seeds, step_sizes)
-
     def aevb_models(self, datasets, latent_dims, samples):
         """Trains the models of figures 4 and 5: AEVB with figure 2's settings and step sizes.
 
@@ -109,10 +73,10 @@ class Jobs:
             List of `Experiment`, one for each data set and N_z, trained for at least `samples`.
 
         Raises:
-            ProtocolError: if there are too few samples to choose a step size, or all diverge.
+            ReplicationError: if there are too few samples to choose a step size, or all diverge.
             BusyError: if another command trains a run that may be needed.
         """
-        curves = model_curves(datasets, latent_dims, samples)
+        curves = figure2_curves(datasets, ["aevb"], latent_dims, samples)
         # The choice may change while its runs are being trained.
         self.require_free(experiment for curve in curves for experiment in curve.trials(1))
         # It may also change if a killed command left trials out, or if runs will be discarded.
@@ -123,15 +87,23 @@ class Jobs:
         return [curve.pilot(self._chosen(curve.first)) for curve in curves]
 
     def curves(self, curves, seeds, step_sizes=()):
-        """Trains curves; errors as for `figure2`.
+        """Trains curves.
 
         Args:
             curves: list of `Choice`.
             seeds: number of seeds.
             step_sizes: Adagrad's step sizes; default: one is chosen for each curve.
+
+        Raises:
+            ReplicationError: if there are too few samples to choose a step size, or all diverge.
+            DatasetError: if a data set has fewer training images than a run needs.
+            BusyError: if another command trains a run that may be needed.
         """
         if not step_sizes:
             _require_pilots(curves)
+        for of in (of for curve in curves for of, _ in curve.budgets):
+            if n_train := of(STEP_SIZES[0]).n_train:
+                self.dataset(of(STEP_SIZES[0])).first(n_train)
         settings = [*itertools.product(step_sizes or STEP_SIZES, range(seeds))]
         for curve in curves:
             needed = [*(of for of, _ in curve.budgets), *([] if step_sizes else [curve.pilot])]
@@ -228,7 +200,7 @@ class Jobs:
         step_size = self._chosen(curve.first)
         if step_size is None:
             tried = ", ".join(map(str, STEP_SIZES))
-            raise ProtocolError(
+            raise ReplicationError(
                 f"Expected a step size that trains {curve.first.curve}. Received: {tried}, which "
                 "all diverged. `figure2` and `figure3` accept another --step-size"
             )
@@ -264,11 +236,11 @@ def _width(curves):
 
 
 def _require_pilots(curves):
-    """Raises a `ProtocolError` if choosing a step size needs more samples than requested."""
+    """Raises a `ReplicationError` if choosing a step size needs more samples than requested."""
     for curve in curves:
         needed, samples = curve.pilot_samples, min(samples for _, samples in curve.budgets)
         if samples < needed:
-            raise ProtocolError(
+            raise ReplicationError(
                 f"Expected --samples {needed} or more, to choose the step size for "
                 f"{curve.first.dataset} with {curve.first.algorithm}. Received: {samples}. Use "
                 "more samples; `figure2` and `figure3` also accept a --step-size"

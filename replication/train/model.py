@@ -5,7 +5,7 @@ from keras import ops
 
 import keras_aevb as kv
 from keras_aevb.batches import row_indices
-from replication.errors import MissingCheckpointError
+from replication.errors import ReplicationError
 from replication.measurements.records import CHECKPOINT, restore_checkpoint, runs_folder
 from replication.plan.experiment import MCEM_LEAPFROG_STEPS, MCEM_UPDATES
 
@@ -33,13 +33,22 @@ def build(experiment, dataset):
         parts = kv.networks.gaussian_mlp(**settings, mean_activation="sigmoid")
     else:
         parts = kv.networks.bernoulli_mlp(**settings)
-    model = _ALGORITHMS[experiment.algorithm](experiment, parts, len(dataset.train))
-    optimizer = Adagrad(experiment.step_size, accumulate_only=experiment.accumulate_only)
+    optimizer = Adagrad(experiment.step_size, experiment.accumulate_only)
+    if experiment.algorithm == "mcem":
+        model = kv.MonteCarloEM(
+            **parts,
+            num_leapfrog_steps=MCEM_LEAPFROG_STEPS,
+            updates_per_sample=MCEM_UPDATES,
+            n_train=len(dataset.train),
+            seed=experiment.seed,
+        )
+        model.compile(optimizer)  # a step takes long, and contains the whole training set
+        return model
+    algorithm = {"aevb": kv.AEVB, "wake-sleep": kv.WakeSleep}[experiment.algorithm]
+    model = algorithm(**parts, bound=kv.ELBO(experiment.num_samples), seed=experiment.seed)
     on_a_gpu = any(device.startswith("gpu") for device in keras.distribution.list_devices())
     steps = STEPS_PER_EXECUTION_ON_A_GPU if on_a_gpu else STEPS_PER_EXECUTION
-    fastest = {"steps_per_execution": steps, "jit_compile": True}
-    # A step of Monte Carlo EM takes long, and contains the whole training set.
-    model.compile(optimizer, **({} if experiment.algorithm == "mcem" else fastest))
+    model.compile(optimizer, steps_per_execution=steps, jit_compile=True)
     return model
 
 
@@ -55,11 +64,11 @@ def trained(experiment, dataset, results):
         The model, and the training samples it has seen.
 
     Raises:
-        MissingCheckpointError: if the weights are missing, as in a fresh clone.
+        ReplicationError: if the weights are missing, as in a fresh clone.
     """
     folder = runs_folder(results) / experiment.id
     if not (folder / CHECKPOINT).exists():
-        raise MissingCheckpointError(
+        raise ReplicationError(
             f"Expected the weights of {experiment} in {folder}. Received: no {CHECKPOINT}, which "
             "is not committed with the results. Train the run again with --fresh"
         )
@@ -68,28 +77,6 @@ def trained(experiment, dataset, results):
     return model, samples
 
 
-def _aevb(experiment, parts, n_train):
-    return kv.AEVB(**parts, bound=kv.ELBO(experiment.num_samples), seed=experiment.seed)
-
-
-def _wake_sleep(experiment, parts, n_train):
-    return kv.WakeSleep(**parts, bound=kv.ELBO(experiment.num_samples), seed=experiment.seed)
-
-
-def _mcem(experiment, parts, n_train):
-    return kv.MonteCarloEM(
-        **parts,
-        num_leapfrog_steps=MCEM_LEAPFROG_STEPS,
-        updates_per_sample=MCEM_UPDATES,
-        n_train=n_train,
-        seed=experiment.seed,
-    )
-
-
-_ALGORITHMS = {"aevb": _aevb, "wake-sleep": _wake_sleep, "mcem": _mcem}
-
-
-@keras.saving.register_keras_serializable(package="replication")
 class Adagrad(keras.optimizers.Adagrad):
     r"""Adagrad with a zero accumulator and a warm-up that only accumulates.
 
@@ -105,17 +92,13 @@ class Adagrad(keras.optimizers.Adagrad):
     Reference: Duchi, Hazan & Singer (2010); the settings are those of the authors' own code.
     """
 
-    def __init__(self, learning_rate=0.01, accumulate_only=100, **kwargs):
-        kwargs = {"initial_accumulator_value": 0.0, "epsilon": 1e-8, **kwargs}
-        super().__init__(learning_rate, **kwargs)
+    def __init__(self, learning_rate, accumulate_only):
+        super().__init__(learning_rate, initial_accumulator_value=0.0, epsilon=1e-8)
         self.accumulate_only = accumulate_only
 
     def update_step(self, gradient, variable, learning_rate):
         moves = ops.cast(self.iterations >= self.accumulate_only, variable.dtype)
         super().update_step(gradient, variable, moves * ops.cast(learning_rate, variable.dtype))
-
-    def get_config(self):
-        return {**super().get_config(), "accumulate_only": self.accumulate_only}
 
 
 class WholeTrainingSet(kv.RowBatches):

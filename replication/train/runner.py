@@ -38,8 +38,8 @@ def train(experiments, samples, dataset, results, progress, patience=None):
         List of `Run`.
 
     Raises:
-        BackendMismatchError: if a run was started on another Keras backend.
-        MissingCheckpointError: if a run has numbers but no checkpoint to resume from.
+        ReplicationError: if a run was started on another Keras backend.
+        ReplicationError: if a run has numbers but no checkpoint to resume from.
         DamagedFileError: if a file of a run is damaged.
         DatasetError: if the data set has fewer than `n_train` training images.
         BusyError: if another command trains one of the runs; then none is trained.

@@ -8,7 +8,7 @@ import time
 import keras
 
 import keras_aevb as kv
-from replication.errors import BackendMismatchError, MissingCheckpointError
+from replication.errors import ReplicationError
 from replication.measurements import files, records
 from replication.train import evaluation
 from replication.train.model import WholeTrainingSet, build
@@ -25,8 +25,8 @@ class Training:
         session: dict that describes this process.
 
     Raises:
-        BackendMismatchError: if the run was started on another Keras backend.
-        MissingCheckpointError: if the run has numbers but no checkpoint to resume from.
+        ReplicationError: if the run was started on another Keras backend.
+        ReplicationError: if the run has numbers but no checkpoint to resume from.
         DamagedFileError: if a file of the run is damaged, or rows before the checkpoint are
         missing.
     """
@@ -55,13 +55,13 @@ class Training:
         sessions = run.info["sessions"]
         begun, backend = sessions[0]["backend"], keras.backend.backend()
         if begun != backend:
-            raise BackendMismatchError(
+            raise ReplicationError(
                 f"Expected the {begun} backend, on which {self.folder} was started. Received: "
                 f"{backend}. Set KERAS_BACKEND={begun}, choose another --results folder, or start "
                 "this run over with --fresh"
             )
         if not (self.folder / records.CHECKPOINT).exists():
-            raise MissingCheckpointError(
+            raise ReplicationError(
                 f"Expected {records.CHECKPOINT} in {self.folder}, to resume the run. Received: the "
                 "numbers only, as in a fresh clone. Choose another --results folder, or start this "
                 "run over with --fresh"

@@ -11,7 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from replication import environment
-from replication.errors import WorkerError
+from replication.errors import ReplicationError
 from replication.measurements import provenance
 from replication.train.groups import train
 from replication.train.progress import RunProgress
@@ -44,6 +44,7 @@ class ThisProcess:
         future: concurrent.futures.Future = concurrent.futures.Future()
         seen = self.display.is_seen
         future.set_result(train(group, self.folders, RunProgress(send if seen else None)))
+        self.display.finish(group)
         return future
 
     def collect(self, future):
@@ -97,7 +98,7 @@ class Processes:
         try:
             future.result()
         except BrokenProcessPool:
-            raise WorkerError(
+            raise ReplicationError(
                 "Expected every process of --jobs to run to its end. Received: a killed process, "
                 "perhaps for lack of memory. Run the same command again with fewer --jobs: saved "
                 "results are still there"

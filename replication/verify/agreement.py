@@ -30,7 +30,7 @@ ODDS = 0.0027
 
 
 @dataclasses.dataclass(frozen=True)
-class Number:
+class Pair:
     """A measurement of a run and of its rerun.
 
     Attributes:

@@ -27,7 +27,7 @@ from replication.measurements.records import (
     write_metrics,
 )
 from replication.plan.schedule import whole
-from replication.verify.agreement import Number, is_consistent
+from replication.verify.agreement import Pair, is_consistent
 
 FOLDER = "rerun"
 ORIGIN = "origin.json"  # in this folder: what made its runs
@@ -64,6 +64,7 @@ def run(results, samples, echo, data_dir=None, **workers):
     folder = Path(results) / FOLDER
     with lock.runs([folder]):
         settings = {"samples": samples, "jobs": workers.get("jobs")}
+        settings["cluster"] = workers.get("scheduler") is not None
         _keep_if_comparable(folder, {**settings, **provenance.origin()})
         good = _Rerun(folder, samples, data_dir, workers).compare(runs, echo)
         discard(folder)
@@ -176,7 +177,7 @@ class _Rerun:
         """The measurements of a run and its rerun at the same sample counts."""
         rerun = self.read(run.experiment)
         return [
-            Number(
+            Pair(
                 run.experiment,
                 then["samples"],
                 name,

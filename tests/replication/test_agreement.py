@@ -11,7 +11,7 @@ EXPERIMENT = figure2_experiment("digits", "aevb", 2, 0.02)
 
 
 def number(now, then, error=0.0):
-    return agreement.Number(EXPERIMENT, 20_000, "test_elbo", now, then, error)
+    return agreement.Pair(EXPERIMENT, 20_000, "test_elbo", now, then, error)
 
 
 def test_rounding_and_noise_explain_a_difference():

@@ -93,6 +93,11 @@ def test_an_invalid_value(tmp_path, command, option, value):
     assert any(words in message for words in expectations)
 
 
+@pytest.mark.parametrize("option", [("--jobs", "2"), ("--scheduler", "tcp://localhost:1")])
+def test_options_of_a_rerun_need_one(tmp_path, option):
+    assert "with --rerun. Received: no --rerun" in refused(tmp_path, "verify", *option, status=2)
+
+
 @pytest.mark.parametrize("command, option, value", FOLDERS)
 def test_an_invalid_folder(tmp_path, monkeypatch, command, option, value):
     monkeypatch.chdir(tmp_path)

@@ -19,6 +19,7 @@ from scipy.io import savemat
 
 from replication.errors import DatasetError
 from replication.train import data_files, datasets
+from replication.train.groups import Folders
 
 FILES = {
     "train-images-idx3-ubyte": "x_train",
@@ -276,9 +277,11 @@ def test_other_digits_in_scikit_learn_are_refused(monkeypatch):
         datasets.load("digits")
 
 
-def test_unknown_name():
-    with pytest.raises(ValueError, match=r"mnist, frey, digits\. Received: 'svhn'"):
-        datasets.load("svhn")
+def test_workers_find_the_home_folder(monkeypatch):
+    """A shell does not expand the ~ of `--data-dir=~/data`."""
+    monkeypatch.setenv("HOME", "/home/someone")
+    assert Folders.of("results", "~/data").data_dir == "/home/someone/data"
+    assert Folders.of("results", None).data_dir is None
 
 
 def test_import_loads_no_large_package():

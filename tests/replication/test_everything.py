@@ -46,7 +46,7 @@ def test_budgets_suffice_to_choose_the_step_sizes(preset):
         pilot = pilot_samples(figure2_experiment(dataset, "aevb", 2, 0.01))
         assert preset.figure2[dataset] >= pilot
         # Figures 4 and 5 choose for the N_z that figure 2 did not run.
-        run = preset.latent_dims[dataset] or LATENT_DIMS[dataset]
+        run = preset.latent_dims.get(dataset) or LATENT_DIMS[dataset]
         own = {MANIFOLD_LATENT_DIM, *preset.samples_dims}
         assert preset.models >= pilot or own <= {*run}
     for algorithm, budgets in preset.figure3.items():

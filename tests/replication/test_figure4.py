@@ -10,7 +10,7 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from keras_aevb.plots import COLOURS
-from replication.errors import MissingCheckpointError
+from replication.errors import ReplicationError
 from replication.figures import figure4
 from replication.figures.images import MARGIN, TITLE, read_mosaic
 from replication.measurements.records import runs_folder
@@ -26,9 +26,9 @@ FREY = Experiment("frey", "aevb", 2, 0.02, hidden_units=4, **START)
 
 
 def faces():
-    """Random images of 4 × 3 pixels in place of the Frey faces."""
-    x = np.random.default_rng(0).random((250, 12)).astype("float32")
-    return datasets.Dataset("frey", x[:200], x[200:], (4, 3), digest="")
+    """Random images in place of the Frey faces."""
+    x = np.random.default_rng(0).random((250, 560)).astype("float32")
+    return datasets.Dataset("frey", x[:200], x[200:], digest="")
 
 
 @pytest.fixture(scope="module")
@@ -112,8 +112,8 @@ def test_the_page_keeps_other_data_sets(data, results, tmp_path):
     page, picture, *_ = figure4.build([FREY], data, tmp_path)
     assert "Digits" not in page.read_text()
     assert "test set" not in page.read_text()
-    # 20 tiles of 4 × 3 pixels, and of 8 × 8; the height is as close to HEIGHT as possible.
-    faces, digits = 14 * 60, 7 * 160
+    # 20 tiles of 28 × 20 pixels, and of 8 × 8; the height is as close to HEIGHT as possible.
+    faces, digits = 2 * 400, 7 * 160
     assert image.imread(picture).shape[1] == faces + 2 * MARGIN
     figure4.build([DIGITS], data, tmp_path)
     assert "| Frey Face" in page.read_text()
@@ -126,7 +126,7 @@ def test_the_page_keeps_other_data_sets(data, results, tmp_path):
 
 
 def test_without_weights_nothing_is_drawn(data, tmp_path):
-    with pytest.raises(MissingCheckpointError, match="--fresh"):
+    with pytest.raises(ReplicationError, match="--fresh"):
         figure4.build([DIGITS], data, tmp_path)
     assert not list(tmp_path.iterdir())
 

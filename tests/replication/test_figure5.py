@@ -7,7 +7,7 @@ import pytest
 from matplotlib import image
 from scipy.special import expit
 
-from replication.errors import MissingCheckpointError
+from replication.errors import ReplicationError
 from replication.figures import figure5
 from replication.figures.images import MARGIN, TITLE
 from replication.plan.experiment import Experiment
@@ -48,7 +48,7 @@ def test_tiles_are_means_at_samples_of_the_prior(digits, results, experiment):
 
 @pytest.mark.slow
 def test_panels_stand_in_the_order_of_the_experiments(digits, results):
-    page, picture, mosaics, record = figure5.build(EXPERIMENTS, digits, results)
+    page, picture, mosaics, record = figure5.build(EXPERIMENTS, {"digits": digits}, results)
     assert picture == results / "figure5" / "figure5.png"
     assert mosaics == results / "figure5" / "samples-digits.png"
     pixels = image.imread(picture)[..., 0]
@@ -70,6 +70,6 @@ def test_panels_stand_in_the_order_of_the_experiments(digits, results):
 
 
 def test_without_weights_nothing_is_drawn(digits, tmp_path):
-    with pytest.raises(MissingCheckpointError, match="--fresh"):
-        figure5.build(EXPERIMENTS, digits, tmp_path)
+    with pytest.raises(ReplicationError, match="--fresh"):
+        figure5.build(EXPERIMENTS, {"digits": digits}, tmp_path)
     assert not list(tmp_path.iterdir())

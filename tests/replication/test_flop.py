@@ -49,7 +49,7 @@ def test_as_many_as_in_the_matrix_products_of_a_training_step(algorithm, dataset
     import jax
 
     x = np.zeros((100, pixels), "float32")
-    data = datasets.Dataset(dataset, x, x, (1, pixels), digest="")
+    data = datasets.Dataset(dataset, x, x, digest="")
     experiment = Experiment(dataset, algorithm, 3, 0.01, **settings)
     trained = build(experiment, data)
     groups = (

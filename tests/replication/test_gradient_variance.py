@@ -9,7 +9,7 @@ import made_up
 import pytest
 
 import keras_aevb as kv
-from replication.errors import MissingCheckpointError, ReplicationError
+from replication.errors import ReplicationError
 from replication.figures import gradient_variance
 from replication.measurements import records
 from replication.measurements.variances import variances
@@ -100,7 +100,7 @@ def test_is_measured_again_after_more_training(measured, digits, results):
 
 
 def test_without_weights_the_measurements_are_kept(digits, tmp_path):
-    with pytest.raises(MissingCheckpointError, match="--fresh"):
+    with pytest.raises(ReplicationError, match="--fresh"):
         gradients.measure(EXPERIMENT, digits, tmp_path)
     write_run(tmp_path, EXPERIMENT, variances_of())
     path = gradients.measure(EXPERIMENT, digits, tmp_path)

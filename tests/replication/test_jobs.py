@@ -7,8 +7,8 @@ import math
 import made_up
 import pytest
 
-from replication.errors import ProtocolError
-from replication.plan.curves import Choice
+from replication.errors import ReplicationError
+from replication.plan.curves import Choice, figure2_curves, figure3_curves
 from replication.plan.experiment import STEP_SIZES
 from replication.plan.protocols import figure2_experiment, figure3_experiment, is_text
 from replication.plan.step_sizes import pilot_samples
@@ -57,7 +57,7 @@ def trained(tmp_path, monkeypatch):
 def test_figure_2_continues_the_best_step_size_of_each_curve(trained):
     best = {("aevb", 2): 0.02, ("aevb", 5): 0.01, ("wake-sleep", 2): 0.1, ("wake-sleep", 5): 0.02}
     jobs = trained(lambda e: best[e.algorithm, e.latent_dim])
-    jobs.figure2(["digits"], ("aevb", "wake-sleep"), (2, 5), 50_000, seeds=2)
+    jobs.curves(figure2_curves(["digits"], ("aevb", "wake-sleep"), (2, 5), 50_000), seeds=2)
     pilots = [
         (figure2_experiment("digits", *c, step, seed), 20_000)
         for c in best
@@ -92,7 +92,7 @@ def test_the_texts_settings_are_separate_runs(tmp_path, monkeypatch):
     log = recorder.log
     for text, pilot, best in ((False, 500_000, 0.01), (True, 100_000, 0.02)):
         log.clear()
-        frey.figure2(["frey"], ("aevb",), (2,), 10**6, 1, text=text)
+        frey.curves(figure2_curves(["frey"], ("aevb",), (2,), 10**6, text), 1)
         of = functools.partial(figure2_experiment, "frey", "aevb", 2, text=text)
         assert log == [*((of(step), pilot) for step in STEP_SIZES), (of(best), 10**6)]
     assert frey.aevb_models(["frey"], (2,), 10**6) == [figure2_experiment("frey", "aevb", 2, 0.01)]
@@ -101,7 +101,7 @@ def test_the_texts_settings_are_separate_runs(tmp_path, monkeypatch):
 
 def test_given_step_sizes_need_no_pilot(trained):
     jobs = trained(lambda e: 0.01)
-    jobs.figure2(["digits"], ("aevb",), (2,), 100, 1, step_sizes=(0.05, 0.1))
+    jobs.curves(figure2_curves(["digits"], ("aevb",), (2,), 100), 1, step_sizes=(0.05, 0.1))
     assert jobs.log == [
         (figure2_experiment("digits", "aevb", 2, step), 100) for step in (0.05, 0.1)
     ]
@@ -109,7 +109,7 @@ def test_given_step_sizes_need_no_pilot(trained):
 
 def test_figure_3_takes_the_choice_of_the_smallest_training_set(trained):
     jobs = trained(lambda e: 0.02)
-    jobs.figure3(["digits"], ("aevb",), (1500,), 50_000, seeds=1)
+    jobs.curves(figure3_curves("digits", ("aevb",), {1500: 50_000}), seeds=1)
     pilots = [figure3_experiment("digits", "aevb", 300, step) for step in STEP_SIZES]
     longer = figure3_experiment("digits", "aevb", 1500, 0.02)
     assert jobs.log == [*((e, 20_000) for e in pilots), (longer, 50_000)]
@@ -118,7 +118,7 @@ def test_figure_3_takes_the_choice_of_the_smallest_training_set(trained):
 def test_figure_3_chooses_with_all_its_seeds(trained):
     """0.02 is best with seed 0 only, 0.1 with the other two."""
     jobs = trained(lambda e: 0.1 if e.seed else 0.02)
-    jobs.figure3(["digits"], ("wake-sleep",), (300,), 50_000, seeds=3)
+    jobs.curves(figure3_curves("digits", ("wake-sleep",), {300: 50_000}), seeds=3)
     assert {e.step_size for e, samples in jobs.log if samples == 50_000} == {0.1}
 
 
@@ -150,18 +150,18 @@ def test_figures_4_and_5_complete_the_pilots_of_a_killed_command(trained):
 
 def test_too_few_samples_for_a_choice(trained):
     for run in (
-        lambda p: p.figure2(["digits"], ("aevb",), (2,), 19_999, 1),
-        lambda p: p.figure3(["digits"], ("mcem",), (300,), 100_000, 1),
+        lambda p: p.curves(figure2_curves(["digits"], ("aevb",), (2,), 19_999), 1),
+        lambda p: p.curves(figure3_curves("digits", ("mcem",), {300: 100_000}), 1),
         lambda p: p.aevb_models(["digits"], (2,), 19_999),
     ):
         jobs = trained(lambda e: 0.01)
-        with pytest.raises(ProtocolError, match="`figure2` and `figure3` also accept"):
+        with pytest.raises(ReplicationError, match="`figure2` and `figure3` also accept"):
             run(jobs)
         assert jobs.log == []
 
 
 def test_all_step_sizes_diverge(trained):
     jobs = trained(lambda e: None if e.latent_dim == 5 else 0.01)
-    with pytest.raises(ProtocolError, match="trains digits aevb N_z=5"):
-        jobs.figure2(["digits"], ("aevb",), (2, 5), 50_000, 1)
+    with pytest.raises(ReplicationError, match="trains digits aevb N_z=5"):
+        jobs.curves(figure2_curves(["digits"], ("aevb",), (2, 5), 50_000), 1)
     assert {samples for _, samples in jobs.log} == {20_000}  # before any long run

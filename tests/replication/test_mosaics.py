@@ -6,7 +6,16 @@ from matplotlib import image
 
 from keras_aevb.pictures import mosaic
 from replication.errors import DamagedFileError
-from replication.figures.images import MARGIN, TITLE, draw_mosaics, read_mosaic, write_mosaic
+from replication.figures.images import (
+    MARGIN,
+    TITLE,
+    draw_mosaics,
+    draw_page,
+    read_mosaic,
+    write_mosaic,
+    write_record,
+)
+from replication.plan.protocols import figure2_experiment
 
 
 def test_images_keep_their_place_and_their_rows():
@@ -37,6 +46,16 @@ def test_a_damaged_mosaic_is_named(tmp_path):
     (tmp_path / "a.png").write_bytes(b"no picture")
     with pytest.raises(DamagedFileError, match=r"a\.png to be a picture"):
         read_mosaic(tmp_path / "a.png")
+
+
+def test_a_record_of_other_panels_than_the_mosaic_is_refused(tmp_path):
+    """As after a kill between the two files."""
+    folder = tmp_path / "figure5"
+    models = [(figure2_experiment("digits", "aevb", n, 0.01), 100) for n in (2, 5)]
+    write_mosaic(np.zeros((80, 240)), folder / "samples.png")  # three panels
+    write_record(folder, "digits", models, pictures=["samples.png"])
+    with pytest.raises(DamagedFileError, match=r"\(80, 160\) pixels.*\(80, 240\).*again with `fig"):
+        draw_page(folder, 10, 560, str, str)
 
 
 def test_pixels_become_squares_of_pixels_side_by_side(tmp_path):

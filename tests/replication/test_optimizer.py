@@ -30,10 +30,3 @@ def test_first_steps_only_accumulate():
     optimizer.apply([ones], [variable])
     # 101 squared gradients of one: a step of α / √101
     np.testing.assert_allclose(np.asarray(variable), 1 - 0.1 / np.sqrt(101), rtol=1e-6)
-
-
-def test_config_round_trip():
-    config = keras.optimizers.serialize(Adagrad(0.02, accumulate_only=7))
-    optimizer = keras.optimizers.deserialize(config)
-    assert (optimizer.accumulate_only, optimizer.epsilon) == (7, 1e-8)
-    assert optimizer.initial_accumulator_value == 0.0

@@ -53,3 +53,24 @@ def test_products_are_those_of_float32_unless_the_user_chooses(monkeypatch, chos
     assert f"Precision.{expected}" in output.stdout
     assert provenance.session()["precision"] == (chosen or "highest")
     assert os.environ["NVIDIA_TF32_OVERRIDE"] == "0"
+
+
+@pytest.mark.parametrize("name", ["PJRT_NPROC", "TF_NUM_INTRAOP_THREADS"])
+def test_a_limit_of_zero_threads_is_the_default(monkeypatch, name):
+    monkeypatch.setenv(name, "1")
+    assert environment.cores() == 1
+    monkeypatch.setenv(name, "0")
+    assert environment.cores() == environment.available_cores()
+
+
+def test_the_backend_is_that_of_keras(tmp_path, monkeypatch):
+    """KERAS_BACKEND, else Keras' own configuration."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    assert environment.backend() == "tensorflow"
+    (tmp_path / "keras.json").write_text('{"backend": "jax"}')
+    program = "import keras; print(keras.backend.backend())"
+    keras_own = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert environment.backend() == keras_own.stdout.strip() == "jax"
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    assert environment.backend() == "tensorflow"

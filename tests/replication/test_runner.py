@@ -14,9 +14,10 @@ import pytest
 from commands import invoke
 from made_up import numbers
 
-from replication.errors import BackendMismatchError, MissingCheckpointError
+from replication.errors import ReplicationError
 from replication.measurements import files, provenance, records
 from replication.plan import schedule
+from replication.plan.curves import figure2_curves
 from replication.plan.experiment import ALGORITHMS, Experiment
 from replication.plan.protocols import figure2_experiment
 from replication.train import datasets, evaluation, runner
@@ -149,7 +150,7 @@ def test_weights_can_be_restored(uninterrupted, digits, tmp_path):
     # Evaluation uses separate seeds, so that the same weights give the same number.
     bound = model.elbo(digits.test, seed=evaluation.SEED).astype("float64").mean()
     assert bound == run.rows[-1]["test_elbo"]
-    with pytest.raises(MissingCheckpointError, match="Expected the weights of digits wake-sleep"):
+    with pytest.raises(ReplicationError, match="Expected the weights of digits wake-sleep"):
         trained(EXPERIMENT, digits, tmp_path)
 
 
@@ -272,13 +273,13 @@ def test_run_of_another_backend_is_not_resumed(digits, tmp_path, copied):
     info = json.loads(path.read_text())
     info["sessions"][0]["backend"] = "another"
     path.write_text(json.dumps(info))
-    with pytest.raises(BackendMismatchError, match="Expected the another backend, on which"):
+    with pytest.raises(ReplicationError, match="Expected the another backend, on which"):
         train(digits, tmp_path, 15_000)
 
 
 def test_numbers_without_a_checkpoint_are_not_overwritten(digits, tmp_path, copied):
     (records.runs_folder(tmp_path) / EXPERIMENT.id / records.CHECKPOINT).unlink()
-    with pytest.raises(MissingCheckpointError, match="start this run over with --fresh"):
+    with pytest.raises(ReplicationError, match="start this run over with --fresh"):
         train(digits, tmp_path, 15_000)
     assert train(digits, tmp_path, 10_000).info == copied.info
 
@@ -330,7 +331,8 @@ def test_with_a_gpu_one_program_trains_all_curves(tmp_path, monkeypatch):
 
     def command(results):
         with Jobs(["digits"], None, results, jobs=1) as jobs:
-            jobs.figure2(["digits"], ("aevb", "wake-sleep"), (2,), 5_000, 1, [0.02])
+            curves = figure2_curves(["digits"], ("aevb", "wake-sleep"), (2,), 5_000)
+            jobs.curves(curves, 1, [0.02])
         return {run.info["id"]: run for run in records.read_runs(results)}
 
     alone = command(tmp_path / "alone")
