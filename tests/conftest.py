@@ -6,13 +6,14 @@ import keras
 import numpy as np
 import pytest
 from known_model import linear_gaussian  # noqa: F401
-from selection import mark_slow
+from selection import longest_first, mark_slow
 
 import keras_aevb as kv
 from keras_aevb import _backend
 
 
 def pytest_collection_modifyitems(config, items):
+    longest_first(items)
     if not any("::" in argument for argument in config.args):  # all tests that are named run
         mark_slow(items, keras.backend.backend())
 

@@ -84,6 +84,8 @@ SLOW_ON = {
 TAKE_TURNS = {
     "tests/bounds/test_elbo.py",
     "tests/distributions/test_likelihoods.py",
+    "tests/distributions/test_posteriors.py",
+    "tests/marginal_likelihood/test_importance_sampling.py",
     "tests/models/test_contract.py",
     "tests/models/test_contract_ways.py",
     "tests/models/test_data_types.py",
@@ -95,6 +97,7 @@ TAKE_TURNS = {
     "tests/models/test_saved_files.py",
     "tests/models/test_state_in_parts.py",
     "tests/test_float64.py",
+    "tests/test_outputs.py",
     "tests/test_scikit_learn.py",
 }
 # The number of cases that run by default, for tests with many similar ones.
@@ -185,6 +188,8 @@ CASES = {
     },
     "tests/models/test_replicas.py": {
         "test_a_diverging_model_does_not_affect_the_others": 1,
+        "test_a_gpu_stacks_models_that_compute_the_same": 1,
+        "test_all_models_train_after_an_error_in_a_step": 1,
         "test_batches_that_differ_between_models": 1,
         "test_batches_that_differ_later": 1,
         "test_models_that_compute_the_same_for_some_batches": 1,
@@ -256,6 +261,21 @@ CASES = {
 }
 
 
+# Files that take longest. They begin first, so that no worker waits for another one's last file.
+LONGEST = (
+    "tests/models/test_replicas.py",
+    "tests/models/test_contract.py",
+    "tests/replication/test_runner.py",
+    "tests/models/test_full_vb.py",
+    "tests/models/test_monte_carlo_em.py",
+    "tests/models/test_resident_fit.py",
+    "tests/test_float64.py",
+    "tests/test_readme.py",
+    "tests/replication/test_lock.py",
+    "tests/models/test_backends_agree.py",
+    "tests/test_regression.py",
+)
+
 LEFT_OUT = pytest.mark.slow(reason="left out by tests/selection.py")
 
 
@@ -264,13 +284,23 @@ def _is_left_out(file, backend):
     return any(Path(file).is_relative_to(path) for path in SLOW_ON[backend])
 
 
+def longest_first(items):
+    """Sorts the collected tests: first those of the files that take longest."""
+    order = {file: i for i, file in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(_file(item), len(order)))
+
+
+def _file(item):
+    return item.nodeid.split("::")[0]
+
+
 def mark_slow(items, backend):
     """Marks the collected tests that do not run by default on a backend as slow."""
     cases = collections.defaultdict(list)
     for item in items:
         if item.get_closest_marker("slow"):
             continue
-        file = item.nodeid.split("::")[0]
+        file = _file(item)
         cases[file, item.name.split("[")[0]].append(item)
         turn = zlib.crc32(item.nodeid.encode()) % 2
         others_turn = file in TAKE_TURNS and turn != ("jax", "tensorflow").index(backend)

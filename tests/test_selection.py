@@ -8,10 +8,13 @@ import subprocess
 import sys
 
 import pytest
-from selection import CASES, ROOT, SLOW_ON, TAKE_TURNS
+from selection import CASES, LONGEST, ROOT, SLOW_ON, TAKE_TURNS
 
 
-@pytest.mark.parametrize("path", sorted({*SLOW_ON["jax"], *SLOW_ON["tensorflow"], *TAKE_TURNS}))
+PATHS = {*SLOW_ON["jax"], *SLOW_ON["tensorflow"], *TAKE_TURNS, *LONGEST}
+
+
+@pytest.mark.parametrize("path", sorted(PATHS))
 def test_paths(path):
     assert (ROOT / path).exists()
 
