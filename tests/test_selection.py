@@ -10,7 +10,6 @@ import sys
 import pytest
 from selection import CASES, LONGEST, ROOT, SLOW_ON, TAKE_TURNS
 
-
 PATHS = {*SLOW_ON["jax"], *SLOW_ON["tensorflow"], *TAKE_TURNS, *LONGEST}
 
 
