@@ -113,7 +113,7 @@ class EncodingTransformer(TransformerMixin, BaseEstimator):
 
     def fit(self, X: ArrayLike, y: Any = None) -> Self:  # noqa: N803  scikit-learn's name
         """Builds a model and trains it on the rows of X; y is ignored."""
-        arguments.choice("output", self.output, ("mean", "parameters"))
+        self._check_output()
         rows = self._validated(X)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         model = self.build(rows.shape[1], seed=seed, **(self.build_arguments or {}))
@@ -183,7 +183,11 @@ class EncodingTransformer(TransformerMixin, BaseEstimator):
     def _as_events(rows: np.ndarray, model: VariationalModel) -> np.ndarray:
         return rows.reshape(len(rows), *model.likelihood.event_shape)
 
+    def _check_output(self) -> None:
+        arguments.choice("output", self.output, ("mean", "parameters"))
+
     def _parameters(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        self._check_output()  # `set_params` may have changed it
         parameters = self.model_.posterior_parameters(x, verbose=self.verbose)
         if self.output == "mean" and "mean" not in parameters:
             raise ValueError(

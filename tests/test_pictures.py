@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import integrate, stats
 
 import keras_aevb as kv
 from keras_aevb import pictures
@@ -93,6 +93,33 @@ def test_quantiles_in_closed_form_and_of_samples():
     # Shares of 20,000 samples below the quantiles of as many others: standard error 0.005.
     share = (z[:, None] < q).mean(axis=0)
     np.testing.assert_allclose(share, np.stack([u, u], axis=1), atol=0.025)
+
+
+@pytest.mark.parametrize("a, b", [(0.5, 0.5), (0.9, 0.9), (0.9, 0.86), (2.0, 3.0)])
+def test_quantiles_that_are_wrong_in_tfp(a, b):
+    """In float32, its medians of a Beta with a ≈ b < 1."""
+    parts = {"concentration1": a, "concentration0": b}
+    beta = small_model(kv.Unconditional("Beta", 2, **parts), posterior=kv.Conditional("Beta", 2))
+    u = np.arange(1, 20) / 20
+    expected = stats.beta(a, b).ppf(u)[:, None]
+    # Float32 near 1: its neighbours are 6e-8 apart, and their probabilities more for b < 1.
+    np.testing.assert_allclose(
+        pictures.prior_quantiles(beta, u), np.tile(expected, 2), rtol=1e-5, atol=1e-6
+    )
+    (row,) = pictures.traversals(beta, [0.2, 0.2], 3, dimensions=[1])
+    middle = pictures.decoded(beta, [[0.2, expected[9, 0]]])[0]
+    np.testing.assert_allclose(row[1], middle, atol=1e-5)
+
+
+def test_probabilities_of_a_circular_prior():
+    """Those of samples, which lie in [-π, π] wherever the mode is."""
+    prior = kv.Unconditional("VonMises", 2, loc=1.0, concentration=1.0)
+    circular = small_model(prior, posterior=kv.Conditional("VonMises", 2))
+    z = np.array([-3.0, -2.0, 0.0, 1.0, 2.0, 3.1])
+    density = stats.vonmises(1.0, 1.0).pdf
+    expected = [integrate.quad(density, -np.pi, value)[0] for value in z]
+    actual = pictures.prior_probabilities(circular, np.stack([z, z], axis=1))
+    np.testing.assert_allclose(actual, np.stack([expected, expected], axis=1), atol=1e-5)
 
 
 def test_a_prior_given_y():

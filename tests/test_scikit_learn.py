@@ -163,6 +163,8 @@ def test_pickles_and_data_frames(fitted):
 def test_bad_arguments():
     with pytest.raises(ValueError, match=r"`output`.*'sample'"):
         small(output="sample").fit(X)
+    with pytest.raises(ValueError, match=r"`output`.*'means'"):
+        small().fit(X).set_params(output="means").transform(X)
     with pytest.raises(ValueError, match=r"`build\(…\)`.*VariationalModel.*Sequential"):
         small(build=lambda x_dim, seed: keras.Sequential(), build_arguments=None).fit(X)
     with pytest.raises(ValueError, match=r"`likelihood`.*'poisson'"):

@@ -1,4 +1,4 @@
-"""Families that TFP lacks, or whose density is inaccurate in TFP, composed of TFP's classes.
+"""Families that TFP lacks, or with wrong values in TFP, composed of TFP's classes.
 
 Other families are special cases of a TFP class: Rayleigh is `"Weibull"` with `concentration=2`,
 Erlang `"Gamma"` with an integer `concentration`, and χ² `"Chi2"`.
@@ -229,6 +229,18 @@ class GeneralizedPareto(tfd.GeneralizedPareto):
             "scale": parameter(),
             "concentration": parameter(),
         }
+
+
+class VonMises(tfd.VonMises):
+    r"""The von Mises distribution on the interval [-π, π], in which its samples lie.
+
+    $$P(y \le x) = \int_{-\pi}^x p(y) \, dy$$
+
+    TFP's integral begins at loc - π.
+    """
+
+    def _cdf(self, x: Tensor) -> Tensor:
+        return super()._cdf(x) - super()._cdf(ops.full_like(x, -math.pi))
 
 
 class MultivariateStudentT(tfd.MultivariateStudentTLinearOperator):
