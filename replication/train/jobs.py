@@ -66,6 +66,31 @@ class Jobs:
         """The data set of an experiment, split by its `split_seed`."""
         return self._load(experiment.dataset, experiment.split_seed)
 
+    def curves(self, curves, seeds, step_sizes=()):
+        """Trains curves.
+
+        Args:
+            curves: list of `Choice`.
+            seeds: number of seeds.
+            step_sizes: Adagrad's step sizes; default: one is chosen for each curve.
+
+        Raises:
+            ReplicationError: if there are too few samples to choose a step size, or all diverge.
+            DatasetError: if a data set has fewer training images than a run needs.
+            BusyError: if another command trains a run that may be needed.
+        """
+        if not step_sizes:
+            _require_pilots(curves)
+        for experiment in (of(STEP_SIZES[0]) for curve in curves for of, _ in curve.budgets):
+            if experiment.n_train:
+                self.dataset(experiment).first(experiment.n_train)
+        settings = [*itertools.product(step_sizes or STEP_SIZES, range(seeds))]
+        for curve in curves:
+            needed = [*(of for of, _ in curve.budgets), *([] if step_sizes else [curve.pilot])]
+            self.require_free(of(*setting) for of in needed for setting in settings)
+        plans = [self._trained(curve, seeds, step_sizes) for curve in curves]
+        self._train(plans, _width(curves))
+
     def aevb_models(self, datasets, latent_dims, samples):
         """Trains the models of figures 4 and 5: AEVB with figure 2's settings and step sizes.
 
@@ -85,31 +110,6 @@ class Jobs:
         plans = [self._trained(curve, 1, step and [step]) for curve, step in zip(curves, steps)]
         self._train(plans, _width(curves))
         return [curve.pilot(self._chosen(curve.first)) for curve in curves]
-
-    def curves(self, curves, seeds, step_sizes=()):
-        """Trains curves.
-
-        Args:
-            curves: list of `Choice`.
-            seeds: number of seeds.
-            step_sizes: Adagrad's step sizes; default: one is chosen for each curve.
-
-        Raises:
-            ReplicationError: if there are too few samples to choose a step size, or all diverge.
-            DatasetError: if a data set has fewer training images than a run needs.
-            BusyError: if another command trains a run that may be needed.
-        """
-        if not step_sizes:
-            _require_pilots(curves)
-        for of in (of for curve in curves for of, _ in curve.budgets):
-            if n_train := of(STEP_SIZES[0]).n_train:
-                self.dataset(of(STEP_SIZES[0])).first(n_train)
-        settings = [*itertools.product(step_sizes or STEP_SIZES, range(seeds))]
-        for curve in curves:
-            needed = [*(of for of, _ in curve.budgets), *([] if step_sizes else [curve.pilot])]
-            self.require_free(of(*setting) for of in needed for setting in settings)
-        plans = [self._trained(curve, seeds, step_sizes) for curve in curves]
-        self._train(plans, _width(curves))
 
     def train(self, experiments, samples):
         """Trains experiments up to `samples`, one at a time.
