@@ -84,7 +84,7 @@ class Condition(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.autocast = False  # half precision would round labels: bfloat16 above 256
-        self.shape = () if shape in ((), []) else as_event_shape(shape)
+        self.shape = as_event_shape(shape) if np.size(shape) else ()
         self.num_classes = num_classes
         if num_classes is not None:
             arguments.integer("num_classes", num_classes, at_least=2)
@@ -171,6 +171,10 @@ class Condition(keras.layers.Layer):
 
     def packed(self, y: Any) -> Any:
         """y as one array, the form that models use internally."""
+        return y
+
+    def columns(self, y: Any) -> Tensor:
+        """Tensors y as one tensor; `packed` is the same for arrays, and validates them."""
         return y
 
     def example(self) -> np.ndarray:
@@ -273,6 +277,16 @@ class Conditions(Condition):
             for name, condition in self.conditions.items()
         ]
         return np.concatenate(columns, axis=1)
+
+    def columns(self, y: Any) -> Tensor:
+        if not isinstance(y, dict):
+            return y
+        self._check_names(y)
+        parts = [
+            ops.reshape(ops.cast(y[name], self.data_dtype), (-1, math.prod(condition.shape)))
+            for name, condition in self.conditions.items()
+        ]
+        return ops.concatenate(parts, axis=1)
 
     def checked(self, y: Any, n: int) -> np.ndarray:
         y = super().checked(self.packed(y), n)

@@ -32,7 +32,8 @@ class Encoding(keras.layers.Layer):
         **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:
-        x: tensor of shape `[B, *event_shape]`; with a condition, a list [x, y].
+        x: tensor of shape `[B, *event_shape]`; with a condition, a list [x, y], where y may be a
+            dict for `Conditions`.
 
     Returns:
         Tensor of shape `[B, *z_shape]`, or a pair of them.
@@ -74,12 +75,15 @@ class Encoding(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(self.seed)
 
     def build(self, shape: Any) -> None:
-        shapes = [shape] if self.condition is None else shape
+        if self.condition is None:
+            shapes = [shape]
+        else:  # Keras' shape of y is wrong for a dict
+            shapes = [shape[0], (shape[0][0], *self.condition.shape)]
         self._parameters(*(keras.KerasTensor(s, self.compute_dtype) for s in shapes))
 
     def call(self, x: Any, training: bool = False) -> Any:
         seed = _backend.next_seed(self.seed_generator) if self.output_kind == "sample" else None
-        inputs = [x] if self.condition is None else x
+        inputs = [x] if self.condition is None else [x[0], self.condition.columns(x[1])]
 
         def output(seed: Tensor | None, *inputs: Tensor) -> Any:
             parameters = self._parameters(*inputs, training=training)

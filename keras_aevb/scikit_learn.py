@@ -129,7 +129,8 @@ class EncodingTransformer(TransformerMixin, BaseEstimator):
 
     def transform(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
         """The encodings, an array of shape `[N, columns]`."""
-        parameters = self._parameters(self._checked(X))
+        x = self._checked(X)
+        parameters = self._chosen(self.model_.posterior_parameters(x, verbose=self.verbose))
         return np.concatenate([p.reshape(len(p), -1) for p in parameters.values()], axis=1)
 
     def inverse_transform(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
@@ -165,8 +166,8 @@ class EncodingTransformer(TransformerMixin, BaseEstimator):
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """`mean_0`, `mean_1`, …, and likewise for other parameters."""
         check_is_fitted(self)
-        example = np.zeros((1, *self.model_.likelihood.event_shape))
-        sizes = {name: values.size for name, values in self._parameters(example).items()}
+        columns = self._chosen(self.model_.example_parameters())
+        sizes = {name: int(np.prod(values.shape)) for name, values in columns.items()}
         names = [f"{name}_{i}" for name, size in sizes.items() for i in range(size)]
         return np.array(names, dtype=object)
 
@@ -186,9 +187,9 @@ class EncodingTransformer(TransformerMixin, BaseEstimator):
     def _check_output(self) -> None:
         arguments.choice("output", self.output, ("mean", "parameters"))
 
-    def _parameters(self, x: np.ndarray) -> dict[str, np.ndarray]:
+    def _chosen(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """The parameters of q(z|x) that `output` names."""
         self._check_output()  # `set_params` may have changed it
-        parameters = self.model_.posterior_parameters(x, verbose=self.verbose)
         if self.output == "mean" and "mean" not in parameters:
             raise ValueError(
                 "Expected a posterior with a mean, or `output='parameters'`. Received: "

@@ -138,3 +138,13 @@ def test_a_step_is_traced_once():
     calls.clear()
     model.fit(x, batch_size=25, verbose=0)
     assert not calls
+
+
+def test_every_integer_seed_has_its_own_numbers():
+    """Below 2³²."""
+    seeds = (0, 1, 2**31 - 1, 2**31, 2**31 + 1, 2**32 - 1)
+    draws = {
+        float(_backend.tfd.Normal(0.0, 1.0).sample(seed=_backend.fixed_seed(seed, 0)))
+        for seed in seeds
+    }
+    assert len(draws) == len(seeds)

@@ -160,6 +160,12 @@ def test_pickles_and_data_frames(fitted):
     np.testing.assert_array_equal(encoded, fitted.transform(X))
 
 
+def test_names_of_features_without_an_example_in_the_support():
+    """0 is no value of Gamma."""
+    gamma = small(build=parts, build_arguments={"likelihood": kv.Conditional("Gamma", 8)})
+    assert gamma.fit(X + 0.1).get_feature_names_out().tolist() == ["mean_0", "mean_1"]
+
+
 def test_bad_arguments():
     with pytest.raises(ValueError, match=r"`output`.*'sample'"):
         small(output="sample").fit(X)

@@ -4,7 +4,7 @@ Both backends export the same names:
 
 - `tfp`: TensorFlow Probability for the arrays of this backend; `tfd` its distributions, `tfb` its
   bijectors, and `linalg` its linear operators. They are loaded when first used (`lazy_module`).
-- `mean`, `variance`, `logaddexp`, `tanh`: those of `keras.ops`, but in the precision of their
+- `mean`, `variance`, `tanh`: those of `keras.ops`, but in the precision of their
   arguments. On JAX, Keras computes them in float32, also for float64.
 - `Bernoulli`, `Normal`: TFP's distributions, with the fastest sampling on this backend. The first
   use loads TFP.

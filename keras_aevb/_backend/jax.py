@@ -68,7 +68,6 @@ tfb = lazy_module(f"{SUBSTRATE}.bijectors", lambda: tfp.bijectors)
 linalg = lazy_module(f"{SUBSTRATE}.tf2jax.linalg", lambda: tfp.tf2jax.linalg)
 
 # Keras' functions compute these in float32, also for arrays of float64.
-logaddexp = jax.numpy.logaddexp
 mean = jax.numpy.mean
 mean_metric = CompensatedMean
 tanh = jax.numpy.tanh
@@ -231,7 +230,6 @@ __all__ = [
     "has_replicas",
     "is_first_process",
     "linalg",
-    "logaddexp",
     "mean",
     "mean_metric",
     "minimize",

@@ -108,6 +108,11 @@ def set_loss_metric(model: keras.Model, metric: keras.metrics.Metric) -> None:
     model._loss_tracker = metric
 
 
+def loss_metric(model: keras.Model) -> Any:
+    """The metric of the loss, `None` before `compile`."""
+    return model._loss_tracker
+
+
 def clear_losses(model: keras.Model) -> None:
     """Clears the penalties of the last step.
 

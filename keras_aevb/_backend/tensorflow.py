@@ -42,7 +42,6 @@ tfd = lazy_module("tensorflow_probability.distributions", lambda: tfp.distributi
 tfb = lazy_module("tensorflow_probability.bijectors", lambda: tfp.bijectors)
 linalg = tf.linalg
 
-logaddexp = ops.logaddexp
 mean = ops.mean
 tanh = ops.tanh
 variance = ops.var
@@ -63,7 +62,8 @@ def next_seed(generator: keras.random.SeedGenerator) -> tf.Tensor:
 
 
 def fixed_seed(seed: int, index: int) -> tf.Tensor:
-    return tf.constant([seed & 0x7FFFFFFF, index], tf.int32)
+    signed = seed - 2**32 if seed >= 2**31 else seed
+    return tf.constant([signed, index], tf.int32)
 
 
 def seed_of(number: tf.Tensor) -> tf.Tensor:
@@ -173,7 +173,6 @@ __all__ = [
     "has_replicas",
     "is_first_process",
     "linalg",
-    "logaddexp",
     "mean",
     "mean_metric",
     "minimize",

@@ -112,6 +112,8 @@ class Bound(keras.layers.Layer):
         """Builds the bound's own layers, if they are not built yet."""
         if not self.built:
             self.build((None, *likelihood.event_shape))
+        for bound in self._inner().values():
+            bound.build_for(likelihood)
 
     def scheduled(self, name: str, value: float | Schedule) -> float | Schedule:
         """Registers a number, or a schedule of the training step, whose current value `now` gives.
@@ -143,19 +145,29 @@ class Bound(keras.layers.Layer):
         return value(ops.convert_to_tensor(self.step)) if callable(value) else value
 
     def count_step(self) -> None:
-        """Counts a training step; the model calls it once per step, after `__call__`."""
+        """Counts a training step; the model calls it after each one."""
         if self.step is not None:
             self.step.assign_add(1)
 
     def with_num_samples(self, num_samples: int) -> Self:
-        """A copy with another L, which shares the variables and attributes."""
+        """A copy with another L, which shares the variables and attributes.
+
+        Bounds among the attributes have the new L too.
+        """
         other = object.__new__(type(self))
         num_samples = arguments.integer("num_samples", num_samples)
-        other.__dict__.update(vars(self), num_samples=num_samples)
+        inner = {name: b.with_num_samples(num_samples) for name, b in self._inner().items()}
+        other.__dict__.update(vars(self), num_samples=num_samples, **inner)
         return other
+
+    def _inner(self) -> dict[str, "Bound"]:
+        """The bounds among the attributes, which this one combines or changes."""
+        return {name: value for name, value in vars(self).items() if isinstance(value, Bound)}
 
     def check(self, q: Distribution, prior: Distribution) -> None:
         """Raises a `ValueError` if the bound cannot be computed for q(z|x) and p(z)."""
+        for bound in self._inner().values():
+            bound.check(q, prior)
 
     def check_gradient(self, q: Distribution) -> None:
         """Raises a `ValueError` if the bound's gradient does not train q(z|x)."""

@@ -32,7 +32,8 @@ class ScoreFunctionELBO(Bound):
         num_samples: L ≥ 1, the number of samples of z for each example.
         baseline: `None` for $b_l = 0$; `"leave-one-out"` for the mean of f over the other samples,
             which needs L ≥ 2; or a Keras layer from x to one number. `fit` trains the layer to
-            minimise its squared distance from f, which `loss` does not include.
+            minimise its squared distance from f, which `loss` does not include. The layer receives
+            0 for a missing value (NaN).
         **kwargs: arguments of `keras.layers.Layer`.
 
     Raises:
@@ -103,6 +104,7 @@ class ScoreFunctionELBO(Bound):
             return 0.0
         if self.baseline == LEAVE_ONE_OUT:
             return (ops.sum(reward, axis=0) - reward) / max(self.num_samples - 1, 1)
+        x = ops.where(ops.isnan(x), ops.zeros_like(x), x)  # missing values
         return ops.cast(ops.reshape(self.baseline(x), (-1,)), reward.dtype)
 
     def get_config(self) -> Config:

@@ -253,7 +253,7 @@ class FlowPosterior(Wrapper):
         return _transformed(self.base.distribution(*parameters), self.steps)
 
     def get_config(self) -> Config:
-        return {**super().get_config(), "steps": _serialized(self.steps)}
+        return {**super().get_config(), "steps": keras.saving.serialize_keras_object(self.steps)}
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
@@ -289,12 +289,12 @@ class FlowPrior(Prior):
 
     def get_config(self) -> Config:
         base = keras.saving.serialize_keras_object(self.base)
-        return {**super().get_config(), "base": base, "steps": _serialized(self.steps)}
+        return {
+            **super().get_config(),
+            "base": base,
+            "steps": keras.saving.serialize_keras_object(self.steps),
+        }
 
     @classmethod
     def from_config(cls, config: Config) -> Self:
         return cls(**{n: keras.saving.deserialize_keras_object(v) for n, v in config.items()})
-
-
-def _serialized(steps: Sequence[FlowStep]) -> list[Any]:
-    return [keras.saving.serialize_keras_object(step) for step in steps]

@@ -67,7 +67,7 @@ class HierarchicalPrior(Prior):
         )
 
     def get_config(self) -> Config:
-        return {**super().get_config(), "levels": _serialized(self.levels)}
+        return {**super().get_config(), "levels": keras.saving.serialize_keras_object(self.levels)}
 
     @classmethod
     def from_config(cls, config: Config) -> Self:
@@ -158,7 +158,7 @@ class HierarchicalPosterior(ConditionalDistribution):
         return tfp_classes.Hierarchy(self.levels[-1].distribution(*own), conditional, sizes, True)
 
     def get_config(self) -> Config:
-        levels = _serialized(self.levels)
+        levels = keras.saving.serialize_keras_object(self.levels)
         return {**super().get_config(), "levels": levels, "top_down": self.top_down}
 
 
@@ -181,7 +181,3 @@ def _given(level: ConditionalDistribution, features: Tensor) -> Distribution:
     batch_shape = ops.shape(features)[:-1]
     parameters = level(ops.reshape(features, (-1, features.shape[-1])))
     return level.distribution(*(ops.reshape(p, (*batch_shape, *p.shape[1:])) for p in parameters))
-
-
-def _serialized(levels: Sequence[keras.Layer]) -> list[Any]:
-    return [keras.saving.serialize_keras_object(level) for level in levels]

@@ -121,11 +121,11 @@ def log_aggregate_posterior(
         return ops.transpose(q.log_prob(z))
 
     log_sums = []
-    for (block,), num_points in inputs.padded_batches([z], BLOCK_SIZE):
+    for (block,), num_points in inputs.regrouped([[z]], BLOCK_SIZE):
         key = ("log_aggregate_posterior", len(block), min(batch_size, len(x)))
         program = model.program(key, log_densities)
         log_sum = np.full(num_points, -np.inf)
-        for batch, length in inputs.padded_batches(arrays, batch_size):
+        for batch, length in inputs.regrouped([arrays], batch_size):
             log_q = np.asarray(program(block, *batch), "float64")[:length, :num_points]
             log_sum = np.logaddexp(log_sum, np.logaddexp.reduce(log_q, axis=0))
         log_sums.append(log_sum)

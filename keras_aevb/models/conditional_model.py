@@ -41,7 +41,8 @@ class ConditionalModel(TrainingLoop):
             )
         y = self.condition.packed(condition)
         if not ops.is_tensor(y):
-            y = self.condition.checked(y, len(np.atleast_1d(y)))
+            is_single = np.shape(y) == self.condition.shape
+            y = self.condition.checked(y, 1 if is_single else len(y))
         return conditioned_on(self.condition(y, training=training))
 
     def with_features(
@@ -108,13 +109,13 @@ class ConditionalModel(TrainingLoop):
         if self.condition is not None:
             self.condition.checked(y, len(x))
 
-    def check_rows(self, batches: RowBatches) -> None:
+    def check_rows(self, batches: RowBatches, training: bool = True) -> None:
         if self.condition is not None and batches.yields_row_indices:
             raise ValueError(
                 "Expected `RandomMinibatches(…, y=…)` for a model with a condition. Received: one "
                 "without y, which yields row indices in its place"
             )
-        super().check_rows(batches)
+        super().check_rows(batches, training)
 
     def _loss(self, data: Any, training: bool) -> Tensor:
         _, y, _ = keras.utils.unpack_x_y_sample_weight(data)

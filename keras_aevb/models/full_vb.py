@@ -91,10 +91,7 @@ class FullVB(PosteriorPredictive, AEVB):
         seed: Seed = None,
         **kwargs: Unpack[ModelArguments],
     ) -> None:
-        if weight_kl not in ("analytic", "sampled"):
-            raise ValueError(
-                f"Expected `weight_kl` to be 'analytic' or 'sampled'. Received: {weight_kl!r}"
-            )
+        arguments.choice("weight_kl", weight_kl, ("analytic", "sampled"))
         if n_train is not None:
             arguments.number("n_train", n_train)
         low, high = (math.exp(limit / 2) for limit in LOG_VARIANCE_BOUNDS)
@@ -180,6 +177,21 @@ class FullVB(PosteriorPredictive, AEVB):
         return Objective(losses, {**terms, "weight_kl": ops.full_like(losses, weight_kl)})
 
     def get_config(self) -> Config:
+        """The constructor's arguments.
+
+        Raises:
+            ValueError: if other generative variables are trainable than when the model was built.
+        """
+        theta, means = (
+            {id(v): v.path for v in of} for of in (self.theta, self.weight_posterior.means)
+        )
+        changed = {(theta | means)[i] for i in theta.keys() ^ means.keys()}
+        if changed and not adapters.factors(self):  # a file has kernels without factors
+            raise ValueError(
+                "A file or copy of FullVB has q(θ) over trainable generative variables. Expected "
+                "the same ones as when the model was built: freeze or unfreeze them afterwards. "
+                f"Received: changes of {sorted(changed)}"
+            )
         return {
             **super().get_config(),
             "weight_kl": self.weight_kl,

@@ -7,8 +7,9 @@ import numpy as np
 from keras import ops
 
 from keras_aevb import _backend
-from keras_aevb._backend.keras_private import clear_losses
+from keras_aevb._backend.keras_private import all_layers, clear_losses, loss_metric
 from keras_aevb.batches import RowBatches, row_indices
+from keras_aevb.bounds.base import Bound, InForce
 from keras_aevb.distributions import ConditionalDistribution
 from keras_aevb.outputs import check_one_per_example, check_terms
 from keras_aevb.training import inputs
@@ -87,9 +88,9 @@ class ObjectiveModel(keras.Model):
         self.likelihood.check(x)
         inputs.check_sample_weight(sample_weight, len(x))
 
-    def check_rows(self, batches: RowBatches) -> None:
-        """Raises a `ValueError` if arrays whose rows are batches cannot be trained on."""
-        self.check_batch(*self.unpacked(batches.arrays))
+    def check_rows(self, batches: RowBatches, training: bool = True) -> None:
+        """Like `check_batch`, for arrays whose rows are batches."""
+        self.check_batch(*self.unpacked(batches.arrays), training)
 
     # Steps
 
@@ -97,6 +98,9 @@ class ObjectiveModel(keras.Model):
     def train_step(self, data: Any) -> Any:
         """One optimizer step on a batch; on JAX a pure function of the variables' values."""
         _backend.minimize(self, lambda: self._loss(data, training=True))
+        for layer in all_layers(self):
+            if isinstance(layer, Bound):
+                layer.count_step()
         return self.get_metrics_result()
 
     @_backend.step
@@ -136,9 +140,29 @@ class ObjectiveModel(keras.Model):
             total, n = ops.sum(losses), ops.cast(batch_size, losses.dtype)
             mean = total / ops.maximum(n, 1) + penalties
             share = total / _backend.sum_over_replicas(n) + penalties / num_replicas
-        for metric in self.metrics:
-            if metric.name == "loss":
-                metric.update_state(mean, sample_weight=batch_size)
-            elif metric.name in terms:
-                metric.update_state(terms[metric.name], sample_weight=sample_weight)
+        loss_metric(self).update_state(mean, sample_weight=batch_size)
+        for metric in self._means_of(terms):
+            metric.update_state(terms[metric.name], sample_weight=sample_weight)
         return share
+
+    def _means_of(self, terms: Terms) -> list[keras.metrics.Metric]:
+        """The metrics of these terms, and of schedules in force.
+
+        Raises:
+            ValueError: if a layer's own metric has the name of one of them.
+        """
+        means = [m for m in self.metrics if isinstance(m, InForce) and m.name in terms]
+        means += self.term_means
+        names = {"loss", *(mean.name for mean in means)}
+        others = {*self.metrics} - {loss_metric(self), *means}
+        if clashing := sorted({m.name for m in others if m.name in names}):
+            raise ValueError(
+                f"The logs have one number for each name. Expected metrics of layers with other "
+                f"names than {sorted(names)}. Received: {clashing}"
+            )
+        return means
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """Each metric once: Keras lists that of a nested layer for every enclosing layer."""
+        return list(dict.fromkeys(super().metrics))

@@ -1,6 +1,6 @@
 """Keras' `compile`, `fit`, `evaluate` and `predict` for a per-example objective."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from typing import Any, TypeAlias, Unpack
 
 import keras
@@ -137,7 +137,7 @@ class TrainingLoop(ObjectiveModel):
         held_out: tuple[Any, Any, Any] | None = None
         if validation_data is not None:
             held_out = self.unpacked(validation_data)
-            held_out = sources.checked(self, *held_out, name="validation_data")
+            held_out = sources.checked(self, *held_out, name="validation_data", training=False)
         elif validation_split:
             data, held_out = inputs.split(*data, validation_split)
             if weighted_by_class:  # as in Keras, only in training
@@ -184,7 +184,7 @@ class TrainingLoop(ObjectiveModel):
         self._check_compiled("evaluate")
         arguments.check_fit(batch_size=batch_size, verbose=verbose, steps=steps)
         self.check_ready(training=False)
-        data = sources.checked(self, x, y, sample_weight)
+        data = sources.checked(self, x, y, sample_weight, training=False)
         source = sources.epochs(self, data, batch_size, steps, training=False)
         calls = self._callback_list(callbacks, verbose, epochs=1, steps=source.num_batches)
         logs = loop.evaluate(self, source, self._test_program, calls)
@@ -261,12 +261,17 @@ class TrainingLoop(ObjectiveModel):
     def _in_order(self, logs: Mapping[str, float]) -> list[float]:
         return [logs[name] for name in self.metrics_names]
 
-    def check_rows(self, batches: RowBatches) -> None:
-        self.check_once(batches.arrays, lambda: super(TrainingLoop, self).check_rows(batches))
+    def check_rows(self, batches: RowBatches, training: bool = True) -> None:
+        def check() -> None:
+            super(TrainingLoop, self).check_rows(batches, training)
 
-    def check_once(self, arrays: Sequence[Any], check: Callable[[], object]) -> None:
+        self.check_once(batches.arrays, check, training)
+
+    def check_once(
+        self, arrays: Sequence[Any], check: Callable[[], object], kind: Hashable = None
+    ) -> None:
         """`Programs.check_once` of this model's programs."""
-        self._programs.check_once(arrays, check)
+        self._programs.check_once(arrays, check, kind)
 
     # Programs and callbacks
 
@@ -286,7 +291,9 @@ class TrainingLoop(ObjectiveModel):
         callbacks: keras.callbacks.CallbackList,
     ) -> dict[str, float]:
         """Validation logs of (x, y, sample weights), computed as in `fit`."""
-        source = sources.epochs(self, sources.checked(self, *data), batch_size, training=False)
+        source = sources.epochs(
+            self, sources.checked(self, *data, training=False), batch_size, training=False
+        )
         return loop.evaluate(self, source, self._test_program, callbacks)
 
     def _callback_list(
@@ -314,7 +321,7 @@ class TrainingLoop(ObjectiveModel):
         callbacks = getattr(callbacks, "callbacks", callbacks)  # of a `CallbackList`
         modes = dict.fromkeys(self.minimize, "min") | dict.fromkeys(self.maximize, "max")
         for callback in keras.tree.flatten(callbacks):
-            watched = getattr(callback, "monitor", "").removeprefix("val_")
+            watched = (getattr(callback, "monitor", None) or "").removeprefix("val_")
             if watched in modes and getattr(callback, "mode", None) == "auto":
                 callback.mode = modes[watched]
 

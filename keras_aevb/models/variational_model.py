@@ -158,10 +158,8 @@ class VariationalModel(LatentVariableModel):
         """The maximised term of each example, and all terms of the bound."""
         prior = self.prior_distribution() if prior is None else prior
         terms = self.bound.evaluated(x, q, prior, self.decoder_of(training), self.next_seed())
-        if not training:
-            return terms[self.bound.objective], terms
-        self.bound.count_step()
-        return terms[self.bound.surrogate or self.bound.objective], terms
+        surrogate = self.bound.surrogate if training else None
+        return terms[surrogate or self.bound.objective], terms
 
     def encode(
         self,
@@ -176,7 +174,7 @@ class VariationalModel(LatentVariableModel):
         Args:
             x: tensor or array, or a dict with `x` and `condition`; or a stream of batches, as for
                 `predict`, where B is the total number of examples.
-            training: whether the layers run in training mode.
+            training: whether the layers run in training mode; not for batches.
             condition: y, of shape `[B, *condition.shape]`. A stream yields (x, y) instead.
             batch_size: number of examples encoded at once; gradients do not pass through. Default:
                 all of an array, 1000 of a stream.
@@ -192,9 +190,14 @@ class VariationalModel(LatentVariableModel):
             inputs.check_event_shape("x", tuple(x.shape[1:]), self.likelihood.event_shape)
             values = x
         elif inputs.is_stream(x) or batch_size is not None:
+            if training:
+                raise ValueError(
+                    "Layers in training mode compute with the whole batch and change their state. "
+                    "Expected `training=False` with a stream or a `batch_size`. Received: True"
+                )
             parameters = self.over_batches(
-                ("encode", training),
-                lambda x, seed: self._encoder_parameters(x, training),
+                ("encode",),
+                lambda x, seed: self._encoder_parameters(x, training=False),
                 x,
                 1000 if batch_size is None else batch_size,
                 0,  # nothing is sampled
@@ -259,9 +262,13 @@ class VariationalModel(LatentVariableModel):
         found = self.over_batches(
             ("posterior_parameters",), parameters, x, batch_size, 0, condition, verbose
         )
+        return {name: found[name] for name in self.example_parameters()}  # JAX sorts names
+
+    def example_parameters(self) -> Terms:
+        """The names and shapes of `posterior_parameters`, with the values of a fixed example."""
         dtype = self.posterior.density_dtype
         ones = [ops.ones((1, *s), dtype) for s in self.posterior.parameter_shapes or ()]
-        return {name: found[name] for name in self._described(ones)}  # JAX sorts names
+        return self._described(ones)
 
     def _described(self, parameters: Sequence[Tensor]) -> Terms:
         return described(self.posterior, parameters, self.posterior_moments)

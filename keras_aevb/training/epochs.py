@@ -150,7 +150,11 @@ class StreamEpochs:
                 except ValueError as error:
                     raise ValueError(f"{error}, {place(first + i)}") from error
                 checked.append(with_given_parts(*data))
-            yield first, checked
+            try:
+                yield first, checked
+            except GeneratorExit:  # stopped early
+                self.iterator.reset()
+                raise
             num_batches += len(batches)
         if not num_batches:
             raise no_batches(f"in epoch {number + 1}")
@@ -224,7 +228,8 @@ def side_by_side(
     try:
         yield (
             (groups[0][0], [list(step) for step in zip(*(batches for _, batches in groups))])
-            for groups in zip(*epochs)
+            # Up to the end of each epoch, where a stream's own hook may run.
+            for groups in itertools.takewhile(all, itertools.zip_longest(*epochs))
         )
     finally:
         for epoch in epochs:

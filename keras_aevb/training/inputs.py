@@ -218,13 +218,6 @@ def split(
     return (x[:cut], labels[:cut], weights[0]), (x[cut:], labels[cut:], weights[1])
 
 
-def padded_batches(
-    arrays: Sequence[np.ndarray], batch_size: int
-) -> Iterator[tuple[list[np.ndarray], int]]:
-    """Pairs (batch of all arrays, length); the last row is repeated to fill the last batch."""
-    return regrouped([arrays], batch_size)
-
-
 def regrouped(
     parts: Iterable[Sequence[np.ndarray]], batch_size: int
 ) -> Iterator[tuple[list[np.ndarray], int]]:

@@ -6,8 +6,9 @@ from typing import Any
 
 import keras
 
+from keras_aevb._backend.keras_private import loss_metric
 from keras_aevb.training import inputs
-from keras_aevb.training.fingerprint import fingerprint
+from keras_aevb.training.fingerprint import Identity, fingerprint
 
 
 class Programs:
@@ -20,8 +21,8 @@ class Programs:
     def __init__(self, models: Sequence[keras.Model]) -> None:
         self.models = models
         self.programs: dict[Hashable, Any] = {}
-        # Arrays that passed the models' checks, by their ids.
-        self.checked: dict[tuple[int, ...], list[weakref.ref[Any]]] = {}
+        # Arrays that passed a check of the models, by its kind and their ids.
+        self.checked: dict[tuple[Hashable, ...], list[weakref.ref[Any]]] = {}
         self.made_for: list[Hashable] | None = None
 
     def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
@@ -41,13 +42,17 @@ class Programs:
             self.made_for = current
         return changed
 
-    def check_once(self, arrays: Sequence[Any], check: Callable[[], object]) -> None:
+    def check_once(
+        self, arrays: Sequence[Any], check: Callable[[], object], kind: Hashable = None
+    ) -> None:
         """Calls `check()`, unless it passed for these arrays and neither they nor models changed.
+
+        `kind` distinguishes different checks.
 
         A check reads the arrays whole, if necessary from the device.
         """
         self.refresh()
-        key = tuple(map(id, arrays))
+        key = kind, *map(id, arrays)
         fixed = all(map(inputs.is_immutable, arrays))
         known = zip(self.checked.get(key, ()), arrays)
         if fixed and key in self.checked and all(ref() is array for ref, array in known):
@@ -60,6 +65,7 @@ class Programs:
 
 
 def _description(model: keras.Model) -> Hashable:
-    optimizer = getattr(model, "optimizer", None)  # missing before `compile`
-    how = optimizer, model.run_eagerly, model.jit_compile, model.steps_per_execution
-    return how, fingerprint(model)
+    # `compile` makes a new loss metric, also for the same optimizer with other settings.
+    compiled = getattr(model, "optimizer", None), Identity(loss_metric(model))
+    how = model.run_eagerly, model.jit_compile, model.steps_per_execution
+    return compiled, how, fingerprint(model)

@@ -20,7 +20,12 @@ from keras_aevb.typing import ConditionLike
 
 
 def checked(
-    model: keras.Model, x: Any, y: Any = None, sample_weight: Any = None, name: str = "x"
+    model: keras.Model,
+    x: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    name: str = "x",
+    training: bool = True,
 ) -> tuple[Any, Any, Any]:
     """Validates data for training or evaluation.
 
@@ -28,6 +33,7 @@ def checked(
         model: `TrainingLoop`.
         x, y, sample_weight: as for `fit`.
         name: name of x in errors.
+        training: whether the data is for training.
 
     Returns:
         A tuple (x, labels, sample weights) of arrays; or (stream, `None`, `None`).
@@ -42,7 +48,7 @@ def checked(
             f"Expected one array or a stream of batches as {name}. Received: {_described(x)}"
         )
     if are_rows(x):
-        model.check_rows(x)
+        model.check_rows(x, training)
     if not inputs.is_array(x):
         inputs.check_stream(x, name)
         for argument, value in {"y": y, "sample_weight": sample_weight}.items():

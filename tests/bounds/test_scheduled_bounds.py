@@ -287,3 +287,42 @@ def test_the_logs_report_a_weight_that_returns_to_its_default(make_model, x):
         np.testing.assert_allclose(history["beta"], beta)
         np.testing.assert_allclose(history["free_bits"], free_bits, rtol=1e-6)  # float32
         assert model.evaluate(x, verbose=0, return_dict=True)["beta"] == beta
+
+
+@keras.saving.register_keras_serializable("test_scheduled_bounds")
+class Halved(kv.Bound):
+    """Half of another bound is maximised."""
+
+    surrogate = "half"
+
+    def __init__(self, inner, **kwargs):
+        super().__init__(**kwargs)
+        self.inner = inner
+
+    def __call__(self, x, q, prior, decode, seed):
+        terms = self.inner(x, q, prior, decode, seed)
+        return {**terms, "half": terms["objective"] / 2}
+
+
+def test_a_bound_inside_another_one(make_model, x):
+    """Its schedule advances, its weight is in the logs, and L applies to it."""
+    model = build(make_model, bound=Halved(kv.ELBO(beta=WARMUP)))
+    assert_in_force(fit(model, x, epochs=3))
+    inner = build(make_model, bound=kv.ELBO(beta=WARMUP))
+    inner.set_weights(model.get_weights())
+    for n in (1, 50):
+        np.testing.assert_allclose(
+            model.elbo(x, num_samples=n, seed=0), inner.elbo(x, num_samples=n, seed=0), rtol=1e-6
+        )
+    with pytest.raises(ValueError, match="closed form"):
+        make_model(bound=Halved(kv.ELBO(kl="analytic")), prior=kv.MixturePrior("Normal", 2, 3))
+
+
+def test_an_algorithm_of_ones_own_advances_its_bounds_schedule(make_model, x):
+    class Own(kv.VariationalModel):
+        def objective(self, x, training):
+            q, prior = self.encode(x, training), self.prior_distribution()
+            terms = self.bound(x, q, prior, self.decoder_of(training), self.next_seed())
+            return kv.typing.Objective(-terms["objective"], terms)
+
+    assert_in_force(fit(build(make_model, Own), x, epochs=3))

@@ -263,3 +263,16 @@ def test_num_samples_must_be_a_positive_integer(num_samples):
     with pytest.raises(ValueError, match="positive integer") as error:
         kv.ScoreFunctionELBO(num_samples)
     assert str(num_samples) in str(error.value)
+
+
+def test_a_layer_as_baseline_receives_0_for_missing_values(make_model, x):
+    """Its gradient and that of the model are finite."""
+    x = np.where(np.arange(6) == 2, np.nan, x)
+    bound = kv.ScoreFunctionELBO(2, baseline=keras.layers.Dense(1))
+    model = make_model(likelihood=kv.Observed(kv.Bernoulli(6)), bound=bound)
+    model.compile(keras.optimizers.SGD(0.1))
+    history = model.fit(x, verbose=0, epochs=2).history
+    assert np.isfinite([*history.values()]).all()
+    assert all(np.isfinite(weights).all() for weights in model.get_weights())
+    kernel = np.asarray(bound.baseline.kernel)
+    assert np.abs(kernel).max() > 0

@@ -359,3 +359,25 @@ def test_class_weights_need_one_class(condition, y, x):
     y = {"label": Y, "age": np.zeros(13)} if y is None else y
     with pytest.raises(ValueError, match="one class for each example"):
         build(condition=condition).fit(x, y, class_weight={0: 1.0, 1: 2.0}, verbose=0)
+
+
+@pytest.mark.parametrize("shape", [np.array([3]), np.array([3, 4]), [3], np.int64(3), ()])
+def test_shapes_of_any_type(shape):
+    expected = tuple(int(n) for n in np.ravel(shape))
+    assert kv.Condition(shape).shape == expected
+
+
+def test_one_vector_is_the_condition_of_every_example():
+    model = build(condition=kv.Condition(3))
+    z, y = np.random.default_rng(0).normal(size=(3, 2)), np.array([1.0, 2.0, -1.0])
+    one, each = (model.decode(z, condition=c).mean() for c in (y, np.tile(y, (3, 1))))
+    np.testing.assert_allclose(one, each, rtol=1e-6)
+
+
+def test_no_training_mode_in_batches(x):
+    model = build()
+    for data, batch_size in ((x, 5), ([(x, Y)], None)):
+        with pytest.raises(ValueError, match="Expected `training=False` with a stream or"):
+            model.encode(
+                iter(data) if batch_size is None else data, training=True, batch_size=batch_size
+            )

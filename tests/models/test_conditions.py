@@ -97,6 +97,19 @@ def streams(x):
 
 
 @pytest.mark.slow
+def test_an_encoding_takes_the_dict(models, x):
+    """At once, and with symbolic inputs of any batch size."""
+    model, _ = models
+    expected = model.encode(x, condition=Y).mean()
+    np.testing.assert_allclose(model.encoding("mean")([x, Y]), expected, rtol=1e-6)
+    shapes = {"label": (), "age": (), "place": (2,)}
+    inputs = {name: keras.Input(shape, name=name) for name, shape in shapes.items()}
+    pixels = keras.Input((6,), name="x")
+    outer = keras.Model({"x": pixels, **inputs}, model.encoding("mean")([pixels, inputs]))
+    actual = outer.predict({"x": x, **Y}, batch_size=5, verbose=0)
+    np.testing.assert_allclose(actual, expected, rtol=1e-5)
+
+
 def test_fit_and_evaluate(x):
     weights, logs = [], []
     for data in streams(x):

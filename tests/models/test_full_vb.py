@@ -630,3 +630,13 @@ def test_weights_that_quantization_has_replaced(make_model, x):
     for call in (model.evaluate, model.elbo):
         with pytest.raises(ValueError, match=r"the model no longer has.*kernel"):
             call(x, verbose=0)
+
+
+@pytest.mark.parametrize("frozen", ["all", "one layer"])
+def test_a_file_has_the_posterior_of_trainable_weights(tmp_path, frozen):
+    model = conjugate(n_train=10)
+    (model if frozen == "all" else model.decoder.layers[0]).trainable = False
+    with pytest.raises(ValueError, match=r"freeze or unfreeze them afterwards.*shift"):
+        model.save(tmp_path / "a.keras")
+    model.trainable = model.decoder.layers[0].trainable = True
+    model.save(tmp_path / "a.keras")

@@ -283,3 +283,62 @@ def test_other_trainable_variables_need_another_optimizer(make_model, x):
     model.compile(keras.optimizers.SGD(0.1, momentum=0.9))
     model.fit(x, verbose=0)
     np.testing.assert_array_equal(heads["mean"].get_weights()[0], before[0])
+
+
+class WithMetric(keras.layers.Layer):
+    """Passes features on, and has a metric of its own."""
+
+    def __init__(self, name_of_metric):
+        super().__init__()
+        self.seen = keras.metrics.Mean(name_of_metric)
+
+    def call(self, features):
+        self.seen.update_state(99.0)
+        return features[:, :2]
+
+
+@pytest.mark.parametrize("place", ["encoder", "posterior"])
+def test_a_metric_of_a_layer_is_in_the_logs(make_model, x, place):
+    """Keras lists it once for each enclosing layer that is no model."""
+
+    def build(name):
+        if place == "encoder":
+            return make_model(encoder=keras.Sequential([WithMetric(name)]))
+        return make_model(posterior=kv.DiagonalNormal(2, mean=WithMetric(name)))
+
+    model = build("activity")
+    model.compile(keras.optimizers.SGD(0.1))
+    logs = model.fit(x, epochs=2, verbose=0).history
+    assert logs["activity"] == [99.0, 99.0]
+    assert model.metrics_names.count("activity") == 1
+    clashing = build("kl")
+    clashing.compile(keras.optimizers.SGD(0.1))
+    with pytest.raises(ValueError, match=r"metrics of layers with other names.*\['kl'\]"):
+        clashing.fit(x, verbose=0)
+
+
+class Batches(keras.utils.PyDataset):
+    def __init__(self, x):
+        super().__init__()
+        self.x = x
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, i):
+        return (self.x[4 * i : 4 * i + 4],)
+
+
+def test_validation_that_a_callback_stops(make_model, x):
+    class Stops(keras.callbacks.Callback):
+        monitor = None  # not the name of a metric
+
+        def on_test_batch_end(self, batch, logs=None):
+            self.model.stop_evaluating = True
+
+    model = make_model()
+    model.compile(keras.optimizers.SGD(0.1))
+    history = model.fit(
+        x, epochs=3, validation_data=Batches(x), callbacks=[Stops()], verbose=0
+    ).history
+    assert len(history["val_loss"]) == 3

@@ -451,3 +451,19 @@ def test_labels_are_no_indices_of_chains(x):
     batches = kv.RandomMinibatches(x, 5, 0, 0, 2, y=np.arange(12) % 3)
     with pytest.raises(ValueError, match="3 different numbers for 12 examples"):
         frozen(make(n_train=12)).fit(batches, verbose=0)
+
+
+def test_other_examples_are_evaluated_in_row_streams(x):
+    """They have no chains, and need no index."""
+    model = make()
+    model.compile(keras.optimizers.SGD(0.1))
+    model.fit(x, batch_size=4, verbose=0)
+    others = np.tile(x, (2, 1))
+    expected = model.evaluate(others, batch_size=4, verbose=0, return_dict=True)
+    stream = kv.EpochMinibatches((others,), 4, shuffle=False)
+    logs = model.evaluate(stream, verbose=0, return_dict=True)
+    assert logs.keys() == expected.keys() and np.isfinite([*logs.values()]).all()
+    random = kv.RandomMinibatches(others, 4, 0, 0, 3)
+    assert np.isfinite(model.evaluate(random, verbose=0)).all()
+    history = model.fit(x, batch_size=4, validation_data=random, verbose=0).history
+    assert np.isfinite(history["val_loss"]).all()

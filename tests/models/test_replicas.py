@@ -584,3 +584,28 @@ def test_models_whose_weights_were_copied_by_assign():
     kv.Replicas([one, two]).fit(streams(2))
     assert_alike(alone, one)
     assert_alike(copied, two)
+
+
+class Counting(Sizes):
+    """Counts the calls of Keras' hooks."""
+
+    def __init__(self, sizes):
+        super().__init__(sizes)
+        self.begun = self.ended = 0
+
+    def on_epoch_begin(self):
+        self.begun += 1
+
+    def on_epoch_end(self):
+        self.ended += 1
+
+
+def test_every_stream_reaches_the_end_of_each_epoch():
+    """As that of one model in `fit`."""
+    alone, *sources = (Counting((10, 10)) for _ in range(3))
+    build().fit(alone, epochs=2, verbose=0)
+    models = [build(seed=seed) for seed in (0, 1)]
+    kv.Replicas(models).fit(sources, epochs=2, verbose=0)
+    for source in sources:
+        assert (source.begun, source.ended) == (alone.begun, alone.ended)
+    assert alone.begun == 2

@@ -217,3 +217,35 @@ def test_training_does_not_recompile(make_model, x):
     model.elbo(x)
     assert len(programs) == 3
     assert all(model._programs.programs[key] is program for key, program in programs.items())
+
+
+def test_compile_with_the_same_optimizer_takes_its_changes(make_model, x):
+    """Keras' state belongs to `compile`; the metric of the loss is new too."""
+    model = make_model()
+    optimizer = keras.optimizers.SGD(1.0)
+    model.compile(optimizer)
+    model.fit(x, verbose=0)
+    before = model.get_weights()
+    optimizer.clipnorm = 1e-9
+    model.compile(optimizer)
+    for _ in range(2):
+        history = model.fit(x, verbose=0).history
+        np.testing.assert_allclose(history["loss"], -np.array(history["elbo"]), rtol=1e-6)
+    for old, new in zip(before, model.get_weights()):
+        np.testing.assert_allclose(new, old, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["kernel.regularizer", "activity_regularizer"])
+def test_a_changed_regularizer_takes_effect(make_model, x, name):
+    model = make_model()
+    model.compile(keras.optimizers.SGD(0.0))
+    model.evaluate(x, verbose=0)
+    layer = model.decoder.layers[0]
+    owner = layer.kernel if name.startswith("kernel") else layer
+    owner_attribute = name.rpartition(".")[2]
+    setattr(owner, owner_attribute, keras.regularizers.L2(100.0))
+    logs = model.evaluate(x, verbose=0, return_dict=True)
+    assert logs["loss"] + logs["elbo"] > 1
+    if owner is layer.kernel:
+        expected = 100 * np.square(np.asarray(layer.kernel)).sum()
+        np.testing.assert_allclose(logs["loss"] + logs["elbo"], expected, rtol=1e-5)
