@@ -93,7 +93,8 @@ def examples(
     dtype = model.likelihood.density_dtype
     if not inputs.is_stream(x):
         n = inputs.check_in_parts(x, model.likelihood)
-        y = model.checked_conditions(condition, n) if needs_y or condition is not None else []
+        has_y = conditional and (needs_y or condition is not None)
+        y = model.checked_conditions(condition, n) if has_y else []
         rows = _row_slices(inputs.parts(x, dtype))
         return ([part, *(values[slice_] for values in y)] for slice_, part in rows), n
     if condition is not None:
@@ -154,9 +155,10 @@ def epochs(
     stream = row_batches(model, data, batch_size, shuffle)
     if are_rows(stream) and not class_weight:
         device_resident = not whole and fit_the_device(stream)
-        limit = keras.config.max_steps_per_epoch() or len(stream)
-        if not training or limit < len(stream):
-            steps = min(steps or limit, limit, len(stream))
+        if not training:
+            steps = min(steps or len(stream), len(stream))
+        if limit := keras.config.max_steps_per_epoch():
+            steps = min(steps or len(stream), limit)
         return RowEpochs(
             stream,
             model.steps_per_execution,

@@ -140,10 +140,12 @@ def test_debugging_limits():
     keras.config.set_max_steps_per_epoch(3)
     try:
         train(X, epochs=5, callbacks=[callback])
+        keras.config.set_max_steps_per_epoch(9)  # of seven batches
+        train(X, epochs=1, callbacks=[callback], steps_per_epoch=20)
     finally:
         keras.config.set_max_epochs(None)
         keras.config.set_max_steps_per_epoch(None)
-    assert ends == [0, 1, 2, 0, 1, 2]
+    assert ends == [0, 1, 2, 0, 1, 2, *range(9)]
 
 
 class Stream(keras.utils.PyDataset):

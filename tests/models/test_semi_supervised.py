@@ -67,6 +67,8 @@ def test_a_few_labels_are_enough_for_clusters(tmp_path):
     history = model.fit(x, y, batch_size=30, epochs=30, verbose=0, validation_split=0.1).history
     assert history["loss"][-1] < history["loss"][0]
     probabilities = model.classify(x)
+    named = {"x": x, "condition": np.full(len(x), -1)}  # as in `fit`
+    np.testing.assert_array_equal(model.classify(named), probabilities)
     np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
     assert (probabilities.argmax(1) == clusters).mean() > 0.95
     model.save(tmp_path / "model.keras")
