@@ -112,7 +112,7 @@ class Bound(keras.layers.Layer):
         """Builds the bound's own layers, if they are not built yet."""
         if not self.built:
             self.build((None, *likelihood.event_shape))
-        for bound in self._inner().values():
+        for _, bound in self._inner():
             bound.build_for(likelihood)
 
     def scheduled(self, name: str, value: float | Schedule) -> float | Schedule:
@@ -154,19 +154,31 @@ class Bound(keras.layers.Layer):
 
         Bounds among the attributes have the new L too.
         """
-        other = object.__new__(type(self))
         num_samples = arguments.integer("num_samples", num_samples)
-        inner = {name: b.with_num_samples(num_samples) for name, b in self._inner().items()}
+
+        def changed(value: Any) -> Any:
+            if isinstance(value, list | tuple):
+                return type(value)(map(changed, value))
+            return value.with_num_samples(num_samples) if isinstance(value, Bound) else value
+
+        other = object.__new__(type(self))
+        inner = {name: changed(vars(self)[name]) for name, _ in self._inner()}
         other.__dict__.update(vars(self), num_samples=num_samples, **inner)
         return other
 
-    def _inner(self) -> dict[str, "Bound"]:
-        """The bounds among the attributes, which this one combines or changes."""
-        return {name: value for name, value in vars(self).items() if isinstance(value, Bound)}
+    def _inner(self) -> list[tuple[str, "Bound"]]:
+        """The bounds among the attributes, also in lists, each with the attribute's name."""
+        return [
+            (name, bound)
+            for name, value in vars(self).items()
+            if not name.startswith("_")  # Keras' own lists
+            for bound in (value if isinstance(value, list | tuple) else [value])
+            if isinstance(bound, Bound)
+        ]
 
     def check(self, q: Distribution, prior: Distribution) -> None:
         """Raises a `ValueError` if the bound cannot be computed for q(z|x) and p(z)."""
-        for bound in self._inner().values():
+        for _, bound in self._inner():
             bound.check(q, prior)
 
     def check_gradient(self, q: Distribution) -> None:
