@@ -65,7 +65,8 @@ def _of_layer(layer: keras.Layer) -> Hashable:
         Identity(layer),
         layer.trainable,
         layer.dtype_policy.name,
-        tuple((Identity(v), Identity(v.regularizer)) for v in variables),
+        tuple(map(Identity, variables)),
+        tuple((Identity(v.regularizer), Identity(v.constraint)) for v in variables),
         Identity(layer.activity_regularizer),
         tuple(
             (name, _of_value(value, DEPTH))

@@ -235,6 +235,17 @@ def test_compile_with_the_same_optimizer_takes_its_changes(make_model, x):
         np.testing.assert_allclose(new, old, atol=1e-7)
 
 
+def test_a_changed_constraint_takes_effect(make_model, x):
+    model = make_model()
+    model.compile(keras.optimizers.SGD(0.01))
+    model.fit(x, verbose=0)
+    kernel = model.decoder.layers[0].kernel
+    assert np.asarray(kernel).min() < -0.1
+    kernel.constraint = keras.constraints.NonNeg()
+    model.fit(x, verbose=0)
+    assert np.asarray(kernel).min() >= 0
+
+
 @pytest.mark.parametrize("name", ["kernel.regularizer", "activity_regularizer"])
 def test_a_changed_regularizer_takes_effect(make_model, x, name):
     model = make_model()
