@@ -207,6 +207,8 @@ __all__ = [
     "forget_restored_epoch",
     "has_backup",
     "in_shared_object_scope",
+    "inner_optimizer",
+    "loss_metric",
     "named_inputs",
     "only_restore",
     "restored_epoch",

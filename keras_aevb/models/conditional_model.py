@@ -42,7 +42,7 @@ class ConditionalModel(TrainingLoop):
         y = self.condition.packed(condition)
         if not ops.is_tensor(y):
             is_single = np.shape(y) == self.condition.shape
-            y = self.condition.checked(y, 1 if is_single else len(y))
+            y = self.condition.checked(y, 1 if is_single else len(np.atleast_1d(y)))
         return conditioned_on(self.condition(y, training=training))
 
     def with_features(

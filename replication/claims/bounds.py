@@ -65,8 +65,9 @@ are too few.""",
 def _superfluous(evidence):
     parts = ("the test bound is no worse", "the gap to training is no wider")
     curves = {f"N_z = {n}": evidence.figure2("mnist", n, "aevb") for n in (ENOUGH, TOO_MANY)}
-    if undecided("", curves, overfitting_shows()):
-        return [undecided(part, curves, overfitting_shows()) for part in parts]
+    findings = [undecided(part, curves, overfitting_shows()) for part in parts]
+    if all(findings):
+        return findings
     few, many = curves.values()
     end = shared_end(few, many)
     test = many.at(end, "test") - few.at(end, "test")

@@ -372,6 +372,8 @@ def test_one_vector_is_the_condition_of_every_example():
     z, y = np.random.default_rng(0).normal(size=(3, 2)), np.array([1.0, 2.0, -1.0])
     one, each = (model.decode(z, condition=c).mean() for c in (y, np.tile(y, (3, 1))))
     np.testing.assert_allclose(one, each, rtol=1e-6)
+    with pytest.raises(ValueError, match=r"Expected a condition of shape \(1, 3\)"):
+        model.decode(z, condition=5.0)
 
 
 def test_no_training_mode_in_batches(x):

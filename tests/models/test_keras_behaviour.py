@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from contract import CASES, case_name
+from contract import CASES, Batches, case_name
 from keras import ops
 
 import keras_aevb as kv
@@ -317,18 +317,6 @@ def test_a_metric_of_a_layer_is_in_the_logs(make_model, x, place):
         clashing.fit(x, verbose=0)
 
 
-class Batches(keras.utils.PyDataset):
-    def __init__(self, x):
-        super().__init__()
-        self.x = x
-
-    def __len__(self):
-        return 3
-
-    def __getitem__(self, i):
-        return (self.x[4 * i : 4 * i + 4],)
-
-
 def test_validation_that_a_callback_stops(make_model, x):
     class Stops(keras.callbacks.Callback):
         monitor = None  # not the name of a metric
@@ -338,7 +326,8 @@ def test_validation_that_a_callback_stops(make_model, x):
 
     model = make_model()
     model.compile(keras.optimizers.SGD(0.1))
+    held_out = Batches([(x[i : i + 4],) for i in (0, 4, 8)])
     history = model.fit(
-        x, epochs=3, validation_data=Batches(x), callbacks=[Stops()], verbose=0
+        x, epochs=3, validation_data=held_out, callbacks=[Stops()], verbose=0
     ).history
     assert len(history["val_loss"]) == 3
