@@ -64,8 +64,8 @@ class Observed(Wrapper):
             missing = np.isnan(x).reshape(len(x), -1).all(1)
             if missing.any():
                 raise ValueError(
-                    "Expected an observed value in every example. Received: none in example "
-                    f"{int(missing.argmax())}"
+                    "Expected an observed value in every example. Received: "
+                    f"{missing.sum()} of {len(x)} examples with only missing values"
                 )
         self.base.parameter_shapes = self.parameter_shapes
         self.base.check(self.filled(x))

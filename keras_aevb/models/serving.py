@@ -108,6 +108,21 @@ def export_endpoint(
     functional.export(filepath, format, verbose, input_signature=signature, **kwargs)
     if format == "onnx":
         _check_onnx(filepath)
+        _name_onnx_outputs(filepath, outputs)
+
+
+def _name_onnx_outputs(filepath: str | PathLike[str], outputs: Any) -> None:
+    """Names the outputs by the keys of a dict, which jax2onnx does not do."""
+    import onnx
+
+    if not isinstance(outputs, dict):
+        return
+    file = onnx.load(filepath)
+    for name, output in zip(sorted(outputs), file.graph.output):  # Keras sorts keys
+        if output.name != name:
+            file.graph.node.append(onnx.helper.make_node("Identity", [output.name], [name]))
+            output.name = name
+    onnx.save(file, filepath)
 
 
 def _check_onnx(filepath: str | PathLike[str]) -> None:
