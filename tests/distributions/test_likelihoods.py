@@ -312,7 +312,7 @@ def test_float64_is_float64_or_an_error(make):
 
     with pytest.raises(ValueError, match="jax_enable_x64"):
         make(2, dtype="float64")
-    with jax.experimental.enable_x64():
+    with (jax if hasattr(jax, "enable_x64") else jax.experimental).enable_x64(True):  # jax 0.8
         assert make(2, dtype="float64").density_dtype == "float64"
 
 
