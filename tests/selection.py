@@ -146,9 +146,6 @@ CASES = {
         "test_a_normal_prior_keeps_its_coordinates": 1,
         "test_log_likelihood_agrees_with_quadrature": 1,
     },
-    "tests/models/test_backends_agree.py": {
-        "test_backends_agree": 1,
-    },
     "tests/models/test_condition.py": {
         "test_every_method": 1,
         "test_log_likelihood_given_the_condition_agrees_with_quadrature": 2,
@@ -310,7 +307,9 @@ def mark_slow(items, backend):
     for file, tests in CASES.items():
         for test, number in tests.items():
             similar = cases[file, test]
-            chosen = {i * len(similar) // number for i in range(number)}
+            # Not the same case of every test.
+            first = zlib.crc32(test.encode()) % max(1, len(similar))
+            chosen = {first + i * len(similar) // number for i in range(number)}
             for i, item in enumerate(similar):
-                if i not in chosen:
+                if not {i, i + len(similar)} & chosen:
                     item.add_marker(LEFT_OUT)

@@ -179,7 +179,6 @@ def test_bad_arguments():
         small().transform(X)
 
 
-@pytest.mark.slow
 def with_missing_values(num_features, seed):
     keras.utils.set_random_seed(seed)
     parts = kv.networks.bernoulli_mlp(num_features, latent_dim=2, hidden_units=5, seed=seed)

@@ -25,13 +25,6 @@ def test_it_is_the_normal_density_without_its_constant(shape):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_it_equals_l2(shape):
-    w = weights(shape)
-    # rtol: the same terms in another order
-    np.testing.assert_allclose(kv.WeightPrior(50)(w), keras.regularizers.L2(0.01)(w), rtol=1e-6)
-
-
-@pytest.mark.parametrize("shape", SHAPES)
 def test_its_gradient_is_the_weights_divided_by_n(shape, gradients):
     w = keras.Variable(weights(shape))
     (gradient,) = gradients(lambda: kv.WeightPrior(50)(w), [w])

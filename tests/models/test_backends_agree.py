@@ -58,7 +58,7 @@ for algorithm in (kv.AEVB, kv.WakeSleep):
                 variable.assign(rng.normal(0, 0.5, variable.shape))
             name = f"{algorithm.__name__} {likelihood.__name__} {kl}"
             results[name + " bound"] = model.elbo(x, num_samples=3)
-            model.compile(keras.optimizers.SGD(0.1), run_eagerly=True)
+            model.compile(keras.optimizers.SGD(0.1))
             logs = model.fit(x, batch_size=len(x), shuffle=False, verbose=0).history
             for key, value in logs.items():
                 results[f"{name} {key}"] = value
