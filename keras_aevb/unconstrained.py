@@ -20,6 +20,7 @@ from keras import ops
 
 from keras_aevb import tfp_classes
 from keras_aevb._backend import tfb, tfd
+from keras_aevb._backend.kinds import is_kind
 from keras_aevb.typing import Decode, Distribution, Tensor
 
 
@@ -109,24 +110,24 @@ def onto_support(prior: Distribution) -> Any:
 
 
 def _onto_support(prior: Any) -> Any:
-    if _is_unusable(prior) or _is(prior, tfd.Blockwise) or _is_discrete(prior):
+    if _is_unusable(prior) or is_kind(prior, tfd.Blockwise) or _is_discrete(prior):
         return None
     if isinstance(prior, tfd.Dirichlet | tfd.RelaxedOneHotCategorical):
         return tfp_classes.Simplex()
-    if _is(prior, tfd.Independent):
+    if is_kind(prior, tfd.Independent):
         return onto_support(prior.distribution)
-    if _is(prior, tfd.MixtureSameFamily):
+    if is_kind(prior, tfd.MixtureSameFamily):
         bijector = onto_support(prior.components_distribution)
         rank = len(prior.event_shape)
         # All components must share the map: its parameters have no batch axis.
         is_shared = bijector is not None and not bijector.experimental_batch_shape(rank).rank
         return bijector if is_shared else None
-    if _is(prior, tfd.Mixture):
+    if is_kind(prior, tfd.Mixture):
         bijectors = [onto_support(component) for component in prior.components]
         return bijectors[0] if all(isinstance(b, tfb.Identity) for b in bijectors) else None
     try:
         bijector = prior.experimental_default_event_space_bijector()
-        if bijector is None and _is(prior, tfd.TransformedDistribution):
+        if bijector is None and is_kind(prior, tfd.TransformedDistribution):
             bijector = prior.bijector(onto_support(prior.distribution))
         tfb.Invert(bijector)  # raises unless it is an invertible bijector
     except (AttributeError, NotImplementedError, TypeError):  # the last if TFP lacks `Simplex`
@@ -149,11 +150,6 @@ def _is_unusable(prior: Distribution) -> bool:
         | tfd.VonMisesFisher
         | tfd.WishartLinearOperator,
     )
-
-
-def _is(prior: Any, kind: type) -> bool:
-    """Whether p(z) is a `kind`, or of the private base class that TFP may make instead."""
-    return isinstance(prior, kind) or issubclass(kind, type(prior))
 
 
 def _is_discrete(prior: Distribution) -> bool:

@@ -141,7 +141,17 @@ class Bound(keras.layers.Layer):
         return value
 
     def now(self, value: float | Schedule) -> Any:
-        """The value of a number or a schedule in this training step."""
+        """The value of a number or a schedule in this training step.
+
+        Raises:
+            ValueError: if a schedule has replaced a number.
+        """
+        if callable(value) and self.step is None:
+            raise ValueError(
+                "Expected a schedule that the bound's constructor takes, which counts steps: "
+                f"`model.bound = {self.__class__.__name__}(…)`. Received: an attribute that was "
+                f"set to {value}"
+            )
         return value(ops.convert_to_tensor(self.step)) if callable(value) else value
 
     def count_step(self) -> None:

@@ -1,12 +1,13 @@
 """The bound of auto-encoding variational Bayes."""
 
-from typing import Literal, Unpack
+from typing import Any, Literal, Unpack
 
 import keras
 from keras import ops
 
 from keras_aevb import _backend, arguments
 from keras_aevb._backend import tfd
+from keras_aevb._backend.kinds import is_kind
 from keras_aevb.bounds.base import Bound, InForce
 from keras_aevb.bounds.gradient import log_prob_by_path
 from keras_aevb.distributions.precision import at_least_float32
@@ -209,13 +210,13 @@ def has_closed_form(q: Distribution, prior: Distribution) -> bool:
     return True
 
 
-def by_dimension(distribution: Distribution) -> Distribution:
+def by_dimension(distribution: Any) -> Distribution:
     """The distribution of each latent dimension; their divergences sum to that of z.
 
     Raises:
         ValueError: if the latents are not independent.
     """
-    if isinstance(distribution, tfd.Independent):
+    if is_kind(distribution, tfd.Independent):
         inner = distribution.distribution
         if not len(inner.event_shape):
             return inner

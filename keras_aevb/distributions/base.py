@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_aevb import arguments
 from keras_aevb._backend import tfd
+from keras_aevb._backend.kinds import is_kind
 from keras_aevb.distributions.precision import at_least_float32, check_precision
 from keras_aevb.typing import Config, Distribution, LayerArguments, Shape, ShapeLike, Tensor
 
@@ -44,9 +45,11 @@ def check_head(name: str, head: Any) -> None:
 
 def validating(distribution: Any) -> Distribution:
     """A TFP distribution that raises an error for values outside of its support."""
-    if isinstance(distribution, tfd.Independent):
+    if is_kind(distribution, tfd.Independent):
         inner = validating(distribution.distribution)
         return tfd.Independent(inner, distribution.reinterpreted_batch_ndims)
+    if "validate_args" not in distribution.parameters:  # a user's own class
+        return distribution
     return distribution.copy(validate_args=True)
 
 

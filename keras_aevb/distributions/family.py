@@ -2,7 +2,7 @@
 
 import difflib
 import inspect
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -27,6 +27,13 @@ CONSTRAINTS = {
     "high": lambda raw, values: values["low"] + ops.softplus(raw),
     "peak": lambda raw, values: values["low"] + (values["high"] - values["low"]) * ops.sigmoid(raw),
     "mean_direction": lambda raw, values: raw / ops.maximum(_length(raw), 1e-12),
+}
+
+# Shapes of parameters that TFP describes wrongly: functions of the event shape and `num_classes`.
+SHAPES: dict[tuple[str, str], Callable[[Shape, Any], Shape]] = {
+    ("OrderedLogistic", "cutpoints"): lambda event, classes: (*event, classes - 1),
+    ("Multinomial", "total_count"): lambda event, classes: event[:-1],
+    ("DirichletMultinomial", "total_count"): lambda event, classes: event[:-1],
 }
 
 
@@ -92,7 +99,12 @@ class Family:
         """Whether events are counts 0, 1, 2, … without an upper limit."""
         from keras_aevb.tfp_classes import counts
 
-        families = counts.Poisson, counts.NegativeBinomial, counts.ZeroInflatedNegativeBinomial
+        families = (
+            counts.Geometric,
+            counts.NegativeBinomial,
+            counts.Poisson,
+            counts.ZeroInflatedNegativeBinomial,
+        )
         return issubclass(self.cls, families)
 
     def _check_fixed(self) -> None:
@@ -175,6 +187,8 @@ class Family:
     def _shape(self, name: str) -> Shape:
         """The shape of a parameter for one event."""
         try:
+            if (self.name, name) in SHAPES:
+                return SHAPES[self.name, name](self.event_shape, self.num_classes)
             shape = self._properties()[name].shape_fn(list(self.event_shape))
             return tuple(int(size) for size in shape)
         except (TypeError, ValueError):

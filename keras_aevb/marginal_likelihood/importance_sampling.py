@@ -69,7 +69,7 @@ class ImportanceSampling(Estimator):
             candidates = ops.concatenate([largest, ops.transpose(log_weights)], axis=1)
             return tuple(mean), ops.top_k(candidates, num_largest)[0]
 
-        batch_size, dtype = ops.shape(x)[0], q.dtype
+        batch_size, dtype = ops.shape(x)[0], x.dtype
         initial = RunningMean.empty(batch_size, dtype)
         largest = ops.full((batch_size, num_largest), -math.inf, dtype)
         mean, largest = ops.fori_loop(0, num_chunks, add_chunk, (tuple(initial), largest))

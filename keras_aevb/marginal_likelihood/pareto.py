@@ -69,7 +69,9 @@ def _fit(excess: np.ndarray) -> float:
     # Candidates for b = -k/σ, and the profile likelihood of each.
     b = 1 / excess[-1] + (1 - np.sqrt(grid / (np.arange(grid) + 0.5))) / (3 * quartile)
     k = np.log1p(-b[:, None] * excess).mean(axis=1)
-    log_likelihood = n * (np.log(-b / k) - k - 1)
+    # 1/σ; for equal excesses, b = 0 may be a candidate: k = 0, the exponential distribution.
+    rate = np.where(b == 0, 1 / excess.mean(), -b / np.where(b == 0, 1, k))
+    log_likelihood = n * (np.log(rate) - k - 1)
     weights = np.exp(log_likelihood - log_likelihood.max())
     b = b @ weights / weights.sum()
     k = np.log1p(-b * excess).mean()

@@ -1,8 +1,10 @@
 """Moments and parameters of q(z|x)."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from keras_aevb._backend import tfd
+from keras_aevb._backend.kinds import is_kind
 from keras_aevb.distributions.base import ConditionalDistribution
 from keras_aevb.distributions.wrapper import Wrapper
 from keras_aevb.typing import Tensor, Terms
@@ -29,8 +31,8 @@ def described(
     prefix = ""
     while isinstance(posterior, Wrapper):
         posterior, prefix = posterior.base, "base_"
-    inner = posterior.distribution(*parameters)
-    while isinstance(inner, tfd.Independent):
+    inner: Any = posterior.distribution(*parameters)
+    while is_kind(inner, tfd.Independent):
         inner = inner.distribution
     heads = list(posterior.heads) or [f"parameter_{i}" for i in range(len(parameters))]
     for name, value in zip(heads, parameters, strict=True):

@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_aevb import arguments
 from keras_aevb._backend import tfd
+from keras_aevb._backend.kinds import is_kind
 from keras_aevb.models import LatentVariableModel
 from keras_aevb.models.parts import check_type
 from keras_aevb.pictures.samples import prior_samples
@@ -137,7 +138,7 @@ def prior_probabilities(
 
 def independent_marginals(prior: Any) -> Distribution | None:
     """The scalar distributions of the latent dimensions, or `None` if they are not independent."""
-    if isinstance(prior, tfd.Independent) and not len(prior.distribution.event_shape):
+    if is_kind(prior, tfd.Independent) and not len(prior.distribution.event_shape):
         return prior.distribution
     return None
 

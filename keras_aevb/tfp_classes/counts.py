@@ -68,6 +68,28 @@ class Poisson(tfd.Poisson):
         return ops.where(x < large, small, -n * (ops.expm1(r) - r) - stirling)
 
 
+class Geometric(tfd.Geometric):
+    r"""TFP's geometric distribution, with a density that stays finite for all logits.
+
+    $$\log p(x) = x \log σ(-l) + \log σ(l)$$
+
+    TFP computes the logarithm of a probability that float32 rounds to 0 or 1.
+
+    Example:
+        >>> float(Geometric(logits=20.0).log_prob(1.0))
+        -20.0
+    """
+
+    @classmethod
+    def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict[str, Any]:
+        return super()._parameter_properties(dtype, num_classes)
+
+    def _log_prob(self, x: Tensor) -> Tensor:
+        x = ops.cast(x, self.dtype)
+        logits = ops.clip(self.logits_parameter(), -LARGEST_LOGIT, LARGEST_LOGIT)
+        return x * ops.log_sigmoid(-logits) + ops.log_sigmoid(logits)
+
+
 class NegativeBinomial(tfd.NegativeBinomial):
     r"""TFP's negative binomial distribution, with a faster density, and any `total_count` above 0.
 

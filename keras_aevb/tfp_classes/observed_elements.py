@@ -5,6 +5,7 @@ from typing import Any
 from keras import ops
 
 from keras_aevb._backend import tfd
+from keras_aevb._backend.kinds import is_kind
 from keras_aevb.typing import Tensor
 
 
@@ -13,7 +14,7 @@ class ObservedElements(tfd.Independent):
 
     def __init__(self, base: Any, fill: Any) -> None:
         elements = getattr(base, "distribution", base)
-        if not isinstance(base, tfd.Independent) or len(elements.event_shape):
+        if not is_kind(base, tfd.Independent) or len(elements.event_shape):
             raise ValueError(f"Expected a likelihood with independent elements. Received: {base}")
         super().__init__(elements, len(base.event_shape))
         self.fill = fill

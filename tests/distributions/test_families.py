@@ -312,6 +312,93 @@ def test_the_variance_of_gamma_gamma():
     np.testing.assert_allclose(prior.distribution().variance(), [variance], rtol=1e-6)
 
 
+def compiled(function):
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.jit(function)()
+    import tensorflow as tf
+
+    return tf.function(function)()
+
+
+MOMENTS = {
+    "GeneralizedExtremeValue": (
+        {"loc": 0.5, "scale": 2.0, "concentration": [-0.7, 0.0, 0.3]},
+        stats.genextreme(np.array([0.7, 0.0, -0.3]), 0.5, 2),
+    ),
+    "Kumaraswamy": (
+        {"concentration1": 2.0, "concentration0": [0.5, 1.0, 3.0]},
+        stats.beta(1, np.array([0.5, 1.0, 3.0])),  # of y²
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MOMENTS)
+def test_moments_in_a_compiled_program(name):
+    """JAX cannot compile TFP's."""
+    parameters, exact = MOMENTS[name]
+    prior = kv.Unconditional(name, 3, **parameters)
+    actual = compiled(lambda: (prior.distribution().mean(), prior.distribution().stddev()))
+    mean, stddev = exact.mean(), exact.std()
+    if name == "Kumaraswamy":
+        b = parameters["concentration0"]
+        mean = b * special.beta(1.5, b)  # E[y] = b B(1 + 1 / a, b)
+        stddev = np.sqrt(exact.mean() - mean**2)
+    np.testing.assert_allclose(actual, [mean, stddev], rtol=1e-5)
+
+
+@pytest.mark.parametrize("number", [4, 5])
+def test_counts_of_categories(number, make_model):
+    """One total for each event; batches of any size."""
+    n = np.random.default_rng(0).dirichlet(np.ones(number), 3)
+    x = np.stack([np.random.default_rng(i).multinomial(10, n[i % 3]) for i in range(7)])
+    p = kv.Unconditional("Multinomial", number, total_count=10.0, probs=n[0]).distribution()
+    expected = stats.multinomial(10, n[0]).logpmf(x)
+    np.testing.assert_allclose(p.log_prob(np.float32(x)), expected, rtol=1e-5)
+    p = kv.Unconditional(
+        "DirichletMultinomial", (2, number), total_count=10.0, concentration=1 + n[:2]
+    ).distribution()
+    expected = sum(stats.dirichlet_multinomial(1 + n[i], 10).logpmf(x[i]) for i in (0, 1))
+    np.testing.assert_allclose(p.log_prob(np.float32(x[:2])), expected, rtol=1e-5)
+    for family in ("Multinomial", "DirichletMultinomial"):
+        likelihood = kv.Conditional(family, number, total_count=10.0)
+        model = make_model(likelihood=likelihood, encoder=keras.layers.Dense(3))
+        model.compile("sgd")
+        assert np.isfinite(model.fit(x, verbose=0).history["loss"]).all()
+        with pytest.raises(ValueError, match="inside the support"):
+            model.elbo(x + 1)
+
+
+@pytest.mark.parametrize("number", [2, 3, 5])
+def test_ordered_classes(number, noise):
+    """K classes have K - 1 cutpoints and probability 1: P(x > k) = σ(loc - c_k)."""
+    cutpoints = np.linspace(-1, 2, number - 1)
+    settings = {"num_classes": number, "loc": 0.3}
+    p = kv.Unconditional("OrderedLogistic", 1, cutpoints=[cutpoints], **settings).distribution()
+    above = np.r_[1, special.expit(0.3 - cutpoints), 0]
+    actual = [float(p.prob(np.float32([k]))) for k in range(number)]
+    np.testing.assert_allclose(actual, -np.diff(above), rtol=1e-5, atol=1e-7)
+    part = kv.Conditional("OrderedLogistic", 4, num_classes=number)
+    assert part.parameter_shape("cutpoints") == (4, number - 1)
+    p = part.distribution(*part(np.ones((2, 3), "float32")))
+    classes = np.broadcast_to(np.arange(number, dtype="float32")[:, None, None], (number, 2, 4))
+    np.testing.assert_allclose(np.exp(p.distribution.log_prob(classes)).sum(0), 1, rtol=1e-5)
+    assert np.asarray(p.sample(200, seed=noise(0))).max() <= number - 1
+
+
+@pytest.mark.parametrize("name", ["PERT", "Reciprocal", "Triangular", "TruncatedNormal", "Uniform"])
+def test_trained_limits_are_in_order(name):
+    part = kv.Conditional(name, 3)
+    features = np.random.default_rng(0).normal(size=(20, 5)).astype("float32")
+    p = part.distribution(*part(features)).distribution
+    low, high = (np.asarray(p.parameters[limit]) for limit in ("low", "high"))
+    assert (low < high).all()
+    if name != "PERT":  # whose limits start with a peak between them
+        above = kv.Unconditional(name, 1, low=1.0).distribution().distribution.parameters["high"]
+        np.testing.assert_allclose(above, [1 + np.log(2)], rtol=1e-6)
+
+
 @pytest.mark.parametrize("shape", [None, ()])
 def test_a_trainable_parameter_of_one_element(shape):
     model = kv.AEVB(

@@ -46,7 +46,17 @@ class Inflated:
         return np.where(np.equal(x, 0), np.logaddexp(log_zero, log_counts), log_counts)
 
 
-COUNTS = ["Poisson", "NegativeBinomial", "ZeroInflatedNegativeBinomial"]
+class Geometric:
+    """From logits; scipy takes probabilities, which round to 1."""
+
+    def __init__(self, logits):
+        self.logits = logits
+
+    def logpmf(self, x):
+        return special.log_expit(self.logits) + x * special.log_expit(-self.logits)
+
+
+COUNTS = ["Poisson", "Geometric", "NegativeBinomial", "ZeroInflatedNegativeBinomial"]
 # Raw values of each parameter, x, and the exact distribution for these raw values.
 MILLION = np.log(1e6)
 TABLE = {
@@ -73,6 +83,12 @@ TABLE = {
         [1_000_000, 1_001_000, 1_000_000],
         lambda raw: stats.poisson(np.exp(raw)),
     ),
+    "Geometric": (
+        [[0.4, -1.0, 3.0]],
+        [0, 12, 1],
+        lambda raw: stats.geom(special.expit(raw), loc=-1),
+    ),
+    "Geometric of small probabilities": ([[20.0, 20.0, -120.0]], [1, 20, 0], Geometric),
     "NegativeBinomial": ([[2.0, 0.5, -1.0], [0.3, 2.0, -1.0]], [0, 12, 1], nbinom),
     "NegativeBinomial of a million": (
         [[2.0, 0.5, 5.0], [13.0, 13.5, 12.0]],
@@ -175,6 +191,7 @@ EXTREME = {
     "StudentT": [0.0, 1e4, -1e4],
     "Beta": [1e-6, 0.999999, 0.3],
     "Poisson": [0, 3, 1e6],
+    "Geometric": [0, 3, 1e6],
     "NegativeBinomial": [0, 3, 1e6],
     "ZeroInflatedNegativeBinomial": [0, 3, 1e6],
     "Categorical": [0, 2, 1],

@@ -41,6 +41,20 @@ def test_the_density_is_that_of_observed_values(make_model, incomplete):
     np.testing.assert_array_equal(model.elbo(complete, seed=0), plain.elbo(complete, seed=0))
 
 
+def test_elements_that_are_mixtures(make_model):
+    """The density of x without some values is that of a likelihood without them."""
+    x = np.random.default_rng(0).integers(0, 10, (13, 6)).astype("float32")
+    base = kv.DiscretizedLogisticMixture(6, 2, 0, 9)
+    model = make(make_model, base=base)
+    z = np.zeros((13, 2), "float32")
+    elements = np.asarray(model.decode(z).distribution.log_prob(x))
+    missing = np.arange(6) >= 4
+    actual = model.decode(z).log_prob(np.where(missing, np.nan, x).astype("float32"))
+    np.testing.assert_allclose(actual, elements[:, :4].sum(1), rtol=1e-5)
+    assert np.isfinite(model.elbo(np.where(missing, np.nan, x))).all()
+    assert model.impute(np.where(missing, np.nan, x)).shape == x.shape
+
+
 def test_the_encoder_gets_the_fill(make_model, incomplete):
     model = make(make_model, fill=0.5)
     expected = model.encoder(np.where(np.isnan(incomplete), np.float32(0.5), incomplete))

@@ -63,6 +63,12 @@ def test_equal_weights_of_a_discrete_z_are_bounded():
     assert pareto.pareto_k(log_weights) < 0.5
 
 
+@pytest.mark.parametrize("n", range(90, 125))
+def test_a_tail_of_equal_weights(n):
+    """With 100 to 120 of them, one candidate of the fit is the exponential distribution."""
+    assert pareto._fit(np.full(n, 0.0625)) < 0.5
+
+
 @pytest.mark.parametrize("n, size", [(1, 1), (20, 4), (100, 20), (225, 45), (1000, 95)])
 def test_tail_sizes(n, size):
     assert pareto.tail_size(n) == size
