@@ -146,13 +146,15 @@ class Bound(keras.layers.Layer):
         Raises:
             ValueError: if a schedule has replaced a number.
         """
-        if callable(value) and self.step is None:
+        if not callable(value):
+            return value
+        if self.step is None:
             raise ValueError(
                 "Expected a schedule that the bound's constructor takes, which counts steps: "
                 f"`model.bound = {self.__class__.__name__}(…)`. Received: an attribute that was "
                 f"set to {value}"
             )
-        return value(ops.convert_to_tensor(self.step)) if callable(value) else value
+        return value(ops.convert_to_tensor(self.step))
 
     def count_step(self) -> None:
         """Counts a training step; the model calls it after each one."""

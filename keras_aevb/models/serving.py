@@ -108,20 +108,21 @@ def export_endpoint(
     functional.export(filepath, format, verbose, input_signature=signature, **kwargs)
     if format == "onnx":
         _check_onnx(filepath)
-        _name_onnx_outputs(filepath, outputs)
+        if isinstance(outputs, dict):
+            _name_onnx_outputs(filepath, sorted(outputs))  # in the order of Keras
 
 
-def _name_onnx_outputs(filepath: str | PathLike[str], outputs: Any) -> None:
-    """Names the outputs by the keys of a dict, which jax2onnx does not do."""
+def _name_onnx_outputs(filepath: str | PathLike[str], names: Sequence[str]) -> None:
+    """Gives the outputs their names, which tf2onnx keeps and jax2onnx drops."""
     import onnx
 
-    if not isinstance(outputs, dict):
+    file = onnx.load(filepath, load_external_data=False)
+    outputs = file.graph.output
+    if [output.name for output in outputs] == names:
         return
-    file = onnx.load(filepath)
-    for name, output in zip(sorted(outputs), file.graph.output):  # Keras sorts keys
-        if output.name != name:
-            file.graph.node.append(onnx.helper.make_node("Identity", [output.name], [name]))
-            output.name = name
+    for output, name in zip(outputs, names, strict=True):
+        file.graph.node.append(onnx.helper.make_node("Identity", [output.name], [name]))
+        output.name = name
     onnx.save(file, filepath)
 
 

@@ -268,62 +268,6 @@ def test_auto_reports_its_choice(make_model, noise, x):
             np.testing.assert_array_equal(actual[name], desired[name])
 
 
-class Own(tfp.distributions.Distribution):
-    """N(loc, 1), of a class that TFP cannot make a composite tensor."""
-
-    def __init__(self, loc, name="Own"):
-        self.loc = loc
-        kind = tfp.distributions.FULLY_REPARAMETERIZED
-        super().__init__(loc.dtype, kind, False, True, {"loc": loc}, name=name)
-
-    @classmethod
-    def _parameter_properties(cls, dtype, num_classes=None):
-        return {"loc": tfp.util.ParameterProperties()}
-
-    def _event_shape(self):
-        return ()
-
-    def _log_prob(self, z):
-        return tfp.distributions.Normal(self.loc, 1.0).log_prob(z)
-
-    def _sample_n(self, n, seed=None):
-        return tfp.distributions.Normal(self.loc, 1.0).sample(n, seed=seed)
-
-
-class OwnPart(kv.ConditionalDistribution):
-    def __init__(self, event_shape):
-        super().__init__(event_shape, {"loc": None})
-
-    def distribution(self, loc):
-        return tfp.distributions.Independent(Own(loc), 1)
-
-
-def test_dimensions_of_a_users_own_family(make_model, x):
-    """Free bits, missing values and parameters are those of the normal distribution."""
-    own, normal = (
-        make_model(
-            posterior=posterior,
-            likelihood=kv.Observed(likelihood),
-            bound=kv.ELBO(free_bits=0.1, kl="sampled"),
-        )
-        for posterior, likelihood in (
-            (OwnPart(2), OwnPart(6)),
-            (kv.Conditional("Normal", 2, scale=1.0), kv.Conditional("Normal", 6, scale=1.0)),
-        )
-    )
-    own.set_weights(normal.get_weights())
-    incomplete = np.where(np.arange(6) == 2, np.nan, x).astype("float32")
-    for values in (x, incomplete):
-        np.testing.assert_allclose(own.elbo(values, seed=0), normal.elbo(values, seed=0), 1e-5)
-        actual, desired = (
-            [np.asarray(v) for v in keras.tree.flatten(m.objective(values, training=True))]
-            for m in (own, normal)
-        )
-        assert [v.shape for v in actual] == [v.shape for v in desired]
-    parameters = own.posterior_parameters(x)
-    np.testing.assert_allclose(parameters["loc"], normal.posterior_parameters(x)["loc"], 1e-5)
-
-
 def test_free_bits_need_dimensions(make_model):
     with pytest.raises(ValueError, match=r"independent given x.*MultivariateNormalDiag"):
         make_model(posterior=Correlated(2), bound=kv.ELBO(free_bits=0.1, kl="sampled"))
