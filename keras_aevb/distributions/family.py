@@ -2,7 +2,7 @@
 
 import difflib
 import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -27,13 +27,6 @@ CONSTRAINTS = {
     "high": lambda raw, values: values["low"] + ops.softplus(raw),
     "peak": lambda raw, values: values["low"] + (values["high"] - values["low"]) * ops.sigmoid(raw),
     "mean_direction": lambda raw, values: raw / ops.maximum(_length(raw), 1e-12),
-}
-
-# Shapes of parameters that TFP describes wrongly: functions of the event shape and `num_classes`.
-SHAPES: dict[tuple[str, str], Callable[[Shape, Any], Shape]] = {
-    ("OrderedLogistic", "cutpoints"): lambda event, classes: (*event, classes - 1),
-    ("Multinomial", "total_count"): lambda event, classes: event[:-1],
-    ("DirichletMultinomial", "total_count"): lambda event, classes: event[:-1],
 }
 
 
@@ -187,8 +180,6 @@ class Family:
     def _shape(self, name: str) -> Shape:
         """The shape of a parameter for one event."""
         try:
-            if (self.name, name) in SHAPES:
-                return SHAPES[self.name, name](self.event_shape, self.num_classes)
             shape = self._properties()[name].shape_fn(list(self.event_shape))
             return tuple(int(size) for size in shape)
         except (TypeError, ValueError):
@@ -243,10 +234,10 @@ def _family_class(family: str | type) -> Any:
 
 def _class(name: str) -> Any:
     """The class of this name in this library, in TFP or registered with Keras; or `None`."""
-    from keras_aevb.tfp_classes import compositions, counts
+    from keras_aevb.tfp_classes import compositions, corrections, counts
     from keras_aevb.tfp_classes.interior import with_interior_samples
 
-    for module in (compositions, counts, tfd):
+    for module in (compositions, corrections, counts, tfd):
         if hasattr(module, name):
             return with_interior_samples(getattr(module, name))
     return keras.saving.get_registered_object(name)
