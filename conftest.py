@@ -2,8 +2,10 @@
 
 import ctypes
 import gc
+import inspect
 import os
 import sys
+import types
 from pathlib import Path
 
 # Tests run a compiled program only a few times, so XLA skips its expensive passes.
@@ -76,13 +78,25 @@ def _free():
 
 
 def _forget_gradients():
-    """TensorFlow keeps the graphs of custom gradients, which are in every step of an optimizer."""
+    """TensorFlow keeps the graphs of custom gradients, which are in every step of an optimizer.
+
+    Those of TFP stay, since its compiled functions, such as `tfp.math.lbeta`, need them again.
+    """
     if keras.backend.backend() == "tensorflow":
         from tensorflow.python.framework import ops
 
         registered = ops.gradient_registry._registry
-        for name in [name for name in registered if name.startswith("CustomGradient-")]:
-            del registered[name]
+        for name, entry in [*registered.items()]:
+            if name.startswith("CustomGradient-") and not _calls_tfp(entry["type"]):
+                del registered[name]
+
+
+def _calls_tfp(function):
+    """Whether a function, or one in its closure, belongs to TFP."""
+    closure = inspect.getclosurevars(function).nonlocals.values()
+    return function.__module__.startswith("tensorflow_probability") or any(
+        _calls_tfp(f) for f in closure if isinstance(f, types.FunctionType)
+    )
 
 
 @pytest.fixture(autouse=True)
