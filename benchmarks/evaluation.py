@@ -5,7 +5,7 @@ import dataclasses
 from harness import Peer, against_the_best, measure
 from work import Work
 
-# What is evaluated: (examples, batch size, samples of z). App. D is that of Figure 3's model.
+# The work of each estimate; App. D uses figure 3's model.
 WORKS = {
     "elbo": Work(examples=1000, batch_size=500, num_samples=10),
     "importance": Work(examples=10, batch_size=10, num_samples=5000),

@@ -1,10 +1,11 @@
-"""Measures training speed against other programs, scaling, precision and import times.
+"""Measures the speed of training, streams and evaluation, scaling, precision and import times.
 
     python benchmarks/run.py
 
 Every program runs in its own process. The processes take turns epoch by epoch, so that other load
-on the machine affects all alike. Compare ratios, not single numbers: each is the median over rounds
-of the ratio in one round. Programs that need other packages have environments, to install once:
+on the machine affects all alike. Compare ratios, not single numbers. A ratio is the median over
+rounds of the ratio in one round; in `models`, `streams` and `evaluation` it compares the fastest
+rounds. Programs that need other packages have environments, to install once:
 
     python benchmarks/run.py --install
 """

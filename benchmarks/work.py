@@ -68,8 +68,8 @@ class Work:
 class Images:
     """A convolutional model of grey images, with Bernoulli pixels, ReLU and Adam.
 
-    Four convolutions of 4 × 4 with strides of 2, a dense layer, and the same backwards: the
-    networks of Burgess et al. (2018).
+    Four convolutions of 4 × 4 with strides of 2, a dense layer, and the same in reverse: the
+    networks of Burgess et al. (2018) with one dense layer in place of two.
 
     Attributes:
         examples: float32 examples in an epoch.
@@ -103,8 +103,8 @@ class Counts:
     """Counts of genes in cells: scVI's default networks, negative binomial counts and Adam.
 
     A hidden layer with batch normalisation, ReLU and dropout of 0.1 in the encoder, one without
-    dropout in the decoder. A cell's rates are shares of its number of counts; a gene has one
-    dispersion.
+    dropout in the decoder. A gene has one dispersion. Only scVI's program makes a cell's rates
+    shares of its total count.
 
     Attributes:
         examples: cells in an epoch.

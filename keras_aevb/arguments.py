@@ -57,7 +57,8 @@ def number(
         inclusive: whether the value may be `low` itself, or a finite `high`.
 
     Raises:
-        ValueError: if it is not such a number, or is one that float32 rounds to 0 or infinity.
+        ValueError: if it is not such a number, or its size is below float32's smallest normal
+            number or above its largest.
     """
     # Python counts booleans as integers.
     real = isinstance(value, numbers.Real) and not isinstance(value, bool)

@@ -49,7 +49,7 @@ class Pictures(keras.callbacks.Callback):
         num_samples: number of images in `"samples"`.
         num_reconstructions: number of examples in `"reconstructions"`.
         num_traversals: number of latent dimensions in `"traversals"`, starting from the first.
-        seed: integer that fixes all noise.
+        seed: integer that fixes all noise. `None` takes it from the model's seed generator.
 
     Raises:
         ImportError: if Matplotlib, or TensorBoard for a `log_dir`, is not installed.
@@ -155,12 +155,12 @@ class Pictures(keras.callbacks.Callback):
     def _possible(self) -> list[str]:
         """The kinds of pictures that the model and the data allow."""
         model = self.model
-        rows = self.checked_conditions(1)
+        rows = self.conditions_for(1)
         with model.given(rows):
             independent = independent_marginals(model.prior_distribution()) is not None
         x = self.x if isinstance(model, VariationalModel) else None
         if x is not None:
-            model.checked_conditions(self.condition, len(x))  # raises for another number
+            model.checked_conditions(self.condition, len(x))  # raises unless there is one per x
         wanted = {
             "reconstructions": x is not None,
             "encoded": x is not None and int(np.prod(model.prior.event_shape)) > 1,
@@ -171,7 +171,7 @@ class Pictures(keras.callbacks.Callback):
         return [k for k in KINDS if wanted.get(k, True) and (images or k not in OF_IMAGES)]
 
     def _independent_posterior(self, x: np.ndarray) -> bool:
-        with self.model.given(self.checked_conditions(1)):
+        with self.model.given(self.conditions_for(1)):
             return independent_marginals(self.model.encode(x[:1])) is not None
 
     def _has_images(self) -> bool:
@@ -185,7 +185,7 @@ class Pictures(keras.callbacks.Callback):
             return False
         return True
 
-    def checked_conditions(self, n: int) -> np.ndarray | None:
+    def conditions_for(self, n: int) -> np.ndarray | None:
         """Conditions for n images, the rows of `condition` in turn; or `None`."""
         if self.condition is None:
             return None
@@ -219,13 +219,13 @@ class Pictures(keras.callbacks.Callback):
         }
 
     def _draw_samples(self, ax: Any) -> None:
-        condition = self.checked_conditions(self.num_samples)
+        condition = self.conditions_for(self.num_samples)
         plots.samples(self.model, self.num_samples, condition=condition, **self._of_images(ax))
 
     def _draw_reconstructions(self, ax: Any, x: np.ndarray) -> None:
         x = x[: self.num_reconstructions]
         plots.reconstructions(
-            self.model, x, condition=self.checked_conditions(len(x)), **self._of_images(ax)
+            self.model, x, condition=self.conditions_for(len(x)), **self._of_images(ax)
         )
 
     def _draw_traversals(self, ax: Any) -> None:
@@ -233,19 +233,19 @@ class Pictures(keras.callbacks.Callback):
         plots.traversals(
             self.model,
             dimensions=range(n),
-            condition=self.checked_conditions(1),
+            condition=self.conditions_for(1),
             **self._of_images(ax),
         )
 
     def _draw_manifold(self, ax: Any) -> None:
-        plots.manifold(self.model, condition=self.checked_conditions(1), **self._of_images(ax))
+        plots.manifold(self.model, condition=self.conditions_for(1), **self._of_images(ax))
 
     def _draw_encoded(self, ax: Any, x: np.ndarray) -> None:
-        condition = self.checked_conditions(len(x))
+        condition = self.conditions_for(len(x))
         plots.encoded(self.model, x, self.labels, seed=self.seed, condition=condition, ax=ax)
 
     def _draw_kl_by_dimension(self, ax: Any, x: np.ndarray) -> None:
-        condition = self.checked_conditions(len(x))
+        condition = self.conditions_for(len(x))
         plots.kl_by_dimension(self.model, x, self.seed, condition, ax)
 
 

@@ -50,7 +50,8 @@ class Condition(keras.layers.Layer):
         shape: shape of one y, an integer or a tuple. Default: y is a number, or a class label.
         num_classes: number of classes; y is a class from 0 to `num_classes` - 1, and is one-hot
             encoded.
-        network: Keras layer from y, of shape `[B, *shape]` or one-hot encoded, to features.
+        network: Keras layer from y to features. It receives y of shape `[B, *shape]`, `[B, 1]` for
+            a number, or one-hot encoded.
             Default: none; y itself is the features.
         **kwargs: arguments of `keras.layers.Layer`.
 
@@ -61,8 +62,8 @@ class Condition(keras.layers.Layer):
         Features of shape `[B, F]`.
 
     Raises:
-        ValueError: if `shape` or `num_classes` is not positive, both are given, or `network` is
-            not a Keras layer.
+        ValueError: if `shape` is not positive, `num_classes` is below 2, both are given, or
+            `network` is not a Keras layer.
 
     Reference: Sohn, Lee & Yan (2015), eqs. 3 and 4; Kingma et al. (2014), arXiv:1406.5298.
 
@@ -149,7 +150,7 @@ class Condition(keras.layers.Layer):
             )
         return y
 
-    def of_names(self, values: Mapping[str, Any], y: Any = None) -> tuple[Any, Any]:
+    def from_named_inputs(self, values: Mapping[str, Any], y: Any = None) -> tuple[Any, Any]:
         """Extracts x and y from a dict of named inputs, `x` and `condition`.
 
         Raises:

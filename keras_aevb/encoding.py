@@ -39,7 +39,7 @@ class Encoding(keras.layers.Layer):
         Tensor of shape `[B, *z_shape]`, or a pair of them.
 
     Raises:
-        ValueError: if a part has the wrong type, or `output` is unknown or not available for
+        ValueError: if `posterior` has the wrong type, or `output` is unknown or not available for
             q(z|x).
 
     Example:

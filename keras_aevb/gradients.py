@@ -128,7 +128,9 @@ def _gradient_program(
 
 
 def _welford_terms(gradients: Iterable[list[Tensor]]) -> np.ndarray:
-    """Uncorrelated estimates of each array's summed variance, one for each gradient but the first.
+    """Estimates of each array's summed variance, one for each gradient but the first.
+
+    They are uncorrelated if the gradients are normal.
 
     Args:
         gradients: iterable over R lists of arrays.

@@ -2,7 +2,7 @@
 
 Reference: Duane, Kennedy, Pendleton & Roweth (1987); Kingma & Welling (2013), App. D and E.
 
-Symbols: B examples, C chains for each of them.
+Symbols: B examples.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ def joint_log_density(
 
     Args:
         x: data of shape `[B, *event_shape]`.
-        prior: TFP distribution p(z) of batch shape `[]`.
+        prior: p(z) of batch shape `[]`, or p(z|y) of batch shape `[B]`; or p(u) of either.
         decode: function from z to the TFP distribution p(x|z).
 
     Returns:
@@ -92,7 +92,7 @@ def adapted(step_size: Tensor, acceptance: Tensor) -> Tensor:
 
 
 def varied(step_size: Tensor, batch_size: Any, rank: int, seed: Tensor) -> Tensor:
-    r"""Random step sizes below ε, one for each example: ε min(1, 2v)² with v ~ U(0, 1).
+    r"""Random step sizes up to ε, one for each example: ε min(1, 2v)² with v ~ U(0, 1).
 
     Where the curvature of the density varies, an ε that suits most chains is too long for others.
     With a fixed ε these would reject every proposal.

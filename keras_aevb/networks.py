@@ -180,7 +180,8 @@ def gaussian_mlp(
         Dict, as from `bernoulli_mlp`.
 
     Raises:
-        ValueError: if a size is not a positive integer, or another number is out of range.
+        ValueError: if a size is not a positive integer, another number is out of range, or
+            `mean_activation` is unknown.
 
     Reference: Kingma & Welling (2013), App. C.2, eq. 12, and sec. 5.
 

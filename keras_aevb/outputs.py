@@ -1,4 +1,4 @@
-"""Validation of what bounds, algorithms and estimators return, those of users among them."""
+"""Validation of the terms that bounds, algorithms and estimators return, also a user's own."""
 
 from collections.abc import Iterable
 

@@ -36,8 +36,8 @@ COLOURS = (
 )
 WIDTH = 6.0  # of a new figure, in inches
 MISSING = 0.5  # grey, for missing values
-# Largest number of bars with a label for each.
-NUMBERED_BARS = 30
+# With more bars than this, not every bar has a label.
+MAX_LABELLED_BARS = 30
 
 
 def matplotlib(module: str) -> Any:
@@ -66,7 +66,7 @@ def mosaic(
     Args:
         images: array of shape `[N, height, width]` or `[N, height, width, 3]`.
         columns: images in a row. Default: as many as rows, or one more.
-        value_range: values drawn as black and as white; others are clipped. NaN is grey.
+        value_range: values drawn as black and as white; those beyond are clipped. NaN is grey.
         ax: axes to draw on.
 
     Returns:
@@ -74,8 +74,8 @@ def mosaic(
 
     Raises:
         ImportError: if Matplotlib is not installed.
-        ValueError: if the array does not contain images, or the range is not two increasing
-            numbers.
+        ValueError: if the array does not contain images, `columns` is not a positive integer, or
+            the range is not two increasing numbers.
 
     Example:
         >>> import numpy as np, keras_aevb as kv
@@ -281,8 +281,8 @@ def encoded(
 
     Raises:
         ImportError: if Matplotlib is not installed.
-        ValueError: as `keras_aevb.pictures.encoded` and `prior_probabilities`; if z does not have
-            a dimension, or there is not one label for each example.
+        ValueError: as `keras_aevb.pictures.encoded` and `prior_probabilities`; if
+            `dimensions` are not two indices of z, or there is not one label for each example.
 
     Example:
         >>> import numpy as np, keras_aevb as kv
@@ -362,7 +362,7 @@ def kl_by_dimension(
     means = kl.mean(axis=0, dtype="float64")
     ax = _axes(ax, height=0.6)
     ax.bar(np.arange(means.size), means.reshape(-1), color=COLOURS[7])
-    if means.size <= NUMBERED_BARS:
+    if means.size <= MAX_LABELLED_BARS:
         numbers = range(means.size)
         ax.set_xticks(numbers, [_name(j, means.shape, letter="") for j in numbers])
     ax.set(xlabel="latent dimension", ylabel="KL, nats")
@@ -370,7 +370,7 @@ def kl_by_dimension(
 
 
 def _axes(ax: Axes | None, height: float = 1.0) -> Axes:
-    """The axes, or those of a new figure, whose height is relative to its width."""
+    """`ax`, or the axes of a new figure of `height` times its width."""
     if ax is not None:
         return ax
     size = WIDTH, WIDTH * float(np.clip(height, 0.15, 2.0))

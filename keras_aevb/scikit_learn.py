@@ -39,7 +39,7 @@ def build_mlp(
 
     Args:
         x_dim: number of features.
-        latent_dim, hidden_units: sizes.
+        latent_dim, hidden_units: numbers of latent variables, and of tanh units in each network.
         likelihood: `"bernoulli"`, for features in [0, 1], or `"normal"`.
         seed: integer that fixes weights and noise.
 
@@ -61,9 +61,9 @@ def build_mlp(
 
 
 class EncodingTransformer(TransformerMixin, BaseEstimator):
-    """Encodes rows as the means of q(z|x), or as all its parameters.
+    """Encodes rows as the means of q(z|x), or as its moments and parameters.
 
-    NaN in X is a missing value where the model's likelihood is `Observed`, else an error.
+    NaN in X marks a missing value if the model's likelihood is `Observed`, else it is an error.
 
     Args:
         build: function from the number of features, `seed` and `build_arguments` to a compiled
@@ -72,7 +72,8 @@ class EncodingTransformer(TransformerMixin, BaseEstimator):
         output: `"mean"`, the means of q(z|x), or `"parameters"`, the output of the model's
             `posterior_parameters`.
         epochs, batch_size, verbose: as for the model's `fit`.
-        random_state: integer or generator that fixes weights and noise. Default: random ones.
+        random_state: integer or `numpy.random.RandomState` that fixes weights and noise. Default:
+            NumPy's global random state.
 
     Attributes:
         model_: the model, after `fit`.
@@ -114,7 +115,7 @@ class EncodingTransformer(TransformerMixin, BaseEstimator):
     def fit(self, X: ArrayLike, y: Any = None) -> Self:  # noqa: N803  scikit-learn's name
         """Builds a model and trains it on the rows of X; y is ignored."""
         self._check_output()
-        rows = self._validated(X)
+        rows = self._rows(X)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         model = self.build(rows.shape[1], seed=seed, **(self.build_arguments or {}))
         check_type("build(…)", model, VariationalModel)
@@ -129,23 +130,23 @@ class EncodingTransformer(TransformerMixin, BaseEstimator):
 
     def transform(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
         """The encodings, an array of shape `[N, columns]`."""
-        x = self._checked(X)
+        x = self._model_input(X)
         parameters = self._chosen(self.model_.posterior_parameters(x, verbose=self.verbose))
         return np.concatenate([p.reshape(len(p), -1) for p in parameters.values()], axis=1)
 
     def inverse_transform(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
-        """The means of p(x|z), an array of shape `[N, features]`, at z = the means in X.
+        """Decodes the means in X: returns the means of p(x|z), of shape `[N, features]`.
 
-        If p(x|z) has no mean, its mode or a sample: the model's `point_estimates` says which.
+        If p(x|z) has no mean, returns its mode or a sample, as in the model's `point_estimates`.
 
         Raises:
-            ValueError: if X has other columns than `transform` returns, or q(z|x) has no mean in
-                the support of p(z).
+            ValueError: if X has another number of columns than the output of `transform`, or q(z|x)
+                has no mean in the support of p(z).
         """
         columns = self.get_feature_names_out()
         if self.model_.point_estimates["posterior"] != "mean":
             raise ValueError(
-                "Expected a posterior with a mean in the support of p(z), which is decoded. "
+                "Expected a posterior with a mean in the support of p(z), as the mean is decoded. "
                 f"Received: {self.model_.posterior.__class__.__name__}"
             )
         encoded = check_array(X)
@@ -160,7 +161,7 @@ class EncodingTransformer(TransformerMixin, BaseEstimator):
 
     def score(self, X: ArrayLike, y: Any = None) -> float:  # noqa: N803
         """The mean of the bound on log p(x) over the rows of X, in nats."""
-        bounds = self.model_.elbo(self._checked(X), seed=0, verbose=self.verbose)
+        bounds = self.model_.elbo(self._model_input(X), seed=0, verbose=self.verbose)
         return float(bounds.mean(dtype="float64"))
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
@@ -171,11 +172,11 @@ class EncodingTransformer(TransformerMixin, BaseEstimator):
         names = [f"{name}_{i}" for name, size in sizes.items() for i in range(size)]
         return np.array(names, dtype=object)
 
-    def _checked(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
+    def _model_input(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
         check_is_fitted(self)
-        return self._as_events(self._validated(X, reset=False), self.model_)
+        return self._as_events(self._rows(X, reset=False), self.model_)
 
-    def _validated(self, X: ArrayLike, reset: bool = True) -> np.ndarray:  # noqa: N803
+    def _rows(self, X: ArrayLike, reset: bool = True) -> np.ndarray:  # noqa: N803
         # The model refuses NaN unless its likelihood is `Observed`, and converts to its precision.
         dtypes = ["float64", "float32"]
         return validate_data(self, X, dtype=dtypes, ensure_all_finite="allow-nan", reset=reset)

@@ -21,7 +21,7 @@ from keras_aevb.models.parts import check_type
 from keras_aevb.typing import ArrayLike, ConditionLike, Examples, Seed
 
 UPDATE = "KERAS_AEVB_UPDATE"
-# The relative change of a number from float32 and another order of summation.
+# The relative rounding error of a float32 number when the order of summation changes.
 ROUNDING = 1e-5
 
 
@@ -97,9 +97,10 @@ def assert_unchanged(
 ) -> None:
     r"""Asserts that the mean of independent values equals a stored one, within Monte Carlo error.
 
-    $$|m - m_0| \le c \sqrt{s^2 + s_0^2}$$
+    $$|m - m_0| \le c \sqrt{s^2 + s_0^2 + (10^{-5} m_0)^2}$$
 
-    with the mean m of R values, its standard error s, and the stored m₀ and s₀. For normal noise
+    with the mean m of R values, its standard error s, and the stored m₀ and s₀; the last term is
+    the rounding of float32. For normal noise
     and c = 5, an unchanged mean fails with probability 1e-4 for 10 values each, and 1e-3 for 5. If
     integers fix all noise, it never fails on the machine that stored the reference.
 

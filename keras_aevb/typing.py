@@ -99,7 +99,10 @@ Seed: TypeAlias = int | None
 """An integer that fixes the noise; `None` for the model's own, or random, noise."""
 
 Verbose: TypeAlias = int | Literal["auto"]
-"""1 for a progress bar, 0 for none, `"auto"` for one if the work takes seconds."""
+"""1 for a progress bar, 0 for none, `"auto"` for one if the work takes seconds.
+
+`fit`, `evaluate` and `predict` pass it to Keras.
+"""
 
 ArrayLike: TypeAlias = SupportsArray | list[Any] | tuple[Any, ...]
 """An array, a tensor or a list of numbers."""

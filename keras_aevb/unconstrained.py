@@ -57,7 +57,7 @@ class UnconstrainedPrior:
         return self.bijector.forward(u)
 
     def to_u(self, z: Tensor) -> Tensor:
-        """b⁻¹(z), or a finite point near it if z is on or beyond the boundary of the support."""
+        """b⁻¹(z), clipped to finite values where z is on or beyond the boundary of the support."""
         u = self.bijector.inverse(z)
         if self.is_identity:
             return u
@@ -130,7 +130,8 @@ def _onto_support(prior: Any) -> Any:
         if bijector is None and is_kind(prior, tfd.TransformedDistribution):
             bijector = prior.bijector(onto_support(prior.distribution))
         tfb.Invert(bijector)  # raises unless it is an invertible bijector
-    except (AttributeError, NotImplementedError, TypeError):  # the last if TFP lacks `Simplex`
+    # TFP 0.25's `SoftmaxCentered` raises a TypeError on JAX.
+    except (AttributeError, NotImplementedError, TypeError):
         return None
     return bijector
 
@@ -138,8 +139,8 @@ def _onto_support(prior: Any) -> Any:
 def _is_unusable(prior: Distribution) -> bool:
     """Whether TFP's bijector fails for p(z).
 
-    On spheres it reaches only points with every zᵢ > 0, and not all Wishart matrices. For LKJ the
-    Jacobian is that of another map. A joint distribution's u is not one tensor.
+    On spheres it reaches only points with every zᵢ > 0. It does not reach all Wishart matrices. Its
+    Jacobian for LKJ belongs to another map. A joint distribution's u is not one tensor.
     """
     return isinstance(
         prior,

@@ -72,7 +72,7 @@ def figure2(datasets, latent_dims, algorithms, samples, seeds, step_sizes, text,
 @options.step_size
 @options.training
 def figure3(datasets, n_trains, algorithms, samples, seeds, step_sizes, **settings):
-    """Marginal likelihood, with Monte Carlo EM beside them.
+    """Marginal likelihood during training: AEVB, wake-sleep and Monte Carlo EM.
 
     Trains every combination of the options with 3 latent variables and 100 hidden units, estimates
     log p(x) of the first 1000 training and test images by App. D at log-spaced sample counts, and
@@ -132,8 +132,8 @@ def figure5(datasets, latent_dims, samples, **settings):
 def gradient_variance(datasets, latent_dims, samples, **settings):
     """Gradient variance of three estimators.
 
-    Trains AEVB, measures the variance of the estimators A and B and of the score function's on one
-    minibatch before and after training, and writes gradient_variance/table.md and table.csv.
+    Trains AEVB, measures the variance of the estimators A, B and score function on one minibatch
+    before and after training, and writes gradient_variance/table.md and table.csv.
     """
     from replication.train.jobs import Jobs
 
@@ -206,12 +206,14 @@ def verify(results, update, rerun, data_dir, **workers):
     """Compares verdicts and distances with the reference.
 
     Recomputes every verdict on a claim and every distance from the paper's curves, and prints a
-    line for each. Fails if one differs from reference.json by more than three standard errors.
+    line for each. Fails if a verdict differs from reference.json, or a distance by more than
+    three standard errors.
 
-    With --rerun, retrains every run instead, in the folder `rerun` of the results, which is deleted
-    at the end, and compares the measurements. They may differ by 0.1 nats, three Monte Carlo
-    standard errors and float32's rounding. Where training is chaotic, that is, a change of the
-    weights' last digit moves it by more, the last test value must lie within the spread over seeds.
+    With --rerun, retrains every run instead, in the folder `rerun` of the results, which is
+    deleted at the end, and compares the measurements. They may differ by 0.1 nats, three Monte
+    Carlo standard errors and float32's rounding. Where training is chaotic, that is, a change
+    of the weights' last digit moves it by more, the last test value must lie within the spread
+    over seeds.
     """
     from replication.verify import comparison, retraining
 

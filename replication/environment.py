@@ -37,7 +37,7 @@ def precision():
 
 
 def share(cores):
-    """Limits this process to `cores` threads, and to the GPU memory that it uses."""
+    """Limits this process to `cores` threads, and makes it allocate GPU memory on demand."""
     for name in THREADS:
         os.environ.setdefault(name, str(cores))
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")

@@ -14,7 +14,7 @@ from keras_aevb import _backend
 
 def pytest_collection_modifyitems(config, items):
     longest_first(items)
-    if not any("::" in argument for argument in config.args):  # all tests that are named run
+    if not any("::" in argument for argument in config.args):  # a test given by name always runs
         mark_slow(items, keras.backend.backend())
 
 

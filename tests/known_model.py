@@ -19,27 +19,27 @@ def linear_gaussian():
     """linear_gaussian(n): p(z) = N(0, I), p(x|z) = N(x; zW + b, σ² I), and n examples.
 
     The rows of W are orthogonal, so that p(z|x) has a diagonal covariance; q(z|x) is p(z|x) with
-    standard deviations `widened` times as large. Models and their compiled programs are shared.
+    standard deviations `scale` times as large. Models and their compiled programs are shared.
     """
     return _linear_gaussian
 
 
-def _linear_gaussian(n, widened=1.0):
-    model, x, exact, means, variances = _parts(widened)
+def _linear_gaussian(n, scale=1.0):
+    model, x, exact, means, variances = _parts(scale)
     return types.SimpleNamespace(
         model=model, x=x[:n], log_likelihood=exact[:n], means=means[:n], variances=variances
     )
 
 
 @functools.cache
-def _parts(widened, n=2000):
+def _parts(scale, n=2000):
     rng = np.random.default_rng(7)
     latent_dim, lengths = 2, np.array([1, 2])
     w = lengths[:, None] * np.linalg.qr(rng.normal(size=(PIXELS, latent_dim)))[0].T
     b = rng.normal(size=PIXELS)
     variances = 1 / (1 + lengths**2 / SIGMA**2)
     to_mean = w.T * variances / SIGMA**2
-    log_variances = np.log(widened**2 * variances)
+    log_variances = np.log(scale**2 * variances)
 
     mean, log_variance, pixels = (keras.layers.Dense(d) for d in (latent_dim, latent_dim, PIXELS))
     identity = keras.Sequential([keras.layers.Identity()])

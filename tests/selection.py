@@ -19,8 +19,8 @@ REPLICATION = {
     for path in (ROOT / "tests" / "replication").glob("test_*.py")
     if path.name not in ("test_everything.py", "test_optimizer.py", "test_sharing.py")
 }
-# Test files that are slow on one backend, because they mostly compile or do not depend on the
-# backend: only the other backend runs them, and both do with `-m "slow or not slow"`.
+# Test files that are marked slow on one backend, because they mostly compile or do not depend on
+# the backend: only the other backend runs them, and both do with `-m "slow or not slow"`.
 SLOW_ON = {
     "jax": {
         "keras_aevb",  # the examples of docstrings
@@ -109,7 +109,7 @@ CASES = {
         "test_ten_steps_raise_the_bound_and_a_file_restores_it": 1,
     },
     "tests/bounds/test_scheduled_bounds.py": {
-        "test_beta_one_is_plain_training_bit_for_bit": 1,
+        "test_beta_one_is_plain_training": 1,
         "test_evaluation_reports_the_bound": 1,
         "test_the_current_weight_is_in_the_logs": 3,
     },
@@ -213,7 +213,7 @@ CASES = {
         "test_a_folder_in_the_place_of_a_file": 4,
         "test_a_run_in_training_does_not_block_other_commands": 1,
         "test_another_command_trains_a_run": 3,
-        "test_an_entry_that_is": 40,
+        "test_a_missing_entry_or_one_of_another_type": 40,
         "test_more_training_images_than_there_are": 4,
         "test_samples_that_suffice_only_for_one_data_set": 1,
     },
@@ -247,7 +247,7 @@ CASES = {
         "test_variance_of_a_linear_model": 2,
     },
     "tests/test_properties.py": {
-        "test_models_are_what_their_config_says": 1,
+        "test_models_are_rebuilt_from_their_config": 1,
     },
     "tests/test_scikit_learn.py": {
         "test_scikit_learns_estimator_checks": 4,

@@ -114,7 +114,7 @@ def test_a_mean_over_millions_of_batches():
 
 
 def test_a_step_is_traced_once():
-    """Tracing takes most of the time of the first step, and once more for another batch size."""
+    """Tracing takes most of the time of the first step, and of the first of another size."""
     calls = []
     x = np.random.default_rng(0).random((50, 12), dtype="float32")
 

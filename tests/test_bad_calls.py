@@ -817,7 +817,7 @@ def as_params(rows):
 
 
 class Models(dict):
-    """The models of all rows, built on first use; `used` has the names since `begin`."""
+    """The models of all rows, built on first use; `used` has the names that a test uses."""
 
     def __init__(self):
         super().__init__()

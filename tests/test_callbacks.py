@@ -155,10 +155,10 @@ def test_one_condition_for_all_images(condition, tmp_path):
     )
     pictures = Pictures(tmp_path, condition=condition, kinds=["samples"])
     pictures.set_model(model)
-    np.testing.assert_array_equal(pictures.checked_conditions(3), [2, 2, 2])
+    np.testing.assert_array_equal(pictures.conditions_for(3), [2, 2, 2])
     pictures.condition = []
     with pytest.raises(ValueError, match=r"one y or more. Received: none"):
-        pictures.checked_conditions(3)
+        pictures.conditions_for(3)
 
 
 def test_impossible_kinds_are_left_out_or_refused(tmp_path):

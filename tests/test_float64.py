@@ -29,7 +29,7 @@ else:
 rng = np.random.default_rng(0)
 exact = {"rtol": 1e-13, "atol": 1e-13}
 
-# Data, in every way into a model: float32 has 1000.0001 and 1000.0002 as one number.
+# Data, in every way into a model: float32 has 1000.00001 and 1000.00002 as one number.
 x = 1000 + 1e-3 * rng.normal(size=(20, 3))
 zero = keras.initializers.Zeros()
 layer = lambda n, bias=0.0: keras.layers.Dense(

@@ -61,7 +61,7 @@ def test_momentum_is_standard_normal(noise):
     """One short leapfrog step from the mode moves by ε · momentum and is always accepted."""
     z, _ = hmc.transition(log_target, np.zeros((20_000, 2), "float32"), 1e-3, 1, noise(0))
     momentum = np.asarray(z) / 1e-3
-    # Five standard errors of a mean, 1/√n, and of a second moment, √(2/n): odds 4e-6 in all.
+    # Five standard errors of a mean, 1/√n, and of a second moment, √(2/n): odds 3e-6 in all.
     np.testing.assert_allclose(momentum.mean(0), 0, atol=5 / 20_000**0.5)
     np.testing.assert_allclose(np.cov(momentum.T), np.eye(2), atol=5 * (2 / 20_000) ** 0.5)
 
@@ -74,7 +74,7 @@ def test_the_target_is_stationary_and_reached(scale, noise):
     z = np.asarray(z)
     assert 0.5 < np.mean(acceptance) < 0.95
     variance = 1 / PRECISION
-    # Five standard errors, of means σ/√n and of variances σ²√(2/n): odds 2e-6 in all. From the
+    # Five standard errors, of means σ/√n and of variances σ²√(2/n): odds 3e-6 in all. From the
     # mode, 30 transitions leave less than that.
     np.testing.assert_allclose(z.mean(0) / variance**0.5, 0, atol=5 / 20_000**0.5)
     np.testing.assert_allclose(z.var(0) / variance, 1, atol=5 * (2 / 20_000) ** 0.5)

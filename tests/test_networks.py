@@ -96,7 +96,7 @@ def test_kernels_start_from_a_normal_distribution(mlp, stddev):
     for kernel in kernels:
         n = kernel.size
         # Five standard errors of a mean (σ/√n) and of a standard deviation (σ/√2n), up to
-        # 12 kernels in four cases: odds 3e-5.
+        # 6 kernels in four cases: odds 3e-5.
         assert abs(kernel.mean()) < 5 * stddev / n**0.5
         assert abs(kernel.std() - stddev) < 5 * stddev / (2 * n) ** 0.5
 

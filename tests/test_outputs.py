@@ -1,4 +1,4 @@
-"""What a user's bound, algorithm or estimator returns is one number for each example."""
+"""A user's bound, algorithm or estimator must return one number for each example."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""Properties of all parts, streams and batch sizes, tested with hypothesis."""
+"""Property-based tests of configs, streams, batch sizes and sample weights."""
 
 import keras
 import numpy as np
@@ -17,7 +17,6 @@ many = settings(max_examples=100, deadline=None, derandomize=True)
 X_DIM, LATENT_DIM = 6, 2
 sizes = st.integers(1, 4)
 shapes = st.one_of(sizes, st.lists(sizes, min_size=1, max_size=3).map(tuple))
-# Numbers that JSON stores exactly: Python floats are float64.
 positive = st.floats(1e-6, 1e6)
 seeds = st.one_of(st.none(), st.integers(0, 2**32 - 1))
 
@@ -68,7 +67,7 @@ def without_object_numbers(config):
     scale=st.one_of(st.none(), positive),
     dtype=st.sampled_from(["float32", "mixed_float16", "bfloat16"]),
 )
-def test_conditional_distributions_are_what_their_config_says(make, shape, head, scale, dtype):
+def test_conditional_distributions_are_rebuilt_from_their_config(make, shape, head, scale, dtype):
     size = int(np.prod(shape))
     name = "logits" if make is kv.Bernoulli else "mean"
     arguments = {name: head and keras.layers.Dense(size, head, dtype=dtype), "dtype": dtype}
@@ -89,7 +88,7 @@ def test_conditional_distributions_are_what_their_config_says(make, shape, head,
 
 @few
 @given(shape=shapes)
-def test_priors_are_what_their_config_says(shape):
+def test_priors_are_rebuilt_from_their_config(shape):
     part = kv.StandardNormal(shape)
     z = np.random.default_rng(0).normal(size=(3, *part.event_shape)).astype("float32")
     p, q = part.distribution(), round_trip(part).distribution()
@@ -102,7 +101,7 @@ def test_priors_are_what_their_config_says(shape):
     kl=st.sampled_from(["analytic", "sampled", None]),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_bounds_are_what_their_config_says(num_samples, kl, seed, aevb, noise):
+def test_bounds_are_rebuilt_from_their_config(num_samples, kl, seed, aevb, noise):
     bound = (
         kv.ScoreFunctionELBO(num_samples) if kl is None else kv.ELBO(num_samples=num_samples, kl=kl)
     )
@@ -113,7 +112,7 @@ def test_bounds_are_what_their_config_says(num_samples, kl, seed, aevb, noise):
 
 @few
 @given(n_train=st.floats(1e-3, 1e9))
-def test_weight_priors_are_what_their_config_says(n_train):
+def test_weight_priors_are_rebuilt_from_their_config(n_train):
     part, w = kv.WeightPrior(n_train), data(5)
     assert_equal(numbers(round_trip(part)(w)), numbers(part(w)))
 
@@ -125,7 +124,7 @@ def test_weight_priors_are_what_their_config_says(n_train):
     ),
     values=st.lists(st.integers(2, 10**6), min_size=4, max_size=4),
 )
-def test_estimators_are_what_their_config_says(make, values):
+def test_estimators_are_rebuilt_from_their_config(make, values):
     names = make().get_config()
     round_trip(make(**dict(zip(names, values))))
 
@@ -138,7 +137,7 @@ def test_estimators_are_what_their_config_says(make, values):
     seed=st.integers(0, 2**32 - 1),
     data=st.data(),
 )
-def test_models_are_what_their_config_says(algorithm, mlp, gain, seed, data):
+def test_models_are_rebuilt_from_their_config(algorithm, mlp, gain, seed, data):
     with_encoder = algorithm is not kv.MonteCarloEM
     settings = {
         kv.FullVB: {
@@ -242,67 +241,69 @@ def test_streams_train_and_evaluate_like_arrays(kind, aevb, n, batch_size, weigh
 
 # Batch sizes
 
-# Few sizes, since each compiles a program: smaller and larger than the data, and no divisor.
+# Few sizes, since each compiles a program. Batches are smaller or larger than the data, or
+# divide it with a remainder.
 lengths, batch_sizes = st.sampled_from([1, 5, 8]), st.sampled_from([1, 3, 8])
 
 
-class Certain(kv.DiagonalNormal):
-    """A posterior whose standard deviation is at its minimum: samples are the mean, for float32."""
+class NearlyDeterministic(kv.DiagonalNormal):
+    """A posterior with the smallest standard deviation, exp(-10): samples are close to the mean."""
 
     def distribution(self, mean, log_variance):
         return super().distribution(mean + 1.0, ops.full_like(log_variance, -20.0))
 
 
 @pytest.fixture(scope="module")
-def certain():
+def nearly_deterministic():
     parts = networks.bernoulli_mlp(X_DIM, LATENT_DIM, 4, seed=0)
-    model = kv.AEVB(**{**parts, "posterior": Certain(LATENT_DIM)}, seed=0)
+    model = kv.AEVB(**{**parts, "posterior": NearlyDeterministic(LATENT_DIM)}, seed=0)
     model.compile(keras.optimizers.SGD(0.1))
     return model
 
 
 @few
 @given(n=lengths, batch_sizes=st.lists(batch_sizes, min_size=2, max_size=2, unique=True))
-def test_the_bound_does_not_depend_on_the_batch_size(certain, n, batch_sizes):
+def test_the_bound_does_not_depend_on_the_batch_size(nearly_deterministic, n, batch_sizes):
     """z is its mean up to σ = exp(-10), which moves the bound by less than 1e-4 nats."""
     x = data(n)
-    actual, desired = (certain.elbo(x, batch_size=b, seed=0) for b in batch_sizes)
+    actual, desired = (nearly_deterministic.elbo(x, batch_size=b, seed=0) for b in batch_sizes)
     assert actual.shape == (n,)
     np.testing.assert_allclose(actual, desired, rtol=1e-5, atol=1e-4)
-    (alone,) = certain.elbo(x[-1:], seed=1)  # an example's bound is its own
+    (alone,) = nearly_deterministic.elbo(x[-1:], seed=1)  # does not depend on the batch
     np.testing.assert_allclose(actual[-1], alone, rtol=1e-5, atol=1e-4)
 
 
 @few
 @given(n=lengths, batch_sizes=st.lists(batch_sizes, min_size=2, max_size=2, unique=True))
-def test_evaluation_does_not_depend_on_the_batch_size(certain, n, batch_sizes):
-    """The logs are means over examples for any last batch, and agree with the bound."""
+def test_evaluation_does_not_depend_on_the_batch_size(nearly_deterministic, n, batch_sizes):
+    """The logs are means over examples for any size of the last batch, and agree with the bound."""
     x = data(n)
     actual, desired = (
-        certain.evaluate(x, batch_size=b, return_dict=True, verbose=0) for b in batch_sizes
+        nearly_deterministic.evaluate(x, batch_size=b, return_dict=True, verbose=0)
+        for b in batch_sizes
     )
     for name in actual:
         np.testing.assert_allclose(actual[name], desired[name], rtol=1e-5, atol=1e-4)
-    bound = certain.elbo(x, seed=0).mean()
+    bound = nearly_deterministic.elbo(x, seed=0).mean()
     np.testing.assert_allclose(actual["elbo"], bound, rtol=1e-5, atol=1e-4)
     np.testing.assert_allclose(actual["loss"], -bound, rtol=1e-5, atol=1e-4)
 
 
 # Sample weights
 
-# Their sum is 6, for few lengths and thus few programs.
+# Each sums to 6, so that one program serves all repeated examples.
 weights_of_rows = st.sampled_from([(2, 4), (6, 0), (1, 5), (1, 2, 3), (0, 6, 0), (4, 1, 1)])
 
 
 @few
 @given(weights=weights_of_rows)
-def test_integer_weights_are_repeated_examples(certain, weights):
+def test_integer_weights_are_repeated_examples(nearly_deterministic, weights):
     """Σ w L / n over n weighted examples, and Σ L / Σ w over the repeated ones."""
     x, n, total = data(len(weights)), len(weights), sum(weights)
-    weighted = certain.evaluate(
+    weighted = nearly_deterministic.evaluate(
         x, sample_weight=np.array(weights), batch_size=n, return_dict=True, verbose=0
     )
-    repeated = certain.evaluate(
+    repeated = nearly_deterministic.evaluate(
         np.repeat(x, weights, axis=0), batch_size=total, return_dict=True, verbose=0
     )
     np.testing.assert_allclose(
@@ -312,22 +313,22 @@ def test_integer_weights_are_repeated_examples(certain, weights):
         np.testing.assert_allclose(weighted[term], repeated[term], rtol=1e-5, atol=1e-4)
 
 
-@pytest.mark.filterwarnings("ignore:Gradients do not exist")  # for a fixed scale
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")  # `log_variance` is not used
 @few
 @given(weights=weights_of_rows)
-def test_integer_weights_train_as_repeated_examples(certain, weights):
-    """An SGD step is a gradient of the mean loss: n times the one is Σ w times the other."""
+def test_integer_weights_train_as_repeated_examples(nearly_deterministic, weights):
+    """An SGD step is the gradient of the mean loss: n times the weighted is Σ w times the other."""
     x, n, total = data(len(weights)), len(weights), sum(weights)
-    start = values_of(certain)
-    before = certain.get_weights()
+    start = values_of(nearly_deterministic)
+    before = nearly_deterministic.get_weights()
     moves = []
     for arrays, scale in (((x, None, np.array(weights)), n), ((np.repeat(x, weights, 0),), total)):
-        certain.train_on_batch(*arrays)
-        moves.append([scale * (a - b) for a, b in zip(certain.get_weights(), before)])
-        set_back(certain, start)
+        nearly_deterministic.train_on_batch(*arrays)
+        moves.append([scale * (a - b) for a, b in zip(nearly_deterministic.get_weights(), before)])
+        set_back(nearly_deterministic, start)
     assert max(np.abs(move).max() for move in moves[0]) > 1e-3
     for actual, desired in zip(*moves):
-        # float32 weights of 0.01 … 1 move by some 1e-2; z has σ = exp(-10)
+        # float32 weights of 0.01 … 1 change by about 1e-2; z has σ = exp(-10)
         np.testing.assert_allclose(actual, desired, rtol=1e-3, atol=2e-5 * total)
 
 

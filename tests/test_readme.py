@@ -13,7 +13,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
 
 @functools.cache
 def names_after(block):
-    """The variables after the first blocks; a test of each, so that memory is freed in between."""
+    """The variables after a block. Each block is a test, so that memory is freed in between."""
     if block < 0:
         images = np.random.default_rng(0).random((200, 784), dtype="float32")
         return {"x_train": images, "x_test": images[:50]}

@@ -201,12 +201,12 @@ def test_missing_values(fitted):
 
 
 # This check compares float32 to 1e-7, below its resolution; `test_order_of_the_examples` is ours.
-FLOAT64_CHECKS = {"check_methods_sample_order_invariance": "a matrix product may round by row"}
+EXPECTED_FAILURES = {"check_methods_sample_order_invariance": "a matrix product may round by row"}
 
 
 @parametrize_with_checks(
     [small(build_arguments={"hidden_units": 5, "likelihood": "normal"})],
-    expected_failed_checks=lambda estimator: FLOAT64_CHECKS,
+    expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
 )
 def test_scikit_learns_estimator_checks(estimator, check):
     check(estimator)

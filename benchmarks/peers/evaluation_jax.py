@@ -47,7 +47,7 @@ def elbo(p, x, key, num_samples):
 
 
 def importance(p, x, key, num_samples):
-    """Importance sampling, with the weights' sum and their squares' in chunks."""
+    """Importance sampling; adds up the weights and their squares in chunks."""
 
     def add(sums, key):
         weights = log_weights(p, x, key, CHUNK)

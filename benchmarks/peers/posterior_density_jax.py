@@ -22,7 +22,7 @@ def epochs(work):
 
 
 def estimates(work, chains_of):
-    """The same with HMC of the caller.
+    """Like `epochs`, with the chains of `chains_of`.
 
     Args:
         chains_of: function from the log density of one z of shape `[D]` and an example, from the

@@ -18,7 +18,7 @@ EPOCHS = 30
 
 # %%
 rng = np.random.default_rng(0)
-n, size = 2200, 16  # sides are multiples of 4, because the networks halve them twice
+n, size = 2200, 16  # a multiple of 4, because the networks halve the sides twice
 rows, columns = np.mgrid[:size, :size]
 centre = rng.uniform(4, size - 4, (n, 2, 1, 1))
 radius = rng.uniform(2, 4, (n, 1, 1))
@@ -49,8 +49,8 @@ plt.show()
 # %% [markdown]
 # ## Model
 #
-# The encoder ends before the layers of z, and the decoder before the last layer: these belong to
-# the posterior and to the likelihood.
+# The encoder leaves out the layers that output the parameters of q(z|x), and the decoder its output
+# layer: these belong to the posterior and to the likelihood.
 #
 # | likelihood | pixels |
 # |---|---|
@@ -112,8 +112,8 @@ plt.show()
 # %% [markdown]
 # ## The latent variables
 #
-# A row for each latent variable, from the lowest to the highest quantile of the prior, around the z
-# of a test image:
+# Each row moves one latent variable through the prior's quantiles. The others keep their values for
+# a test image:
 
 # %%
 z = kv.pictures.encoded(model, x_test[:1])[0]
@@ -121,8 +121,8 @@ kv.plots.traversals(model, z, num_values=12)
 plt.show()
 
 # %% [markdown]
-# Position, size and the two degrees of freedom of the colour are five numbers. The divergence of
-# each dimension measures its information about them:
+# Position, size and the two degrees of freedom of the colour are five numbers. The KL of each
+# dimension shows which dimensions carry information about them:
 
 # %%
 _, ax = plt.subplots(figsize=(5, 3), layout="constrained")

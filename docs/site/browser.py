@@ -23,10 +23,10 @@ from playwright.sync_api import TimeoutError, sync_playwright
 SCREENS = {"phone": (400, 800), "desktop": (1280, 800)}  # width and height in pixels
 COLOURS = ("light", "dark")
 SEARCHES = {"importance weighted": "bounds", "Observed": "distributions", "replicas": "models"}
-CONTRAST = 3.0  # WCAG's minimum for large text; the theme's code has less than that of small text
+CONTRAST = 3.0  # WCAG's minimum for large text; the theme's code fails the one for small text
 
 # Returns the problems of the open page.
-LOOK = """
+FIND_PROBLEMS = """
 (contrast) => {
   const problems = [];
   const page = document.documentElement;
@@ -110,7 +110,7 @@ class Visit:
         self.problems = []
         self.page.goto(f"{self.home}/{name}")
         self.page.wait_for_load_state("networkidle")
-        return [*self.page.evaluate(LOOK, CONTRAST), *self.problems]
+        return [*self.page.evaluate(FIND_PROBLEMS, CONTRAST), *self.problems]
 
     def search(self, words, expected):
         """Returns the problems of a search from the first page."""

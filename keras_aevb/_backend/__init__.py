@@ -1,4 +1,4 @@
-"""The only module that selects code by the Keras backend.
+"""Selects the code of the Keras backend.
 
 Both backends export the same names:
 
@@ -15,24 +15,26 @@ Both backends export the same names:
 - `mean_metric(name, dtype)`: `keras.metrics.Mean`, but precise over millions of batches too.
 - `minimize(model, loss)`: one optimizer step on the scalar that `loss()` returns.
 - `gradients(function, variables, others=())`: derivatives of the scalar `function()`, zero where
-  it does not depend on a variable. In a compiled program, `others` are all variables it reads.
+  it does not depend on a variable. In a compiled program, `others` must be all other variables that
+  `function` reads.
 - `with_derivatives(function, *derivatives)`: an elementwise function of tensors of one shape, with
   given partial derivatives.
 - `compiled(model, function)`: `function`, which may read the model's variables, as one program.
-- `full_precision()`: a context in which accelerators multiply float32 matrices in full precision.
-  By default they may round the factors to ten bits (TF32). `compiled` programs use it.
-- `Program(models, kind)`: many training or test steps, of one model or several, in one program.
+- `full_precision()`: on JAX, a context in which accelerators multiply float32 matrices in full
+  precision. By default they may round the factors, to ten bits in TF32. `compiled` programs use it.
+  On TensorFlow it does nothing.
+- `Program(models, kind)`: many training or test steps, of one model or several, in one call.
 - `PredictProgram(model)`: a model's outputs for a batch.
-- `representable(array)`: an array in a type that the device represents with the same values. JAX
-  has native byte order, and by default 32-bit integers, which 64-bit ones would overflow.
+- `representable(array)`: an array in a type that the device supports. On JAX, native byte order,
+  and float32, which rounds, for integers beyond JAX's integer type (by default 32 bits).
 - `device_bytes()`: memory of the accelerator, `None` for a CPU or if unknown.
 - `has_replicas(model)`: whether a TensorFlow strategy runs the model's steps on several devices.
 - `is_first_process(model)`: whether this is the only process, or the one that writes files.
 - `seed_of(tensor)`, `fold_in(seed, i)`: seeds derived from integer tensors.
 - `over_examples(function, seed, *arrays)`: `function(seed, *arrays)` for a batch whose size may be
   symbolic, which TFP does not support on JAX.
-- `num_replicas()`, `sum_over_replicas(value)`: for a step under such a strategy; 1 and the value
-  elsewhere.
+- `num_replicas()`, `sum_over_replicas(value)`: for a step under a TensorFlow strategy; else 1 and
+  the value itself.
 """
 
 # ruff: noqa: F403, F405 - the modules' `__all__` are the names above

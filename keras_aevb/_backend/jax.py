@@ -51,7 +51,7 @@ def _tfp() -> ModuleType:
 def _not_loaded(cause: object) -> ImportError:
     return ImportError(
         "TensorFlow Probability could not be loaded for the jax backend: tensorflow-probability "
-        f"0.25 works with jax 0.5 and 0.6, newer jax {jax.__version__!r} needs tfp-nightly. "
+        f"0.25 works with jax 0.5 and 0.6, newer needs tfp-nightly; found jax {jax.__version__}. "
         "Install compatible versions with: pip install 'keras-aevb[jax]', or, for the newest jax "
         "without TensorFlow, 'keras-aevb[jax-latest]'. "
         f"The cause was: {cause}"

@@ -29,7 +29,7 @@ class Stacks:
         return cls(tuple(map(tuple, stacks.values())))
 
     def stacked(self, trees: Sequence[Any]) -> list[Any]:
-        """A tree for each stack from one for each model; stacks of one model keep its tree."""
+        """Turns one tree per model into one tree per stack; a stack of one model keeps its tree."""
         stacks = [[trees[i] for i in members] for members in self.members]
         return [jax.tree.map(_stack, *stack) if len(stack) > 1 else stack[0] for stack in stacks]
 

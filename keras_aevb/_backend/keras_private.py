@@ -86,7 +86,7 @@ def discard_damaged_metadata(callback: keras.callbacks.BackupAndRestore) -> None
 
 
 def only_restore(callback: keras.callbacks.BackupAndRestore) -> None:
-    """Makes a `BackupAndRestore` restore without keeping a file, in all processes but the first.
+    """Makes a `BackupAndRestore` restore but not keep backups, for all processes but the first.
 
     TensorFlow reads variables of several processes by collective operations, so all of them save.
     """
@@ -169,8 +169,8 @@ def in_shared_object_scope() -> bool:
 def config_in_a_file(part: Any) -> Any:
     """The config of a part that other layers of the same file may share.
 
-    Keras gives a second config of an object its address, and the first one too; but if a layer
-    contains the object, the file has a copy of the first config, without the address.
+    When Keras serializes an object again, it adds the object's id to both configs. If a layer
+    contains the object, the file has an earlier copy of the first config, without the id.
     """
     config = keras.saving.serialize_keras_object(part)
     if in_shared_object_scope() and part is not None:

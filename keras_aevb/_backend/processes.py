@@ -1,7 +1,7 @@
-"""Training by several processes, each with its own devices.
+"""Checks that all processes that train a model together have the same batches.
 
-Every process makes the same global batches, of which its devices take their rows. A batch then does
-not depend on the number of processes, and no process waits for examples of another.
+Every process makes the same global batches, and its devices take their share of the rows. A batch
+then does not depend on the number of processes, and no process waits for examples from another.
 """
 
 import zlib
@@ -23,13 +23,13 @@ def check_same(digests: Iterable[Any]) -> None:
     """Raises a `ValueError` unless the processes have equal digests.
 
     Args:
-        digests: one for each process, of its next batches and its number of past steps.
+        digests: one for each process, or replica, of its next batches and number of past steps.
     """
     digests = [int(each) for each in digests]
     if len(set(digests)) > 1:
         raise ValueError(
             "Expected the same batches and the same number of past steps in every process, because "
             "each takes its part of every batch. Received: batches or steps that differ between "
-            f"{len(digests)} processes. Possible causes: a sharded data set, models with different "
+            "processes. Possible causes: a sharded data set, models with different "
             "seeds, or backups of different epochs"
         )

@@ -155,10 +155,10 @@ def compiled(model: keras.Model, function: Callable[..., Any]) -> Callable[..., 
 
 
 def program(function: Callable[..., Any], **settings: Any) -> Any:
-    """A `tf.function` whose retracing is counted for itself.
+    """A `tf.function` whose retraces are counted separately.
 
-    TensorFlow warns of retracing by a function's code, which the programs of all models share. A
-    partial function has no code.
+    TensorFlow counts retraces by code object, which the programs of all models share. A partial
+    function has none.
     """
     return tf.function(functools.partial(function), **settings)
 

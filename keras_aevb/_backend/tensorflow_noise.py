@@ -14,7 +14,9 @@ from keras_aevb._backend.tensorflow import tfd, tfp
 
 class Normal(tfd.Normal):
     def _sample_n(self, n: Any, seed: Any = None) -> tf.Tensor:
-        noise = tf.raw_ops.StatelessRandomNormalV2(**_generator(self, n, seed), dtype=self.dtype)
+        noise = tf.raw_ops.StatelessRandomNormalV2(
+            **_philox_arguments(self, n, seed), dtype=self.dtype
+        )
         return self.loc + self.scale * noise
 
 
@@ -22,12 +24,12 @@ class Bernoulli(tfd.Bernoulli):
     def _sample_n(self, n: Any, seed: Any = None) -> tf.Tensor:
         probabilities = self.probs_parameter()
         noise = tf.raw_ops.StatelessRandomUniformV2(
-            **_generator(self, n, seed), dtype=probabilities.dtype
+            **_philox_arguments(self, n, seed), dtype=probabilities.dtype
         )
         return tf.cast(noise < probabilities, self.dtype)
 
 
-def _generator(distribution: Any, n: Any, seed: Any) -> dict[str, Any]:
+def _philox_arguments(distribution: Any, n: Any, seed: Any) -> dict[str, Any]:
     """Arguments of a random operation for n draws; accepts any TFP seed."""
     return {
         "shape": tf.concat([[n], distribution.batch_shape_tensor()], 0),

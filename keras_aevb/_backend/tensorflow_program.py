@@ -79,7 +79,7 @@ class _ProgramOfOneModel:
         # Like Keras, without AutoGraph.
         self._run = program(self._steps, jit_compile=model.jit_compile, autograph=False)
         self.in_a_loop: bool | None = None  # set by the first call
-        # Layers whose mean of an empty batch, NaN, would stay in their moving averages.
+        # An empty batch has a mean of NaN, which would stay in the layers' moving averages.
         self.normalizes_batches = (
             self.training
             and self.strategy.num_replicas_in_sync > 1

@@ -11,7 +11,7 @@ from keras import ops
 
 from keras_aevb import _backend, arguments
 from keras_aevb._backend import tfp
-from keras_aevb.bounds.base import InForce
+from keras_aevb.bounds.base import LatestValue
 from keras_aevb.bounds.elbo import ELBO, ELBOArguments, by_dimension
 from keras_aevb.distributions.precision import at_least_float32
 from keras_aevb.typing import Config, Decode, Distribution, Schedule, Tensor, Terms
@@ -33,7 +33,7 @@ class PenalizedELBO(ELBO):
     ) -> None:
         super().__init__(num_samples, **kwargs)
         self.weight = self.scheduled("weight", weight)
-        self.in_force.append(InForce("weight", at_least_float32(self.compute_dtype)))
+        self.latest_values.append(LatestValue("weight", at_least_float32(self.compute_dtype)))
 
     @property
     def terms(self) -> tuple[str, ...]:  # type: ignore[override]  # computed

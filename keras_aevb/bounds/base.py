@@ -86,7 +86,7 @@ class Bound(keras.layers.Layer):
         Args:
             x: data of shape `[B, *event_shape]`.
             q: TFP distribution q(z|x) of batch shape `[B]`.
-            prior: TFP distribution p(z) of batch shape `[]`.
+            prior: TFP distribution p(z) of batch shape `[]`, or p(z|y) of batch shape `[B]`.
             decode: function from z of shape `[L, B, ...]` to the TFP distribution p(x|z).
             seed: TFP seed of the samples.
 
@@ -98,7 +98,7 @@ class Bound(keras.layers.Layer):
     def evaluated(
         self, x: Tensor, q: Distribution, prior: Distribution, decode: Decode, seed: Tensor
     ) -> Terms:
-        """What `__call__` returns, validated.
+        """Calls the bound and validates its terms.
 
         Raises:
             ValueError: if a term is missing, or does not have shape `[B]`.
@@ -150,7 +150,7 @@ class Bound(keras.layers.Layer):
             return value
         if self.step is None:
             raise ValueError(
-                "Expected a schedule that the bound's constructor takes, which counts steps: "
+                "Expected the schedule in the bound's constructor, so that the bound counts steps: "
                 f"`model.bound = {self.__class__.__name__}(…)`. Received: an attribute that was "
                 f"set to {value}"
             )
@@ -213,8 +213,8 @@ class Bound(keras.layers.Layer):
         return cls(**{n: keras.saving.deserialize_keras_object(v) for n, v in config.items()})
 
 
-class InForce(keras.metrics.Mean):
-    """A metric with the value of a schedule in the last batch."""
+class LatestValue(keras.metrics.Mean):
+    """A metric with the value of a number or a schedule in the last batch."""
 
     def update_state(self, values: Tensor, sample_weight: Any = None) -> None:
         self.reset_state()

@@ -8,7 +8,7 @@ from keras import ops
 from keras_aevb import _backend, arguments
 from keras_aevb._backend import tfd
 from keras_aevb._backend.kinds import is_kind
-from keras_aevb.bounds.base import Bound, InForce
+from keras_aevb.bounds.base import Bound, LatestValue
 from keras_aevb.bounds.gradient import log_prob_by_path
 from keras_aevb.distributions.precision import at_least_float32
 from keras_aevb.typing import Config, Decode, Distribution, LayerArguments, Schedule, Tensor, Terms
@@ -104,7 +104,9 @@ class ELBO(Bound):
         self.beta = self.scheduled("beta", beta)
         self.free_bits = self.scheduled("free_bits", free_bits)
         changed = [name for name, value in DEFAULTS.items() if getattr(self, name) != value]
-        self.in_force = [InForce(name, at_least_float32(self.compute_dtype)) for name in changed]
+        self.latest_values = [
+            LatestValue(name, at_least_float32(self.compute_dtype)) for name in changed
+        ]
         self.kl_estimator: str | None = None
 
     @property
@@ -139,7 +141,7 @@ class ELBO(Bound):
             for name in DEFAULTS
         }
         if self._is_default:
-            logged = {metric.name for metric in self.in_force}
+            logged = {metric.name for metric in self.latest_values}
             return terms | {name: value for name, value in weights.items() if name in logged}
         beta, free_bits = weights.values()
         if self.free_bits != 0:
@@ -156,7 +158,7 @@ class ELBO(Bound):
     def _by_group(
         self, q: Distribution, prior: Distribution, z: Tensor, divergences: Terms
     ) -> Tensor:
-        """The divergences with free bits, one per latent dimension: a tensor `[B, ...]`."""
+        """The divergences subject to free bits, one per latent dimension: a tensor `[B, ...]`."""
         return self._kl(by_dimension(q), by_dimension(prior), z)
 
     def _check_groups(self, q: Distribution, prior: Distribution) -> None:

@@ -44,7 +44,7 @@ def check_head(name: str, head: Any) -> None:
 
 
 def validating(distribution: Any) -> Distribution:
-    """A TFP distribution that raises an error for values outside of its support."""
+    """A TFP distribution with `validate_args=True`, if its class has this argument."""
     if is_kind(distribution, tfd.Independent):
         inner = validating(distribution.distribution)
         return tfd.Independent(inner, distribution.reinterpreted_batch_ndims)
@@ -88,7 +88,7 @@ class Trainable(keras.layers.Layer):
         flat = ops.reshape(features, (ops.shape(features)[0], -1))  # [B, F]
         zeros = ops.zeros_like(flat[:, :1], self.value.dtype)  # [B, 1]
         values = ops.broadcast_to(self.value, self.parameter_shape)
-        # TensorFlow does not infer the width of a sum with one column.
+        # For one value, TensorFlow does not infer the width of the sum.
         return ops.reshape(zeros + ops.reshape(values, (1, -1)), (-1, math.prod(values.shape)))
 
     def get_build_config(self) -> Config:
@@ -125,8 +125,8 @@ class ConditionalDistribution(keras.layers.Layer):
 
     Raises:
         ValueError: if `event_shape` has a dimension that is not a positive integer, a head is not
-            a Keras layer or its output does not have the size of an event, or densities cannot be
-            computed in the layer's precision.
+            a Keras layer or its output does not have the size of its parameter, or densities cannot
+            be computed in the layer's precision.
 
     Example:
         >>> if keras.backend.backend() == "jax":
@@ -242,8 +242,9 @@ class ConditionalDistribution(keras.layers.Layer):
     def check_support(self, x: np.ndarray) -> None:
         """Raises a `ValueError` if a finite value of the NumPy array `x` has probability zero.
 
-        TFP's validation finds these values by evaluating the density. A subclass that knows its
-        support should override this method with a comparison, which is cheaper.
+        TFP's validation finds these values by evaluating the density, with all parameters 1, once
+        the layer is part of a model. A subclass that knows its support should override this method
+        with a comparison, which is cheaper.
         """
         if self.parameter_shapes is None:
             return  # not part of a model yet

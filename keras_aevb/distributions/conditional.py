@@ -42,8 +42,8 @@ class Conditional(ConditionalDistribution):
         `[B, *parameter_shape(name)]`.
 
     Raises:
-        ValueError: if TFP has no such family or parameter, a parameter is neither a layer nor
-            finite numbers, or needs `num_classes` or a fixed value.
+        ValueError: if TFP has no such family or parameter, all parameters are fixed, or one is
+            invalid, neither a layer nor finite numbers, or needs `num_classes` or a fixed value.
 
     Reference: Kingma & Welling (2013), sec. 2.4; `parameter_properties` of TFP.
 
@@ -108,8 +108,8 @@ class Unconditional(Prior):
         event_shape: as for `Conditional`.
         num_classes: as for `Conditional`.
         **parameters: TFP's parameters by name, each a fixed number or array. Default: trainable
-            values, which start at 0 before the constraint. Also arguments of
-            `keras.layers.Layer`.
+            values, which start at 0 (`mean_direction`: at 1) before the constraint. Also arguments
+            of `keras.layers.Layer`.
 
     Raises:
         ValueError: as for `Conditional`.

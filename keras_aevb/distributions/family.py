@@ -49,8 +49,8 @@ class Family:
         num_classes: for families over classes, such as `"Categorical"`.
 
     Raises:
-        ValueError: if there is no such family or parameter, or TFP does not describe the family's
-            parameters or their valid values.
+        ValueError: if there is no such family or parameter, a fixed value is invalid, or TFP does
+            not describe the family's parameters or their valid values.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class Family:
         for name, raw in zip(self.parameters, raw_values, strict=True):
             bijector = self._bijector(name, dtype)
             values[name] = bijector.forward(raw) if bijector else CONSTRAINTS[name](raw, values)
-        # Floating-point samples, for decoders; TFP's class numbers are always integers.
+        # Decoders need floating-point samples; the classes of a Categorical stay integers.
         if "dtype" in inspect.signature(self.cls).parameters and self.cls is not tfd.Categorical:
             values["dtype"] = dtype
         distribution = self.cls(**values, validate_args=validate_args)
@@ -169,7 +169,7 @@ class Family:
         return properties
 
     def _bijector(self, name: str, dtype: str = "float32") -> Any:
-        """The bijector to a parameter's values, or `None`; a new one, since bijectors cache."""
+        """A new bijector to a parameter's values, since bijectors cache; `None` if TFP has none."""
         try:
             bijector = self._properties(dtype)[name].default_constraining_bijector_fn()
             bijector.forward_event_ndims  # noqa: B018  raises for TFP's placeholders

@@ -43,7 +43,7 @@ class FlowStep(keras.layers.Layer):
         ...         return tfp.bijectors.Scale(ops.exp(self.log_scale))
         >>> import keras_aevb as kv
         >>> prior = kv.FlowPrior(kv.StandardNormal(2), [Scale()])
-        >>> float(prior.distribution().log_prob([0.0, 0.0]))  # -log 2π, as at the start
+        >>> float(prior.distribution().log_prob([0.0, 0.0]))  # -log 2π: the scale starts at 1
         -1.8378770
     """
 
@@ -149,7 +149,7 @@ class Autoregressive(_Network):
     $$y_i = z_i \, e^{s_i(y_{<i})} + t_i(y_{<i})$$
 
     The density of a given y takes one pass through the network; sampling takes one pass for each
-    element. `inverse=True` is the inverse autoregressive step, with s and t functions of z:
+    element. `inverse=True` applies the inverse map, $y_i = (z_i - t_i(z_{<i})) e^{-s_i(z_{<i})}$:
     sampling, with the density of the samples, takes one pass. Use it for posteriors.
 
     Args:

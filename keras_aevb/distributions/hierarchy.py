@@ -87,9 +87,9 @@ class HierarchicalPosterior(ConditionalDistribution):
     $$q(z|x) = q(z_L|h) \prod_{i<L} q(z_i|z_{i+1}, h)$$
 
     Args:
-        levels: list of `ConditionalDistribution`s from $z_1$ to $z_L$. Their heads receive the
-            variables they depend on as one vector. The layers of all levels but the first one
-            sampled run in inference mode.
+        levels: list of `ConditionalDistribution`s from $z_1$ to $z_L$. The heads of the first level
+            sampled receive the features; those of the others receive the variables they depend on
+            as one vector, and their layers run in inference mode.
         top_down: whether to sample from $z_L$ to $z_1$; otherwise from $z_1$ to $z_L$.
         **kwargs: arguments of `keras.layers.Layer`.
 

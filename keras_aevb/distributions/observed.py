@@ -24,12 +24,12 @@ class Observed(Wrapper):
 
     Args:
         base: likelihood with independent elements, such as `Bernoulli`.
-        fill: number inside the support, which replaces missing values for the encoder.
+        fill: number or array inside the support; replaces missing values for the encoder.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Raises:
-        ValueError: if `base` is not a `ConditionalDistribution`, its elements are not independent,
-            or `fill` is not a finite number.
+        ValueError: if `base` is not a `ConditionalDistribution`, or `fill` is not finite; when the
+            model is built, if the elements of `base` are not independent.
 
     Reference: Nazabal et al. (2018), arXiv:1807.03653, sec. 3.1; Mattei & Frellsen (2019),
     arXiv:1812.02633.

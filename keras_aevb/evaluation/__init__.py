@@ -1,7 +1,7 @@
 """Metrics of a trained model, as NumPy arrays.
 
-Layers run in inference mode. `FullVB` uses the mean of q(θ), except for the ELBO and log p(x),
-which average over q(θ).
+Layers run in inference mode. `FullVB` uses the mean of q(θ), except for the ELBO and its terms,
+log p(x) and Pareto k̂, which use samples θ ~ q(θ).
 
 Symbols: N examples, L Monte Carlo samples for each of them.
 """

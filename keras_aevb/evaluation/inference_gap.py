@@ -24,7 +24,7 @@ class InferenceGap(NamedTuple):
 
     Example:
         >>> gap, error = InferenceGap(np.array([0.5, 1.0]), np.array([0.1, 0.2]))
-        >>> gap > 4 * error  # the bound is below log p(x) for certain
+        >>> gap > 4 * error  # well beyond Monte Carlo error
         array([ True,  True])
     """
 
@@ -54,7 +54,7 @@ def inference_gap(
         x: data of shape `[N, *event_shape]`.
         num_samples: samples of z for each example, for log p(x) by importance sampling and for the
             ELBO, which takes at least 10.
-        method: as for `log_likelihood`. Only `"importance"` uses `num_samples`.
+        method: as for `log_likelihood`; methods other than `"importance"` ignore `num_samples`.
         batch_size: examples evaluated at once.
         seed: integer that fixes the noise. Default: the model's seed generator.
         condition: y, of shape `[N, *condition.shape]`.

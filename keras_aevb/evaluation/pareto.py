@@ -1,4 +1,4 @@
-"""Pareto k̂, the reliability of importance sampling from q(z|x)."""
+"""Pareto k̂, a diagnostic of importance sampling from q(z|x)."""
 
 import numpy as np
 

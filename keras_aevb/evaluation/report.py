@@ -130,7 +130,8 @@ def report(
         verbose: whether to print the progress and the table.
 
     Returns:
-        A `Report`. For `FullVB`, ELBO and log p(x) average over q(θ); the rest uses its mean.
+        A `Report`. For `FullVB`, the mutual information, the active units and the KL by dimension
+        use the mean of q(θ); the other values come from samples θ ~ q(θ).
 
     Raises:
         ValueError: if the model has no q(z|x), there is a single example, or

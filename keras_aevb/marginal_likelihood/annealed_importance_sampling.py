@@ -31,8 +31,8 @@ class AnnealedImportanceSampling(Estimator):
     invariant. It needs no recognition model. The mean of the estimate is a lower bound on
     log p(x). The standard error comes from the spread of the L chains' weights.
 
-    Additional chains adapt a step size for each example. The estimate leaves them out, so the mean
-    weight is exactly p(x). More than 50 chains run in blocks, one after another. HMC moves in
+    Additional chains adapt a step size for each example. The estimate leaves them out, so E[w]
+    is exactly p(x). More than 50 chains run in blocks, one after another. HMC moves in
     unconstrained coordinates of z (`keras_aevb.unconstrained`).
 
     Args:
@@ -76,8 +76,8 @@ class AnnealedImportanceSampling(Estimator):
         seeds = ops.stack(tfp.random.split_seed(seed, num_blocks))
 
         def add_block(i: Any, mean: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-            counts = i * num_chains + ops.arange(num_chains, dtype="int32") < self.num_samples
-            return tuple(RunningMean(*mean).updated(log_weights(seeds[i]), counts))
+            included = i * num_chains + ops.arange(num_chains, dtype="int32") < self.num_samples
+            return tuple(RunningMean(*mean).updated(log_weights(seeds[i]), included))
 
         initial = tuple(RunningMean.empty(ops.shape(x)[0], x.dtype))
         mean = RunningMean(*ops.fori_loop(0, num_blocks, add_block, initial))
@@ -86,7 +86,7 @@ class AnnealedImportanceSampling(Estimator):
     def _log_weights(
         self, x: Tensor, prior: UnconstrainedPrior, decode: Decode, num_chains: int, seed: Tensor
     ) -> Tensor:
-        """log w of chains that adapt their own step sizes, of shape `[num_chains, B]`."""
+        """log w of the chains, of shape `[num_chains, B]`; other chains adapt the step size."""
         batch_size = ops.shape(x)[0]
         seeds = ops.stack(tfp.random.split_seed(seed, self.num_steps + 1))
         shape = [NUM_ADAPTATION_CHAINS + num_chains] + [batch_size] * (not len(prior.batch_shape))

@@ -68,7 +68,7 @@ class Estimator:
     def evaluated(
         self, x: Tensor, q: Distribution | None, prior: Distribution, decode: Decode, seed: Tensor
     ) -> Terms:
-        """What `__call__` returns, validated.
+        """Calls the estimator and validates its output.
 
         Raises:
             ValueError: if an estimate or its error is missing, or does not have shape `[B]`.

@@ -60,12 +60,12 @@ class ImportanceSampling(Estimator):
             z = q.sample(chunk_size, seed=seeds[i])  # [chunk_size, B, ...]
             log_q = q.log_prob(z)
             log_weights = prior.log_prob(z) + decode(z).log_prob(x) - log_q
-            # z rounded to the boundary of the support, where densities may be infinite
+            # If z rounds to the boundary of the support, its densities may be infinite.
             log_weights = ops.where(ops.equal(log_q, math.inf), -math.inf, log_weights)
             # The last chunk may exceed the number of samples left.
-            counts = i * chunk_size + ops.arange(chunk_size, dtype="int32") < self.num_samples
-            mean = RunningMean(*mean).updated(log_weights, counts)
-            log_weights = ops.where(counts[:, None], log_weights, -math.inf)
+            included = i * chunk_size + ops.arange(chunk_size, dtype="int32") < self.num_samples
+            mean = RunningMean(*mean).updated(log_weights, included)
+            log_weights = ops.where(included[:, None], log_weights, -math.inf)
             candidates = ops.concatenate([largest, ops.transpose(log_weights)], axis=1)
             return tuple(mean), ops.top_k(candidates, num_largest)[0]
 

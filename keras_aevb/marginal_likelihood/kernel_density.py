@@ -29,9 +29,9 @@ class KernelDensity:
     \qquad c = 0.9$$
 
     The kernels' centres are shrunk towards the mean $\bar z$, so q(z) has covariance c² Σ for every
-    bandwidth h ≤ 1. Kernels centred at the samples would have covariance (1 + h²) Σ, wider than
-    p(z|x). App. D averages q(z) / p(x, z) over samples of p(z|x), and rare large values would
-    dominate this mean.
+    bandwidth h ≤ 1. With kernels centred at the samples, q(z) would have covariance (1 + h²) Σ,
+    wider than p(z|x). App. D averages q(z) / p(x, z) over samples of p(z|x), and rare large values
+    would dominate this mean.
 
     Each example selects the bandwidth in `BANDWIDTHS` with the highest held-out likelihood: that of
     each chain's samples under kernels at the samples of the other chains. Σ is shrunk towards its
@@ -84,7 +84,7 @@ def log_sum_of_kernels(
     Args:
         points: tensor of shape `[B, P, D]`.
         means: tensor of shape `[B, L, D]`.
-        scale: h.
+        scale: standard deviation of the kernels, a scalar or of shape `[B, 1, 1]`.
         chains: chain numbers of both points and means, of shape `[P]` = `[L]`; the sum leaves out
             means of the point's own chain. Default: sum over all means.
     """

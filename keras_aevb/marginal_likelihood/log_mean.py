@@ -60,25 +60,27 @@ class RunningMean(NamedTuple):
         zeros = ops.zeros(batch_size, dtype)
         return cls(ops.zeros((), "int32"), zeros - math.inf, zeros, zeros)
 
-    def updated(self, log_weights: Tensor, counts: Tensor) -> Self:
+    def updated(self, log_weights: Tensor, included: Tensor) -> Self:
         """The running mean with one more chunk.
 
         Args:
             log_weights: log w of shape `[C, B]`.
-            counts: which weights to include, booleans of shape `[C]`.
+            included: which weights to include, booleans of shape `[C]`.
         """
-        counts = counts[:, None]
-        log_weights = ops.where(counts, log_weights, -math.inf)
+        included = included[:, None]
+        log_weights = ops.where(included, log_weights, -math.inf)
         log_scale = ops.maximum(self.log_scale, ops.max(log_weights, axis=0))
         finite = ops.where(log_scale > -math.inf, log_scale, 0.0)
         ratio = ops.exp(self.log_scale - finite)
         weights = ops.exp(log_weights - finite)
-        num_new = ops.cast(ops.sum(counts), "int32")  # of int64 where JAX has it
+        num_new = ops.cast(ops.sum(included), "int32")  # of int64 where JAX has it
         num_weights = self.num_weights + num_new
         n = ops.cast(num_new, weights.dtype)
         share = n / ops.cast(num_weights, weights.dtype)
         mean_of_new = ops.sum(weights, axis=0) / n
-        squares_of_new = ops.sum(ops.where(counts, ops.square(weights - mean_of_new), 0.0), axis=0)
+        squares_of_new = ops.sum(
+            ops.where(included, ops.square(weights - mean_of_new), 0.0), axis=0
+        )
         difference = mean_of_new - ratio * self.mean  # Chan et al. (1979), eq. 2.1
         mean = ratio * self.mean + share * difference
         squares = ops.square(ratio) * self.squares + squares_of_new
@@ -93,7 +95,7 @@ class RunningMean(NamedTuple):
 
     @property
     def standard_error(self) -> Tensor:
-        """NaN for a single weight, and where all weights are zero."""
+        """Standard error of `log_mean`, `[B]`; NaN for a single weight or where all are zero."""
         n = ops.cast(self.num_weights, self.mean.dtype)
         error = ops.sqrt(self.squares / (n - 1) / n) / self.mean
         return ops.where(self.mean > 0, error, math.nan)

@@ -29,8 +29,8 @@ def pareto_k(largest_log_weights: np.ndarray) -> np.ndarray:
         largest_log_weights: array of shape `[..., M + 1]`, the largest log w of each example.
 
     Returns:
-        NumPy array of shape `[...]`. It is -∞ where the largest weights are equal, and NaN where
-        M < 5 or a log weight is NaN.
+        NumPy array of shape `[...]`. Where fewer than 5 weights exceed the smallest, k̂ is ∞ if the
+        smallest is 0 relative to the largest, else -∞. NaN where M < 5 or a log weight is NaN.
 
     Reference: Vehtari, Simpson, Gelman, Yao & Gabry (2024), Pareto smoothed importance sampling,
         sec. 2.4 and 3; Zhang & Stephens (2009), for the fit.
@@ -62,7 +62,7 @@ def _shape_of(log_weights: np.ndarray) -> float:
 
 
 def _fit(excess: np.ndarray) -> float:
-    """The posterior mean of k given n ascending excesses."""
+    """k̂ from n ascending excesses: k at the posterior mean of b, shrunk towards 1/2."""
     n = len(excess)
     grid = 30 + math.isqrt(n)
     quartile = excess[int(n / 4 + 0.5) - 1]

@@ -88,7 +88,7 @@ class BatchedModel(ConditionalModel):
         return keras.tree.map_structure(lambda *parts: np.concatenate(parts), *results)
 
     def next_seed(self, seed: Seed = None, index: int = 0) -> Tensor:
-        """Seed number `index` of an integer's stream; by default the next seed of the model."""
+        """Seed number `index` derived from the integer `seed`; default: the model's next seed."""
         if seed is None:
             return _backend.next_seed(self.seed_generator)
         return _backend.fixed_seed(seed, index)

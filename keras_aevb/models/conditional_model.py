@@ -30,7 +30,7 @@ class ConditionalModel(TrainingLoop):
             training: whether the condition's network runs in training mode.
 
         Raises:
-            ValueError: if the model has no condition, or an array y is not one for each example.
+            ValueError: if the model has no condition, or an array y has the wrong shape or values.
         """
         if condition is None:
             return contextlib.nullcontext()
@@ -90,7 +90,7 @@ class ConditionalModel(TrainingLoop):
             return super().unpacked(data)
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         if isinstance(x, dict):
-            x, y = self.condition.of_names(x, y)
+            x, y = self.condition.from_named_inputs(x, y)
         x = inputs.as_indexable(x, self.likelihood.density_dtype)
         return x, self.condition.packed(y), sample_weight
 

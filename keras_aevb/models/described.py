@@ -22,7 +22,7 @@ def described(
 
     Returns:
         Dict from names to tensors of shape `[B, ...]`: `mean`, `standard_deviation`, and parameters
-        under TFP's names, or else those of their layers. Names that describe the base distribution
+        under TFP's names, else those of their layers, else `parameter_0`, …. Parameters of the base
         of a flow begin with `base_`.
     """
     q = posterior.distribution(*parameters)

@@ -56,9 +56,9 @@ class ExportableModel(BatchedModel):
     ) -> None:
         """Exports the model to a file that runs without Keras, for batches of any size.
 
-        A SavedModel has every endpoint of `endpoints()`: `serve(x)`, the reconstruction;
-        `encode(x)`, a dict with the mean, the standard deviation and the parameters of q(z|x);
-        `decode(z)`, the mean of p(x|z); `sample(n, seed)`, samples of p(x); `elbo(x, seed)`. With a
+        A SavedModel has every endpoint of `endpoints()`: `decode(z)`, the mean of p(x|z);
+        `sample(n, seed)`, samples of p(x); and, with an encoder, `serve(x)`, the reconstruction,
+        `encode(x)`, a dict of moments and parameters of q(z|x), and `elbo(x, seed)`. With a
         condition, each endpoint takes `condition` as the last argument, and `sample` takes no n.
         If a distribution has no mean, `point_estimates` names the replacement.
 
@@ -72,7 +72,7 @@ class ExportableModel(BatchedModel):
             verbose: whether to print a summary.
             input_signature: as for Keras. If given, Keras exports only the call of the model.
             **kwargs: `endpoint`, the name of the endpoint in the other formats; and arguments of
-                `keras.Model.export`.
+                `keras.Model.export`. With any of them, a SavedModel too has one endpoint.
 
         Raises:
             ValueError: if there is no such endpoint, or Keras has no such format on the backend.

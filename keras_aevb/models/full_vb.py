@@ -52,8 +52,8 @@ class FullVB(PosteriorPredictive, AEVB):
         bound: estimator of the lower bound at a given θ. Default: `ELBO()`, one sample.
         weight_kl: `"analytic"` (eq. 24), or `"sampled"` at the sampled θ (eq. 22). The latter
             with `ELBO(kl="sampled")` is the estimator of higher variance.
-        n_train: N; with sample weights, their sum. Default: the number of examples in the arrays
-            passed to `fit`, which the model stores. Required if `fit` receives a stream.
+        n_train: N; with sample weights, their sum. Default: the model stores the number of examples
+            in the arrays passed to `fit`. Required if `fit` receives a stream.
         initial_scale: σ of all weights before training, between exp(-10) and exp(10).
         seed: integer that fixes the noise of training and evaluation. Default: a random one.
 

@@ -212,7 +212,7 @@ class MonteCarloEM(LatentVariableModel):
         z = ops.take(z, ops.take(last, index), axis=0)
         self.chains.assign(ops.scatter_update(self.chains, index[:, None], z))
 
-    # Both
+    # Training and evaluation
 
     def objective(self, x: Tensor, training: bool) -> Objective:
         """-log p(x, z) for each example, with z at the end of a new chain."""

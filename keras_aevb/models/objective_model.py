@@ -1,4 +1,4 @@
-"""A per-example objective as the loss of a Keras model: what subclasses define, and one step."""
+"""A Keras model whose loss is a per-example objective: the hooks of subclasses, and the steps."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from keras import ops
 from keras_aevb import _backend
 from keras_aevb._backend.keras_private import all_layers, clear_losses, loss_metric
 from keras_aevb.batches import RowBatches, row_indices
-from keras_aevb.bounds.base import Bound, InForce
+from keras_aevb.bounds.base import Bound, LatestValue
 from keras_aevb.distributions import ConditionalDistribution
 from keras_aevb.outputs import check_one_per_example, check_terms
 from keras_aevb.training import inputs
@@ -89,7 +89,7 @@ class ObjectiveModel(keras.Model):
         inputs.check_sample_weight(sample_weight, len(x))
 
     def check_rows(self, batches: RowBatches, training: bool = True) -> None:
-        """Like `check_batch`, for arrays whose rows are batches."""
+        """Like `check_batch`, for the arrays of a `RowBatches`."""
         self.check_batch(*self.unpacked(batches.arrays), training)
 
     # Steps
@@ -151,7 +151,7 @@ class ObjectiveModel(keras.Model):
         Raises:
             ValueError: if a layer's own metric has the name of one of them.
         """
-        means = [m for m in self.metrics if isinstance(m, InForce) and m.name in terms]
+        means = [m for m in self.metrics if isinstance(m, LatestValue) and m.name in terms]
         means += self.term_means
         names = {"loss", *(mean.name for mean in means)}
         others = {*self.metrics} - {loss_metric(self), *means}

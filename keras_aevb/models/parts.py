@@ -30,7 +30,7 @@ def check_type(name: str, part: Any, expected: type | tuple[type, ...]) -> None:
 
 
 def check_network(name: str, network: Any) -> None:
-    """Raises a `ValueError` if an encoder or decoder is no Keras layer, or names its inputs."""
+    """Raises a `ValueError` if a network is not a Keras layer, or has several named inputs."""
     if not isinstance(network, keras.layers.Layer):
         raise ValueError(f"Expected `{name}` to be a Keras model or layer. Received: {network!r}")
     names = named_inputs(network)
@@ -53,7 +53,7 @@ def check_terms(bound: Bound) -> None:
 
 
 def example_distribution(part: ConditionalDistribution, features: Tensor) -> Distribution:
-    """A part's distribution of batch shape `[3]`, all of whose parameters are one.
+    """A distribution of batch shape `[3]`, all parameters 1; also sets `part.parameter_shapes`.
 
     Args:
         part: `ConditionalDistribution`.

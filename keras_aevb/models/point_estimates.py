@@ -1,4 +1,4 @@
-"""Which moments a distribution has, and its point estimate: the mean, the mode, or a sample."""
+"""The moments that a distribution has, and its point estimate: the mean, the mode, or a sample."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def kind_of_estimate(part: ConditionalDistribution) -> str:
         part: `ConditionalDistribution` that is part of a model.
     """
     examples = _examples(part)
-    # These means are no directions, but points inside the sphere.
+    # The mean of these distributions is not a direction: it lies inside the sphere.
     directions = tfd.PowerSpherical | tfd.VonMisesFisher
     if _have("mean", examples) and not isinstance(_inner(examples[0]), directions):
         return "mean"
@@ -53,7 +53,7 @@ def _inner(distribution: Distribution) -> Distribution:
 
 
 def _have(statistic: str, distributions: list[Distribution]) -> bool:
-    # TFP averages class indices.
+    # TFP returns the mean and standard deviation of class indices, which have no meaning.
     if statistic != "mode" and isinstance(_inner(distributions[0]), tfd.Categorical):
         return False
     try:

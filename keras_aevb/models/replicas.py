@@ -107,7 +107,7 @@ class Replicas:
             shuffle: whether to shuffle an array x for each epoch.
             verbose: 1 for a progress bar, 0 for none.
             report: function of the total number of steps of all models so far, and of the logs of
-                one of them; called after every execution.
+                the first model; called after every execution.
             validation_data: as for `fit` of one model; each model is evaluated on it.
             callbacks: list of R lists of callbacks, one for each model. If a callback stops its
                 model, the others continue after the end of the epoch.
@@ -179,7 +179,7 @@ class Replicas:
                 epochs_of.StreamEpochs(stream, steps, model.unpacked, model.check_batch)
                 for model, stream in zip(self.models, x)
             ]
-        shared = _share_arrays(x) and epochs_of.fit_the_device(x[0])
+        shared = _share_arrays(x) and epochs_of.fits_device(x[0])
         dtype = self.models[0].likelihood.density_dtype
         arrays = epochs_of.on_device(x[0].arrays, dtype) if shared else None
         return [epochs_of.RowEpochs(stream, steps, None, arrays) for stream in x]
@@ -255,7 +255,7 @@ class _Report(keras.callbacks.Callback):
         self.done = 0
 
     def on_train_batch_end(self, batch: int, logs: Config | None = None) -> None:
-        # Keras counts the last group of an epoch as complete.
+        # As in Keras, `batch` counts an incomplete last group as complete.
         steps = min(batch + 1, self.steps_per_epoch)
         self.report((self.done + steps) * self.num_models, logs)
 

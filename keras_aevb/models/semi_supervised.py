@@ -115,7 +115,7 @@ class SemiSupervisedAEVB(AEVB):
         with self.given(every_y, training):
             q = self.encode(every_x, training)
             value, terms = self._bound_terms(every_x, q, training)
-        # Terms for each class, or their sum over classes weighted by q(y|x).
+        # Weights of the classes: 1 for the label, or q(y|x) without one.
         if y is None:
             y = ops.full((n,), MISSING)
         y = ops.cast(ops.reshape(y, (-1, 1)), "int32")  # [B, 1]
@@ -130,11 +130,11 @@ class SemiSupervisedAEVB(AEVB):
             return ops.sum(weights * ops.reshape(term, (-1, k)), axis=1)
 
         terms = {name: over_classes(term) for name, term in terms.items()}
-        log_evidence = entropy - math.log(k)
-        value = over_classes(value) + log_evidence
+        entropy_and_log_prior = entropy - math.log(k)
+        value = over_classes(value) + entropy_and_log_prior
         for name in terms:
             if name in ("elbo", self.bound.objective):
-                terms[name] = terms[name] + log_evidence
+                terms[name] = terms[name] + entropy_and_log_prior
         classification = ops.sum(is_label * log_q, axis=1)
         loss = -value - self.classification_weight * classification
         return Objective(loss, {**terms, "classification": classification})

@@ -26,7 +26,7 @@ class UnreadableWeightsError(OSError, ValueError):
 
 
 class SerializableModel(keras.Model):
-    """A model that continues exactly after saving and loading.
+    """A model whose training continues exactly after saving and loading.
 
     A subclass lists in `parts` the constructor arguments that are objects.
     """
@@ -36,7 +36,7 @@ class SerializableModel(keras.Model):
     restored_epoch: int | None
 
     def save_own_variables(self, store: Any) -> None:
-        """Saves the variables and, unlike Keras, the seed states and the finished epochs."""
+        """Saves the variables and, unlike Keras, seed states and the number of finished epochs."""
         super().save_own_variables(store)
         store["epochs_done"] = np.array(self.epochs_done)
         for i, variable in enumerate(self._seed_states()):
@@ -47,7 +47,7 @@ class SerializableModel(keras.Model):
         extra = {k: np.asarray(store[k]) for k in names if k.startswith(("epochs", "seed_state"))}
         super().load_own_variables({k: store[k] for k in names if k not in extra})
         if not extra:
-            return  # a file of a version before 0.1.0
+            return  # a file without seed states, such as one that `keras.Model` saved
         self.epochs_done = self.restored_epoch = int(extra["epochs_done"])
         for i, variable in enumerate(self._seed_states()):
             variable.assign(extra[f"seed_state_{i}"])
@@ -57,7 +57,7 @@ class SerializableModel(keras.Model):
 
         Raises:
             FileNotFoundError: if there is no such file.
-            UnreadableWeightsError: if the file does not contain the weights of such a model.
+            UnreadableWeightsError: if the file does not contain weights that fit this model.
         """
         try:
             super().load_weights(filepath, *args, **kwargs)
@@ -90,7 +90,7 @@ class SerializableModel(keras.Model):
             name = keras.saving.get_registered_name(type(self))
             _check_registered({"model": {"class_name": name, "registered_name": name}, **objects})
         else:
-            objects = _with_small_numbers(objects)
+            objects = _with_consecutive_ids(objects)
         return {**super().get_config(), **objects, "seed": self.seed}
 
     @classmethod
@@ -122,7 +122,7 @@ STATELESS = {"keras.initializers", "keras.regularizers", "keras.constraints"}
 
 
 def _check_registered(objects: Config) -> None:
-    """Raises a `ValueError` if Keras could not find the class or function of an object on loading.
+    """Raises a `ValueError` if Keras would not find an object's class or function when loading.
 
     Args:
         objects: dict from names to configs of objects.
@@ -170,7 +170,7 @@ def _object_name(config: Any) -> str | None:
     return config["config"] if is_function else config["registered_name"] or config["class_name"]
 
 
-def _with_small_numbers(config: Any) -> Any:
+def _with_consecutive_ids(config: Any) -> Any:
     """A config whose shared layers are numbered 0, 1, … instead of by memory address."""
     numbers: dict[int, int] = {}
 

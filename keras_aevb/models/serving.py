@@ -63,7 +63,7 @@ def export_saved_model(
 def _counted(
     archive: keras.export.ExportArchive, name: str, endpoint: Endpoint, specs: list[Any]
 ) -> Any:
-    """A `tf.function` of n and a seed; on JAX, n becomes the size of an array."""
+    """A `tf.function` of n and a seed; the endpoint receives an array of n rows in place of n."""
     import tensorflow as tf
 
     rows = tf.TensorSpec([None], "int32", name="n")

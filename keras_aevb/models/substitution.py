@@ -14,7 +14,7 @@ def substituted(
 ) -> Iterator[keras.StatelessScope]:
     """Makes a model compute with `values` in place of `variables`, which do not change.
 
-    Assignments of its layers to other variables take effect at the end.
+    Assignments of its layers to non-trainable variables take effect at the end.
 
     Args:
         model: Keras layer.

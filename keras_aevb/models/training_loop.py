@@ -28,7 +28,7 @@ Callbacks: TypeAlias = Sequence[keras.callbacks.Callback] | keras.callbacks.Call
 class TrainingLoop(ObjectiveModel):
     """A Keras model that is trained on its own `objective` in place of a loss.
 
-    `fit` makes `steps_per_execution` steps in one program, and keeps arrays on the device. The
+    `fit` makes `steps_per_execution` steps in one program; arrays that fit stay on the device. The
     order of examples in epoch e is `numpy.random.default_rng([seed, e]).permutation(N)` with the
     model's seed. It is the same on both backends, and for a resumed run.
     """
@@ -79,7 +79,7 @@ class TrainingLoop(ObjectiveModel):
         check_optimizer(self)
 
     def get_compile_config(self) -> Config | None:
-        """The settings of `compile`, with `"auto"` as given: another backend decides anew."""
+        """The settings of `compile`, with `jit_compile` as given: backends resolve `"auto"`."""
         config = super().get_compile_config()
         return config and {**config, "jit_compile": self.jit_compile_setting}
 
@@ -106,7 +106,7 @@ class TrainingLoop(ObjectiveModel):
         validation_batch_size: int | None = None,
         validation_freq: int | Collection[int] = 1,
     ) -> keras.callbacks.History:
-        """`keras.Model.fit`, which ignores labels and validates the data.
+        """`keras.Model.fit` on the objective, with validated data; y is the condition.
 
         Arrays are validated before training starts, streams batch by batch.
 

@@ -136,7 +136,7 @@ class VariationalModel(LatentVariableModel):
     def theta(self) -> list[keras.Variable]:
         """Trainable variables θ of p(x, z): those of decoder, likelihood and prior, without φ.
 
-        A prior may hold the encoder, as VampPrior does; its variables belong to φ.
+        A variable that p(x, z) shares with q(z|x) belongs to φ.
         """
         phi = {id(v) for v in self.phi}
         return [
@@ -174,7 +174,7 @@ class VariationalModel(LatentVariableModel):
         Args:
             x: tensor or array, or a dict with `x` and `condition`; or a stream of batches, as for
                 `predict`, where B is the total number of examples.
-            training: whether the layers run in training mode; not for batches.
+            training: whether the layers run in training mode; not with `batch_size` or a stream.
             condition: y, of shape `[B, *condition.shape]`. A stream yields (x, y) instead.
             batch_size: number of examples encoded at once; gradients do not pass through. Default:
                 all of an array, 1000 of a stream.
@@ -354,7 +354,8 @@ class VariationalModel(LatentVariableModel):
 
         Args:
             x: data of shape `[N, *event_shape]`, or a stream of batches, as for `predict`.
-            num_samples: Monte Carlo samples of z for each example. Default: the bound's own.
+            num_samples: Monte Carlo samples of z for each example. Default: the bound's own. For
+                `FullVB`: samples of θ for each batch. Default: 1.
             batch_size: number of examples evaluated at once.
             seed: integer that fixes the noise. Default: the model's seed generator.
             condition: y, of shape `[N, *condition.shape]`. A stream yields (x, y) instead.

@@ -53,8 +53,8 @@ class WakeSleep(VariationalModel):
     extra_terms = ("sleep",)
 
     def check_parts(self, q: Distribution, prior: Distribution) -> None:
-        late = FlowPosterior, HierarchicalPosterior
-        if isinstance(self.prior, VampPrior) and isinstance(self.posterior, late):
+        with_variables = FlowPosterior, HierarchicalPosterior
+        if isinstance(self.prior, VampPrior) and isinstance(self.posterior, with_variables):
             raise ValueError(
                 "The wake phase holds q(z|x) constant, but trains a VampPrior, a mixture of q(z|u)."
                 " Expected a posterior without flow steps and levels, or another prior. "
@@ -68,14 +68,14 @@ class WakeSleep(VariationalModel):
         return Objective(-wake - sleep, {**terms, "sleep": sleep})
 
     def _wake(self, x: Tensor, training: bool) -> tuple[Tensor, Terms]:
-        """The bound at a fixed q(z|x): its gradient in θ is that of log p(x, z)."""
+        """The bound at a fixed q(z|x); the gradient of `ELBO` in θ is ∇ log p(x, z)."""
         parameters = map_structure(ops.stop_gradient, self._encoder_parameters(x, training))
         # q(z|x) of a flow or a hierarchy reads variables φ beyond its parameters.
         parts = self.decoder, self.likelihood, self.prior
         of_p = {id(v) for part in parts for v in part.trainable_variables}
         variables = [v for v in self.posterior.trainable_variables if id(v) not in of_p]
         constants = [ops.stop_gradient(v) for v in variables]
-        prior = self.prior_distribution()  # of a VampPrior, a function of these variables
+        prior = self.prior_distribution()  # before they are replaced: a VampPrior reads them
         with substituted(self, variables, constants) as scope:
             wake = self._bound_terms(x, self.posterior.distribution(*parameters), training, prior)
         if scope.losses:  # penalties of activities, which would be lost with the scope

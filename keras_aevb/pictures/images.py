@@ -16,13 +16,13 @@ def as_images(x: np.ndarray, image_shape: Sequence[int] | None = None) -> np.nda
         x: array of shape `[N, *event_shape]`.
         image_shape: `(height, width)`, or a shape with 1 or 3 channels, last or first:
             `(height, width, channels)` or `(channels, height, width)`. Default: the event shape.
-            Another shape is for flat x.
+            Any other shape needs flat x.
 
     Returns:
         Array of shape `[N, height, width]` or `[N, height, width, 3]`.
 
     Raises:
-        ValueError: if the shape is not that of an image, has another number of elements than an
+        ValueError: if the shape is not that of an image, has a different number of elements from an
             example, or reorders the dimensions of examples that are not flat.
 
     Example:
@@ -58,7 +58,7 @@ def mosaic(images: np.ndarray, columns: int | None = None, fill: float = 1.0) ->
 
     Args:
         images: array of shape `[N, height, width]` or `[N, height, width, channels]`.
-        columns: images in a row. Default: as many as rows, or one more.
+        columns: images per row. Default: as many as rows, or one more.
         fill: value of the empty cells in the last row.
 
     Returns:

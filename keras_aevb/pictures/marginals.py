@@ -15,8 +15,8 @@ from keras_aevb.pictures.samples import prior_samples
 from keras_aevb.training import inputs
 from keras_aevb.typing import ArrayLike, ConditionLike, Distribution, Seed
 
-# The largest difference between u and the distribution function at TFP's quantile of u. Rounding
-# causes 10⁻⁶; in float32, TFP's median of Beta(½, ½) has 0.62 instead of ½.
+# The largest accepted difference between u and F(q), with TFP's quantile q of u. Rounding causes
+# 10⁻⁶. At TFP's float32 median of Beta(½, ½), F is 0.62.
 CDF_TOLERANCE = 1e-3
 
 
@@ -37,7 +37,7 @@ def prior_quantiles(
     Args:
         model: a `LatentVariableModel`.
         probabilities: K numbers u in (0, 1).
-        num_samples: samples of z, used if there is no closed form.
+        num_samples: samples of z, used if there is no closed form, or as brackets of the bisection.
         seed: integer that fixes the samples.
         condition: one y, of shape `[1, *condition.shape]`.
 
@@ -83,7 +83,7 @@ def _cdf(inner: Distribution, z: np.ndarray) -> np.ndarray:
 
 
 def _inverse(inner: Distribution, u: np.ndarray, q: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """Quantiles q of u, replaced where the distribution function is another; z are samples."""
+    """Quantiles q of u; where F(q) is not u, by bisection between the extremes of samples z."""
     low, high = (np.broadcast_to(f(z, axis=0), q.shape) for f in (np.min, np.max))
     for _ in range(np.finfo(q.dtype).nmant + 2):
         middle = (low + high) / 2
@@ -152,7 +152,7 @@ def checked_marginals(prior: Distribution) -> Distribution:
     marginals = independent_marginals(prior)
     if marginals is None:
         raise ValueError(
-            "Only independent latent dimensions have separate distribution functions. "
+            "Distribution functions of single latent dimensions need independent dimensions. "
             "Expected p(z) to be a `tfd.Independent` of scalar distributions. "
             f"Received: {prior}"
         )

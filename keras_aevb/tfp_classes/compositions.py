@@ -131,7 +131,7 @@ class F(tfd.TransformedDistribution):
         parameters = dict(locals())
         df1, df2 = ops.convert_to_tensor(df1), ops.convert_to_tensor(df2)
         super().__init__(
-            tfd.SigmoidBeta(df1 / 2, df2 / 2, validate_args, allow_nan_stats),  # log u / (1 - u)
+            tfd.SigmoidBeta(df1 / 2, df2 / 2, validate_args, allow_nan_stats),  # log(u / (1 - u))
             tfb.Chain([tfb.Exp(), tfb.Shift(ops.log(df2) - ops.log(df1))]),
             validate_args=validate_args,
             parameters=parameters,

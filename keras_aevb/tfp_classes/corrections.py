@@ -1,4 +1,4 @@
-"""Families with wrong values in TFP, or with values that JAX cannot compile.
+"""Families with wrong values or parameter shapes in TFP, or with values that JAX cannot compile.
 
 Each docstring says how the class differs from TFP's. `Family` prefers it to the TFP class of the
 same name.
@@ -14,6 +14,22 @@ from keras_aevb.tfp_classes.compositions import parameter
 from keras_aevb.typing import Tensor
 
 EULER_GAMMA = 0.5772156649015329
+# ζ(k) - 1
+ZETA_MINUS_1 = {
+    2: 0.6449340668482264,
+    3: 0.2020569031595943,
+    4: 0.0823232337111382,
+    5: 0.0369277551433699,
+    6: 0.0173430619844491,
+    7: 0.0083492773819228,
+    8: 0.0040773561979443,
+    9: 0.0020083928260822,
+    10: 0.0009945751278181,
+    11: 0.0004941886041194,
+    12: 0.0002460865533080,
+}
+# Concentrations of an extreme value distribution for which the series is used, and counts as 0.
+SMALL, NEARLY_ZERO = 0.125, 1e-12
 
 
 class Kumaraswamy(tfd.Kumaraswamy):
@@ -49,10 +65,16 @@ class GeneralizedExtremeValue(tfd.GeneralizedExtremeValue):
     $$E[y] = μ + σ \frac{g_1 - 1}{ξ}, \qquad Var(y) = σ^2 \frac{g_2 - g_1^2}{ξ^2}, \qquad
     g_k = Γ(1 - k ξ)$$
 
-    for ξ < 1 and ξ < ½; for ξ = 0 the moments are those of Gumbel.
+    for ξ < 1 and ξ < ½ respectively; for ξ = 0 the moments are those of Gumbel. Near ξ = 0 these
+    differences cancel, so that they follow from the series
+
+    $$\log g_1 = -\log(1 - ξ) - (1 - γ) ξ + \sum_{k \ge 2} \frac{ζ(k) - 1}{k} ξ^k$$
+
+    $$\log \frac{g_2}{g_1^2} = \log\left(1 + \frac{ξ^2}{1 - 2 ξ}\right)
+    + \sum_{k \ge 2} \frac{ζ(k) - 1}{k} (2^k - 2) ξ^k$$
 
     Reference: Jenkinson (1955), The Frequency Distribution of the Annual Maximum (or Minimum)
-    Values of Meteorological Elements.
+    Values of Meteorological Elements; Abramowitz & Stegun (1964), eq. 6.1.33.
 
     Example:
         >>> round(float(GeneralizedExtremeValue(0.0, 1.0, 0.5).mean()), 4)  # 2 (Γ(½) - 1)
@@ -60,26 +82,37 @@ class GeneralizedExtremeValue(tfd.GeneralizedExtremeValue):
     """
 
     def _mean(self) -> Tensor:
-        is_gumbel, ξ = self._concentration()
-        mean = ops.where(ξ < 1, ops.expm1(self._log_gamma(1)) / ξ, math.inf)
-        return self.loc + self.scale * ops.where(is_gumbel, EULER_GAMMA, mean)
+        ξ = self._nonzero_concentration()
+        mean = ops.where(ξ < 1, ops.expm1(self._log_g1(ξ)) / ξ, math.inf)
+        return self.loc + self.scale * mean
 
     def _stddev(self) -> Tensor:
-        is_gumbel, ξ = self._concentration()
-        variance = ops.exp(self._log_gamma(2)) - ops.exp(2 * self._log_gamma(1))
-        stddev = ops.where(ξ < 0.5, ops.sqrt(variance) / ops.abs(ξ), math.inf)
-        stddev = ops.where(is_gumbel, math.pi / math.sqrt(6), stddev)
+        ξ = ops.minimum(self._nonzero_concentration(), 0.5 - 2**-25)
+        variance = ops.exp(2 * self._log_g1(ξ)) * ops.expm1(self._log_g2_over_g1_squared(ξ))
+        stddev = ops.where(self.concentration < 0.5, ops.sqrt(variance) / ops.abs(ξ), math.inf)
         return (self.scale + ops.zeros_like(self.loc)) * stddev
 
-    def _concentration(self) -> tuple[Tensor, Tensor]:
-        """Where ξ is 0, and ξ with another number there."""
-        is_gumbel = ops.equal(self.concentration, 0)
-        return is_gumbel, ops.where(is_gumbel, 0.25, self.concentration)
+    def _nonzero_concentration(self) -> Tensor:
+        return ops.where(ops.abs(self.concentration) < NEARLY_ZERO, NEARLY_ZERO, self.concentration)
 
-    def _log_gamma(self, k: int) -> Tensor:
-        """log Γ(1 - k ξ), where the moment is finite."""
-        ξ = ops.minimum(k * self._concentration()[1], 0.99)
-        return tfp.math.log_gamma_difference(ξ, 1 - ξ)  # log Γ(1) is 0
+    def _log_g1(self, ξ: Tensor) -> Tensor:
+        small = ops.clip(ξ, -SMALL, SMALL)
+        series = sum(c / k * small**k for k, c in ZETA_MINUS_1.items())
+        series = series - ops.log1p(-small) - (1 - EULER_GAMMA) * small
+        return ops.where(ops.abs(ξ) < SMALL, series, _log_gamma_of_1_minus(ξ))
+
+    def _log_g2_over_g1_squared(self, ξ: Tensor) -> Tensor:
+        small = ops.clip(ξ, -SMALL, SMALL)
+        series = sum(c / k * (2**k - 2) * small**k for k, c in ZETA_MINUS_1.items())
+        series = series + ops.log1p(ops.square(small) / (1 - 2 * small))
+        difference = _log_gamma_of_1_minus(2 * ξ) - 2 * _log_gamma_of_1_minus(ξ)
+        return ops.where(ops.abs(ξ) < SMALL, series, difference)
+
+
+def _log_gamma_of_1_minus(ξ: Tensor) -> Tensor:
+    """log Γ(1 - ξ) for ξ < 1, finite for others."""
+    ξ = ops.minimum(ξ, 1 - 2**-24)
+    return -tfp.math.log_gamma_difference(-ξ, ops.ones_like(ξ))  # log Γ(1) is 0
 
 
 class GammaGamma(tfd.GammaGamma):
@@ -173,7 +206,7 @@ class OrderedLogistic(tfd.OrderedLogistic):
     @classmethod
     def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict[str, Any]:
         def cutpoints(shape: list[int]) -> list[int]:
-            return [*shape, num_classes - 1]  # type: ignore[operator]  # `Family` takes the error
+            return [*shape, num_classes - 1]  # type: ignore[operator]  # `Family` catches it
 
         return {
             "cutpoints": parameter(1, cutpoints, tfb.Ascending),

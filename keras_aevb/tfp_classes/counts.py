@@ -40,7 +40,7 @@ class Poisson(tfd.Poisson):
     Example:
         >>> import math
         >>> float(Poisson(log_rate=math.log(1e6)).log_prob(1e6))
-        -7.826
+        -7.827
     """
 
     def __init__(
@@ -126,10 +126,10 @@ class NegativeBinomial(tfd.NegativeBinomial):
         x = ops.minimum(ops.cast(x, self.dtype), LARGEST)
         r = ops.minimum(self.total_count, LARGEST)
         logits = ops.clip(self.logits_parameter(), -LARGEST_LOGIT, LARGEST_LOGIT)
-        negative = logits < 0  # one condition for all, so that the gradient at 0 is right
+        negative = logits < 0  # `low` and `high` share it: the gradient at 0 is right
         low, high = ops.where(negative, logits, 0.0), ops.where(negative, 0.0, logits)
         log_powers = x * low - r * high - (x + r) * ops.log1p(ops.exp(low - high))
-        # Rounding errors of the coefficient would exceed log p of a rare gene's zeros.
+        # The term is 0 at x = 0; its rounding error could exceed |log p| of a rare gene's zeros.
         return log_powers + ops.where(x > 0, log_coefficient(x, r), 0.0)
 
 

@@ -49,7 +49,7 @@ class DiscretizedLogistic(tfd.Distribution):
         return np.array([], "int32")
 
     def _standardized(self, x: Tensor) -> Tensor:
-        """(x - μ) / s for whole numbers x."""
+        """(x - μ) / s for x on the scale from `low` to `high`."""
         centre, half = (self.low + self.high) / 2, (self.high - self.low) / 2
         return ((x - centre) / half - self.loc) / self.scale
 

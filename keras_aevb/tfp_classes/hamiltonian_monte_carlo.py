@@ -83,16 +83,16 @@ class HamiltonianMonteCarlo(tfp.mcmc.TransitionKernel):
         chain_axes = len(log_density.shape)
         axes = tuple(range(chain_axes, len(z.shape)))
         kinetic_energy_lost = 0.5 * ops.sum(ops.square(start) - ops.square(end), axis=axes)
-        ratio = log_density - state.log_density + kinetic_energy_lost
+        log_ratio = log_density - state.log_density + kinetic_energy_lost
         # NaN if the steps were far too long.
-        ratio = ops.where(ops.isnan(ratio), -math.inf, ratio)
-        uniform = tfd.Uniform(ops.zeros_like(ratio), 1.0)
-        accepted = ops.log(uniform.sample(seed=uniform_seed)) < ratio  # [..., B]
+        log_ratio = ops.where(ops.isnan(log_ratio), -math.inf, log_ratio)
+        uniform = tfd.Uniform(ops.zeros_like(log_ratio), 1.0)
+        accepted = ops.log(uniform.sample(seed=uniform_seed)) < log_ratio  # [..., B]
         accepted_z = ops.expand_dims(accepted, axes)
         return ops.where(accepted_z, new_z, z), State(
             ops.where(accepted, log_density, state.log_density),
             ops.where(accepted_z, gradient, state.gradient),
-            ratio,
+            log_ratio,
             step_size,
         )
 

@@ -3,7 +3,7 @@
 Near an edge floating-point numbers are sparse: 1 - 6e-8 and 1 are neighbours in float32. A sample
 that rounds to the edge can have a density of 0 or infinity, which makes the bound NaN. Here samples
 are drawn in unconstrained coordinates, $z = e^u$, $1 / (1 + e^{-u})$ or softmax(u). A value that
-would round to an edge becomes its neighbour inside the support. Gradients pass through u.
+would round to an edge is clipped to a point inside the support. Gradients pass through u.
 """
 
 import functools
@@ -31,7 +31,7 @@ def log_gamma(concentration: Tensor, n: Any, seed: Any, like: Tensor | None = No
         concentration: α.
         n: number of samples.
         seed: TFP seed.
-        like: a tensor to whose shape the samples broadcast.
+        like: a tensor; each sample has the shape of α broadcast with it.
 
     Reference: Marsaglia & Tsang (2000), A Simple Method for Generating Gamma Variables, sec. 6.
     """
@@ -42,7 +42,7 @@ def log_gamma(concentration: Tensor, n: Any, seed: Any, like: Tensor | None = No
 
 
 def log_odds(concentration1: Tensor, concentration0: Tensor, n: Any, seed: Any) -> Tensor:
-    """log z / (1 - z) of n samples z of Beta."""
+    """log(z / (1 - z)) of n samples z of Beta."""
     seeds = tfp.random.split_seed(seed, 2)
     return log_gamma(concentration1, n, seeds[0], concentration0) - log_gamma(
         concentration0, n, seeds[1], concentration1
@@ -140,7 +140,7 @@ INTERIORS: dict[str, tuple[Callable[[Any, Any, Any], Tensor], Callable[[Tensor, 
 
 @functools.cache
 def with_interior_samples(cls: Any) -> Any:
-    """A subclass whose samples lie inside the open support; `cls` itself if its own samples do."""
+    """A subclass whose samples lie inside the open support; `cls` itself if not in `INTERIORS`."""
     if cls.__name__ not in INTERIORS:
         return cls
     draws_of_u, to_z = INTERIORS[cls.__name__]

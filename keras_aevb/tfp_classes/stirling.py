@@ -3,10 +3,10 @@ r"""Ratios of gamma functions in float32, without special functions.
 $$\log Γ(y) = S(y + 8) - \log \prod_{k<8} (y + k), \qquad
 S(y) = (y - ½) \log y - y + ½ \log 2π + \frac{1}{12 y} - \frac{1}{360 y^3}$$
 
-is exact in float32 for y > 0. In a ratio, the large terms of S cancel before they are rounded.
+has an absolute error below 3 · 10⁻⁸ for y > 0. In a ratio, the large terms of S cancel before they
+are rounded.
 
-The derivatives are given: XLA compiles those of the terms to code that takes up to three times as
-long.
+The derivatives are written out: XLA's code for automatic ones takes up to three times as long.
 
 Reference: Abramowitz & Stegun (1964), eq. 6.1.15 and 6.1.41.
 """
@@ -71,10 +71,10 @@ _coefficient = with_derivatives(_log_coefficient, _derivative_in_x, _derivative_
 
 
 def log_coefficient(x: Tensor, r: Tensor) -> Tensor:
-    """log Γ(r + x) / (Γ(r) x!), accurate in float32 for x ≥ 1.
+    """log Γ(r + x) / (Γ(r) x!), accurate in float32 for x = 1, 2, …
 
     Args:
-        x: numbers from 0 to `LARGEST`.
+        x: whole numbers up to `LARGEST`. The value at 0 has a rounding error.
         r: positive numbers up to `LARGEST`, of a shape that broadcasts with that of x.
 
     Example:

@@ -14,7 +14,7 @@ from keras_aevb._backend.keras_private import EpochIterator
 from keras_aevb.batches import RowBatches
 from keras_aevb.typing import ArrayLike, Stream, Tensor
 
-# The largest device-resident data: a share of an accelerator's memory, or bytes of main memory.
+# The largest device-resident data: a share of an accelerator's memory, or bytes if that is unknown.
 DEVICE_SHARE = 0.25
 HOST_BYTES = 2**31
 
@@ -210,7 +210,7 @@ def are_rows(stream: Any) -> TypeGuard[RowBatches]:
     return isinstance(stream, RowBatches) and type(stream).__getitem__ is RowBatches.__getitem__
 
 
-def fit_the_device(stream: RowBatches) -> bool:
+def fits_device(stream: RowBatches) -> bool:
     """Whether a stream's arrays may stay on the device."""
     if keras.distribution.distribution() is not None:
         return False
@@ -228,7 +228,7 @@ def side_by_side(
     try:
         yield (
             (groups[0][0], [list(step) for step in zip(*(batches for _, batches in groups))])
-            # Up to the end of each epoch, where a stream's own hook may run.
+            # `zip_longest` runs each epoch to its end, where a stream's own hook may run.
             for groups in itertools.takewhile(all, itertools.zip_longest(*epochs))
         )
     finally:

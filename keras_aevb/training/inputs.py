@@ -125,7 +125,7 @@ def check_stream(x: Any, name: str = "x") -> None:
 
 
 def as_indexable(x: Any, dtype: str) -> Any:
-    """An array as one that programs can index: a tensor of the backend as it is, others as NumPy.
+    """Converts an array for indexing in programs: backend tensors stay, others become NumPy arrays.
 
     Lists, dicts and streams stay as they are.
     """
@@ -194,7 +194,7 @@ def split(
 
     Args:
         x, labels, sample_weight: arrays of one length N; the last may be `None`.
-        share: share of rows to split off, the last ceil(N · share).
+        share: share of rows to split off, the last N - floor(N · (1 - share)).
 
     Returns:
         Two tuples (x, labels, sample weights).
@@ -228,7 +228,8 @@ def regrouped(
         batch_size: size of every batch, or the total number of rows if that is smaller.
 
     Yields:
-        Pairs (batch of all arrays, length); the last row is repeated to fill the last batch.
+        Pairs (arrays of a batch, number of rows without padding). Copies of the last row pad the
+        last batch.
     """
     waiting, num_waiting, size = [], 0, None
     for arrays in parts:

@@ -30,7 +30,9 @@ def fit(
     initial_epoch: int = 0,
     validate: Callable[[keras.Model, Any, int], dict[str, float] | None] | None = None,
 ) -> None:
-    """Trains models side by side. A callback can stop its model at the end of an epoch.
+    """Trains models side by side.
+
+    A stopped model trains to the end of the epoch, unless all models have stopped.
 
     Args:
         models: list of R models.
@@ -55,7 +57,7 @@ def fit(
         adapters.renew(model)
     restored = _restored(models, callbacks)
     initial_epoch = restored or initial_epoch
-    # A resumed training may have no step left; the averages of its weights are those of its steps.
+    # A resumed run may have no step left, but its restored weight averages are valid.
     begun = {id(model): 0 if restored else num_updates(model) for model in models}
     last_logs: dict[int, dict[str, float]] = {id(model): {} for model in models}
     groups = list(zip(models, sources, callbacks))
@@ -80,7 +82,7 @@ def fit(
                 break
     finally:
         for model in models:
-            # Before the first step the averages of an exponential moving average are zeros.
+            # Before the first step, an optimizer's moving averages of the weights are zero.
             if num_updates(model) > begun[id(model)]:
                 model.optimizer.finalize_variable_values(model.trainable_variables)
     for model, _, calls in groups:
@@ -141,7 +143,7 @@ def _epoch(
         calls.on_epoch_begin(epoch)
     last_of_group = models[0].steps_per_execution - 1
     run = program(models)
-    watched = any(map(change_models_between_batches, callbacks))
+    watched = any(map(have_batch_hooks, callbacks))
     with side_by_side(sources, epoch) as groups:
         for first, steps in groups:
             for calls in callbacks:
@@ -156,7 +158,7 @@ def _epoch(
     return list(map(as_numbers, all_logs))
 
 
-def change_models_between_batches(callbacks: keras.callbacks.CallbackList) -> bool:
+def have_batch_hooks(callbacks: keras.callbacks.CallbackList) -> bool:
     """Whether a callback from outside Keras and this library has hooks between batches."""
     hooks = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
     return any(

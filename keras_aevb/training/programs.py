@@ -45,7 +45,7 @@ class Programs:
     def check_once(
         self, arrays: Sequence[Any], check: Callable[[], object], kind: Hashable = None
     ) -> None:
-        """Calls `check()`, unless it passed for these arrays and neither they nor models changed.
+        """Calls `check()`, unless it passed for these arrays and nothing has changed since.
 
         `kind` distinguishes different checks.
 

@@ -13,7 +13,7 @@ from keras_aevb.training.epochs import (
     RowEpochs,
     StreamEpochs,
     are_rows,
-    fit_the_device,
+    fits_device,
     on_device,
 )
 from keras_aevb.typing import ConditionLike
@@ -154,7 +154,7 @@ def epochs(
     """Epochs of validated data, as row indices if the arrays fit the device, else whole."""
     stream = row_batches(model, data, batch_size, shuffle)
     if are_rows(stream) and not class_weight:
-        device_resident = not whole and fit_the_device(stream)
+        device_resident = not whole and fits_device(stream)
         if not training:
             steps = min(steps or len(stream), len(stream))
         if limit := keras.config.max_steps_per_epoch():

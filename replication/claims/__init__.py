@@ -1,4 +1,4 @@
-"""The paper's claims, with decision rules written before the runs, and the verdicts."""
+"""The paper's claims, their decision rules, and the verdicts."""
 
 import dataclasses
 

@@ -65,7 +65,7 @@ are too few.""",
 def _superfluous(evidence):
     parts = ("the test bound is no worse", "the gap to training is no wider")
     curves = {f"N_z = {n}": evidence.figure2("mnist", n, "aevb") for n in (ENOUGH, TOO_MANY)}
-    findings = [undecided(part, curves, overfitting_shows()) for part in parts]
+    findings = [undecided(part, curves, overfitting_start()) for part in parts]
     if all(findings):
         return findings
     few, many = curves.values()
@@ -81,7 +81,7 @@ def _superfluous(evidence):
     return [Finding(p, not_below(n.estimate), (n,)) for p, n in zip(parts, numbers)]
 
 
-def overfitting_shows():
+def overfitting_start():
     """The last sample count at which the paper's curves at N_z = 20 are within `GAP`."""
     train = paper_curve(2, "mnist", "aevb", ENOUGH, "train")
     test = paper_value(2, "mnist", "aevb", ENOUGH, "test", at=train.index)
@@ -97,7 +97,7 @@ SUPERFLUOUS = Claim(
 that both reached. No worse: the test bound at {TOO_MANY} is at most {MARGIN:g} nat or {SIGMAS}
 standard errors below the one at {ENOUGH}. No wider: the same holds for the gap between training and
 test bound. The budget is too small to say if {SIGMAS} standard errors exceed {2 * MARGIN:g} nats,
-because a loss of that size could go unseen, or below {count(overfitting_shows())} samples, where
+because a loss of that size could go unseen, or below {count(overfitting_start())} samples, where
 the paper's own training and test curves at N_z = {ENOUGH} still lie within {GAP} nats.""",
     _superfluous,
 )

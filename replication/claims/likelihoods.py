@@ -41,7 +41,7 @@ def _finding(evidence, n_train, name, algorithms, decide):
 
 
 def _same(end, aevb, mcem):
-    """Whether two curves end at the same value, if those of the paper do."""
+    """The verdict on whether two curves end at the same value, as the paper's two curves do."""
     difference = aevb.at(end, "train") - mcem.at(end, "train")
     limit = f"within ±{MARGIN:g} or {SIGMAS} s.e."
     number = Number("AEVB minus MCEM", difference, limit, end)
@@ -50,7 +50,7 @@ def _same(end, aevb, mcem):
 
 
 def _below(end, *curves):
-    """Whether the last curve stays below the other ones."""
+    """The verdict on whether the last curve stays below the others."""
     *leaders, follower = curves
     found = [
         stays_ahead(leader, follower, "train", f"{leader.algorithm}'s lead") for leader in leaders
@@ -60,7 +60,7 @@ def _below(end, *curves):
 
 
 def _far(end, *curves):
-    """Whether the last curve is far below the others."""
+    """The verdict on whether the last curve is far below the others."""
     *leaders, follower = curves
     numbers = tuple(
         Number(
@@ -82,9 +82,9 @@ LIKELIHOOD = Claim(
     "comparisons",
     f"""Each part compares the training log p(x) of App. D at the largest number of samples that its
 algorithms reached, {count(FIRST_COMPARABLE)} or more. All algorithms are evaluated on the same 1000
-images, as in the paper; the error does not include the choice of images. Reaches: the two differ by
-at most {MARGIN:g} nat or {SIGMAS} standard errors. The budget is too small to say if {SIGMAS}
-standard errors exceed {2 * MARGIN:g} nats, or while the paper's own two curves are more than
+images, as in the paper; their choice is not part of the standard error. Reaches: the two differ by
+at most {MARGIN:g} nat or {SIGMAS} standard errors. The verdict is "{Verdict.TOO_SMALL.value}" if
+{SIGMAS} standard errors exceed {2 * MARGIN:g} nats, or if the paper's own two curves are more than
 {MARGIN:g} nat apart. Below and ahead: {DOUBLING} Far behind: below both others by more than {FAR:g}
 nats plus {SIGMAS} standard errors.""",
     _judge,

@@ -15,8 +15,8 @@ SIGMAS = 3
 MARGIN = 1.0  # nats; about the difference between two seeds after 10⁶ samples
 
 DOUBLING = f"""at the largest shared number of samples, the leader leads by more than {SIGMAS}
-standard errors and by more than the follower's gain over its last doubling of samples, whose own
-error does not count. If only the first holds, the follower may still catch up, and the budget is
+standard errors and by more than the follower's gain over its last doubling of samples, without the
+error of this gain. If only the first holds, the follower may still catch up, and the budget is
 too small to say."""
 
 

@@ -23,10 +23,10 @@ INTRODUCTION = f"""\
 
 The table shows the variance of the stochastic gradient of the bound (nats per example), summed over
 all parameters φ of q(z|x) or θ of p(x|z). The gradient is sampled repeatedly on one fixed batch of
-the training size ({BATCH_SIZE} images; {INFERRED_SETTINGS["frey"]["batch_size"]} of Frey Face),
-with fresh noise in z (L = 1). *A* is eq. 6, *B* eq. 7, and the *score function* is the naive
-gradient of section 2.2; all three have the same mean. A ratio above one is noisier than B. ± is the
-Monte Carlo standard error. *Training samples* is the number that the model has seen.
+the size used in training ({BATCH_SIZE} images; {INFERRED_SETTINGS["frey"]["batch_size"]} of Frey
+Face), with fresh noise in z (L = 1). *A* is eq. 6, *B* eq. 7, and the *score function* is the naive
+gradient of section 2.2; all three have the same mean. A ratio above one means more noise than B. ±
+is the Monte Carlo standard error. *Training samples* is the number that the model has seen.
 
 The gradient in θ is the same for all three estimators, so its ratios are one up to the error.
 Before training, q(z|x) ≈ p(z) and p(x|z) hardly depends on z. B's gradient in φ then has almost no

@@ -119,7 +119,7 @@ def draw_mosaics(blocks, height, path):
     for title, mosaics in blocks.items():
         columns = min(len(mosaics), 2)
         scaled = []
-        for pixels in mosaics.values():  # each shade becomes a square of grey pixels
+        for pixels in mosaics.values():  # each pixel becomes a square of scale × scale
             scale = max(1, round(height / len(pixels)))
             scaled.append(np.kron(pixels[..., None], np.ones((scale, scale, 3), "uint8")))
         tall, wide = (max(pixels.shape[i] for pixels in scaled) for i in (0, 1))
@@ -157,7 +157,7 @@ def write_record(folder, name, models, **settings):
         folder: the figure's folder.
         name: name of the data set.
         models: list of pairs of an `Experiment` and the training samples that its model has seen.
-        settings: settings of the drawing; `pictures` is the list of their names.
+        settings: settings of the drawing, with the list of file names `pictures`.
 
     Returns:
         Path of the record.

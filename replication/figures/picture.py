@@ -30,7 +30,7 @@ class Style:
         quantity: label of the vertical axes.
         algorithms: names, in the order of the legend.
         frames: by data set, the paper's axis limits, in samples and in nats.
-        beyond: factor of samples by which the paper's curves extend beyond our longest run.
+        beyond: largest ratio of the axis' right end to the samples of our longest run.
         cell: width and height of a panel in inches.
         legend: width of the legend's column, in panels.
     """

@@ -105,7 +105,7 @@ def _power(exponent):
 
 
 def count(samples):
-    """A number of samples as a power of ten.
+    """A number of samples in scientific notation, with at most three digits.
 
     Example:
         >>> count(1_000_000), count(3_200_000), count(999_900)

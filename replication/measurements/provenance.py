@@ -37,7 +37,7 @@ def session():
 
 
 def origin():
-    """A dict of what decides a run's numbers: source code, backend, versions and machine."""
+    """A dict that identifies the source code, backend, versions and machine of a run."""
     description = session()
     names = ("backend", "device", "machine", "precision", "python", "versions")
     return {"source": source(), **{name: description[name] for name in names}}

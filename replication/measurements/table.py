@@ -21,8 +21,17 @@ from replication.plan.step_sizes import chosen, pilot_samples
 PANEL = ["figure", "dataset", "latent_dim", "n_train"]
 CURVE = [*PANEL, "algorithm", "settings", "step_size"]
 TEXT = "text"  # `settings` of figure 2's second curves; it is empty for all others
-SECONDS = ["importance", "annealed"]  # second estimates of log p(x), measured only at the end
-MEASUREMENTS = ["value", "error", "elbo", *SECONDS, *(f"{name}_error" for name in SECONDS)]
+SECOND_ESTIMATES = [
+    "importance",
+    "annealed",
+]  # second estimates of log p(x), measured only at the end
+MEASUREMENTS = [
+    "value",
+    "error",
+    "elbo",
+    *SECOND_ESTIMATES,
+    *(f"{name}_error" for name in SECOND_ESTIMATES),
+]
 ORDERS = {"dataset": list(LATENT_DIMS), "algorithm": list(ALGORITHMS), "split": list(SPLITS)}
 
 FIRST_COMPARABLE = 1_000_000  # the paper's earlier points look smoothed

@@ -44,14 +44,14 @@ ones. Thin and dotted: ours, with the settings of the paper's text.*
 NUMBERS = f"""\
 ## The numbers behind the verdicts
 
-A verdict needs a difference of more than {SIGMAS} standard errors. ± is one standard error, which
-combines seeds, examples and samples of z. Where a curve has one seed, the spread is that of its own
-seeds at an earlier count, or else the largest of curves with the same algorithm and step size, or
-else the largest of the figure. If there is none, the budget is too small to say. The spread of
-three seeds is itself uncertain: chance exceeds {SIGMAS} of its standard errors once in ten cases.
-A difference of {SIGMAS} to 5 standard errors is therefore weak evidence. Values are in nats per
-example unless stated otherwise. The table has the last number that each part's rule compares; [the
-rules](#the-rules) list every number.
+A lead needs more than {SIGMAS} standard errors; "no worse" and "reaches" allow 1 nat or {SIGMAS}
+standard errors. ± is one standard error, which combines seeds, examples and samples of z. Where a
+curve has one seed, the spread is that of its own seeds at an earlier count, or else the largest of
+curves with the same algorithm and step size, or else the largest of the figure and data set. If
+there is none, the budget is too small to say. The spread of three seeds is itself uncertain: chance
+exceeds {SIGMAS} of its standard errors once in ten cases. A difference of {SIGMAS} to 5 standard
+errors is therefore weak evidence. Values are in nats per example unless stated otherwise. The table
+has the last number that each part's rule compares; [the rules](#the-rules) list every number.
 """
 
 RULES = """\
@@ -99,13 +99,13 @@ STEP_SIZES = """\
 ## Step sizes beside the paper's curves
 
 The table shows our test curve minus the paper's for each step size, in nats per example, at the
-last round sample count (1, 2 or 5 times a power of ten) that all step sizes reached. The chosen
-step size is bold. ± is the standard error over seeds, if there are several.
+last round sample count (1, 2 or 5 times a power of ten) that all step sizes shown reached. The
+chosen step size is bold. ± is the standard error over seeds, if there are several.
 """
 
 
 class Figure(NamedTuple):
-    """A figure's title, and the paths of its Markdown pages (none if not run) and pictures."""
+    """A figure's title, its command, and the paths of its pages (none if not run) and pictures."""
 
     title: str
     command: str
@@ -148,7 +148,7 @@ def figures_section(figures):
 
 
 def before_figures(evidence, distances, figures):
-    """Markdown sections before the figures: figure 2, claims, and their numbers."""
+    """Markdown sections before the figures: figure 2, claims, their numbers, and distances."""
     judgements = judge(evidence)
     opening = ["# Results\n", *([OPENING] if figures[0].pictures else [])]
     sentences = "\n".join(_wrapped(f"{i}. {sentence(j)}") for i, j in enumerate(judgements, 1))

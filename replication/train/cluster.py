@@ -45,7 +45,7 @@ class Task:
         group: `Group`.
         folders: `Folders`.
         arguments: arguments of the command, for the record.
-        about: dict of package versions, commit and Keras backend.
+        about: dict of package versions, commit, Keras backend and precision of JAX's products.
         topic: Dask topic for progress messages; `None` if they are not shown.
         number: number of the group in these messages.
     """
@@ -188,7 +188,7 @@ def _train(task):
 
 
 def _require_same_environment(task, worker):
-    """Raises an error unless what determines this worker's numbers is as in the command."""
+    """Raises an error if this worker's environment or threads differ from the command's."""
     if "keras" in sys.modules:
         backend = sys.modules["keras"].backend.backend()
     else:

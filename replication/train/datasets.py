@@ -90,7 +90,7 @@ class Dataset:
 def load(name, data_dir=None, split_seed=SPLIT_SEED):
     """Loads a data set from files, or downloads it if no folder is given.
 
-    - `"mnist"`: the first 50 000 training images (10 000 are left for validation) and the 10 000
+    - `"mnist"`: the first 50 000 training images (the other 10 000 are not used) and the 10 000
       test images, real-valued: x = pixel / 255.
     - `"frey"`: 1965 faces, split at random into 1600 and 365 because the paper does not state its
       split; x = pixel / 256.
@@ -157,7 +157,7 @@ def _verified(values, name, source, remedy=REPLACE):
     shape, digest = CONTENTS[name]
     expected = f"uint8 of shape {shape} with sha256 {digest}"
     received = f"{values.dtype} of shape {values.shape}"
-    if values.dtype == np.uint8 and values.shape == shape:  # other types may not be hashable
+    if values.dtype == np.uint8 and values.shape == shape:  # `_sha256` needs plain bytes
         received += f" with sha256 {_sha256(values)}"
     if received != expected:
         raise DatasetError(
@@ -175,7 +175,7 @@ def _sha256(*arrays):
 
 def _scaled(pixels, scale):
     values = pixels.reshape(len(pixels), -1).astype(np.float32)
-    values /= scale  # in place: all of MNIST is 157 MB
+    values /= scale  # in place: 50 000 images of MNIST take 157 MB
     return values
 
 

@@ -41,7 +41,7 @@ class Folders:
 
 
 def groups_of(experiments, samples):
-    """Sorts experiments into groups that differ only in step size and seed."""
+    """Groups the experiments that differ only in step size and seed."""
     groups: dict[Experiment, list[Experiment]] = {}
     for experiment in dict.fromkeys(experiments):
         groups.setdefault(experiment.shape, []).append(experiment)

@@ -88,7 +88,7 @@ class Jobs:
         for curve in curves:
             needed = [*(of for of, _ in curve.budgets), *([] if step_sizes else [curve.pilot])]
             self.require_free(of(*setting) for of in needed for setting in settings)
-        plans = [self._trained(curve, seeds, step_sizes) for curve in curves]
+        plans = [self._plan(curve, seeds, step_sizes) for curve in curves]
         self._train(plans, _width(curves))
 
     def aevb_models(self, datasets, latent_dims, samples):
@@ -107,12 +107,12 @@ class Jobs:
         # It may also change if a killed command left trials out, or if runs will be discarded.
         steps = [self._chosen(curve.first) if self._are_tried(curve) else None for curve in curves]
         _require_pilots([curve for curve, step in zip(curves, steps) if step is None])
-        plans = [self._trained(curve, 1, step and [step]) for curve, step in zip(curves, steps)]
+        plans = [self._plan(curve, 1, step and [step]) for curve, step in zip(curves, steps)]
         self._train(plans, _width(curves))
         return [curve.pilot(self._chosen(curve.first)) for curve in curves]
 
     def train(self, experiments, samples):
-        """Trains experiments up to `samples`, one at a time.
+        """Trains experiments up to `samples`, each in a group of its own.
 
         Experiments that differ only in step size and seed share a compiled program. For short runs,
         compiling a program for several side by side would take longer than training.
@@ -125,7 +125,7 @@ class Jobs:
         patience = lock.SECONDS_FOR_A_WORKER if self.scheduler else None
         lock.require_free((runs_folder(self.results) / e.id for e in experiments), patience)
 
-    def _trained(self, curve, seeds, step_sizes):
+    def _plan(self, curve, seeds, step_sizes):
         """Yields lists of groups; each list must be trained before the next is requested."""
         if not step_sizes:
             yield groups_of(curve.trials(seeds), curve.pilot_samples)
@@ -138,7 +138,7 @@ class Jobs:
         """Runs all plans concurrently, the steps of each in order.
 
         Args:
-            plans: list of generators, results of `_trained`.
+            plans: list of generators, results of `_plan`.
             width: largest number of groups to train at a time.
             merge: whether groups may share a program. One run leaves a GPU mostly idle.
         """

@@ -10,7 +10,7 @@ from replication.measurements.records import CHECKPOINT, restore_checkpoint, run
 from replication.plan.experiment import MCEM_LEAPFROG_STEPS, MCEM_UPDATES
 
 # The fastest settings of `compile`, by the measurements in benchmarks/. On a GPU a step takes 0.2
-# milliseconds, and a call of a program some.
+# milliseconds, so one call makes more of them.
 STEPS_PER_EXECUTION = 100
 STEPS_PER_EXECUTION_ON_A_GPU = 1000
 
@@ -89,7 +89,7 @@ class Adagrad(keras.optimizers.Adagrad):
         learning_rate: global step size α.
         accumulate_only: number of first steps that do not change the weights.
 
-    Reference: Duchi, Hazan & Singer (2010); the settings are those of the authors' own code.
+    Reference: Duchi, Hazan & Singer (2010); the settings are those of the VAE authors' code.
     """
 
     def __init__(self, learning_rate, accumulate_only):

@@ -27,7 +27,7 @@ def run(results, echo, update=False):
     Args:
         results: folder of the results.
         echo: function that prints a line.
-        update: whether to store the current reference instead.
+        update: whether to store the current numbers as the reference instead.
 
     Returns:
         Whether nothing regressed and nothing is missing.

@@ -208,7 +208,7 @@ class _Rerun:
         return moved
 
     def outside_of_seeds(self, numbers):
-        """The numbers that are not consistent with those of other seeds."""
+        """The numbers whose stored values are inconsistent with those of seeds 0 to `SEEDS` − 1."""
         kinds = dict.fromkeys(_kind(number.experiment) for number in numbers)
         seeds = {kind: [dataclasses.replace(kind, seed=i) for i in range(SEEDS)] for kind in kinds}
         self.train("runs", [experiment for own in seeds.values() for experiment in own])

@@ -114,7 +114,7 @@ def test_terms_add_up(kl, make_model, noise, x):
 
 
 def test_estimators_agree_in_the_mean(make_model, noise, x):
-    """A - B is the sampled minus the exact divergence. Its mean is zero."""
+    """The mean of the sampled divergence is the exact one, so A - B has the mean zero."""
     model = make_model(likelihood=kv.Normal(6))
     for variable, value in zip(model.weights, random_weights(model.weights)):
         variable.assign(value)

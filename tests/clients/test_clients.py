@@ -451,7 +451,7 @@ def clone_model(data, folder):
 
 @client
 def functional_model(data, folder):
-    """Trained on the arrays of the kind's batches; the labels belong to another model."""
+    """A model and its encoding as layers of a functional model."""
     model = make()
     data.fit(model, epochs=1)
     x = keras.Input((6,))
@@ -472,8 +472,8 @@ def saved_model(data, folder):
 
 
 @client
-def own_training_loop(data, folder):
-    """`model.objective` in a subclass's own `train_step`."""
+def own_objective(data, folder):
+    """A subclass doubles the loss of `objective`."""
 
     class Own(kv.AEVB):
         def objective(self, x, training):

@@ -9,7 +9,7 @@ from scipy import special, stats
 import keras_aevb as kv
 
 BINS = np.arange(256)
-# Raw values of K = 3 components: logits, μ and log s, where 0 is -1 and 255 is 1.
+# Raw values of K = 3 components: logits, μ and log s, with pixels scaled to [-1, 1].
 CASES = {
     "wide": ([0.3, -1.0, 0.5], [0.1, -0.6, 0.9], [-1.0, 0.5, -3.0]),
     "narrow": ([0.0, 0.0, 0.0], [0.0, -0.5, 0.7], [-6.5, -6.0, -7.0]),

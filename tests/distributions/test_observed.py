@@ -99,7 +99,7 @@ def test_imputation(make_model, incomplete, tmp_path):
 
 
 def test_log_likelihood_of_observed_values(make_model, incomplete):
-    """Two methods agree; only for complete pixels one of them uses a matrix product."""
+    """Importance sampling and annealed importance sampling agree."""
     model = make(make_model)
     results = {
         method: model.log_likelihood(

@@ -1,6 +1,7 @@
 """Metrics of a linear-Gaussian model against their closed forms.
 
-p(z) = N(0, I), p(x|z) = N(zW + b, σ² I); q(z|x) is p(z|x), or has a wider standard deviation.
+p(z) = N(0, I), p(x|z) = N(zW + b, σ² I); q(z|x) has the mean of p(z|x), and `scale`
+times its standard deviation.
 """
 
 import sys
@@ -16,20 +17,20 @@ from keras_aevb import evaluation
 N = 400
 
 
-def exact_kl(lg, widened=1.0):
+def exact_kl(lg, scale=1.0):
     """KL(N(m, s²) ‖ N(0, 1)) of each example and dimension, in float64."""
-    variances = lg.variances * widened**2
+    variances = lg.variances * scale**2
     return 0.5 * (variances + lg.means**2 - 1 - np.log(variances))
 
 
-def exact_log_q(lg, z, widened=1.0):
+def exact_log_q(lg, z, scale=1.0):
     """log q(z|x) of all pairs, of shape [points, examples]."""
-    sd = widened * np.sqrt(lg.variances)
+    sd = scale * np.sqrt(lg.variances)
     return stats.norm(lg.means, sd).logpdf(z[:, None]).sum(axis=-1)
 
 
 def test_kl_by_dimension(linear_gaussian):
-    lg = linear_gaussian(N, widened=1.5)
+    lg = linear_gaussian(N, scale=1.5)
     kl = evaluation.kl_by_dimension(lg.model, lg.x, batch_size=150)
     np.testing.assert_allclose(kl, exact_kl(lg, 1.5), rtol=1e-4, atol=1e-5)  # float32
     whole = lg.model.encode(lg.x).kl_divergence(lg.model.prior_distribution())
@@ -37,8 +38,8 @@ def test_kl_by_dimension(linear_gaussian):
 
 
 def test_elbo_terms(linear_gaussian):
-    """Five standard errors of the means over 400 examples, with 100 samples each: 0.01 nats."""
-    lg = linear_gaussian(N, widened=1.5)
+    """Five standard errors of the means over 400 examples, with 100 samples each: 0.05 nats."""
+    lg = linear_gaussian(N, scale=1.5)
     terms = evaluation.elbo_terms(lg.model, lg.x, 100, seed=0)
     gap = 2 * (np.log(1 / 1.5) + (1.5**2 - 1) / 2)
     error = terms["elbo"] - (lg.log_likelihood - gap)
@@ -50,8 +51,8 @@ def test_elbo_terms(linear_gaussian):
 
 
 def test_the_inference_gap_is_the_divergence_from_the_posterior(linear_gaussian):
-    """z-scores of 400 examples: t distributions, whose mean square is below 2; odds below 1e-4."""
-    lg = linear_gaussian(N, widened=1.5)
+    """The z-scores follow a t distribution, with a mean square below 2; odds below 1e-4."""
+    lg = linear_gaussian(N, scale=1.5)
     exact = 2 * (np.log(1 / 1.5) + (1.5**2 - 1) / 2)
     gap, error = evaluation.inference_gap(lg.model, lg.x, 500, seed=0)
     z = (gap - exact) / error
@@ -69,7 +70,7 @@ def test_the_exact_posterior_has_no_gap(linear_gaussian):
 
 
 def test_active_units(linear_gaussian):
-    """The variance of the posterior mean is the variance of z minus the variance of p(z|x)."""
+    """The variances of the posterior means over the examples, and a threshold between the two."""
     lg = linear_gaussian(N)
     variances = evaluation.posterior_mean_variances(lg.model, lg.x)
     np.testing.assert_allclose(variances, lg.means.var(axis=0, ddof=1), rtol=1e-4)
@@ -93,7 +94,7 @@ def test_the_variance_of_sampled_means_has_no_bias(linear_gaussian, monkeypatch)
 
 def test_log_aggregate_posterior(linear_gaussian):
     """More than one block of z, and batches that do not divide the examples."""
-    lg = linear_gaussian(130, widened=1.5)
+    lg = linear_gaussian(130, scale=1.5)
     z = np.random.default_rng(0).normal(size=(1100, 2)).astype("float32")
     values = evaluation.log_aggregate_posterior(lg.model, lg.x, z, batch_size=50)
     exact = special.logsumexp(exact_log_q(lg, z, 1.5), axis=1) - np.log(130)
@@ -101,7 +102,7 @@ def test_log_aggregate_posterior(linear_gaussian):
 
 
 def test_samples_of_the_aggregate_posterior(linear_gaussian):
-    """Kolmogorov and Smirnov's test of each dimension; probability 1e-3 each."""
+    """A Kolmogorov-Smirnov test of each dimension, which fails by chance with probability 1e-3."""
     lg = linear_gaussian(20)
     z = evaluation.sample_aggregate_posterior(lg.model, lg.x, 3000, seed=0)
     assert z.shape == (3000, 2)
@@ -119,7 +120,7 @@ def test_samples_of_the_aggregate_posterior(linear_gaussian):
 
 
 def test_mutual_information(linear_gaussian):
-    """For a linear-Gaussian channel it is -½ Σ log(1 - ρ²), here 4 nats below log N."""
+    """For a linear-Gaussian channel it is -½ Σ log(1 - ρ²), here 5 nats below log N."""
     lg = linear_gaussian(2000)
     values = evaluation.mutual_information(lg.model, lg.x, batch_size=500, seed=0)
     exact = -0.5 * np.log(lg.variances).sum()  # 2.2 nats
@@ -129,13 +130,13 @@ def test_mutual_information(linear_gaussian):
 
 
 def test_mutual_information_is_at_most_log_n(linear_gaussian):
-    lg = linear_gaussian(2000, widened=0.01)
+    lg = linear_gaussian(2000, scale=0.01)
     values = evaluation.mutual_information(lg.model, lg.x[:10], 5, seed=0)
     np.testing.assert_allclose(values, np.log(10), atol=1e-3)
 
 
-def test_divergence_is_information_and_divergence_of_the_aggregate(linear_gaussian):
-    """Hoffman & Johnson's decomposition, on the same draws of z; 5 standard errors."""
+def test_mean_kl_is_mutual_information_plus_kl_of_the_aggregate(linear_gaussian):
+    """Hoffman & Johnson's decomposition, with independent draws of z; 5 standard errors."""
     lg = linear_gaussian(N)
     information = evaluation.mutual_information(lg.model, lg.x, seed=0).mean()
     z = evaluation.sample_aggregate_posterior(lg.model, lg.x, 4000, seed=1)
@@ -146,19 +147,19 @@ def test_divergence_is_information_and_divergence_of_the_aggregate(linear_gaussi
     assert abs(information + log_ratio.mean() - kl) < 5 * error
 
 
-def test_pareto_k_of_a_narrow_proposal(linear_gaussian):
+def test_pareto_k_depends_on_the_width_of_the_proposal(linear_gaussian):
     """If q(z|x) is s times as wide as p(z|x), k = 1 - s² for s < 1, and weights are bounded
     for s > 1. Means over 100 examples with 200 tail weights are accurate to 0.15."""
     for s in (0.4, 0.8):
-        lg = linear_gaussian(100, widened=s)
+        lg = linear_gaussian(100, scale=s)
         k = evaluation.pareto_k(lg.model, lg.x, 4000, seed=0)
         assert k.shape == (100,) and abs(k.mean() - (1 - s**2)) < 0.15
-    lg = linear_gaussian(100, widened=2.0)
+    lg = linear_gaussian(100, scale=2.0)
     assert evaluation.pareto_k(lg.model, lg.x, 4000, seed=0).max() < 0.2
 
 
 def test_conditions(x):
-    """Labels select among means: each metric uses the y of its row."""
+    """Each metric conditions on the label of its own row."""
     condition = kv.Condition(num_classes=3)
     join = kv.networks.Joined
     keras.utils.set_random_seed(0)

@@ -66,7 +66,7 @@ def test_columns_of_a_report_with_large_values(make_model, x):
 
 
 def test_report(linear_gaussian, capsys):
-    lg = linear_gaussian(200, widened=1.2)
+    lg = linear_gaussian(200, scale=1.2)
     report = lg.model.report(lg.x, 200, seed=0)
     out = capsys.readouterr().out
     assert out.endswith(f"{report}\n") and "5/5" in out

@@ -49,8 +49,8 @@ def test_a_mean_in_chunks(size, deviation, offset):
     for start in range(0, 100, size):
         part = log_w[start : start + size]
         left_out = np.full((size - len(part), 3), 1e6, "float32")
-        counts = np.arange(size) < len(part)
-        mean = mean.updated(ops.array(np.concatenate([part, left_out])), ops.array(counts))
+        included = np.arange(size) < len(part)
+        mean = mean.updated(ops.array(np.concatenate([part, left_out])), ops.array(included))
     log_w = log_w.astype("float64")
     w = np.exp(log_w - offset)
     expected = logsumexp(log_w, axis=0) - np.log(100)
@@ -89,7 +89,7 @@ def test_samples_in_chunks_by_hand(num_samples, chunks, size, noise):
 
 def test_estimates_and_their_errors(linear_gaussian):
     """Normal z-scores: each bound is exceeded with odds below 1e-4."""
-    lg = linear_gaussian(400, widened=1.5)
+    lg = linear_gaussian(400, scale=1.5)
     values, errors = lg.model.log_likelihood(lg.x, 500, seed=0, return_standard_error=True)
     z = (values - lg.log_likelihood) / errors
     assert abs(z.mean()) < 4 / np.sqrt(400)
@@ -100,7 +100,7 @@ def test_estimates_and_their_errors(linear_gaussian):
 
 def test_between_the_elbo_and_log_p(linear_gaussian):
     """The gap of the ELBO is KL(q(z|x) || p(z|x)), log(1/s) + (s² - 1)/2 per dimension."""
-    lg = linear_gaussian(400, widened=2.0)
+    lg = linear_gaussian(400, scale=2.0)
     gap = 2 * (np.log(1 / 2) + 1.5)
     few, many = (lg.model.log_likelihood(lg.x, n, seed=0) - lg.log_likelihood for n in (5, 500))
     # Five standard errors: those of the means over 400 examples are below 0.05 and 0.005

@@ -38,7 +38,7 @@ def bytes_of_intermediate_values(method, noise):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_memory_does_not_grow_with_the_number_of_samples(name, noise):
-    """200 times as many."""
+    """From 100 to 20 000 samples."""
     few, many = (bytes_of_intermediate_values(METHODS[name](n), noise) for n in (100, 20_000))
     keys = 20_000 // 100 * 16  # of parts of about 100 samples: two copies of 8 bytes
     # App. D keeps its samples, two coordinates of both groups of chains for each example, and

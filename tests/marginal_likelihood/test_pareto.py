@@ -79,7 +79,7 @@ def shifted(linear_gaussian, shift, num_examples):
 
     Returns the model with its exact values, and a function that restores the weights.
     """
-    lg = linear_gaussian(num_examples, widened=0.3)
+    lg = linear_gaussian(num_examples, scale=0.3)
     head = lg.model.posterior.heads["mean"]
     kernel, bias = head.get_weights()
     head.set_weights([kernel, bias + shift * np.sqrt(lg.variances)])
@@ -110,15 +110,15 @@ def test_a_poor_posterior_is_reported(linear_gaussian):
 def test_a_good_posterior_gives_no_warning(linear_gaussian):
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
-        for widened in (1.0, 1.5):
-            lg = linear_gaussian(50, widened=widened)
+        for scale in (1.0, 1.5):
+            lg = linear_gaussian(50, scale=scale)
             for num_samples in (1, 5, 100, 1000):
                 lg.model.log_likelihood(lg.x, num_samples, seed=0)
 
 
 def test_the_largest_weights_are_those_of_all_samples(linear_gaussian):
     """1037 samples are 21 chunks of 50; 13 samples are left out."""
-    lg = linear_gaussian(10, widened=1.5)
+    lg = linear_gaussian(10, scale=1.5)
     estimates = lg.model.estimates(kv.ImportanceSampling(1037), lg.x, 10, 0, None)
     largest = estimates["largest_log_weights"].astype("float64")
     assert largest.shape == (10, pareto.tail_size(1037) + 1)

@@ -48,7 +48,7 @@ def build(algorithm, recognition=True, **settings):
     model.compile(keras.optimizers.SGD(0.01), steps_per_execution=4)
     return model
 
-def parted(model):
+def num_sharded(model):
     # How many variables are divided between devices.
     variables = [*model.variables, *model.optimizer.variables]
     return sum("model" in v.value.sharding.spec for v in variables)
@@ -56,12 +56,12 @@ def parted(model):
 X = np.random.default_rng(0).random((90, 12)).astype("float32")
 WEIGHTS = np.linspace(0, 2, 90, dtype="float32")
 
-def run(scope, n, batch_size, name, is_parted=False):
+def run(scope, n, batch_size, name, is_sharded=False):
     x, weights = X[:n], WEIGHTS[:n]
     recognition = name != "MonteCarloEM"
     with scope:
         model = build(getattr(kv, name), recognition)
-        assert not is_parted or parted(model)
+        assert not is_sharded or num_sharded(model)
         history = model.fit(x, batch_size=batch_size, sample_weight=weights, epochs=2, verbose=0,
                             validation_data=(X[:7], None)).history
         results = [list(history.values()), model.evaluate(x, verbose=0)]

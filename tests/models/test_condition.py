@@ -49,7 +49,7 @@ def test_class_weights_on_a_batch(x):
     assert losses[0] == losses[1] == losses[2]
 
 
-def test_class_weights_do_not_weigh_validation_split(x):
+def test_class_weights_do_not_weight_validation_split(x):
     def logs(**weights):
         model = build()
         model.compile(keras.optimizers.SGD(0.0))
@@ -288,7 +288,7 @@ def build_without():
 
 
 def test_each_variable_belongs_to_one_distribution():
-    """The condition's own network to q(z|x, y), which `FullVB` does not integrate out."""
+    """The condition's network belongs to q(z|x, y), so `FullVB` has no q over its weights."""
     condition = kv.Condition(3, network=keras.layers.Dense(4))
     model = build(condition=condition, prior=kv.DiagonalNormal(2))
     paths = [v.path for v in model.phi + model.theta]

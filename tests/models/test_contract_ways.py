@@ -11,7 +11,7 @@ from keras_aevb._backend import tfp
 
 tfd = tfp.distributions
 
-# AEVB runs on both backends, each other algorithm on one of them.
+# Every algorithm except AEVB is marked slow on one of the backends.
 SLOW = {kv.WakeSleep, kv.FullVB} if JAX else {kv.MonteCarloEM, Own}
 PARAMS = [
     pytest.param(case, marks=[pytest.mark.slow] * (case.algorithm in SLOW), id=case_name(case))

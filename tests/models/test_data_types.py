@@ -27,7 +27,7 @@ def model():
 
 def numbers(model, x):
     """The results of all methods with noise that a seed fixes, and of those without noise."""
-    batch = x if isinstance(x, np.ndarray) else x.to_numpy("float64")  # Keras makes it of objects
+    batch = x if isinstance(x, np.ndarray) else x.to_numpy("float64")  # Keras makes object arrays
     yield "elbo", model.elbo(x, seed=0)
     yield "log_likelihood", model.log_likelihood(x, 10, seed=0)
     yield "predict", model.predict(x, verbose=0)

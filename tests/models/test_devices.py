@@ -52,7 +52,7 @@ SCOPES = ["on_several_devices", *(["with_sharded_weights"] if BACKEND == "jax" e
 @pytest.mark.parametrize("algorithms", CASES)
 @pytest.mark.parametrize("scope", SCOPES)
 def test_several_devices_equal_one(scope, algorithms):
-    parted = scope == "with_sharded_weights"
+    is_sharded = scope == "with_sharded_weights"
     process = run_program(
         SETUP
         + PARTS
@@ -61,7 +61,7 @@ results = {{}}
 for n, batch_size in {SIZES}:
     for name in {algorithms}:
         one = run(contextlib.nullcontext(), n, batch_size, name)
-        several = run({scope}(), n, batch_size, name, {parted})
+        several = run({scope}(), n, batch_size, name, {is_sharded})
         results[f"{{name}} {{n}} {{batch_size}}"] = one, several
 print("RESULTS" + json.dumps(results))
 """

@@ -97,7 +97,7 @@ def test_values_that_are_not_arrays_are_refused(model):
 
 @pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
 def test_streams_bring_their_own_sample_weights(stream, model, x):
-    """Keras' own error, for the argument that was given."""
+    """The error names the argument that was given."""
     with pytest.raises(ValueError, match="`sample_weight"):
         model.fit(stream(x), sample_weight=np.ones(len(x)), verbose=0)
 

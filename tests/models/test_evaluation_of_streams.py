@@ -73,7 +73,7 @@ def digits(make_model):
 
 @each_measure
 @pytest.mark.parametrize("kind", STREAMS)
-def test_streams_give_what_arrays_give(kind, measure, model, x):
+def test_streams_give_the_results_of_arrays(kind, measure, model, x):
     """Batches of 4 are regrouped to 5; `reconstruct`, like `predict`, keeps them."""
     # Matrix products with another number of rows round in another order.
     expected, found = measure(model, x), measure(model, STREAMS[kind]((x,), 4))

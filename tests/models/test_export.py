@@ -100,7 +100,7 @@ MODELS = {
     [kind if kind == "AEVB" else pytest.param(kind, marks=pytest.mark.slow) for kind in MODELS],
 )
 def test_saved_model(kind, make_model, x, tmp_path):
-    """Means equal Keras' to 1e-5 (another order of rounding); also samples, and the mean bound."""
+    """Means equal Keras' to 1e-5: rounding. A seed repeats samples. Bounds agree in the mean."""
     pytest.importorskip("tensorflow")
     model = MODELS[kind](make_model)
     conditional = model.condition is not None

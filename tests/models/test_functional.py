@@ -32,7 +32,7 @@ def digits(make_model):
     )
 
 
-def saved(functional, path):
+def reloaded(functional, path):
     functional.save(path / "functional.keras")
     return keras.saving.load_model(path / "functional.keras")
 
@@ -47,11 +47,11 @@ def test_a_model_is_a_layer(model, x, tmp_path):
     np.testing.assert_allclose(functional.predict(x, verbose=0), expected, rtol=1e-6)
     before = [np.asarray(v) for v in model.trainable_variables]
     functional.fit(x, 2 * x, verbose=0)
-    # All except the head of the log-variance, since the mean of q(z|x) does not depend on it.
+    # Every weight changes but those of log_variance, on which the mean of q(z|x) does not depend.
     unused = {id(v) for v in model.posterior.heads["log_variance"].variables}
     for variable, value in zip(model.trainable_variables, before):
         assert np.array_equal(variable, value) == (id(variable) in unused), variable.path
-    loaded = saved(functional, tmp_path)
+    loaded = reloaded(functional, tmp_path)
     after = functional.predict(x, verbose=0)
     assert not np.allclose(after, expected, rtol=1e-5)
     np.testing.assert_array_equal(loaded.predict(x, verbose=0), after)
@@ -59,7 +59,7 @@ def test_a_model_is_a_layer(model, x, tmp_path):
 
 @pytest.mark.parametrize("name", POSTERIORS)
 def test_symbolic_shapes(name, make_model, x):
-    """A flow has no mean and is sampled: noise for a batch of any size."""
+    """A flow has no mean, so its samples need noise for a batch of any size."""
     model = make_model(
         posterior=POSTERIORS[name](),
         decoder=keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(4)]),
@@ -87,7 +87,7 @@ def test_outputs_of_an_encoding(model, x):
     q = model.encode(x)
     mean, log_variance = model.encoding("mean_and_log_variance")(x)
     np.testing.assert_allclose(mean, q.mean(), rtol=1e-6)
-    # log of a rounded variance: float32 of numbers near 0
+    # the logarithm amplifies the rounding of a variance
     np.testing.assert_allclose(log_variance, np.log(q.variance()), rtol=1e-4, atol=1e-6)
     np.testing.assert_array_equal(model.encoding()(x), mean)
 
@@ -107,7 +107,7 @@ def test_samples_of_an_encoding(model, x):
     assert not np.array_equal(again, z)
 
 
-def test_an_encoding_without_its_output(make_model, x):
+def test_an_output_that_the_posterior_lacks_is_refused(make_model, x):
     model = make_model(
         posterior=kv.FlowPosterior(kv.DiagonalNormal(2), [kv.Coupling(3)]),
         bound=kv.ELBO(kl="sampled"),
@@ -132,7 +132,7 @@ def test_an_encoding_is_trained_and_saved_with_a_classifier(output, model, x, tm
     history = classifier.fit(x, Y, epochs=30, verbose=0).history["loss"]
     assert history[-1] < history[0]
     assert not np.array_equal(model.encoder.trainable_variables[0], before)
-    loaded = saved(classifier, tmp_path)
+    loaded = reloaded(classifier, tmp_path)
     if output != "sample":
         expected = classifier.predict(x, verbose=0)
         np.testing.assert_array_equal(loaded.predict(x, verbose=0), expected)
@@ -145,7 +145,7 @@ def test_an_encoding_with_a_condition(digits, x, tmp_path):
     functional = keras.Model([pixels, y], digits.encoding()([pixels, y]))
     expected = np.asarray(digits.encode(x, condition=Y).mean())
     np.testing.assert_allclose(functional.predict([x, Y], verbose=0), expected, rtol=1e-5)
-    loaded = saved(functional, tmp_path)
+    loaded = reloaded(functional, tmp_path)
     np.testing.assert_allclose(loaded.predict([x, Y], verbose=0), expected, rtol=1e-5)
 
 
@@ -179,7 +179,7 @@ PAIRS = {
 def test_layers_that_share_an_encoder_are_saved(pair, model, x, tmp_path):
     pixels = keras.Input((6,))
     functional = keras.Model(pixels, PAIRS[pair](model, pixels))
-    loaded = saved(functional, tmp_path)
+    loaded = reloaded(functional, tmp_path)
     assert len(loaded.weights) == len(functional.weights)
     for a, b in zip(functional.predict(x, verbose=0), loaded.predict(x, verbose=0)):
         np.testing.assert_array_equal(a, b)

@@ -25,7 +25,7 @@ import sys, keras
 keras.distribution.initialize("127.0.0.1:" + sys.argv[1], 2, int(sys.argv[3]))
 def on_several_devices():
     return keras.distribution.DataParallel(auto_shard_dataset=False).scope()
-def with_parted_weights():
+def with_sharded_weights():
     mesh = keras.distribution.DeviceMesh((1, 2), ["batch", "model"])
     layouts = keras.distribution.LayoutMap(mesh)
     layouts[".*dense.*/kernel"] = (None, "model")
@@ -118,9 +118,9 @@ def test_two_processes_equal_one(name, parts, tmp_path):
 def test_weights_in_two_processes(parts, tmp_path):
     """Half of a kernel's columns in each; `get_weights` and `save` need all of them in one."""
     program = """
-with with_parted_weights():
+with with_sharded_weights():
     model = build(kv.AEVB)
-    assert parted(model)
+    assert num_sharded(model)
     fitted = model.fit(X, batch_size=16, epochs=2, verbose=0).history
     results = [list(fitted.values()), model.evaluate(X, verbose=0)]
     results.append(model.predict(X, verbose=0).tolist())
@@ -136,8 +136,7 @@ with with_parted_weights():
 def test_noise_and_data_of_two_processes(parts, tmp_path):
     """On jax the noise equals that of one device; under a strategy each replica has its own.
 
-    Both processes refuse batches that differ between them, from a sharded stream or from models
-    with different seeds.
+    Both processes refuse arrays that differ between them.
     """
     program = """
 def plain(seed=0):

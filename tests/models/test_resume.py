@@ -68,7 +68,7 @@ def from_the_start(case):
 @every_case
 @pytest.mark.parametrize("seed", [0, None])
 def test_backup_and_restore(seed, case, tmp_path):
-    """Without a seed, the resuming process has different noise."""
+    """Without a seed, the new model has other seed states, which the backup replaces."""
     killed, expected = from_the_start(case)
 
     def backup():
@@ -168,7 +168,7 @@ def test_a_loaded_model_without_a_backup_trains_all_epochs(how, tmp_path):
 
 @pytest.mark.slow
 def test_files_without_seed_states_load(tmp_path):
-    """Files of versions before 0.1.0, whose layers store only their variables."""
+    """Files that `keras.Model` saved, which has no seed states."""
     model, other = build(AEVB), build(AEVB)
     store = {}
     keras.Model.save_own_variables(model, store)

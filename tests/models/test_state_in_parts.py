@@ -78,7 +78,7 @@ def test_callbacks_change_the_weight_of_the_divergence(variable, build, x):
 @pytest.mark.parametrize("variable", [False, True])
 @pytest.mark.parametrize("steps_per_execution", [1, 2])
 def test_callbacks_change_the_weight_between_batches(steps_per_execution, variable, build, x):
-    """The last of three batches has weight 2, the mean over the epoch's batches is 13/13."""
+    """Three batches with the weights 0, 1 and 2, or 0, 0 and 2 for two steps per execution."""
     model = build(variable=variable)
     model.compile(keras.optimizers.SGD(0.0), steps_per_execution=steps_per_execution)
     callback = Sets("train_batch_begin")

@@ -68,7 +68,7 @@ def test_the_wake_phase_has_no_gradient_in_any_variable_of_q(parts, make_model, 
     assert all(np.all(g == 0) for g in of_generation)
 
 
-def test_both_phases_train_what_p_shares_with_q(make_model, gradients, x):
+def test_both_phases_train_layers_that_p_and_q_share(make_model, gradients, x):
     shared = keras.layers.Dense(2, "tanh")
     decoder = keras.Sequential([shared, keras.layers.Dense(4, "tanh")])
     posterior = kv.DiagonalNormal(2, mean=keras.Sequential([keras.layers.Dense(2), shared]))

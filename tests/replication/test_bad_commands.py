@@ -241,7 +241,7 @@ def test_a_damaged_file(results, name, kind, command):
 
 
 def entries(shape, place=()):
-    """The paths of all entries that a shape requires."""
+    """Pairs of the path of each entry of a shape, and whether the entry is required."""
     if isinstance(shape, list):
         yield from entries(shape[0], (*place, 0))
     elif isinstance(shape, dict):
@@ -274,7 +274,7 @@ ENTRIES = [
 
 
 @pytest.mark.parametrize("name, place, change", ENTRIES)
-def test_an_entry_that_is(results, name, place, change):
+def test_a_missing_entry_or_one_of_another_type(results, name, place, change):
     path = named(results, name)
     value = inside = example(JSON_FILES[name][0])
     for key in place[:-1]:
@@ -516,6 +516,6 @@ def test_no_permission_to_write(command, tmp_path_factory):
     assert f"Expected to read or write {results / first}. Received: Permission denied." in message
 
 
-def test_there_are_many():
+def test_there_are_more_than_120_cases():
     tests = [BAD_OPTIONS, FOLDERS, DAMAGED, ENTRIES, NEWER, TABLES]
     assert sum(map(len, tests)) > 120

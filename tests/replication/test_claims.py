@@ -14,7 +14,7 @@ from made_up_results import (
 
 from replication import claims
 from replication.claims import Evidence
-from replication.claims.bounds import PANELS, overfitting_shows
+from replication.claims.bounds import PANELS, overfitting_start
 from replication.claims.rules import Estimate, Verdict, ahead, all_of, combined, not_below, within
 from replication.paper import paper_value
 from replication.plan.protocols import figure2_experiment
@@ -207,7 +207,7 @@ def test_without_a_choice_of_step_size_there_is_no_verdict(tmp_path):
 
 def test_overfitting_can_show_where_the_papers_curves_differ():
     # By the curves: half a nat apart at 10⁷, and 0.1 at 5·10⁶.
-    assert 5_000_000 < overfitting_shows() < 10_000_000
+    assert 5_000_000 < overfitting_start() < 10_000_000
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def read_csv(path):
 
 
 def test_a_row_by_hand(tmp_path):
-    # 1000, 20 000 (too short to tell) and 4000 samples a second; 100 000 in 33 seconds.
+    # 1000, 20 000 (too short to tell) and 3556 samples a second; 100 000 in 33 seconds.
     write_run(tmp_path, MNIST, {0: 0.0, 10_000: 10.0, 20_000: 10.5, 100_000: 33.0})
     (row,) = costs(tmp_path)
     assert row.machine == "a CPU (cpu:0), jax"

@@ -14,8 +14,8 @@ from processes import Processes, strays
 from replication.measurements import records
 
 KILLS = 20  # of each way to train
-# A kill waits for so many files to be written or removed, spread over orders of magnitude: a
-# command changes from a few, where it draws alone, to a few hundred.
+# A kill waits until up to so many files are written or removed. The number is spread over orders
+# of magnitude: a command that only draws changes a few files, others a few hundred.
 MOST_CHANGES = 200
 LONGEST = 0.5  # seconds from the last of them to the kill
 
@@ -78,7 +78,7 @@ def test_kills_change_no_number_and_leave_no_stray_file(whole, tmp_path, process
             kills += 1
             print(kills, *arguments)
             kill_one(chance, process, workers)
-        else:  # before the first run is kept the others find none
+        else:  # RERUN and OTHERS fail until a run is saved
             ended = process.communicate()[1], process.returncode
             assert ended == ("", 0) or command in [RERUN, *OTHERS], (command, ended)
         for i, worker in enumerate(workers):

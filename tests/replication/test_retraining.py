@@ -160,7 +160,7 @@ def test_either_update_or_rerun(tmp_path):
 
 
 def test_a_rerun_must_reach_a_trained_model(tmp_path):
-    """Both runs were evaluated first at the same count; it is a whole number of MCEM's steps."""
+    """The samples are rounded up to whole steps: MCEM trains 750 000 for 100 000."""
     made_up.write_run(tmp_path, EXPERIMENT, {0: {}, 20_000: {}})
     with pytest.raises(ReplicationError, match=r"first measurement.* after 20,000 .*: 19,900"):
         retraining.run(tmp_path, 19_900, print)

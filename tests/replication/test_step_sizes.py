@@ -199,7 +199,7 @@ def test_only_the_papers_step_sizes_and_settings_count():
         (figure2_experiment("frey", "wake-sleep", 20, 0.01), 500_000),
         (Experiment("digits", "aevb", 2, 0.01), 20_000),
         (figure3_experiment("mnist", "wake-sleep", 1000, 0.01), 100_000),
-        # 200 iterations of 5 updates, each of which evaluates 15 N_train samples.
+        # 200 iterations, each with 5 updates and 15 N_train samples.
         (figure3_experiment("mnist", "mcem", 1000, 0.01), 200 * 15 * 1000),
         (figure3_experiment("digits", "mcem", 300, 0.01), 40 * 15 * 300),
     ],
