@@ -234,10 +234,10 @@ def _family_class(family: str | type) -> Any:
 
 def _class(name: str) -> Any:
     """The class of this name in this library, in TFP or registered with Keras; or `None`."""
-    from keras_aevb.tfp_classes import compositions, corrections, counts
+    from keras_aevb.tfp_classes import compositions, corrections, counts, moments
     from keras_aevb.tfp_classes.interior import with_interior_samples
 
-    for module in (compositions, corrections, counts, tfd):
+    for module in (compositions, corrections, counts, moments, tfd):
         if hasattr(module, name):
             return with_interior_samples(getattr(module, name))
     return keras.saving.get_registered_object(name)
