@@ -45,6 +45,10 @@ def test_initial_epoch_of_backup_and_restore(model, tmp_path):
     assert keras_private.restored_epoch(model) == 2
 
 
+def test_set_by_compile(model):
+    assert keras_private.SET_BY_COMPILE < {*vars(model)} - {*vars(keras.Model())}
+
+
 def test_flatten_layers(model):
     layers = keras_private.all_layers(model)
     for layer in (model, model.encoder, model.encoder.layers[0], model.posterior.heads["mean"]):

@@ -18,6 +18,9 @@ from keras.src.trainers import epoch_iterator
 from keras.src.utils import file_utils, module_utils
 from keras.src.utils.tracking import no_automatic_dependency_tracking
 
+# Attributes of a model.
+SET_BY_COMPILE = {"_compile_config", "_compiled_trainable_state"}
+
 
 class EpochIterator(epoch_iterator.EpochIterator):
     """Keras' iterator, without the warning at the end of data of unknown length."""

@@ -13,12 +13,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_aevb._backend.keras_private import all_layers
+from keras_aevb._backend.keras_private import SET_BY_COMPILE, all_layers
 
 # Attributes that `compile`, `fit` and loading change, and that steps do not read.
-TRAINING_ONLY = {
-    "_compile_config",
-    "_compiled_trainable_state",
+TRAINING_ONLY = SET_BY_COMPILE | {
     "_programs",
     "epochs_done",
     "history",

@@ -206,12 +206,12 @@ def stays_ahead(leader, follower, split, name):
     """Whether the leader ends ahead, by the rule `DOUBLING`.
 
     Returns:
-        The `Verdict`, and the numbers that decided: the gain of the curve behind, and the lead.
+        The `Verdict`, and the numbers that decided: the gain of the follower, and the lead.
     """
     end = shared_end(leader, follower)
     last = lead(leader, follower, end, split, f"{name} at the end")
     pace = follower.gain(end, split)
-    rise = Number(f"{name}: the gain of the curve behind", pace, "< the lead", end)
+    rise = Number(f"{name}: gain of the follower", pace, "< the lead", end)
     verdict = ahead(last.estimate)
     if verdict is Verdict.REPLICATED and pace.value >= last.estimate.value:
         verdict = Verdict.TOO_SMALL

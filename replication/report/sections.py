@@ -37,8 +37,8 @@ FIRST = "figure2/figure2.png"
 OPENING = f"""\
 ![Figure 2 of the paper: our curves over the published ones]({FIRST})
 
-*Figure 2 of the paper: the lower bound during training. Bold: our curves. Thin: the published
-ones. Thin and dotted: ours, with the settings of the paper's text.*
+*Figure 2 of the paper: the lower bound during training, our curves (thick) over the published
+ones (pale). Our dotted curves have other settings, which the legend names.*
 """
 
 NUMBERS = f"""\
