@@ -357,7 +357,7 @@ MOMENTS = {
         stats.weibull_min(WEIBULL, scale=SCALE).mean(),
         stats.weibull_min(WEIBULL, scale=SCALE).std(),
     ),
-    # For large concentrations k, k log(y / λ) is minus a Gumbel variable, up to terms of size 1 / k.
+    # For large k, k log(y / λ) is minus a Gumbel variable, up to terms of size 1 / k.
     "Weibull, narrow": (
         {"concentration": np.array([1e6]), "scale": SCALE},
         np.array([SCALE]),
