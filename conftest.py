@@ -21,6 +21,8 @@ os.environ.setdefault(
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+# Without tracebacks in programs, lowering takes less time.
+os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
 
 # On the tensorflow backend, TensorFlow would import JAX, which takes 80 MB.
 if os.environ.get("KERAS_BACKEND") == "tensorflow":

@@ -219,7 +219,7 @@ def test_a_manifold_needs_two_independent_dimensions():
         pictures.manifold(small_model(posterior=kv.DiagonalNormal(3)))
     mixture = small_model(kv.MixturePrior("Normal", 2, 3))
     for call in (pictures.manifold, lambda m: pictures.prior_probabilities(m, np.zeros((1, 2)))):
-        with pytest.raises(ValueError, match="independent latent dimensions"):
+        with pytest.raises(ValueError, match="need independent dimensions"):
             call(mixture)
 
 
