@@ -25,6 +25,7 @@ SLOW_ON = {
     "jax": {
         "keras_aevb",  # the examples of docstrings
         "replication",
+        "tests/bad_calls",
         "tests/bounds/test_aggregate_posterior_bounds.py",
         "tests/bounds/test_every_bound.py",
         "tests/bounds/test_importance_weighted.py",
@@ -47,7 +48,6 @@ SLOW_ON = {
         "tests/models/test_point_estimates.py",
         "tests/models/test_semi_supervised.py",
         "tests/models/test_wake_sleep.py",
-        "tests/test_bad_calls.py",
         "tests/test_callbacks.py",
         "tests/test_docs.py",
         "tests/test_examples.py",
@@ -103,6 +103,15 @@ TAKE_TURNS = {
 }
 # The number of cases that run by default, for tests with many similar ones.
 CASES = {
+    "tests/bad_calls/test_data.py": {
+        "test_bad_call": 100,
+    },
+    "tests/bad_calls/test_methods.py": {
+        "test_bad_call": 150,
+    },
+    "tests/bad_calls/test_streams.py": {
+        "test_bad_second_batch": 10,
+    },
     "tests/bounds/test_aggregate_posterior_bounds.py": {
         "test_training_lowers_a_penalty_with_its_weight": 1,
     },
@@ -236,10 +245,6 @@ CASES = {
     },
     "tests/replication/test_runner.py": {
         "test_kill_while_the_last_files_are_written": 1,
-    },
-    "tests/test_bad_calls.py": {
-        "test_bad_call": 200,
-        "test_bad_second_batch": 10,
     },
     "tests/test_docs.py": {
         "test_a_notebook_runs_with_a_small_budget": 1,
