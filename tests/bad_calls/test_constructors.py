@@ -237,7 +237,9 @@ for argument, value in {"loss": "mse", "metrics": ["mae"], "weighted_metrics": [
     ROWS.add(
         f"compile({argument}={value})",
         lambda _, a=argument, v=value: new(kv.AEVB).compile("adam", **{a: v}),
-        f"`{argument}`",
+        f"Expected no `{argument}`",
+        "trained on its own objective",
+        str(value),
     )
 for value in (0, -1, 1.5, True, "2"):
     ROWS.add(

@@ -35,18 +35,18 @@ def with_pixel(value):
 
 
 ARRAYS = {
-    "of another width": (X[:, :5], SHAPE),
-    "of rank 3": (X[:, :, None], SHAPE),
+    "of another width": (X[:, :5], SHAPE, "5"),
+    "of rank 3": (X[:, :, None], SHAPE, "6, 1)"),
     "of rank 1": (X[0], SHAPE),
     "of rank 0": (np.array(0.5), SHAPE),
     "a NumPy scalar": (np.float32(0.5), SHAPE),
     "empty": (X[:0], SHAPE),
-    "with NaN": (with_pixel(NAN), FINITE),
-    "with inf": (with_pixel(INF), FINITE),
-    "with -inf": (with_pixel(-INF), FINITE),
+    "with NaN": (with_pixel(NAN), FINITE, "1 NaN and 0 infinite"),
+    "with inf": (with_pixel(INF), FINITE, "0 NaN and 1 infinite"),
+    "with -inf": (with_pixel(-INF), FINITE, "0 NaN and 1 infinite"),
     "with 1e300": (with_pixel(1e300), FINITE),
-    "with -1": (with_pixel(-1.0), PIXELS),
-    "with 255": (with_pixel(255.0), PIXELS),
+    "with -1": (with_pixel(-1.0), PIXELS, "-1.0"),
+    "with 255": (with_pixel(255.0), PIXELS, "255.0"),
     "uint8": (np.full((N, X_DIM), 255, "uint8"), PIXELS),
     "complex": (X + 0j, REAL),
     "dates": (np.zeros((N, X_DIM), "datetime64[s]"), REAL),
@@ -96,12 +96,20 @@ METHODS = {
     "MonteCarloEM.evaluate": lambda m, x: m["MonteCarloEM"].evaluate(x, verbose=0),
 }
 for name, method in METHODS.items():
-    for kind, (x, word) in ARRAYS.items():
+    for kind, (x, *words) in ARRAYS.items():
         split_of_nothing = kind in ("of rank 0", "a NumPy scalar", "empty")
         if not (name == "AEVB.fit, split" and split_of_nothing):
-            ROWS.add(f"{name}(x {kind})", lambda m, f=method, x=x: f(m, x), word)
+            ROWS.add(f"{name}(x {kind})", lambda m, f=method, x=x: f(m, x), *words)
     for kind, x in NO_ARRAYS.items():
         ROWS.add(f"{name}(x is {kind})", lambda m, f=method, x=x: f(m, x))
+for kind in ("of another width", "of rank 3", "with NaN", "with -inf", "with -1", "with 255"):
+    x, *words = ARRAYS[kind]
+    for name in ("AEVB.fit", "AEVB.elbo"):
+        ROWS.add(
+            f"{name}(tensor {kind})",
+            lambda m, f=METHODS[name], x=x: f(m, keras.ops.convert_to_tensor(x, "float32")),
+            *words,
+        )
 for value in (1e20, -1e20, 3e38):
     for method in ("fit", "evaluate", "elbo"):
         ROWS.add(
