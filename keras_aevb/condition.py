@@ -127,8 +127,9 @@ class Condition(keras.layers.Layer):
         if y is None:
             raise ValueError(
                 "The model needs a condition y for each example. Expected it as y in `fit(x, y)`, "
-                "`evaluate(x, y)` and `validation_data=(x, y)`, and as `condition=` in other "
-                "methods. Received: none"
+                "`evaluate(x, y)` and `validation_data=(x, y)`, in a dict in "
+                "`predict({'x': x, 'condition': y})`, and as `condition=` in other methods. "
+                "Received: none"
             )
         y = inputs.as_array(y, "the condition", self.data_dtype)
         if n == 1 and y.shape == self.shape:

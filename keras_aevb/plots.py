@@ -38,6 +38,8 @@ WIDTH = 6.0  # of a new figure, in inches
 MISSING = 0.5  # grey, for missing values
 # With more bars than this, not every bar has a label.
 MAX_LABELLED_BARS = 30
+# The largest number of integers with an entry each in a legend.
+MAX_CLASSES = 20
 
 
 def matplotlib(module: str) -> Any:
@@ -270,7 +272,8 @@ def encoded(
 
     Args:
         model, x, seed, condition: as for `keras_aevb.pictures.encoded`.
-        labels: N integers or strings for classes, or N real numbers for a colour scale.
+        labels: N integers or strings for classes, or N real numbers for a colour scale, which
+            more than 20 different integers have too.
         dimensions: indices of two elements of the flattened z.
         unit_square: whether to show probabilities under the prior
             (`keras_aevb.pictures.prior_probabilities`) instead of values.
@@ -313,7 +316,7 @@ def encoded(
         ax.scatter(across, up, **style)
     else:
         labels = _labels(labels, len(z))
-        if labels.dtype.kind == "f":
+        if labels.dtype.kind == "f" or _are_many_integers(labels):
             shown = ax.scatter(across, up, c=labels[order], **style)
             ax.figure.colorbar(shown, ax=ax)
         else:
@@ -367,6 +370,10 @@ def kl_by_dimension(
         ax.set_xticks(numbers, [_name(j, means.shape, letter="") for j in numbers])
     ax.set(xlabel="latent dimension", ylabel="KL, nats")
     return ax
+
+
+def _are_many_integers(labels: np.ndarray) -> bool:
+    return labels.dtype.kind in "iu" and len(np.unique(labels)) > MAX_CLASSES
 
 
 def _axes(ax: Axes | None, height: float = 1.0) -> Axes:

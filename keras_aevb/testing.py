@@ -67,8 +67,8 @@ def assert_elbo_unchanged(
 
     Raises:
         AssertionError: as `assert_unchanged`.
-        ValueError: if the model has no q(z|x), `num_repeats` is not an integer of at least 2, or
-            `model.elbo` or `assert_unchanged` rejects an argument.
+        ValueError: if the model has no q(z|x), its bound is not finite, `num_repeats` is not an
+            integer of at least 2, or `model.elbo` or `assert_unchanged` rejects an argument.
 
     Example:
         >>> import tempfile, numpy as np, keras_aevb as kv
@@ -85,6 +85,8 @@ def assert_elbo_unchanged(
         for s in arguments.seeds(seed, num_repeats)
     ]
     means = np.mean(bounds, axis=1, dtype="float64")
+    if not np.isfinite(means).all():
+        raise ValueError(f"Expected a model with finite bounds on log p(x). Received: {means}")
     assert_unchanged(means, path, name, max_standard_errors, update)
 
 

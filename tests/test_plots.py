@@ -81,6 +81,12 @@ def test_points_have_the_colours_of_their_labels(model, x, ax):
     assert ax.get_xlabel() == "F(z[0])"
 
 
+def test_many_integers_have_a_colour_scale(model, ax):
+    x = np.random.default_rng(0).random((25, *model.likelihood.event_shape)).astype("float32")
+    plots.encoded(model, x, labels=np.arange(25), ax=ax)
+    assert ax.get_legend() is None and len(ax.figure.axes) == 2
+
+
 def test_a_column_of_strings_is_a_list_of_labels(model, x, ax):
     """NumPy has these as an array of objects."""
     labels = np.array(["b", "a", "c", "a", "b", "c", "a"], dtype=object)

@@ -101,6 +101,11 @@ history = model.fit(
 ).history
 print(f"bound on test images: {history['val_elbo'][-1]:.1f} nats")
 
+# %% [markdown]
+# Shapes appear first, colours after some thousand steps. If images of your own are blurred or grey,
+# train longer and use more latent dimensions: see
+# [Troubleshooting](../start/logs.md#troubleshooting).
+
 # %%
 paths = sorted(pictures.folder.glob("samples/*.png"))
 _, axes = plt.subplots(1, len(paths), figsize=(3 * len(paths), 3.2), layout="constrained")

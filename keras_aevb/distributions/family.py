@@ -224,7 +224,8 @@ def _family_class(family: str | type) -> Any:
         family = family.__name__  # this library may replace the class
     found = _class(family) if isinstance(family, str) else family
     if not isinstance(found, type) or not issubclass(found, tfd.Distribution):
-        similar = difflib.get_close_matches(str(family), dir(tfd), n=1) or ["Gamma"]
+        families = [name for name in dir(tfd) if isinstance(getattr(tfd, name), type)]
+        similar = difflib.get_close_matches(str(family), families, n=1) or ["Gamma"]
         raise ValueError(
             f"Expected a class of `{tfp.__name__}.distributions`, or its name such as "
             f"{similar[0]!r}. Received: {family!r}"

@@ -89,6 +89,8 @@ class Report(NamedTuple):
             f"{above.sum()} of {above.size}",
         )
         lines.append(f"{name:<41}{unreliable:>12}")  # the combining hat has no width
+        if above.any():
+            lines.append("  where log p(x) and the inference gap are unreliable")
         if self.kl_by_dimension is not None:
             lines += ["-" * WIDTH, *_kl_lines(self.kl_by_dimension)]
         return "\n".join(lines)
@@ -105,7 +107,8 @@ def _kl_lines(kl: np.ndarray) -> Iterator[str]:
     yield f"{'KL by latent dimension':<40}{'nats':>12}"
     for i in np.argsort(-kl, axis=None):
         index = ", ".join(str(int(n)) for n in np.unravel_index(i, kl.shape))
-        bar = "█" * round(BAR_WIDTH * kl.flat[i] / max(kl.max(), 1e-9))
+        share = np.nan_to_num(kl.flat[i] / max(kl.max(), 1e-9), posinf=1.0)
+        bar = "█" * round(BAR_WIDTH * share)
         yield f"{f'  z[{index}]':<12}{bar:<{BAR_WIDTH}}{_number(kl.flat[i])}"
 
 

@@ -73,7 +73,8 @@ class ConditionalModel(TrainingLoop):
         if features is None:
             raise ValueError(
                 "The model needs a condition y for each example. Expected it as y in `fit(x, y)` "
-                "and `evaluate(x, y)`, and as `condition=` in other methods. Received: none"
+                "and `evaluate(x, y)`, in `predict({'x': x, 'condition': y})`, and as `condition=` "
+                "in other methods. Received: none"
             )
         return features
 

@@ -494,3 +494,5 @@ def test_parameters_in_place_of_their_logarithms():
 def test_the_error_of_a_misspelled_family_suggests_the_right_one():
     with pytest.raises(ValueError, match="NegativeBinomial"):
         kv.Conditional("NegativBinomial", 3)
+    with pytest.raises(ValueError, match="'LogNormal'"):  # not the module `lognormal`
+        kv.Conditional("Lognormal", 3)

@@ -112,3 +112,13 @@ def test_images_of_latents(x):
     assert evaluation.active_units(model, x).shape == (2, 1)
     assert evaluation.mutual_information(model, x, 3).shape == (13,)
     assert "z[1, 0]" in str(model.report(x, 30, verbose=False))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, of NaN
+def test_a_report_of_nan(make_model, x):
+    model = make_model()
+    for variable in model.posterior.trainable_variables:
+        variable.assign(np.full(variable.shape, np.nan))
+    assert "nan" in str(model.report(x, 10, verbose=False))
+    with pytest.raises(ValueError, match="finite bounds"):
+        kv.testing.assert_elbo_unchanged(model, x, "references.json")

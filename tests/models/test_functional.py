@@ -37,6 +37,7 @@ def reloaded(functional, path):
     return keras.saving.load_model(path / "functional.keras")
 
 
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")  # of log_variance, on TensorFlow
 def test_a_model_is_a_layer(model, x, tmp_path):
     pixels = keras.Input((6,))
     images = model(pixels)
