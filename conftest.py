@@ -53,7 +53,11 @@ serialization_lib.tf = rng_utils.tf = TensorFlowIfLoaded()
 
 # Doctests only of the running backend's modules, since those of the other may not import.
 OTHERS = {"jax": "tensorflow", "tensorflow": "jax"}
-collect_ignore_glob = [f"keras_aevb/_backend/{OTHERS[keras.backend.backend()]}*.py"]
+# `conftest.py` files have no doctests, and as modules all would have one name.
+collect_ignore_glob = [
+    f"keras_aevb/_backend/{OTHERS[keras.backend.backend()]}*.py",
+    "*/conftest.py",
+]
 
 
 # Freeing takes half a second, and programs that are kept need not be compiled again.
