@@ -127,7 +127,7 @@ CONDITIONS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("condition", CONDITIONS)
-def test_pictures_take_the_conditions_in_turn(condition, tmp_path):
+def test_pictures_of_a_conditional_model(condition, tmp_path):
     make, of_labels = CONDITIONS[condition]
     join = kv.networks.Joined
     model = aevb(
@@ -167,13 +167,13 @@ def test_impossible_kinds_are_left_out_or_refused(tmp_path):
     counts = np.ones((10, 12))
     words.fit(counts, verbose=0, callbacks=[Pictures(tmp_path, x=counts)])
     assert [path.name for path in tmp_path.iterdir()] == ["encoded"]
-    for kinds, match in {
+    for kind, match in {
         "samples": "image_shape",
         "manifold": "independent",
         "kl_by_dimension": "independent",
     }.items():
         with pytest.raises(ValueError, match=match):
-            pictures = Pictures(tmp_path, kinds=[kinds], x=counts)
+            pictures = Pictures(tmp_path, kinds=[kind], x=counts)
             words.fit(counts, verbose=0, callbacks=[pictures])
     with pytest.raises(ValueError, match="encoder"):
         words.fit(counts, verbose=0, callbacks=[Pictures(tmp_path, kinds=["encoded"])])

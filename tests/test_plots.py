@@ -34,7 +34,7 @@ def pixels(ax):
     return np.asarray(image.get_array())
 
 
-def test_grey_values_lie_in_their_range(ax):
+def test_grey_values_are_scaled_and_clipped(ax):
     images = np.array([[[-1.0, 0.0], [5.0, 10.0]], [[20.0, np.nan], [0.0, 0.0]]])
     assert plots.mosaic(images, value_range=(0, 10), ax=ax) is ax
     expected = [[0, 0, 1, 0.5], [0.5, 1, 0, 0]]
@@ -47,7 +47,7 @@ def test_samples_and_the_manifold(model, ax):
     np.testing.assert_allclose(pixels(ax), expected, rtol=1e-6)
     other = Figure().subplots()
     plots.manifold(model, 5, image_shape=(4, 3), ax=other)
-    tile = pixels(other)[:4, -3:]  # the corner of both large
+    tile = pixels(other)[:4, -3:]  # the corner where both coordinates are large
     z = pictures.prior_quantiles(model, [0.9])
     np.testing.assert_allclose(tile.ravel(), pictures.decoded(model, z)[0], rtol=1e-5)
 
@@ -88,7 +88,7 @@ def test_many_integers_have_a_colour_scale(model, ax):
 
 
 def test_a_column_of_strings_is_a_list_of_labels(model, x, ax):
-    """NumPy has these as an array of objects."""
+    """As a NumPy array, such a column has dtype object."""
     labels = np.array(["b", "a", "c", "a", "b", "c", "a"], dtype=object)
     plots.encoded(model, x, labels, ax=ax)
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b", "c"]

@@ -12,6 +12,6 @@ def check_built(model: keras.Model, before: Sequence[keras.Variable]) -> None:
     if made:
         raise ValueError(
             "Expected all layers to be built before training. Received: layers whose variables the "
-            f"first step made, {made[:3]}. Build your own layers in the model's constructor, such "
-            "as `self.head.build((None, latent_dim))`"
+            f"first step made, {made[:3]}. Build your own layers in the model's constructor, for "
+            "example `self.head.build((None, latent_dim))`"
         )

@@ -21,10 +21,10 @@ class HierarchicalELBO(ELBO):
 
     $$\log q(z_i|\cdot) - \log p(z_i|z_{i+1})$$
 
-    or, for a top-down q, the closed form of $KL(q(z_i|z_{i+1}, x) \,\|\, p(z_i|z_{i+1}))$ if it is
-    known. Terms: those of `ELBO` and `kl_1`, `kl_2`, …, which sum to `kl`. In a bottom-up q, level
-    i is conditioned on another level than in p. A single `kl_i` may then be negative, but the sum
-    is the divergence.
+    or, for a top-down q, the closed form of $KL(q(z_i|z_{i+1}, x) \,\|\, p(z_i|z_{i+1}))$ if all
+    levels have one and `kl` and `gradient` do not ask for samples. Terms: those of `ELBO` and
+    `kl_1`, `kl_2`, …, which sum to `kl`. In a bottom-up q, level i is conditioned on a different
+    level than in p. A single `kl_i` may then be negative, but the sum is the divergence.
 
     Args:
         num_levels: number of levels of `HierarchicalPosterior` and `HierarchicalPrior`.

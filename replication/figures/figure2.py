@@ -26,7 +26,7 @@ STYLE = Style(
 )
 
 
-def _pilot(name, **settings):
+def _pilot_samples(name, **settings):
     latent_dim = LATENT_DIMS[name][0]
     experiment = figure2_experiment(name, "aevb", latent_dim, STEP_SIZES[0], **settings)
     return count(pilot_samples(experiment))
@@ -45,7 +45,7 @@ number of training samples. *Paper* is the paper's value, extracted from its fig
 - *Chosen* is the step size chosen by the paper's rule (see the last section).
 - *Closest* is the step size whose test curve is nearest to the paper's.
 - *Given* is any other step size.
-- *Text* is Frey Face with the settings of the paper's text. Its other runs use settings inferred
+- *Text* has the settings of the paper's text. The other runs of Frey Face have settings inferred
   from the paper's curves (see the deviations).
 """
 
@@ -57,9 +57,9 @@ few iterations", separately for each N_z and algorithm. The score is the trainin
 example, averaged over the seeds that all step sizes have, after {PILOT_UPDATES["mnist"]} weight
 updates (digits: {PILOT_UPDATES["digits"]}). These take
 
-- MNIST {_pilot("mnist")} samples,
-- Frey Face {_pilot("frey")} samples, or {_pilot("frey", text=True)} with the settings of the text,
-- the digits {_pilot("digits")}.
+- MNIST {_pilot_samples("mnist")} samples,
+- Frey Face {_pilot_samples("frey")} samples (text: {_pilot_samples("frey", text=True)}),
+- the digits {_pilot_samples("digits")}.
 
 A step size that diverges by then is never chosen.
 """
@@ -86,8 +86,8 @@ def _numbers(means):
     is_shown = means.samples.map(is_round) & (means.samples >= first_samples(means))
     shown = means[is_shown | (means.samples == means.curve_end)]
     train, test = (shown[shown.split == split].reset_index(drop=True) for split in SPLITS)
-    place = test[["dataset", "latent_dim", "algorithm", "step_size", "role", "seeds", "samples"]]
-    return place.assign(
+    keys = test[["dataset", "latent_dim", "algorithm", "step_size", "role", "seeds", "samples"]]
+    return keys.assign(
         train_elbo=train.value,
         test_elbo=test.value,
         test_sem_over_seeds=test.over_seeds,
@@ -111,8 +111,8 @@ def _section(means):
         at = at.reindex(pd.MultiIndex.from_frame(curves[CURVE]))
         ours = [with_error(value, sem) for value, sem in zip(at.value, at.over_seeds)]
         columns.append(pd.Series(ours, curves.index, name=f"{count(samples)} ours"))
-        places = curves[["figure", "dataset", "algorithm", "latent_dim", "split"]]
-        paper = [paper_value(*place, at=samples) for place in places.itertuples(index=False)]
+        keys = curves[["figure", "dataset", "algorithm", "latent_dim", "split"]]
+        paper = [paper_value(*key, at=samples) for key in keys.itertuples(index=False)]
         if not np.isnan(paper).all():
             differences = [number(value, "+") for value in at.difference]
             columns.append(pd.Series(map(number, paper), curves.index, name="paper"))
