@@ -8,6 +8,7 @@ Reference: Abramowitz & Stegun (1964), eq. 6.1.33 and table 23.3.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -36,7 +37,14 @@ NEARLY_ZERO = 1e-12  # in place of smaller |ξ|, where formulas divide by ξ
 NUM_POINTS, LOG_RANGE = 64, 40.0
 
 
-class GeneralizedExtremeValue(tfd.GeneralizedExtremeValue):
+class SquaredStddev:
+    """A base class whose variance is the square of the standard deviation, also if TFP has one."""
+
+    def _variance(self: Any) -> Tensor:
+        return ops.square(self._stddev())
+
+
+class GeneralizedExtremeValue(SquaredStddev, tfd.GeneralizedExtremeValue):
     r"""TFP's generalised extreme value distribution, with moments near ξ = 0.
 
     $$E[y] = μ + σ \frac{g_1 - 1}{ξ}, \qquad Var(y) = σ^2 \frac{g_2 - g_1^2}{ξ^2}, \qquad
@@ -68,7 +76,7 @@ class GeneralizedExtremeValue(tfd.GeneralizedExtremeValue):
         return ops.where(ops.abs(self.concentration) < NEARLY_ZERO, NEARLY_ZERO, self.concentration)
 
 
-class Weibull(tfd.Weibull):
+class Weibull(SquaredStddev, tfd.Weibull):
     r"""TFP's Weibull distribution, with a standard deviation for large concentrations.
 
     $$Var(y) = λ^2 \left(Γ(1 + 2 / k) - Γ(1 + 1 / k)^2\right)$$
@@ -83,7 +91,7 @@ class Weibull(tfd.Weibull):
         return self.scale * ops.exp(log_gamma_1_minus(ξ)) * ops.sqrt(ops.expm1(log_gamma_ratio(ξ)))
 
 
-class LogLogistic(tfd.LogLogistic):
+class LogLogistic(SquaredStddev, tfd.LogLogistic):
     r"""TFP's log-logistic distribution, with a standard deviation for small scales.
 
     $$E[y^n] = e^{n μ} Γ(1 - n s) Γ(1 + n s)$$
@@ -119,7 +127,7 @@ class GammaGamma(tfd.GammaGamma):
         return super()._variance() * (1 + (self.mixing_concentration - 1) / self.concentration)
 
 
-class TruncatedNormal(tfd.TruncatedNormal):
+class TruncatedNormal(SquaredStddev, tfd.TruncatedNormal):
     r"""TFP's truncated normal distribution, with moments for narrow or distant intervals.
 
     $$p(y) \propto e^{-(y - μ)^2 / 2 σ^2}, \qquad a \le y \le b$$
