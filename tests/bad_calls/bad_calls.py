@@ -110,18 +110,6 @@ def measure(name, model, x=X, **arguments):
     return getattr(kv.evaluation, name)(model, x, **arguments)
 
 
-class Batches(keras.utils.PyDataset):
-    def __init__(self, batches):
-        super().__init__()
-        self.batches = batches
-
-    def __len__(self):
-        return len(self.batches)
-
-    def __getitem__(self, i):
-        return self.batches[i]
-
-
 class Models(dict):
     """The models of all rows, built on first use; `used` has the names that a test uses."""
 

@@ -12,12 +12,12 @@ from bad_calls import (
     NOT_SEEDS,
     NOT_SIZES,
     NOT_SIZES_OR_NONE,
-    Batches,
     Rows,
     X,
     check_bad_call,
     measure,
 )
+from streams import Batches
 
 import keras_aevb as kv
 

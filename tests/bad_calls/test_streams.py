@@ -10,7 +10,6 @@ from bad_calls import (
     PIXELS,
     REAL,
     SHAPE,
-    Batches,
     N,
     Rows,
     X,
@@ -21,6 +20,7 @@ from bad_calls import (
     new,
     state,
 )
+from streams import Batches
 
 import keras_aevb as kv
 

@@ -223,17 +223,3 @@ def assert_equal(values, other_values):
 
 def differ(run, other):
     return any(np.any(a != b) for a, b in zip(run[1], other[1]))
-
-
-class Batches(keras.utils.PyDataset):
-    """A list of batches."""
-
-    def __init__(self, batches):
-        super().__init__()
-        self.batches = batches
-
-    def __len__(self):
-        return len(self.batches)
-
-    def __getitem__(self, i):
-        return self.batches[i]

@@ -9,7 +9,6 @@ from contract import (
     BATCH,
     CASES,
     X13,
-    Batches,
     Runner,
     X,
     assert_equal,
@@ -20,6 +19,7 @@ from contract import (
     state,
 )
 from keras import ops
+from streams import Batches
 
 import keras_aevb as kv
 

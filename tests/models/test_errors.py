@@ -8,8 +8,8 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from contract import Batches
 from keras import ops
+from streams import Batches
 
 import keras_aevb as kv
 from keras_aevb._backend import tfp

@@ -5,8 +5,8 @@ import time
 import keras
 import numpy as np
 import pytest
-from contract import Batches
 from keras import ops
+from streams import Batches
 
 import keras_aevb as kv
 from keras_aevb.training import inputs

@@ -8,8 +8,9 @@ import keras
 import numpy as np
 import pytest
 import scipy.stats
-from contract import Batches, step_state
+from contract import step_state
 from keras import ops
+from streams import Batches
 
 import keras_aevb as kv
 from keras_aevb import _backend

@@ -3,7 +3,8 @@
 import keras
 import numpy as np
 import pytest
-from contract import CASES, Batches, case_name
+from contract import CASES, case_name
+from streams import Batches
 
 import keras_aevb as kv
 

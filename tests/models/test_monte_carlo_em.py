@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 import supports
-from contract import Batches, step_state
+from contract import step_state
+from streams import Batches
 
 import keras_aevb as kv
 from keras_aevb.models import monte_carlo_em
