@@ -16,6 +16,12 @@ from keras_aevb.distributions.precision import at_least_float32, warn_if_tokens_
 from keras_aevb.training import inputs
 from keras_aevb.typing import Config, LayerArguments, ShapeLike, Tensor
 
+MISSING = (
+    "The model needs a condition y for each example. Expected it as y in `fit(x, y)`, "
+    "`evaluate(x, y)` and `validation_data=(x, y)`, in a dict in "
+    "`predict({'x': x, 'condition': y})`, and as `condition=` in other methods. Received: none"
+)
+
 # The features of the current y, of shape `[B, F]`. A context variable, because several threads may
 # trace replicas of one model.
 _features: contextvars.ContextVar[Tensor | None] = contextvars.ContextVar(
@@ -125,12 +131,7 @@ class Condition(keras.layers.Layer):
                 may lack the axis of examples.
         """
         if y is None:
-            raise ValueError(
-                "The model needs a condition y for each example. Expected it as y in `fit(x, y)`, "
-                "`evaluate(x, y)` and `validation_data=(x, y)`, in a dict in "
-                "`predict({'x': x, 'condition': y})`, and as `condition=` in other methods. "
-                "Received: none"
-            )
+            raise ValueError(MISSING)
         y = inputs.as_array(y, "the condition", self.data_dtype)
         if n == 1 and y.shape == self.shape:
             y = y[None]

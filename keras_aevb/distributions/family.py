@@ -224,8 +224,7 @@ def _family_class(family: str | type) -> Any:
         family = family.__name__  # this library may replace the class
     found = _class(family) if isinstance(family, str) else family
     if not isinstance(found, type) or not issubclass(found, tfd.Distribution):
-        families = [name for name in dir(tfd) if isinstance(getattr(tfd, name), type)]
-        similar = difflib.get_close_matches(str(family), families, n=1) or ["Gamma"]
+        similar = difflib.get_close_matches(str(family), _names(), n=1) or ["Gamma"]
         raise ValueError(
             f"Expected a class of `{tfp.__name__}.distributions`, or its name such as "
             f"{similar[0]!r}. Received: {family!r}"
@@ -235,10 +234,22 @@ def _family_class(family: str | type) -> Any:
 
 def _class(name: str) -> Any:
     """The class of this name in this library, in TFP or registered with Keras; or `None`."""
-    from keras_aevb.tfp_classes import compositions, corrections, counts, moments
     from keras_aevb.tfp_classes.interior import with_interior_samples
 
-    for module in (compositions, corrections, counts, moments, tfd):
+    for module in _modules():
         if hasattr(module, name):
             return with_interior_samples(getattr(module, name))
     return keras.saving.get_registered_object(name)
+
+
+def _modules() -> tuple[Any, ...]:
+    """The modules with families; the first that has a name counts."""
+    from keras_aevb.tfp_classes import compositions, corrections, counts, moments
+
+    return compositions, corrections, counts, moments, tfd
+
+
+def _names() -> list[str]:
+    """The names of all classes of distributions."""
+    values = [(name, getattr(module, name)) for module in _modules() for name in dir(module)]
+    return [n for n, v in values if isinstance(v, type) and issubclass(v, tfd.Distribution)]

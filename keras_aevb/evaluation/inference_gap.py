@@ -54,8 +54,8 @@ def inference_gap(
         x: data of shape `[N, *event_shape]`.
         num_samples: samples of z for each example, for log p(x) by importance sampling and for the
             ELBO, which takes at least 10.
-        method: as for `log_likelihood`; with others than `"importance"`, `num_samples` is only
-            for the ELBO.
+        method: as for `log_likelihood`; those other than `"importance"` use `num_samples`
+            for the ELBO only.
         batch_size: examples evaluated at once.
         seed: integer that fixes the noise. Default: the model's seed generator.
         condition: y, of shape `[N, *condition.shape]`.

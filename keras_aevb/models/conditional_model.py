@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_aevb.batches import RowBatches
-from keras_aevb.condition import Condition, conditioned_on, current_features
+from keras_aevb.condition import MISSING, Condition, conditioned_on, current_features
 from keras_aevb.models.training_loop import TrainingLoop
 from keras_aevb.training import inputs
 from keras_aevb.typing import ConditionLike, Tensor
@@ -71,11 +71,7 @@ class ConditionalModel(TrainingLoop):
     def _features(self) -> Tensor:
         features = current_features()
         if features is None:
-            raise ValueError(
-                "The model needs a condition y for each example. Expected it as y in `fit(x, y)` "
-                "and `evaluate(x, y)`, in `predict({'x': x, 'condition': y})`, and as `condition=` "
-                "in other methods. Received: none"
-            )
+            raise ValueError(MISSING)
         return features
 
     def check_class_weight(self, class_weight: Any) -> None:

@@ -498,3 +498,5 @@ def test_the_error_of_a_misspelled_family_suggests_the_right_one():
         kv.Conditional("NegativBinomial", 3)
     with pytest.raises(ValueError, match="'LogNormal'"):  # not the module `lognormal`
         kv.Conditional("Lognormal", 3)
+    with pytest.raises(ValueError, match="'Reciprocal'"):  # a family that TFP lacks
+        kv.Conditional("Reciprocl", 3)
