@@ -21,10 +21,8 @@ from replication.plan.step_sizes import chosen, pilot_samples
 PANEL = ["figure", "dataset", "latent_dim", "n_train"]
 CURVE = [*PANEL, "algorithm", "settings", "step_size"]
 TEXT = "text"  # `settings` of figure 2's second curves; it is empty for all others
-SECOND_ESTIMATES = [
-    "importance",
-    "annealed",
-]  # second estimates of log p(x), measured only at the end
+# Second estimates of log p(x), measured only at the end.
+SECOND_ESTIMATES = ["importance", "annealed"]
 MEASUREMENTS = [
     "value",
     "error",
