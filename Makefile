@@ -1,5 +1,5 @@
 # make replicate   environment, install, Figure 2's protocol on scikit-learn's digits
-# make check       lint, types, and tests of exact values on one backend: what to run between edits
+# make check       lint, types, and tests of exact values on one backend; run it between edits
 # make test        lint, types, and tests on both backends
 # make coverage    lines and branches that the tests of both backends run
 # make docs        the site, in build/site
@@ -64,8 +64,8 @@ $(VENV)/installed-docs: EXTRAS = $(KERAS_BACKEND),plots,docs
 $(VENV)/installed-all: EXTRAS = tensorflow,jax,plots,replication,dask,test
 $(VENV)/installed-%: EXTRAS = $*,replication
 
-# uv if available, which is much faster than pip; with bytecode, as pip does, because Python may not
-# be allowed to write it, and each process would compile its packages again.
+# Installs with uv if available: it is much faster than pip. Compiles bytecode, as pip does: otherwise
+# each process would compile the packages again where Python may not write to their folder.
 $(VENV)/installed-%: pyproject.toml
 	if command -v uv >/dev/null; then \
 		uv venv --quiet --allow-existing --python $(PYTHON) $(VENV) && \

@@ -60,14 +60,15 @@ collect_ignore_glob = [
 ]
 
 
-# Freeing takes half a second, and programs that are kept need not be compiled again.
-ENOUGH = 1.25e9
+# Memory of the process, in bytes, above which compiled programs are released. That takes half a
+# second, and released programs are compiled again.
+MEMORY_LIMIT = 1.25e9
 _kept = [0]
 
 
 def _has_grown():
     """Whether the process is large, and has grown by 100 MB since memory was last freed."""
-    return psutil.Process().memory_info().rss > max(ENOUGH, _kept[0] + 100e6)
+    return psutil.Process().memory_info().rss > max(MEMORY_LIMIT, _kept[0] + 100e6)
 
 
 def _free():
@@ -84,9 +85,9 @@ def _free():
 
 
 def _forget_gradients():
-    """TensorFlow keeps the graphs of custom gradients, which are in every step of an optimizer.
+    """Removes TensorFlow's registered custom gradients, which keep the graphs of optimizer steps.
 
-    Those of TFP stay, since its compiled functions, such as `tfp.math.lbeta`, need them again.
+    TFP's stay, since its compiled functions, such as `tfp.math.lbeta`, need them again.
     """
     if keras.backend.backend() == "tensorflow":
         from tensorflow.python.framework import ops

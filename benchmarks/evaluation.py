@@ -28,7 +28,7 @@ PEERS = (
 
 
 def rows(rounds, examples, environments, chosen):
-    """A row for each quantity and program, relative to the fastest program of others.
+    """A row for each quantity and program, relative to the fastest one that is not ours.
 
     Args:
         rounds: evaluations measured.

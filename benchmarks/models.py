@@ -1,4 +1,4 @@
-"""The speed of training away from the paper's model."""
+"""The speed of training other models than the paper's."""
 
 from harness import Peer, against_the_best, measure
 from work import Counts, Images, Work
@@ -9,7 +9,7 @@ WEIGHTED = {"importance_weighted": True}
 
 
 def ours(name, module, function, steps, **settings):
-    """Our program on the backends, `steps` steps in each of TensorFlow's and JAX's programs."""
+    """Our program on both backends, with `steps` steps in each call."""
     options = {"steps_per_execution": steps}
     xla = {**options, "jit_compile": True}
     common = {"module": module, "function": function}
@@ -67,7 +67,7 @@ GROUPS = {
 
 
 def rows(rounds, examples, environments, chosen):
-    """A row for each program, relative to the best one by others for the same model.
+    """A row for each program, relative to the fastest one for the same model that is not ours.
 
     Args:
         rounds: epochs measured.

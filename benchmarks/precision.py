@@ -41,8 +41,8 @@ def measured():
         rows.append(
             {
                 "precision": name,
-                "test_bound_trained_at_this_precision": round(float(bounds[name].mean()), 2),
-                "mean_change_evaluated_at_this_precision": round(float(change.mean()), 5),
+                "test_bound_if_trained_at_this_precision": round(float(bounds[name].mean()), 2),
+                "mean_change_if_evaluated_at_this_precision": round(float(change.mean()), 5),
                 "largest_change_of_one_image": round(float(abs(change).max()), 5),
             }
         )

@@ -4,8 +4,9 @@
 
 Every program runs in its own process. The processes take turns epoch by epoch, so that other load
 on the machine affects all alike. Compare ratios, not single numbers. A ratio is the median over
-rounds of the ratio in one round; in `models`, `streams` and `evaluation` it compares the fastest
-rounds. Programs that need other packages have environments, to install once:
+rounds of the ratio in one round. The parts `models`, `streams` and `evaluation` measure CPU time on
+one core, and their ratios compare the fastest rounds: a ratio may lie outside its quartiles.
+Programs that need other packages have environments, to install once:
 
     python benchmarks/run.py --install
 """
@@ -142,7 +143,8 @@ def write(part, rows):
         writer = csv.DictWriter(file, rows[0], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    heading = f"{machine()}\n\n"
+    on_one = ", on one of them" if part in ("models", "streams", "evaluation") else ""
+    heading = f"{machine()}{on_one}\n\n"
     (RESULTS / f"{part}.md").write_text(heading + table(rows) + "\n")
     draw(part, rows, machine(), RESULTS / f"{part}.png")
 

@@ -45,9 +45,9 @@ def rows(rounds, examples, environments, chosen):
                     "backend": backend,
                     "source": peer.options["source"],
                     "samples_per_second": round(work.samples / min(result.seconds)),
-                    "of_arrays": round(min(resident.seconds) / min(result.seconds), 2),
-                    "of_arrays_median": round(median(relative), 2),
-                    "quartiles_of_rounds": quartiles(relative),
+                    "relative_to_arrays": round(min(resident.seconds) / min(result.seconds), 2),
+                    "relative_to_arrays_median": round(median(relative), 2),
+                    "relative_to_arrays_quartiles": quartiles(relative),
                     "peak_mib": round(result.peak_mib),
                 }
             )

@@ -58,8 +58,8 @@ class Work:
     def flop_per_sample(self):
         """Floating-point operations of a training sample's matrix products.
 
-        2 for each multiplication and addition: once in the forward pass, and twice in the backward
-        pass, for weights and inputs. The first layer's inputs need no gradient.
+        Each weight takes a multiplication and an addition: once in the forward pass, and twice in
+        the backward pass, for weights and inputs. The first layer's inputs need no gradient.
         """
         return 2 * (3 * self.multiplications - self.hidden_units * self.x_dim)
 

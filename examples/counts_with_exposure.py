@@ -1,4 +1,4 @@
-"""Counts proportional to an exposure, such as reads of a cell, or claims per insured year.
+"""Counts proportional to an exposure, such as insurance claims to insured years.
 
 The log exposure is the condition y. The decoder adds it to the logits of a negative binomial
 distribution, whose mean is total_count exp(logits): twice the exposure, twice the mean.

@@ -1,4 +1,4 @@
-"""Argument validation. Every error says what was expected and what was received."""
+"""Argument validation. Every error names the expected and the received value."""
 
 import inspect
 import math

@@ -22,8 +22,8 @@ class RowBatches(keras.utils.PyDataset):
     it as any other stream. `fit` keeps the order of the batches and ignores its `shuffle`.
 
     Attributes:
-        epoch: index of the current pass over the batches, which is the epoch of `fit` unless its
-            `steps_per_epoch` differs from the length. `fit` sets it before `on_epoch_begin`.
+        epoch: index of the pass that `on_epoch_begin` begins, which is the epoch of `fit` unless
+            its `steps_per_epoch` differs from the length. `fit` sets it before `on_epoch_begin`.
 
     Args:
         arrays: tuple (x,), (x, y) or (x, y, sample_weight) of arrays of one length N. Tensors of

@@ -28,8 +28,9 @@ class Pictures(keras.callbacks.Callback):
     """Writes pictures of a model every few epochs: PNG files, images in TensorBoard, or both.
 
     The first pictures show the model before training, the last ones after it. `seed` fixes all
-    noise, so pictures of different epochs show the same samples. The callback does not use the
-    model's seed generator: training is the same without it, to the last bit.
+    noise, so pictures of different epochs show the same samples. With an integer `seed`, the
+    callback does not use the model's seed generator: training is the same without it, to the last
+    bit.
 
     Args:
         folder: folder for PNG files, such as `<folder>/<kind>/epoch-0005.png` after five epochs.

@@ -177,7 +177,7 @@ class Condition(keras.layers.Layer):
         return y
 
     def columns(self, y: Any) -> Tensor:
-        """Tensors y as one tensor; `packed` is the same for arrays, and validates them."""
+        """y as one tensor, like `packed`, but for tensors and without validation."""
         return y
 
     def example(self) -> np.ndarray:

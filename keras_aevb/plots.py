@@ -272,8 +272,8 @@ def encoded(
 
     Args:
         model, x, seed, condition: as for `keras_aevb.pictures.encoded`.
-        labels: N integers or strings for classes, or N real numbers for a colour scale, which
-            more than 20 different integers have too.
+        labels: N integers or strings, with one colour for each; or N real numbers, or integers
+            with more than 20 different values, on a colour scale.
         dimensions: indices of two elements of the flattened z.
         unit_square: whether to show probabilities under the prior
             (`keras_aevb.pictures.prior_probabilities`) instead of values.

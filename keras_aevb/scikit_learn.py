@@ -1,6 +1,8 @@
 """A variational model as a scikit-learn transformer. Only this module imports scikit-learn.
 
+```python
 from keras_aevb.scikit_learn import EncodingTransformer
+```
 """
 
 from collections.abc import Callable, Mapping

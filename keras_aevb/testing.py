@@ -55,7 +55,7 @@ def assert_elbo_unchanged(
     condition: ConditionLike | None = None,
     update: bool | None = None,
 ) -> None:
-    r"""Asserts that the model's mean bound on some examples equals a stored one.
+    r"""Asserts that the mean bound on some examples equals a stored one, within Monte Carlo error.
 
     Args:
         model: a `VariationalModel`.
@@ -104,7 +104,7 @@ def assert_unchanged(
     with the mean m of R values, its standard error s, and the stored m₀ and s₀; the last term is
     the rounding of float32. For normal noise
     and c = 5, an unchanged mean fails with probability 1e-4 for 10 values each, and 1e-3 for 5. If
-    integers fix all noise, it never fails on the machine that stored the reference.
+    integer seeds fix all noise, it never fails on the machine that stored the reference.
 
     Args:
         values: R ≥ 2 independent estimates of a number, for example from different seeds.

@@ -151,9 +151,10 @@ def gradient_variance(datasets, latent_dims, samples, **settings):
 )
 @options.training
 def run_all(preset, **settings):
-    """Every figure and table, the report, and the verdicts.
+    """Every figure and table, and the report with the verdicts.
 
-    Runs the other commands in order with the budgets of a preset. Run it again to resume.
+    Runs figure2, figure3, figure4, figure5, gradient-variance and report with the budgets of a
+    preset, and writes the table of cost. Run it again to resume.
     """
     from replication.figures import cost, figure2, figure3
     from replication.plan.curves import figure2_curves, figure3_curves
@@ -205,15 +206,16 @@ def report(results):
 def verify(results, update, rerun, data_dir, **workers):
     """Compares verdicts and distances with the reference.
 
-    Recomputes every verdict on a claim and every distance from the paper's curves, and prints a
-    line for each. Fails if a verdict differs from reference.json, or a distance by more than
-    three standard errors.
+    Recomputes every verdict on a claim, the numbers behind it, and every distance from the paper's
+    curves, and prints a line for each and for each run. Fails if an entry of reference.json is
+    missing, if a verdict differs without longer runs, if a number or distance differs by more than
+    three standard errors, or if a stored measurement of a run has changed.
 
     With --rerun, retrains every run instead, in the folder `rerun` of the results, which is
-    deleted at the end, and compares the measurements. They may differ by 0.1 nats, three Monte
-    Carlo standard errors and float32's rounding. Where training is chaotic, that is, a change
-    of the weights' last digit moves it by more, the last test value must lie within the spread
-    over seeds.
+    deleted at the end, and compares the measurements. They may differ by 0.1 nats plus three
+    Monte Carlo standard errors and float32's rounding. Where training is chaotic, that is, a change
+    of the initial weights' last digit moves the same number by more than 0.01 nats plus these
+    errors, the last test value must lie within the spread over seeds.
     """
     from replication.verify import comparison, retraining
 

@@ -15,7 +15,7 @@ def set_defaults():
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", os.path.join(cache, "keras-aevb", "jax"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
-    # Multiply in float32, as the paper did: a GPU's default is TF32, of 10 bits.
+    # Multiply in float32: a GPU's default is TF32, with a mantissa of 10 bits.
     os.environ.setdefault(PRECISION, "highest")
     os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")  # TensorFlow
 

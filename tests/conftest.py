@@ -14,7 +14,8 @@ from keras_aevb import _backend
 
 def pytest_collection_modifyitems(config, items):
     longest_first(items)
-    if not any("::" in argument for argument in config.args):  # a test given by name always runs
+    # A test given by name runs on either backend.
+    if not any("::" in argument for argument in config.args):
         mark_slow(items, keras.backend.backend())
 
 
@@ -64,7 +65,7 @@ def mixed_float16():
 
 @pytest.fixture
 def ctrl_c():
-    """Sets Python's own handler, since background processes may ignore the signal."""
+    """ctrl_c(): raises SIGINT, with Python's handler, since background processes may ignore it."""
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield lambda: signal.raise_signal(signal.SIGINT)
     signal.signal(signal.SIGINT, handler)

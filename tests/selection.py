@@ -204,7 +204,7 @@ CASES = {
         "test_batches_that_differ_between_models": 1,
         "test_batches_that_differ_later": 1,
         "test_models_that_compute_the_same_for_some_batches": 1,
-        "test_models_that_differ_equal_models_trained_alone": 1,
+        "test_different_models_equal_models_trained_alone": 1,
         "test_settings_changed_without_compile_take_effect": 1,
         "test_models_keep_their_values_if_training_is_interrupted": 1,
         "test_replicas_equal_models_trained_alone": 1,
@@ -241,7 +241,7 @@ CASES = {
         "test_the_picture_shows_our_curves": 1,
     },
     "tests/replication/test_flop.py": {
-        "test_as_many_as_in_the_matrix_products_of_a_training_step": 2,
+        "test_the_count_equals_the_matrix_products_of_a_training_step": 2,
     },
     "tests/replication/test_runner.py": {
         "test_kill_while_the_last_files_are_written": 1,

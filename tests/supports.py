@@ -1,7 +1,7 @@
-"""Models with a prior on a bounded support, and log p(x) and E[z|x] by quadrature.
+"""Models with priors of different supports, and log p(x) and E[z|x] by quadrature.
 
-z has two coordinates, and x is z W plus normal noise. The quadrature is a mean over a grid of
-quantiles of the prior, in float64: it needs no density, which may be infinite at an edge.
+x is the first two coordinates of z times W, plus normal noise. The quadrature is a mean over a grid
+of quantiles of the prior, in float64: it needs no density, which may be infinite at an edge.
 """
 
 import functools
@@ -83,7 +83,7 @@ class Generative(kv.LatentVariableModel):
 
 
 def make(family, algorithm=Generative, **settings):
-    """p(z) of `PRIORS`, p(x|z) = N(x; zW, σ²I); a third coordinate has no weight."""
+    """p(z) of `PRIORS` or `REFUSED`, p(x|z) = N(x; zW, σ²I); a third coordinate has no weight."""
     dim = SIZES.get(family, 2)
     mean = keras.layers.Dense(4, use_bias=False)
     likelihood = kv.Normal(4, mean=mean, scale=SCALE)
@@ -95,7 +95,7 @@ def make(family, algorithm=Generative, **settings):
 
 @functools.cache
 def grid(family, n=500):
-    """n² points z of equal prior probability, of shape `[n², 2]`."""
+    """Two coordinates of n² points z of equal prior probability; ten points for one-hot."""
     middles = (np.arange(n) + 0.5) / n
     first, second = (m.ravel() for m in np.meshgrid(middles, middles))
     if family == "Dirichlet":

@@ -82,7 +82,7 @@ def test_tensorflow_is_not_loaded_for_jax_but_can_be_later():
         pytest.skip("concerns only the jax backend")
     program = """
 import sys
-sys.modules.update(matplotlib=None, tensorboard=None)  # nor are packages for pictures
+sys.modules.update(matplotlib=None, tensorboard=None)  # packages for pictures are not needed either
 import numpy as np, keras_aevb as kv
 assert "tensorflow" not in sys.modules
 model, other = (kv.AEVB(**kv.networks.bernoulli_mlp(4, 2, 3)) for _ in range(2))
@@ -114,7 +114,7 @@ def test_a_mean_over_millions_of_batches():
 
 
 def test_a_step_is_traced_once():
-    """Tracing takes most of the time of the first step, and of the first of another size."""
+    """Tracing takes most of the time of the first step with each batch size."""
     calls = []
     x = np.random.default_rng(0).random((50, 12), dtype="float32")
 
@@ -141,7 +141,7 @@ def test_a_step_is_traced_once():
 
 
 def test_every_integer_seed_has_its_own_numbers():
-    """Below 2³²."""
+    """All integers below 2³² are distinct seeds."""
     seeds = (0, 1, 2**31 - 1, 2**31, 2**31 + 1, 2**32 - 1)
     draws = {
         float(_backend.tfd.Normal(0.0, 1.0).sample(seed=_backend.fixed_seed(seed, 0)))

@@ -32,7 +32,7 @@ def test_samples_uniformly_with_replacement():
     drawn = batches(0, 5000)
     assert any(len(np.unique(batch)) < 20 for batch in drawn)
     counts = np.bincount(drawn.astype(int).ravel(), minlength=50)
-    # χ² with 49 degrees of freedom exceeds 112 with probability 5e-7
+    # χ² with 49 degrees of freedom exceeds 112 with probability 8e-7
     assert ((counts - 2000) ** 2 / 2000).sum() < 112
 
 

@@ -44,7 +44,7 @@ log_p = stats.norm(1000, 1e-3).logpdf(x).sum(1)  # q = p(z), and x does not depe
 weights = rng.random(20)
 batches = [(x[:12], None, weights[:12]), (x[12:], None, weights[12:])]
 mean = np.average(log_p, weights=weights)
-tolerance = {"rtol": 1e-9}  # as for the decimal 1e-3 times 1e6
+tolerance = {"rtol": 1e-9}  # float64's rounding of 1e-16, times 1000 / 1e-3 in (x - mean) / scale
 for value in (
     model.elbo(x), model.elbo(iter([(x,)])), model.elbo(x, batch_size=7),
     model.log_likelihood(x, 7), model.log_likelihood(x, method="annealed", num_samples=2),

@@ -13,7 +13,7 @@ ESTIMATORS = {"score": SCORE, "A": A, "B": B}
 
 
 # One latent, one pixel: p(z) = N(0, 1), p(x|z) = N(wz + b, σ²), q(z|x) = N(m, s²) with
-# m = kx + l and log s² = ux + v
+# m = ex + f and log s² = ux + v
 
 W, OFFSET, SCALE = 0.8, 0.3, 0.6
 MEAN, LOG_VARIANCE = (0.9, -0.4), (0.3, -0.9)

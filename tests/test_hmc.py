@@ -52,7 +52,7 @@ def test_transition_is_leapfrog_and_metropolis(step_size, noise):
     np.testing.assert_allclose(acceptance[moved], expected[moved], atol=2e-4)
     assert np.ptp(expected[moved]) > 0.1
 
-    # Accepted ones are fewer than proposed, by E[1 - acceptance]: five standard errors, odds 6e-7.
+    # The number of accepted proposals has the mean Σ acceptance: five standard errors, odds 6e-7.
     variance = np.sum(acceptance * (1 - acceptance))
     assert abs(moved.sum() - acceptance.sum()) < 5 * variance**0.5
 
@@ -168,6 +168,6 @@ def test_steps_from_zero_density_are_accepted(noise):
 
     z, acceptance = hmc.transition(half_line, np.float32([[-1e-3]] * 500), 1.0, 1, noise(0))
     inside = np.asarray(z)[:, 0] > 0
-    # Every momentum above 1e-3 leads inside, of 500 half: five standard deviations, odds 6e-7.
+    # A momentum above 1e-3, about half of 500, leads inside: five standard deviations, odds 6e-7.
     assert abs(inside.sum() - 250) < 5 * 125**0.5
     np.testing.assert_array_equal(np.asarray(acceptance)[inside], 1)

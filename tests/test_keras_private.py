@@ -49,7 +49,7 @@ def test_set_by_compile(model):
     assert {*vars(model)} - {*vars(keras.Model())} > keras_private.SET_BY_COMPILE
 
 
-def test_flatten_layers(model):
+def test_all_layers(model):
     layers = keras_private.all_layers(model)
     for layer in (model, model.encoder, model.encoder.layers[0], model.posterior.heads["mean"]):
         assert any(layer is other for other in layers)
@@ -88,7 +88,7 @@ def test_endpoint_function():
     np.testing.assert_array_equal(function(tf.constant([1.0, 2.0])), [2, 4])
 
 
-def test_whether_tensorflow_is_available(monkeypatch):
+def test_without_loading_tensorflow(monkeypatch):
     monkeypatch.setattr(keras_private.module_utils.tensorflow, "_available", None)
     monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
     with keras_private.without_loading_tensorflow():

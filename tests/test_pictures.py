@@ -97,12 +97,12 @@ def test_quantiles_in_closed_form_and_of_samples():
 
 @pytest.mark.parametrize("a, b", [(0.5, 0.5), (0.9, 0.9), (0.9, 0.86), (2.0, 3.0)])
 def test_quantiles_that_are_wrong_in_tfp(a, b):
-    """In float32, its medians of a Beta with a ≈ b < 1."""
+    """TFP's float32 medians of a Beta distribution with a ≈ b < 1 are wrong."""
     parts = {"concentration1": a, "concentration0": b}
     beta = small_model(kv.Unconditional("Beta", 2, **parts), posterior=kv.Conditional("Beta", 2))
     u = np.arange(1, 20) / 20
     expected = stats.beta(a, b).ppf(u)[:, None]
-    # Float32 near 1: its neighbours are 6e-8 apart, and their probabilities more for b < 1.
+    # Near 1, float32 numbers are 6e-8 apart; for b < 1 their probabilities are further apart.
     np.testing.assert_allclose(
         pictures.prior_quantiles(beta, u), np.tile(expected, 2), rtol=1e-5, atol=1e-6
     )
@@ -112,7 +112,7 @@ def test_quantiles_that_are_wrong_in_tfp(a, b):
 
 
 def test_probabilities_of_a_circular_prior():
-    """Those of samples, which lie in [-π, π] wherever the mode is."""
+    """They agree with TFP's samples, which lie in [-π, π] wherever the mode is."""
     prior = kv.Unconditional("VonMises", 2, loc=1.0, concentration=1.0)
     circular = small_model(prior, posterior=kv.Conditional("VonMises", 2))
     z = np.array([-3.0, -2.0, 0.0, 1.0, 2.0, 3.1])
@@ -187,7 +187,7 @@ def test_channels_first():
         np.testing.assert_array_equal(pictures.as_images(x, shape), images)
     np.testing.assert_array_equal(pictures.as_images(first[:, :1]), images[..., 0])
     np.testing.assert_array_equal(pictures.as_images(first[:, :1], (4, 5)), images[..., 0])
-    # Both ends could be channels: the last is.
+    # The first and the last axis could both be channels: the last one is taken.
     np.testing.assert_array_equal(pictures.as_images(images[:, :3]), images[:, :3])
 
 

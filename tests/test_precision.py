@@ -46,7 +46,8 @@ def test_training_leaves_the_precision_to_the_device(make_model, x):
     trained = precisions(model.train_step, state, (x,))
     assert len(trained) > 10 and set(trained) == {None}
     tested = precisions(model.test_step, (state[0], state[1], state[3]), (x,))
-    assert len(tested) == 5 and set(tested) == {HIGHEST}  # a layer each, and two heads of q(z|x)
+    # encoder, decoder, likelihood, and two heads of q(z|x)
+    assert len(tested) == 5 and set(tested) == {HIGHEST}
 
 
 def test_programs_for_evaluation_have_full_precision(make_model, x):
@@ -55,7 +56,7 @@ def test_programs_for_evaluation_have_full_precision(make_model, x):
     assert set(precisions(program, x)) == {HIGHEST}
 
 
-def test_the_users_own_setting_stays_in_training(make_model, x):
+def test_evaluation_does_not_change_the_users_own_setting(make_model, x):
     model = make_model()
     with jax.default_matmul_precision("bfloat16"):
         program = _backend.compiled(model, lambda x: model.encode(x).mean())

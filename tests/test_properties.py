@@ -298,7 +298,7 @@ weights_of_rows = st.sampled_from([(2, 4), (6, 0), (1, 5), (1, 2, 3), (0, 6, 0),
 @few
 @given(weights=weights_of_rows)
 def test_integer_weights_are_repeated_examples(nearly_deterministic, weights):
-    """Σ w L / n over n weighted examples, and Σ L / Σ w over the repeated ones."""
+    """The loss is Σ w L / n over n weighted examples, and Σ L / Σ w over the repeated ones."""
     x, n, total = data(len(weights)), len(weights), sum(weights)
     weighted = nearly_deterministic.evaluate(
         x, sample_weight=np.array(weights), batch_size=n, return_dict=True, verbose=0
@@ -317,7 +317,7 @@ def test_integer_weights_are_repeated_examples(nearly_deterministic, weights):
 @few
 @given(weights=weights_of_rows)
 def test_integer_weights_train_as_repeated_examples(nearly_deterministic, weights):
-    """An SGD step is the gradient of the mean loss: n times the weighted is Σ w times the other."""
+    """SGD follows the gradient of the mean loss: n · (weighted move) = Σ w · (repeated move)."""
     x, n, total = data(len(weights)), len(weights), sum(weights)
     start = values_of(nearly_deterministic)
     before = nearly_deterministic.get_weights()

@@ -2,8 +2,8 @@
 
 Both backends start from the same weights and use the same order of examples, with different noise.
 Both are compared with a reference from JAX, a mean of five runs with different noise. The
-difference exceeds 5 standard errors by chance with probability 1e-3; for a given backend and
-machine, always or never.
+difference exceeds 5 standard errors by chance with probability 1e-3. On a given backend and machine
+the outcome is always the same.
 """
 
 import os

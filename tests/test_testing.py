@@ -99,7 +99,7 @@ def test_options(path, make_model, x):
     assert few["num_values"] == 3 and few["standard_error"] > many["standard_error"]
 
 
-def test_a_small_change_over_many_examples_is_detected(path):
+def test_a_small_change_is_detected(path):
     """Ten repeats with a spread of 0.1 detect a change of 0.3 nats in 100."""
     rng = np.random.default_rng(0)
     assert_unchanged(rng.normal(-100, 0.1, 10), path, "a", update=True)

@@ -39,7 +39,7 @@ class Centred(kv.VariationalModel):
         return Objective(spread - value, {**terms, "spread": spread})
 
 
-class Laplace(kv.ConditionalDistribution):
+class OwnPosterior(kv.ConditionalDistribution):
     def __init__(self, event_shape: int, **kwargs: Any) -> None:
         super().__init__(event_shape, {"loc": None, "log_scale": None}, **kwargs)
 

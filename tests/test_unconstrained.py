@@ -83,7 +83,7 @@ def test_starts_on_an_edge_are_moved_inside(make, noise):
 
 
 def test_from_outside_the_support():
-    """For example after an update moved the support."""
+    """An update may have moved the support."""
     prior = UnconstrainedPrior(tfd.Independent(tfd.Uniform([0.0, 0.0], [1.0, 1.0]), 1))
     z = np.asarray(prior.to_z(prior.to_u(ops.array([[0.3, 0.7], [-1.0, 0.5], [2.0, 1.0]]))))
     np.testing.assert_allclose(z[0], [0.3, 0.7], rtol=1e-6)  # float32

@@ -9,7 +9,7 @@ from peers.jax_scan import initial
 
 
 def epochs(work, roots=True):
-    """As many updates as the work has steps."""
+    """Yields after one update, then each time after as many as the work has training steps."""
 
     def updated(p, a, g):
         a = a + g**2

@@ -10,7 +10,7 @@ CHUNK = 50  # samples of z decoded at once, for each example
 
 
 def epochs(work, method):
-    """Estimates for all examples at each turn; the first compiles."""
+    """Evaluates all examples, then yields, repeatedly. The first evaluation also compiles."""
     if method == "density":
         yield from posterior_density_jax.epochs(work)
         return

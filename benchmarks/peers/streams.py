@@ -27,13 +27,14 @@ def resident(work):
 
 
 def memory_mapped(work):
-    """A file; with the limit set to 0, `fit` treats it as one larger than the device's share."""
+    """A memory-mapped file; with the limit set to 0, `fit` sends batches, as for larger arrays."""
     limits.HOST_BYTES = 0
     x = work.data()
     with tempfile.NamedTemporaryFile() as file:
         x.tofile(file)
         file.flush()
-        data = np.memmap(file.name, x.dtype, "r", shape=x.shape)  # outlives the file's name
+        # It stays valid after the file is deleted.
+        data = np.memmap(file.name, x.dtype, "r", shape=x.shape)
     return data, {"batch_size": work.batch_size}
 
 

@@ -102,7 +102,8 @@ history = model.fit(
 print(f"bound on test images: {history['val_elbo'][-1]:.1f} nats")
 
 # %% [markdown]
-# Shapes appear first, colours after some thousand steps. If images of your own are blurred or grey,
+# Shapes appear first, colours after a few thousand steps (this page trains 600). If images of your
+# own are blurred or grey,
 # train longer and use more latent dimensions: see
 # [Troubleshooting](../start/logs.md#troubleshooting).
 

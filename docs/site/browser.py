@@ -6,9 +6,9 @@
 Each page opens from a server and from the disk, on a phone and on a desktop, in light and in dark
 colours. It must fit the screen, draw its equations, request nothing from other sites and print no
 error in the console. The contrast between text and background, as WCAG 2.2 defines it, must be at
-least `CONTRAST`. The search must find the reference's page for each of some words.
+least `CONTRAST`. The search for each key of `SEARCHES` must find its page of the reference.
 
-The environment variable CHROMIUM is the path of another browser than Playwright's.
+The environment variable CHROMIUM is the path of a browser to use in place of Playwright's.
 """
 
 import functools
@@ -141,7 +141,7 @@ def serve(folder):
 
 def main(site):
     names = sorted(str(path.relative_to(site)) for path in site.rglob("*.html"))
-    names.remove("404.html")  # its addresses are those of a server's root
+    names.remove("404.html")  # its links start at the server's root
     assert names, f"no pages in {site}"
     failures = 0
     with sync_playwright() as playwright:

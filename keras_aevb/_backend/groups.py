@@ -24,6 +24,6 @@ def _shapes(batches: Any) -> Any:
     return [np.shape(leaf) for leaf in keras.tree.flatten(batches)]
 
 
-def filled(group: list[Any], length: int) -> list[Any]:
+def padded(group: list[Any], length: int) -> list[Any]:
     """Pads a group with its last step, so that a shorter group uses the same program."""
     return group + group[-1:] * (length - len(group))

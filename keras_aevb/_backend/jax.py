@@ -38,7 +38,7 @@ def without_tensorflow() -> Iterator[None]:
 
 def _tfp() -> ModuleType:
     try:
-        # Its constants must not belong to a program that is being compiled.
+        # TFP's constants must not belong to a program that is being compiled.
         with without_tensorflow(), jax.ensure_compile_time_eval():
             from tensorflow_probability.substrates import jax as tfp
 
@@ -51,10 +51,10 @@ def _tfp() -> ModuleType:
 def _not_loaded(cause: object) -> ImportError:
     return ImportError(
         "TensorFlow Probability could not be loaded for the jax backend: tensorflow-probability "
-        f"0.25 works with jax 0.5 and 0.6, newer needs tfp-nightly; found jax {jax.__version__}. "
-        "Install compatible versions with: pip install 'keras-aevb[jax]', or, for the newest jax "
-        "without TensorFlow, 'keras-aevb[jax-latest]'. "
-        f"The cause was: {cause}"
+        "0.25 works with jax 0.5 and 0.6, newer jax needs tfp-nightly. "
+        f"Found: jax {jax.__version__}. Install compatible versions with: "
+        "pip install 'keras-aevb[jax]', or, for the newest jax without TensorFlow, "
+        f"'keras-aevb[jax-latest]'. The cause was: {cause}"
     )
 
 
@@ -67,9 +67,9 @@ tfd = lazy_module(f"{SUBSTRATE}.distributions", lambda: tfp.distributions)
 tfb = lazy_module(f"{SUBSTRATE}.bijectors", lambda: tfp.bijectors)
 linalg = lazy_module(f"{SUBSTRATE}.tf2jax.linalg", lambda: tfp.tf2jax.linalg)
 
+mean_metric = CompensatedMean
 # Keras' functions compute these in float32, also for arrays of float64.
 mean = jax.numpy.mean
-mean_metric = CompensatedMean
 tanh = jax.numpy.tanh
 variance = jax.numpy.var
 

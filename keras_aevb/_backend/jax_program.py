@@ -16,7 +16,7 @@ from jax import numpy as jnp
 from jax.experimental import multihost_utils
 from jax.sharding import NamedSharding, PartitionSpec
 
-from keras_aevb._backend.groups import filled, of_one_shape
+from keras_aevb._backend.groups import of_one_shape, padded
 from keras_aevb._backend.interruption import delayed_interrupt
 from keras_aevb._backend.jax_stacks import Stacks, computation, kind
 from keras_aevb._backend.keras_private import (
@@ -117,7 +117,7 @@ class Program:
         changing = [state[len(f) :] for state, f in zip(states, fixed)]
         rest: list[Any] = []
         if self._may_stack:
-            self.stacks = self._alike(changing, fixed, arrays, group[0])
+            self.stacks = self._stacks_for(changing, fixed, arrays, group[0])
         if self.eager:
             logs, changing = self._steps_in_python(changing, fixed, arrays, group)
         else:
@@ -183,7 +183,7 @@ class Program:
             results = step(changing, 0)
         return tuple(map(stacks.unstacked, results))
 
-    def _alike(self, changing: Any, fixed: Any, arrays: Any, batches: Sequence[Any]) -> Stacks:
+    def _stacks_for(self, changing: Any, fixed: Any, arrays: Any, batches: Sequence[Any]) -> Stacks:
         """Stacks the models whose steps are the same function of variables and batch.
 
         Steps that compute the same for one kind of batches may differ for another.
@@ -199,7 +199,7 @@ class Program:
 
     def _batches(self, steps: list[Any], size: int) -> list[Any]:
         """The stacked batches of at most `size` steps."""
-        batches = self.stacks.batches(filled(steps, size))
+        batches = self.stacks.batches(padded(steps, size))
         if keras.distribution.distribution() is not None:
             batches = jax.tree.map(_distributed, batches)
         return batches

@@ -125,7 +125,7 @@ def clear_losses(model: keras.Model) -> None:
 
 
 def inner_optimizer(model: keras.Model) -> keras.optimizers.Optimizer:
-    """The optimizer that has the updates: a `LossScaleOptimizer` wraps another."""
+    """The optimizer that computes the updates, which a `LossScaleOptimizer` wraps."""
     return getattr(model.optimizer, "inner_optimizer", model.optimizer)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 
 class _LazyModule(types.ModuleType):
-    """A proxy of a module, which imports it on the first access to an attribute."""
+    """A proxy of a module, which `load` imports when an attribute is first needed."""
 
     def __init__(self, name: str, load: Callable[[], types.ModuleType]) -> None:
         super().__init__(name)
@@ -27,7 +27,9 @@ class _LazyModule(types.ModuleType):
 
 
 def lazy_module(name: str, load: Callable[[], types.ModuleType]) -> Any:
-    """A proxy of the module that `load()` returns; its first use calls `load`.
+    """A proxy of the module that `load()` returns.
+
+    The first access to each attribute calls `load`.
 
     Args:
         name: full name of the module.

@@ -48,7 +48,7 @@ variance = ops.var
 
 
 def mean_metric(name: str, dtype: str) -> keras.metrics.Mean:
-    """In float64, which takes fewer operations than a compensated sum in float32."""
+    """A `Mean` in float64, which takes fewer operations than a compensated sum in float32."""
     return keras.metrics.Mean(name, "float64")
 
 

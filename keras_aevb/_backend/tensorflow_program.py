@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_aevb._backend.groups import filled, of_one_shape
+from keras_aevb._backend.groups import of_one_shape, padded
 from keras_aevb._backend.interruption import delayed_interrupt
 from keras_aevb._backend.keras_private import all_layers, check_optimizer
 from keras_aevb._backend.processes import check_same, digest
@@ -105,11 +105,11 @@ class _ProgramOfOneModel:
         return logs
 
     def _checked(self, batch: Any) -> Any:
-        """The batch, unless a replica would have no example of it."""
+        """Returns the batch; raises a `ValueError` if a replica would have no example of it."""
         n, num_replicas = len(tf.nest.flatten(batch)[0]), self.strategy.num_replicas_in_sync
         if n < num_replicas:
             raise ValueError(
-                "BatchNormalization has no mean of a replica without examples. Expected at least "
+                "BatchNormalization has no mean on a replica without examples. Expected at least "
                 f"one example for each of the {num_replicas} replicas in every batch. Received: a "
                 f"batch of {n}. Choose another `batch_size`, or leave out the last examples"
             )
@@ -148,7 +148,7 @@ class _ProgramOfOneModel:
 
 def _stacked(steps: list[Any], size: int) -> Any:
     """The batches of at most `size` steps, with leaves of shape `[size, B, ...]`."""
-    return tf.nest.map_structure(_stacked_leaves, *filled(steps, size))
+    return tf.nest.map_structure(_stacked_leaves, *padded(steps, size))
 
 
 def _stacked_leaves(*leaves: Any) -> tf.Tensor:

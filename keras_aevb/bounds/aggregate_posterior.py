@@ -111,7 +111,7 @@ class TotalCorrelationELBO(PenalizedELBO):
         self.n_train = arguments.integer("n_train", n_train, at_least=2)
 
     def _penalty(self, q: Distribution, prior: Distribution, z: Tensor, seed: Tensor) -> Tensor:
-        # Densities of each z_i under each q(z|x_j), of shape [L, M, M, D].
+        # Log densities of each z_i under each q(z|x_j), of shape [L, M, M, D].
         log_q = by_dimension(q).log_prob(ops.expand_dims(z, 2))
         log_q = ops.reshape(log_q, (*ops.shape(log_q)[:3], -1))
         m, n = ops.shape(z)[1], self.n_train
@@ -138,8 +138,9 @@ class MaximumMeanDiscrepancyELBO(PenalizedELBO):
     MMD is an unbiased estimate of the squared maximum mean discrepancy between the z of a minibatch
     and as many samples z' of p(z). It is the mean over examples i of
 
-    $$\frac{1}{M-1} \sum_{j \ne i} k(z_i, z_j) + k(z'_i, z'_j)
-    - \frac1M \sum_j k(z_i, z'_j) + k(z'_i, z_j), \qquad k(z, z') = e^{-|z - z'|^2 / 2 h^2}$$
+    $$\frac{1}{M-1} \sum_{j \ne i} \left(k(z_i, z_j) + k(z'_i, z'_j)\right)
+    - \frac1M \sum_j \left(k(z_i, z'_j) + k(z'_i, z_j)\right), \qquad
+    k(z, z') = e^{-|z - z'|^2 / 2 h^2}$$
 
     In InfoVAE's notation, α = 1 - β and λ = w + β. Terms: those of `ELBO` and `mmd`.
 

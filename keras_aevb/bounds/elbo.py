@@ -72,7 +72,7 @@ class ELBO(Bound):
             non-negative number nor a schedule.
 
     Reference: Kingma & Welling (2013), sec. 2.3; Higgins et al. (2017), eq. 4, for β; Kingma et al.
-        (2016), App. C, for free bits, with the minibatch's mean inside the maximum; Roeder, Wu &
+        (2016), App. C, for free bits, there with the minibatch's mean in the maximum; Roeder, Wu &
         Duvenaud (2017) for sticking the landing.
 
     Example:

@@ -42,8 +42,9 @@ class Conditional(ConditionalDistribution):
         `[B, *parameter_shape(name)]`.
 
     Raises:
-        ValueError: if TFP has no such family or parameter, all parameters are fixed, or one is
-            invalid, neither a layer nor finite numbers, or needs `num_classes` or a fixed value.
+        ValueError: if TFP has no such family or parameter; if all parameters are fixed; or if one
+            is invalid, is neither a layer nor finite numbers, or needs `num_classes` or a fixed
+            value.
 
     Reference: Kingma & Welling (2013), sec. 2.4; `parameter_properties` of TFP.
 

@@ -142,7 +142,7 @@ class VampPrior(Prior):
             if self._bound_to != (id(encoder), id(posterior)):
                 raise ValueError(
                     "Expected a VampPrior that no other model uses: it depends on its model's "
-                    f"encoder. Received: the VampPrior of another model, {self.name!r}"
+                    f"encoder. Received: {self.name!r}, the VampPrior of another model"
                 )
             return
         self._bound_to = id(encoder), id(posterior)  # `recognition` keeps both alive

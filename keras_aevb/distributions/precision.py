@@ -66,8 +66,8 @@ def warn_if_tokens_are_rounded(name: str, network: keras.Layer) -> None:
             and layer.input_dim > largest + 1
         ):
             warnings.warn(
-                f"`{name}` rounds its input to {network.compute_dtype}, which has all integers up "
-                f"to {largest}, before its Embedding of {layer.input_dim} tokens. Declare the "
-                "input, `keras.Input(shape, dtype='int32')`, or set `autocast=False`",
+                f"`{name}` rounds its input to {network.compute_dtype}, which is exact for "
+                f"integers up to {largest}, before its Embedding of {layer.input_dim} tokens. "
+                "Declare the input, `keras.Input(shape, dtype='int32')`, or set `autocast=False`",
                 stacklevel=2,
             )

@@ -20,8 +20,8 @@ def pareto_k(
     r"""The Pareto k̂ of the weights p(x, z) / q(z|x) of each example.
 
     k̂ is the shape of a generalised Pareto distribution, fitted to the largest weights. Below 0.7,
-    importance sampling is reliable. Above, log p(x) is typically too small, by more than its
-    standard error; use `log_likelihood(method="annealed")` instead.
+    importance sampling is reliable. Above, the estimate of log p(x) is typically too small, by
+    more than its standard error; use `log_likelihood(method="annealed")` instead.
 
     Args:
         model: a `VariationalModel`.

@@ -189,7 +189,8 @@ class FullVB(PosteriorPredictive, AEVB):
         if changed and not adapters.factors(self):  # a file has kernels without factors
             raise ValueError(
                 "A file or copy of FullVB has q(θ) over trainable generative variables. Expected "
-                "the same ones as when the model was built: freeze or unfreeze them afterwards. "
+                "the same ones as when the model was built: freeze or unfreeze them after saving "
+                "or copying. "
                 f"Received: changes of {sorted(changed)}"
             )
         return {

@@ -28,7 +28,7 @@ class MonteCarloEM(LatentVariableModel):
     \text{M:} \quad \max_θ \; \frac1M \sum_i \log p_θ(x_i, z_i)$$
 
     Each training example has its own chain, which starts from p(z) and persists across batches. A
-    training step on M examples makes one transition of their chains, adapts the step size to an
+    training step on M examples makes one transition of their chains, adapts their step size ε to an
     acceptance rate of 0.9, and makes a few optimizer updates of θ with the new z.
 
     Chain i belongs to row i of the arrays passed to `fit`, in whatever order batches visit it. A

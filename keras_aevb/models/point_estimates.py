@@ -15,7 +15,8 @@ def kind_of_estimate(part: ConditionalDistribution) -> str:
     """`"mean"` if a part's distributions have one, else `"mode"` if they have one, or `"sample"`.
 
     A mean that exists only for some parameters does not count; Student's t, for example, has one
-    only for more than one degree of freedom.
+    only for more than one degree of freedom. Nor does the mean of a distribution on a sphere, which
+    lies inside it.
 
     Args:
         part: `ConditionalDistribution` that is part of a model.

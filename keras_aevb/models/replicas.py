@@ -34,8 +34,8 @@ class Replicas:
             `steps_per_execution`, `run_eagerly` and `jit_compile`.
 
     Raises:
-        ValueError: if there are no models, a model is not compiled, two differ in one of these
-            settings, or two share variables.
+        ValueError: if there are no models, a model is not compiled or was built under a
+            `tf.distribute` strategy, two differ in one of these settings, or two share variables.
 
     Example:
         >>> import keras, numpy as np, keras_aevb as kv
@@ -109,18 +109,18 @@ class Replicas:
             report: function of the total number of steps of all models so far, and of the logs of
                 the first model; called after every execution.
             validation_data: as for `fit` of one model; each model is evaluated on it.
-            callbacks: list of R lists of callbacks, one for each model. If a callback stops its
+            callbacks: list of lists of callbacks, one list for each model. If a callback stops its
                 model, the others continue after the end of the epoch.
             initial_epoch: index of the first epoch.
 
         Returns:
-            List of R `keras.callbacks.History`.
+            List of `keras.callbacks.History`, one for each model.
 
         Raises:
             ValueError: if there is not one stream or list of callbacks for each model, the streams
                 differ in length, the data has the wrong shape or impossible values, a model with
-                unknown `n_train` receives a stream, or models were recompiled with other
-                settings of the program.
+                unknown `n_train` receives a stream, or models were recompiled and now
+                differ in a setting of the program.
         """
         arguments.check_fit(
             batch_size=batch_size, epochs=epochs, initial_epoch=initial_epoch, shuffle=shuffle

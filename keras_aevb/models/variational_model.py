@@ -15,9 +15,9 @@ from keras_aevb.distributions.precision import warn_if_tokens_are_rounded
 from keras_aevb.distributions.priors import Prior
 from keras_aevb.encoding import Encoding
 from keras_aevb.models import parts, serving
-from keras_aevb.models.described import described
 from keras_aevb.models.latent_variable_model import LatentVariableModel, ModelArguments
 from keras_aevb.models.point_estimates import kind_of_estimate, moments
+from keras_aevb.models.posterior_parameters import moments_and_parameters
 from keras_aevb.training import inputs
 from keras_aevb.training.progress import PredictionProgress
 from keras_aevb.typing import (
@@ -257,7 +257,7 @@ class VariationalModel(LatentVariableModel):
         """
 
         def parameters(x: Tensor, seed: Tensor) -> Terms:
-            return self._described(self._encoder_parameters(x, training=False))
+            return self._moments_and_parameters(self._encoder_parameters(x, training=False))
 
         found = self.over_batches(
             ("posterior_parameters",), parameters, x, batch_size, 0, condition, verbose
@@ -265,13 +265,13 @@ class VariationalModel(LatentVariableModel):
         return {name: found[name] for name in self.example_parameters()}  # JAX sorts names
 
     def example_parameters(self) -> Terms:
-        """The names and shapes of `posterior_parameters`, with the values of a fixed example."""
+        """A dict like that of `posterior_parameters` for one example with raw parameters of 1."""
         dtype = self.posterior.density_dtype
         ones = [ops.ones((1, *s), dtype) for s in self.posterior.parameter_shapes or ()]
-        return self._described(ones)
+        return self._moments_and_parameters(ones)
 
-    def _described(self, parameters: Sequence[Tensor]) -> Terms:
-        return described(self.posterior, parameters, self.posterior_moments)
+    def _moments_and_parameters(self, parameters: Sequence[Tensor]) -> Terms:
+        return moments_and_parameters(self.posterior, parameters, self.posterior_moments)
 
     def _recognition(self, x: Tensor) -> Distribution:
         return self.encode(x)
@@ -399,7 +399,7 @@ class VariationalModel(LatentVariableModel):
         """Dict of the mean, the standard deviation and the parameters of q(z|x)."""
 
         def encoded(seed: Tensor | None, x: Tensor) -> Terms:
-            return self._described(self._encoder_parameters(x, training=False))
+            return self._moments_and_parameters(self._encoder_parameters(x, training=False))
 
         return self.over_examples(encoded, None, x, condition)
 

@@ -22,7 +22,7 @@ def samples(
         model: a `LatentVariableModel`.
         n: number of samples.
         batch_size: samples decoded at once.
-        seed: integer that fixes the samples.
+        seed: integer that fixes z, and x if p(x|z) has neither mean nor mode.
         condition: y, one for each sample.
 
     Returns:

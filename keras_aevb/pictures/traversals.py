@@ -41,8 +41,8 @@ def traversals(
         NumPy array of shape `[D, K, *event_shape]`.
 
     Raises:
-        ValueError: if z does not have the prior's event shape or one of the dimensions, K is not a
-            positive integer, or the condition is missing or invalid.
+        ValueError: if z does not have the prior's event shape, `dimensions` is not a non-empty list
+            of indices, K is not a positive integer, or the condition is missing or invalid.
 
     Example:
         >>> import keras_aevb as kv

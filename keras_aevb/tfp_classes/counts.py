@@ -98,8 +98,8 @@ class NegativeBinomial(tfd.NegativeBinomial):
     In float32 the last term comes from Stirling's series (`stirling.log_coefficient`), where TFP
     evaluates several branches of the beta function. Values of x and r above 10⁹ count as 10⁹.
 
-    By default, TFP's argument validation, which finds impossible counts, rejects a `total_count`
-    that is not an integer.
+    TFP's argument validation, which finds impossible counts, also rejects a `total_count` that is
+    not an integer. Here it does not, unless `require_integer_total_count=True`.
 
     Example:
         >>> float(NegativeBinomial(0.5, 0.0, validate_args=True).prob(0.0))  # ½ to the ½

@@ -22,7 +22,9 @@ from keras_aevb.typing import Tensor
 MARGIN = 2.0**20
 
 
-def log_gamma(concentration: Tensor, n: Any, seed: Any, like: Tensor | None = None) -> Tensor:
+def log_gamma_samples(
+    concentration: Tensor, n: Any, seed: Any, like: Tensor | None = None
+) -> Tensor:
     r"""The logarithms of n samples of Gamma(α, 1), even if the samples themselves underflow.
 
     $$\log z = \log z' + \frac{\log ε}{α}, \qquad z' \sim Gamma(α + 1, 1), \quad ε \sim U(0, 1)$$
@@ -44,7 +46,7 @@ def log_gamma(concentration: Tensor, n: Any, seed: Any, like: Tensor | None = No
 def log_odds(concentration1: Tensor, concentration0: Tensor, n: Any, seed: Any) -> Tensor:
     """log(z / (1 - z)) of n samples z of Beta."""
     seeds = tfp.random.split_seed(seed, 2)
-    return log_gamma(concentration1, n, seeds[0], concentration0) - log_gamma(
+    return log_gamma_samples(concentration1, n, seeds[0], concentration0) - log_gamma_samples(
         concentration0, n, seeds[1], concentration1
     )
 
@@ -63,11 +65,11 @@ def normal(q: Any, n: Any, seed: Any) -> Tensor:
 
 def log_gamma_of_rate(q: Any, n: Any, seed: Any) -> Tensor:
     log_rate = ops.log(q.rate) if q.log_rate is None else q.log_rate
-    return log_gamma(q.concentration, n, seed, log_rate) - log_rate
+    return log_gamma_samples(q.concentration, n, seed, log_rate) - log_rate
 
 
 def log_inverse_gamma(q: Any, n: Any, seed: Any) -> Tensor:
-    return ops.log(q.scale) - log_gamma(q.concentration, n, seed, q.scale)
+    return ops.log(q.scale) - log_gamma_samples(q.concentration, n, seed, q.scale)
 
 
 def log_kumaraswamy(q: Any, n: Any, seed: Any) -> Tensor:
@@ -81,7 +83,7 @@ def relaxed_logits(q: Any, n: Any, seed: Any) -> Tensor:
 
 
 def log_chi2(q: Any, n: Any, seed: Any) -> Tensor:
-    return log_gamma(q.df / 2, n, seed) + math.log(2)
+    return log_gamma_samples(q.df / 2, n, seed) + math.log(2)
 
 
 def log_weibull(q: Any, n: Any, seed: Any) -> Tensor:
@@ -122,9 +124,10 @@ def inside_unit_interval(z: Tensor, limits: Any) -> Tensor:
 # By family: n samples of u, and the map from u to z.
 INTERIORS: dict[str, tuple[Callable[[Any, Any, Any], Tensor], Callable[[Tensor, Any], Tensor]]] = {
     "Beta": (lambda q, n, seed: log_odds(q.concentration1, q.concentration0, n, seed), sigmoid),
-    "Chi": (log_chi2, lambda u, limits: ops.sqrt(exp(u, limits))),  # its density has z²
+    # Chi's density contains z², so z² is clipped.
+    "Chi": (log_chi2, lambda u, limits: ops.sqrt(exp(u, limits))),
     "Chi2": (log_chi2, exp),
-    "Dirichlet": (lambda q, n, seed: log_gamma(q.concentration, n, seed), softmax),
+    "Dirichlet": (lambda q, n, seed: log_gamma_samples(q.concentration, n, seed), softmax),
     "F": (log_f, exp),
     "Gamma": (log_gamma_of_rate, exp),
     "InverseGamma": (log_inverse_gamma, exp),

@@ -1,6 +1,6 @@
 r"""Families whose mean or standard deviation is wrong or inaccurate in TFP.
 
-Most are functions of $\log Γ(1 - ξ)$ for a shape ξ, whose differences cancel near ξ = 0:
+Most of these moments depend on $\log Γ(1 - ξ)$ for a shape ξ. Its differences cancel near ξ = 0:
 
 $$\log Γ(1 - ξ) = -\log(1 - ξ) - (1 - γ) ξ + \sum_{k \ge 2} \frac{ζ(k) - 1}{k} ξ^k$$
 
@@ -38,14 +38,14 @@ NUM_POINTS, LOG_RANGE = 64, 40.0
 
 
 class SquaredStddev:
-    """A base class whose variance is the square of the standard deviation, also if TFP has one."""
+    """Computes the variance as the square of the standard deviation, in place of TFP's formula."""
 
     def _variance(self: Any) -> Tensor:
         return ops.square(self._stddev())
 
 
 class GeneralizedExtremeValue(SquaredStddev, tfd.GeneralizedExtremeValue):
-    r"""TFP's generalised extreme value distribution, with moments near ξ = 0.
+    r"""TFP's generalised extreme value distribution, with moments that are accurate near ξ = 0.
 
     $$E[y] = μ + σ \frac{g_1 - 1}{ξ}, \qquad Var(y) = σ^2 \frac{g_2 - g_1^2}{ξ^2}, \qquad
     g_k = Γ(1 - k ξ)$$
@@ -77,7 +77,7 @@ class GeneralizedExtremeValue(SquaredStddev, tfd.GeneralizedExtremeValue):
 
 
 class Weibull(SquaredStddev, tfd.Weibull):
-    r"""TFP's Weibull distribution, with a standard deviation for large concentrations.
+    r"""TFP's Weibull distribution; its standard deviation is accurate for large concentrations.
 
     $$Var(y) = λ^2 \left(Γ(1 + 2 / k) - Γ(1 + 1 / k)^2\right)$$
 
@@ -92,7 +92,7 @@ class Weibull(SquaredStddev, tfd.Weibull):
 
 
 class LogLogistic(SquaredStddev, tfd.LogLogistic):
-    r"""TFP's log-logistic distribution, with a standard deviation for small scales.
+    r"""TFP's log-logistic distribution; its standard deviation is accurate for small scales.
 
     $$E[y^n] = e^{n μ} Γ(1 - n s) Γ(1 + n s)$$
 
@@ -128,7 +128,7 @@ class GammaGamma(tfd.GammaGamma):
 
 
 class TruncatedNormal(SquaredStddev, tfd.TruncatedNormal):
-    r"""TFP's truncated normal distribution, with moments for narrow or distant intervals.
+    r"""TFP's truncated normal distribution, with accurate moments for narrow or distant intervals.
 
     $$p(y) \propto e^{-(y - μ)^2 / 2 σ^2}, \qquad a \le y \le b$$
 

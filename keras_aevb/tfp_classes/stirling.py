@@ -71,7 +71,7 @@ _coefficient = with_derivatives(_log_coefficient, _derivative_in_x, _derivative_
 
 
 def log_coefficient(x: Tensor, r: Tensor) -> Tensor:
-    """log Γ(r + x) / (Γ(r) x!), accurate in float32 for x = 1, 2, …
+    """log(Γ(r + x) / (Γ(r) x!)), accurate in float32 for x = 1, 2, …
 
     Args:
         x: whole numbers up to `LARGEST`. The value at 0 has a rounding error.

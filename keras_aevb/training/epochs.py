@@ -195,7 +195,7 @@ def with_given_parts(x: Any, y: Any = None, sample_weight: Any = None) -> Batch:
 
 
 def on_device(arrays: Arrays, dtype: str) -> Arrays:
-    """Arrays as tensors on the device; NumPy floats are converted to a type."""
+    """Arrays as tensors on the device; NumPy floats are converted to `dtype`."""
 
     def tensor(array: ArrayLike) -> Tensor:
         array = _backend.representable(array)

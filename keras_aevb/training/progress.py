@@ -32,7 +32,7 @@ class Progress:
         """Shows that `done` batches are done."""
         if self.start is None:
             self.start = time.monotonic()
-            self.bar = keras.utils.Progbar(self.total, unit_name="batch")  # its clock starts
+            self.bar = keras.utils.Progbar(self.total, unit_name="batch")  # starts its clock
         self.is_shown |= time.monotonic() - self.start >= self.patience
         if self.is_shown:
             self.bar.update(done, finalize=False)

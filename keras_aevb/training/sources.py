@@ -40,7 +40,7 @@ def checked(
 
     Raises:
         ValueError: if x is neither an array nor a stream, an array has the wrong shape or
-            impossible values, or y or sample weights are given besides a stream.
+            impossible values, or y or sample weights are given in addition to a stream.
     """
     x, y, sample_weight = model.unpacked((x, y, sample_weight))
     if x is None or isinstance(x, str | list | tuple):
@@ -86,7 +86,8 @@ def examples(
 
     Raises:
         ValueError: if x is neither an array nor a stream; an array or a batch has the wrong shape
-            or impossible values; or the condition is missing, invalid, or given besides a stream.
+            or impossible values; or the condition is missing, invalid, or given in addition to
+            a stream.
     """
     x, condition, _ = model.unpacked((x, condition))
     needs_y = conditional and model.condition is not None
@@ -151,7 +152,7 @@ def epochs(
     training: bool = True,
     whole: bool = False,
 ) -> Epochs:
-    """Epochs of validated data, as row indices if the arrays fit the device, else whole."""
+    """Epochs of validated data: row indices if the arrays fit the device, else whole batches."""
     stream = row_batches(model, data, batch_size, shuffle)
     if are_rows(stream) and not class_weight:
         device_resident = not whole and fits_device(stream)

@@ -61,15 +61,15 @@ class Evidence:
         self._panels = _by_panel(self.curves)
 
     def figure2(self, dataset, latent_dim, algorithm):
-        """A panel's `Curve`, or `None`."""
+        """The `Curve` of an algorithm in a panel, or `None`."""
         return self._panels.get((2, dataset, latent_dim, 0, algorithm))
 
     def figure3(self, n_train, algorithm):
-        """A panel's `Curve`, or `None`."""
+        """The `Curve` of an algorithm in a panel, or `None`."""
         return self._panels.get((3, "mnist", FIGURE3_LATENT_DIM, n_train, algorithm))
 
     def distances(self, points=()):
-        """Differences between our curves and the paper's, at each decade from 10⁶ and at the ends.
+        """Our curves minus the paper's, at powers of ten and at ends from 10⁶ samples.
 
         Args:
             points: further points, tuples of `POINT`.

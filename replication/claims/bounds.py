@@ -55,9 +55,9 @@ FASTER = Claim(
     f"""Each panel compares test bounds at equal numbers of training samples, with the chosen step
 sizes. Faster: AEVB leads by more than {SIGMAS} standard errors at every decade from
 {count(FIRST_COMPARABLE)} that both curves reach. Better: {DOUBLING} A panel is replicated if both
-conditions hold, and partly replicated if one does. A lead within {SIGMAS} standard errors of 0 is
-undecided, and the budget then too small to say. Fewer than {count(FIRST_COMPARABLE)} shared samples
-are too few.""",
+conditions hold, and partly replicated if one does. The budget is too small
+to say whether a condition holds if a lead is within {SIGMAS} standard errors of 0, or if the curves
+share fewer than {count(FIRST_COMPARABLE)} samples.""",
     _faster,
 )
 

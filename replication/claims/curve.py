@@ -24,7 +24,7 @@ class Family:
         self._spreads = {}
 
     def spreads(self, quantity, *arguments):
-        """The `Spreads` of a quantity, a function of rows that adds `value` and `error`."""
+        """The `Spreads` of a quantity, a function from rows to a table with `value` and `error`."""
         key = (quantity, *arguments)
         if key not in self._spreads:
             self._spreads[key] = Spreads(quantity(self.rows, *arguments))

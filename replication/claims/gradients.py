@@ -14,7 +14,7 @@ from replication.claims.rules import (
 )
 from replication.claims.seeds import Spreads
 from replication.figures.text import NAMES, count
-from replication.measurements.variances import MODEL, variances
+from replication.measurements.variances import ROW_KEYS, variances
 from replication.plan.experiment import PAPER_DATASETS
 
 FAR = 10.0
@@ -42,7 +42,7 @@ def _judge(evidence):
 
 def _ratios(table, more, less):
     """For each seed, the logarithm of the ratio of variances, as `value` with its `error`."""
-    index = [*MODEL, "kind", "curve"]
+    index = [*ROW_KEYS, "kind", "curve"]
     wide = table.pivot(index=index, columns="estimator", values=["variance", "standard_error"])
     relative = wide["standard_error"] / wide["variance"]
     ratios = pd.DataFrame(
@@ -78,7 +78,7 @@ def _ratio(ratios, spreads, kind, curve, samples):
 GRADIENTS = Claim(
     "Less noise in estimator B",
     "Estimator B typically has less variance than estimator A, and the score function's gradient "
-    "has a very high one",
+    "has a very high variance",
     "secs. 2.2 and 2.3",
     "comparisons",
     f"""Each part compares the variance of the gradient in φ, summed over its entries, on one

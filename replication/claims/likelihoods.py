@@ -41,7 +41,7 @@ def _finding(evidence, n_train, name, algorithms, decide):
 
 
 def _same(end, aevb, mcem):
-    """The verdict on whether two curves end at the same value, as the paper's two curves do."""
+    """The verdict on whether two curves end at the same value: too small if the paper's do not."""
     difference = aevb.at(end, "train") - mcem.at(end, "train")
     limit = f"within ±{MARGIN:g} or {SIGMAS} s.e."
     number = Number("AEVB minus MCEM", difference, limit, end)
@@ -82,7 +82,7 @@ LIKELIHOOD = Claim(
     "comparisons",
     f"""Each part compares the training log p(x) of App. D at the largest number of samples that its
 algorithms reached, {count(FIRST_COMPARABLE)} or more. All algorithms are evaluated on the same 1000
-images, as in the paper; their choice is not part of the standard error. Reaches: the two differ by
+images, as in the paper; the standard error excludes this choice. Reaches: the two differ by
 at most {MARGIN:g} nat or {SIGMAS} standard errors. The verdict is "{Verdict.TOO_SMALL.value}" if
 {SIGMAS} standard errors exceed {2 * MARGIN:g} nats, or if the paper's own two curves are more than
 {MARGIN:g} nat apart. Below and ahead: {DOUBLING} Far behind: below both others by more than {FAR:g}

@@ -15,9 +15,9 @@ SIGMAS = 3
 MARGIN = 1.0  # nats; about the difference between two seeds after 10⁶ samples
 
 DOUBLING = f"""at the largest shared number of samples, the leader leads by more than {SIGMAS}
-standard errors and by more than the follower's gain over its last doubling of samples, without the
-error of this gain. If only the first holds, the follower may still catch up, and the budget is
-too small to say."""
+standard errors and by more than the follower's gain over its last doubling of samples. The error
+of this gain does not count. If only the first holds, the follower may still catch up, and the
+budget is too small to say."""
 
 
 class Verdict(enum.StrEnum):
@@ -62,13 +62,13 @@ class Number:
     Attributes:
         name: a name, unique within its finding.
         estimate: `Estimate`.
-        against: the required value, in words.
+        required: the required value, in words.
         samples: number of training samples, or `None`.
     """
 
     name: str
     estimate: Estimate
-    against: str
+    required: str
     samples: int | None = None
 
 
@@ -167,7 +167,7 @@ def all_of(verdicts):
 
 
 def ahead(difference, by=0.0):
-    """Whether a difference is significantly above `by`; undecided if the error is unknown."""
+    """Whether a difference is above `by`; undecided within `SIGMAS` errors, or if it has none."""
     beyond, slack = difference.value - by, SIGMAS * difference.error
     if beyond > slack:
         return Verdict.REPLICATED
@@ -177,7 +177,7 @@ def ahead(difference, by=0.0):
 def not_below(difference):
     """Whether a difference is at least 0, up to the margin or its error.
 
-    If the error could hide two margins, the answer is undecided.
+    If `SIGMAS` errors exceed two margins, or the error is unknown, the answer is undecided.
     """
     slack = SIGMAS * difference.error
     if not slack <= 2 * MARGIN:

@@ -54,8 +54,9 @@ def flop_per_sample(experiment):
 
     - AEVB: $6E - 2DH + 6LG$. For 784-500-20-500-784 and L = 1 that is 4.1 MFLOP.
     - Wake-sleep: $2E + L(6G - 2N_zH)$ awake, and $2G + 6E - 2DH$ asleep.
-    - Monte Carlo EM, where a step counts as 15 samples of each image: $11 \cdot 4G$ for 10 leapfrog
-      steps and the initial gradient, $5(6G - 2N_zH)$ for 5 updates.
+    - Monte Carlo EM: for each image and step, $11 \cdot 4G$ for 10 leapfrog steps and the
+      initial gradient, and $5(6G - 2N_zH)$ for 5 updates. A sample costs a fifteenth, since a
+      step counts as 15 samples of each image.
 
     Args:
         experiment: `Experiment`.
@@ -91,7 +92,7 @@ INTRODUCTION = f"""\
 # Cost of training
 
 The paper: "around 20-40 minutes per million training samples with a Intel Xeon CPU running at an
-effective 40 GFLOPS". That is {_SLOW} to {_FAST} samples per second. At this rate, the matrix
+effective 40 GFLOPS". That is {_SLOW} to {_FAST} samples per second. At 40 GFLOPS, the matrix
 products alone, {_MFLOP} MFLOP for a sample of MNIST with N_z = 20,
 take {_MINUTES} minutes per million samples.
 
@@ -99,13 +100,13 @@ take {_MINUTES} minutes per million samples.
   compilation, without evaluation. Runs trained side by side share the seconds of their program
   equally.
 - *Fastest* is the speed of the fastest stretch between two evaluations at least
-  {SHORTEST_STRETCH:.0f} seconds apart.
+  {SHORTEST_STRETCH:.0f} seconds apart. If most stretches are shorter, it can be below *samples/s*.
 - *Shared* is the number of runs during which another run of this table trained on the same machine.
   Other work on the machine is not recorded.
 - *MFLOP* is the arithmetic of the matrix products for one sample, computed from the sizes of the
   networks. A step of MCEM counts as 15 samples of each image: 10 leapfrog steps and 5 updates.
 - *GFLOP/s* is the arithmetic per second in the fastest stretch.
-- *Evaluation* is the share of evaluation in the total time of the longest run that recorded it. It
+- *Evaluation* is the share of evaluation in the total time of the longest runs that recorded it. It
   is smaller in longer runs. It is large in figure 3, whose estimator of log p(x) takes 1000
   gradients for each image.
 

@@ -1,4 +1,4 @@
-"""Shared by figures 2 and 3: building the files, and the section on step sizes."""
+"""The files of figures 2 and 3, and their section on step sizes."""
 
 import pandas as pd
 

@@ -55,13 +55,13 @@ CHOICE = f"""\
 As in the paper, the step size is "chosen […] based on performance on the training set in the first
 few iterations", separately for each N_z and algorithm. The score is the training bound in nats per
 example, averaged over the seeds that all step sizes have, after {PILOT_UPDATES["mnist"]} weight
-updates (digits: {PILOT_UPDATES["digits"]}). These take
+updates (digits: {PILOT_UPDATES["digits"]}). This many updates take
 
-- MNIST {_pilot_samples("mnist")} samples,
-- Frey Face {_pilot_samples("frey")} samples (text: {_pilot_samples("frey", text=True)}),
-- the digits {_pilot_samples("digits")}.
+- {_pilot_samples("mnist")} samples of MNIST,
+- {_pilot_samples("frey")} samples of Frey Face (text: {_pilot_samples("frey", text=True)}),
+- {_pilot_samples("digits")} samples of the digits.
 
-A step size that diverges by then is never chosen.
+A step size that diverges during these updates is never chosen.
 """
 
 

@@ -70,9 +70,10 @@ to which all curves are interpolated linearly in the logarithm of the samples.
 AGREEMENT = """\
 ## Two estimators
 
-The table compares App. D at the end of each curve with a second estimator on the same images:
-importance sampling from q(z|x) for AEVB and wake-sleep, and annealed importance sampling for MCEM,
-which has no q(z|x). *App. D − other* has the standard error over seeds, or the Monte Carlo error of
+The table compares App. D at the end of each curve with a second estimator: importance sampling
+from q(z|x) on the same images for AEVB and wake-sleep; for MCEM, which has no q(z|x), annealed
+importance sampling on the first 100 of them. Its *other* is App. D plus the mean difference on
+these 100. *App. D − other* has the standard error over seeds, or the Monte Carlo error of
 a single seed. *Gap* is log p(x) by importance sampling minus the ELBO, an estimate of the
 divergence of q(z|x) from the posterior.
 """
@@ -83,13 +84,13 @@ CHOICE = f"""\
 As in the paper, the step size is "chosen […] based on performance on the training set in the first
 few iterations". The score is the training log p(x) of App. D in nats per example, averaged over the
 seeds that all step sizes have, after {PILOT_UPDATES["mnist"]} weight updates (digits:
-{PILOT_UPDATES["digits"]}). These take
+{PILOT_UPDATES["digits"]}). This many updates take
 
-- AEVB and wake-sleep {_pilot("mnist", "aevb")} samples (digits: {_pilot("digits", "aevb")}),
-- MCEM {_pilot("mnist", "mcem")} samples (digits: {_pilot("digits", "mcem")}).
+- {_pilot("mnist", "aevb")} samples for AEVB and wake-sleep (digits: {_pilot("digits", "aevb")}),
+- {_pilot("mnist", "mcem")} samples for MCEM (digits: {_pilot("digits", "mcem")}).
 
 The choice is made for N_train = {_SMALLEST["mnist"]} (digits: {_SMALLEST["digits"]}) and applies to
-the larger N_train too. A step size that diverges by then is never chosen.
+the larger N_train too. A step size that diverges during these updates is never chosen.
 """
 
 

@@ -31,7 +31,7 @@ PAGE = """\
 
 ![Manifolds side by side](figure4.png)
 
-Each part shows the means of p(x|z) at {tiles} × {tiles} points z. Their coordinates are the
+Each panel shows the means of p(x|z) at {tiles} × {tiles} points z. Their coordinates are the
 quantiles (i − ½)/{tiles} of N(0, 1), so that every tile covers the same mass of p(z). z₁ increases
 to the right and z₂ upwards.
 {encoded}
@@ -43,8 +43,9 @@ ENCODED = """
 
 {pictures}
 
-The picture shows the mean of q(z|x) of each test image in the same unit square: the tile at the
-same place above is its decoded image. Colours show the class, which is not used in training. A bold
+The picture shows the mean z of q(z|x) of each test image, at Φ(z) in the unit square. Φ is the
+distribution function of N(0, 1). The tile at the same place above is decoded from nearly the same
+z. Colours show the class, which is not used in training. A bold
 digit is at the median of its class.
 """
 

@@ -18,8 +18,9 @@ PAGE = """\
 
 ![Samples side by side](figure5.png)
 
-Each panel shows the means of p(x|z) for {count} samples z ~ N(0, I), with NumPy's seed {seed}. Like
-the paper, it does not show samples of x, which would be noisier. The paper shows MNIST only.
+Each panel shows the means of p(x|z) for {count} samples z ~ N(0, I), drawn by NumPy with seed
+{seed}. Like the paper's figure, it shows no samples of x, which would be noisier. The paper shows
+MNIST only.
 
 {runs}
 """

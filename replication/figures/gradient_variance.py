@@ -6,7 +6,7 @@ from replication.errors import ReplicationError
 from replication.figures.text import NAMES, count, markdown, with_error, write_tables
 from replication.measurements import lock
 from replication.measurements.records import runs_folder
-from replication.measurements.variances import COMMAND, FILE, MODEL, PARAMETERS, variances
+from replication.measurements.variances import COMMAND, FILE, PARAMETERS, ROW_KEYS, variances
 from replication.plan.experiment import BATCH_SIZE
 from replication.plan.protocols import INFERRED_SETTINGS
 
@@ -53,7 +53,7 @@ def build(results):
 
 def _page_table(table):
     """A row for each model, number of samples and set of parameters."""
-    wide = table.pivot(index=MODEL, columns="estimator")
+    wide = table.pivot(index=ROW_KEYS, columns="estimator")
     places = wide.index.to_frame()
     rows = pd.DataFrame(
         {

@@ -94,7 +94,7 @@ def read_json(path, shape, remedy):
         remedy: a sentence for the user.
 
     Raises:
-        DamagedFileError: if it is not JSON or lacks a part.
+        DamagedFileError: if the file is missing, is not JSON in UTF-8, or lacks a part.
     """
     text = read_text(path, remedy)
     with reading(path, "JSON", remedy):

@@ -115,7 +115,7 @@ def gpus():
 
 
 def _output(*command):
-    """What a program prints; `None` if it is missing or fails."""
+    """The output of a program; `None` if it is missing or fails."""
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):

@@ -30,7 +30,8 @@ RUN = "run.json"
 METRICS = "metrics.csv"
 CHECKPOINT = "checkpoint.npz"
 
-# The required content of `run.json`. The other settings have defaults.
+# The content of `run.json`; names with a question mark are optional. Settings that are not listed
+# have defaults.
 SHAPE = {
     "experiment": {"dataset": text, "algorithm": text, "latent_dim": whole, "step_size": positive},
     "status": known(("running", "complete", "diverged")),
@@ -130,7 +131,7 @@ def read_metrics(folder):
     with files.reading(path, "the table of a run's measurements", remedy(folder)):
         text = path.read_text(encoding="utf-8")
         if not text.endswith("\n"):
-            raise ValueError("a last line without its end")
+            raise ValueError("an incomplete last line")
         header, *lines = csv.reader(io.StringIO(text, newline=""), strict=True)
         if header[:1] + header[-1:] != ["samples", "seconds"] or len({*header}) < len(header):
             raise ValueError(f"the columns {', '.join(header)}")

@@ -32,8 +32,8 @@ SHAPE: dict[str, Any] = {
         ...,
     ],
 }
-# Columns that identify a line of the page's table, which has all estimators.
-MODEL = ["dataset", "latent_dim", "step_size", "seed", "run", "parameters", "samples"]
+# Columns that identify a row of the page's table; a row has all estimators.
+ROW_KEYS = ["dataset", "latent_dim", "step_size", "seed", "run", "parameters", "samples"]
 
 
 def read_variances(path):
@@ -75,14 +75,14 @@ def variances(results):
         except DamagedFileError:
             if path.exists():  # otherwise another command has just discarded the run
                 raise
-    columns = [*dict.fromkeys([*MODEL, *SHAPE["variances"][0]])]
+    columns = [*dict.fromkeys([*ROW_KEYS, *SHAPE["variances"][0]])]
     table = pd.DataFrame(rows, columns=columns)
     table["dataset"] = pd.Categorical(table.dataset, list(LATENT_DIMS))
-    reference = table[table.estimator == REFERENCE].set_index(MODEL)
+    reference = table[table.estimator == REFERENCE].set_index(ROW_KEYS)
     reference = reference[["variance", "standard_error"]].add_suffix("_of_b")
-    table = table.join(reference, on=MODEL)
+    table = table.join(reference, on=ROW_KEYS)
     ratio = table.variance / table.variance_of_b
     relative = table.standard_error / table.variance
     error = ratio * np.hypot(relative, table.standard_error_of_b / table.variance_of_b)
     table = table.assign(ratio=ratio, ratio_error=error.where(table.estimator != REFERENCE, 0.0))
-    return table.sort_values(MODEL, kind="stable")
+    return table.sort_values(ROW_KEYS, kind="stable")

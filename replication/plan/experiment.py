@@ -131,12 +131,12 @@ class Experiment:
         return f"{self.dataset} {self.algorithm} N_z={self.latent_dim}{size}"
 
     @property
-    def shape(self):
+    def curve_settings(self):
         """All settings but step size and seed."""
         return dataclasses.replace(self, step_size=0.0, seed=0)
 
     @property
-    def schedule(self):
+    def shared_settings(self):
         """The settings that runs in one program share: their data, batches and evaluations."""
         data = self.dataset, self.split_seed, self.n_train
         return *data, self.measure, self.algorithm == "mcem", self.batch_size

@@ -18,7 +18,7 @@ class Preset:
         latent_dims: N_z of figure 2, by data set; default: the paper's.
         samples_dims: N_z of figure 5.
         gradient_dim: N_z of the model whose gradients are measured.
-        seeds: seeds of every curve.
+        seeds: number of seeds of every curve.
     """
 
     summary: str

@@ -18,7 +18,7 @@ ALGORITHM_SETTINGS: dict[str, dict[str, Any]] = {
     "aevb": {},
     # c in log σ² = c W h + b of the encoder, from the authors' code for wake-sleep.
     "wake-sleep": {"log_variance_gain": 0.1},
-    # The paper's curve is at -159 nats after 65 weight updates, so none only accumulated.
+    # The paper's curve is at -159 nats after 65 weight updates, so each update changes the weights.
     "mcem": {"accumulate_only": 0},
 }
 

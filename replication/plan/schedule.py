@@ -4,9 +4,9 @@ import bisect
 
 # The paper's axes begin at 10⁵ samples; runs of the digits are short.
 FIRST_SAMPLES = {"mnist": 100_000, "frey": 100_000, "digits": 10_000}
-# Evaluations in each decade, as percentages of its start. The bound has ten (Renard's preferred
-# numbers R10, which include 1, 2 and 5), the likelihood two, so that evaluation takes a small part
-# of a run.
+# Evaluations in each decade, as percentages of its start. The bound has ten (Renard's rounded
+# preferred numbers R′10, which include 1, 2 and 5). The likelihood, which takes longer to evaluate,
+# has two.
 PERCENTAGES = {
     "bound": (100, 125, 160, 200, 250, 320, 400, 500, 630, 800),
     "likelihood": (100, 300),

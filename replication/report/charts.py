@@ -19,8 +19,8 @@ from replication.plan.step_sizes import pilots
 STYLES = {2: figure2.STYLE, 3: figure3.STYLE}
 SOURCES = {"": "ours", TEXT: "settings of the paper's text"}
 PAPER = "paper"
-OURS = {"strokeWidth": 1.8, "opacity": 0.9}
-PAPERS = {"strokeWidth": 4.5, "opacity": 0.3}
+OUR_STYLE = {"strokeWidth": 1.8, "opacity": 0.9}
+PAPER_STYLE = {"strokeWidth": 4.5, "opacity": 0.3}
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross")  # of points, by step size
 COLUMNS = ["panel", "algorithm", "split", "source", "step", "seed", "samples", "value"]
 READINGS = 50  # the most points of a paper's curve in each decade of samples
@@ -112,8 +112,8 @@ def chart(figure, table):
     )
     is_paper = f"datum.source == '{PAPER}'"
     style = {
-        name: alt.condition(is_paper, alt.value(PAPERS[name]), alt.value(value))
-        for name, value in OURS.items()
+        name: alt.condition(is_paper, alt.value(PAPER_STYLE[name]), alt.value(value))
+        for name, value in OUR_STYLE.items()
     }
     lines = base.mark_line(clip=True).encode(
         detail=["source:N", "step:N", "seed:N"], strokeDash=dash, **style

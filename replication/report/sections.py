@@ -45,11 +45,12 @@ NUMBERS = f"""\
 ## The numbers behind the verdicts
 
 A lead needs more than {SIGMAS} standard errors; "no worse" and "reaches" allow 1 nat or {SIGMAS}
-standard errors. ± is one standard error, which combines seeds, examples and samples of z. Where a
-curve has one seed, the spread is that of its own seeds at an earlier count, or else the largest of
-curves with the same algorithm and step size, or else the largest of the figure and data set. If
-there is none, the budget is too small to say. The spread of three seeds is itself uncertain: chance
-exceeds {SIGMAS} of its standard errors once in ten cases. A difference of {SIGMAS} to 5 standard
+standard errors. ± is one standard error, which combines seeds, examples and samples of z. Where
+only one seed of a curve reaches a count, the spread is that of its seeds at the last earlier count
+that several reach, or else the largest of curves with the same algorithm and step size, or else
+the largest of the figure and data set. If there is none, the budget is too small to say. The spread
+of three seeds is itself uncertain: a difference due to chance exceeds {SIGMAS} standard errors once
+in ten cases. A difference of {SIGMAS} to 5 standard
 errors is therefore weak evidence. Values are in nats per example unless stated otherwise. The table
 has the last number that each part's rule compares; [the rules](#the-rules) list every number.
 """
@@ -67,7 +68,8 @@ PROVENANCE = """\
 Every number comes from a run whose folder is in [runs](runs), except those of trial runs, which
 *Deviations* marks as not stored. `run.json` has the settings, command, commit, versions, device and
 data digest; `metrics.csv` has the curve. Figures 2 and 3, and all tables outside *Deviations*, are
-generated from these folders alone; figures 4 and 5 also need the weights, which are not committed.
+generated from these folders and the paper's curves alone; figures 4 and 5 also need the weights,
+which are not committed.
 `python -m replication report` generates this page, and `index.html`, which also has interactive
 figures 2 and 3. `python -m replication verify` recomputes every verdict and distance and compares
 them with `reference.json`.
@@ -192,11 +194,11 @@ def _ranges(judgements):
         for finding in judgement.findings:
             if finding.numbers:
                 deciding = finding.numbers[-1]
-                kinds.setdefault((deciding.name, deciding.against), []).append(deciding.estimate)
-        for (name, against), estimates in kinds.items():
+                kinds.setdefault((deciding.name, deciding.required), []).append(deciding.estimate)
+        for (name, required), estimates in kinds.items():
             low, high = (str(f(estimates, key=lambda e: e.value)) for f in (min, max))
             highest = high if len(estimates) > 1 else ""
-            rows.append([str(i), name, against, str(len(estimates)), low, highest])
+            rows.append([str(i), name, required, str(len(estimates)), low, highest])
     if not rows:
         return "Not run yet.\n"
     header = ["claim", "number", "required", "parts", "value or minimum", "maximum"]
@@ -235,7 +237,7 @@ def _rows(finding):
             *(["", ""] if i else first),
             n.name,
             str(n.estimate),
-            n.against,
+            n.required,
             count(n.samples) if n.samples else "",
             ", ".join(n.estimate.over),
         ]

@@ -188,7 +188,7 @@ def _train(task):
 
 
 def _require_same_environment(task, worker):
-    """Raises an error if this worker's environment or threads differ from the command's."""
+    """Raises an error unless this worker has the command's environment and a single thread."""
     if "keras" in sys.modules:
         backend = sys.modules["keras"].backend.backend()
     else:

@@ -77,7 +77,7 @@ class Dataset:
         """The data set with the first `n_train` training images only; `None` keeps all.
 
         Raises:
-            DatasetError: if it has fewer.
+            DatasetError: if `n_train` is not from 1 to the number of training images.
         """
         if n_train is not None and not 1 <= n_train <= len(self.train):
             raise DatasetError(

@@ -9,7 +9,7 @@ from replication.plan.experiment import Experiment
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """Runs of one `Experiment.schedule`, trained side by side in one program.
+    """Runs of one `Experiment.shared_settings`, trained side by side in one program.
 
     Attributes:
         experiments: experiments of the runs.
@@ -44,7 +44,7 @@ def groups_of(experiments, samples):
     """Groups the experiments that differ only in step size and seed."""
     groups: dict[Experiment, list[Experiment]] = {}
     for experiment in dict.fromkeys(experiments):
-        groups.setdefault(experiment.shape, []).append(experiment)
+        groups.setdefault(experiment.curve_settings, []).append(experiment)
     return [Group(tuple(group), samples) for group in groups.values()]
 
 
@@ -56,7 +56,7 @@ def merged(groups):
     """
     alike: dict[tuple, list[Group]] = {}
     for group in groups:
-        alike.setdefault((group.experiments[0].schedule, group.samples), []).append(group)
+        alike.setdefault((group.experiments[0].shared_settings, group.samples), []).append(group)
     return {
         group: Group(tuple(dict.fromkeys(e for g in parts for e in g.experiments)), group.samples)
         for parts in alike.values()

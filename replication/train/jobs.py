@@ -49,7 +49,7 @@ class Jobs:
         self.scheduler = scheduler
         self.begun = set()
         self.display = Display()
-        self._stack = contextlib.ExitStack()  # of the workers
+        self._stack = contextlib.ExitStack()  # closes the workers
         self._number = 0
 
     def __enter__(self):
@@ -80,7 +80,7 @@ class Jobs:
             BusyError: if another command trains a run that may be needed.
         """
         if not step_sizes:
-            _require_pilots(curves)
+            _require_pilot_samples(curves)
         for experiment in (of(STEP_SIZES[0]) for curve in curves for of, _ in curve.budgets):
             if experiment.n_train:
                 self.dataset(experiment).first(experiment.n_train)
@@ -106,7 +106,7 @@ class Jobs:
         self.require_free(experiment for curve in curves for experiment in curve.trials(1))
         # It may also change if a killed command left trials out, or if runs will be discarded.
         steps = [self._chosen(curve.first) if self._are_tried(curve) else None for curve in curves]
-        _require_pilots([curve for curve, step in zip(curves, steps) if step is None])
+        _require_pilot_samples([curve for curve, step in zip(curves, steps) if step is None])
         plans = [self._plan(curve, 1, step and [step]) for curve, step in zip(curves, steps)]
         self._train(plans, _width(curves))
         return [curve.pilot(self._chosen(curve.first)) for curve in curves]
@@ -114,8 +114,8 @@ class Jobs:
     def train(self, experiments, samples):
         """Trains experiments up to `samples`, each in a group of its own.
 
-        Experiments that differ only in step size and seed share a compiled program. For short runs,
-        compiling a program for several side by side would take longer than training.
+        Experiments that differ only in step size and seed reuse one program, from JAX's compilation
+        cache. Compiling a program for several runs at once would take longer than short runs do.
         """
         groups = [Group((experiment,), samples) for experiment in dict.fromkeys(experiments)]
         self._train([iter([groups])], len(groups), merge=False)
@@ -235,7 +235,7 @@ def _width(curves):
     return sum(len(curve.budgets) for curve in curves)
 
 
-def _require_pilots(curves):
+def _require_pilot_samples(curves):
     """Raises a `ReplicationError` if choosing a step size needs more samples than requested."""
     for curve in curves:
         needed, samples = curve.pilot_samples, min(samples for _, samples in curve.budgets)

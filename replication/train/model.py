@@ -61,7 +61,7 @@ def trained(experiment, dataset, results):
         results: folder of the results.
 
     Returns:
-        The model, and the training samples it has seen.
+        The model, and the number of training samples it has seen.
 
     Raises:
         ReplicationError: if the weights are missing, as in a fresh clone.

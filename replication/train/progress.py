@@ -35,7 +35,7 @@ class RunProgress:
             self.send(description=description, completed=done, total=total)
 
     def due(self):
-        """Whether the display is due for an update, which has to read the bound."""
+        """Calls `check`; returns whether to update the display, for which the bound is read."""
         if self.check:
             self.check()
         return self.send is not None and time.monotonic() - self.shown > REFRESH_SECONDS

@@ -20,7 +20,7 @@ SECONDS_BETWEEN_CHECKPOINTS = 10
 
 
 def train(experiments, samples, dataset, results, progress, patience=None):
-    """Trains experiments of one `Experiment.schedule`, up to `samples` each.
+    """Trains experiments of one `Experiment.shared_settings`, up to `samples` each.
 
     A run that was killed and resumed ends with the same numbers as an uninterrupted one:
     minibatches and noise depend only on the seed and the step, and evaluation uses separate seeds.
@@ -84,7 +84,7 @@ class _Group:
         self.grid = grid
         self.progress = progress
         self.replicas = {}  # from ids of runs to their `Replicas`
-        self.models = {t.experiment.shape: t.model for t in trainings}
+        self.models = {t.experiment.curve_settings: t.model for t in trainings}
 
     def run(self):
         done = min(t.samples for t in self.trainings)
@@ -145,7 +145,7 @@ class _Group:
     def _measure(self, trainings, at_end=False):
         """Evaluates runs of one shape with the programs of one model, which compile only once."""
         for training in trainings:
-            model = self.models[training.experiment.shape]
+            model = self.models[training.experiment.curve_settings]
             with _weights_of(training.model, model):
                 training.measure(model, at_end)
 

@@ -1,1 +1,1 @@
-"""Whether the results are still those of the runs, and of today's code."""
+"""Checks that the stored results follow from the runs, and the runs from the current code."""

@@ -4,14 +4,15 @@ Rounding moved most of MNIST's bounds by less than a tenth of a nat in 10⁵ sam
 Frey Face, where training is chaotic, by ten. The value of a chaotic run must be within the spread
 over seeds.
 
-Many chaotic runs include, by chance, one that is far from its seeds. Therefore each is tested at
-`ODDS` divided by the number of chaotic runs. If seeds are normally distributed, the whole command
-fails by chance with a probability of at most `ODDS`. Only the last number of a run is tested,
-because the earlier ones mostly repeat it. With 10 seeds the interval has a half-width of 8.0
-standard deviations for 80 runs. It would be 22 with 5 seeds.
+Among many chaotic runs, one is far from the other seeds by chance. Therefore each run is tested at
+the level `ODDS` divided by the number of chaotic runs. If seeds are normally distributed, the whole
+command fails by chance with a probability of at most `ODDS`. Only the last number of a run is
+tested, because the earlier ones mostly repeat it. With 10 seeds the interval has a half-width of
+8.0 standard deviations for 80 runs. It would be 22 with 5 seeds.
 
-Monte Carlo errors need no share: in the stored results, `ROUNDING` and `SIGMAS` errors together are
-more than five errors of every number up to 10⁵ samples, and more than ten of nine in ten of them.
+Monte Carlo errors take no share of `ODDS`: in the stored results, `ROUNDING` and `SIGMAS` errors
+together are more than five errors of every number up to 10⁵ samples, and more than ten of nine in
+ten of them.
 """
 
 import dataclasses
@@ -51,7 +52,7 @@ class Pair:
 
     @property
     def apart(self):
-        """The distance; 0 if both are not finite, infinite if one is."""
+        """The distance; 0 if neither value is finite, infinite if only one is."""
         if np.isfinite(self.now) and np.isfinite(self.then):
             return abs(self.now - self.then)
         return 0.0 if np.isfinite(self.now) == np.isfinite(self.then) else np.inf

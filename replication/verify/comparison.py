@@ -148,7 +148,7 @@ def _run(new, old):
 
 
 def _has(new, metric, samples, value):
-    """Whether a run still has a number; both are from the same file, so they are equal."""
+    """Whether a run still has a number, equal to six digits."""
     if metric not in new["metrics"] or samples not in new["samples"]:
         return False
     return agrees(new["metrics"][metric][new["samples"].index(samples)], 0.0, value, 0.0)

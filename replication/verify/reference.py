@@ -116,7 +116,7 @@ def _runs(runs):
             "samples": [row["samples"] for row in run.rows],
             "metrics": {
                 # Final measurements are missing in earlier rows.
-                name: [finite(row.get(name, math.nan)) for row in run.rows]
+                name: [number_or_none(row.get(name, math.nan)) for row in run.rows]
                 for name in dict.fromkeys(name for row in run.rows for name in row)
                 if name != "samples"
             },
@@ -126,9 +126,12 @@ def _runs(runs):
 
 
 def _estimate(estimate):
-    return {"value": finite(estimate.value), "standard_error": finite(estimate.error)}
+    return {
+        "value": number_or_none(estimate.value),
+        "standard_error": number_or_none(estimate.error),
+    }
 
 
-def finite(value):
+def number_or_none(value):
     """A number with eight digits; `None` if it is not finite, since JSON lacks such numbers."""
     return float(f"{value:.8g}") if math.isfinite(value) else None

@@ -2,10 +2,10 @@
 
 With the same versions and number of threads on the same kind of CPU, the numbers are equal to the
 last digit. Otherwise they differ by rounding, and where training is chaotic, rounding moves them
-far. To distinguish the two cases, a run that differs by more than `ROUNDING` is repeated as a twin,
-with every initial weight moved to the next floating-point number. If no twin moves, rounding does
-not explain the difference. If one does, training is chaotic, and the run's last number must be
-within the spread over seeds.
+far. To distinguish the two cases, a run that does not agree within `agreement.ROUNDING` and its
+errors is repeated up to `TWINS` times, with every initial weight moved to an adjacent
+floating-point number. If no twin moves, rounding does not explain the difference. If one does,
+training is chaotic, and the run's last number must be within the spread over seeds.
 """
 
 import dataclasses
@@ -99,8 +99,8 @@ def _check_samples(runs, samples):
         first = next(row["samples"] for row in run.rows if row["samples"] > 0)
         if whole(samples, run.experiment.samples_per_step) < first:
             raise ReplicationError(
-                f"Expected --rerun to reach the first measurement after training of all runs, for "
-                f"{run.experiment} after {first:,} samples. Received: {samples:,}"
+                "Expected --rerun to reach each run's first measurement of a trained model. "
+                f"{run.experiment} has it after {first:,} samples. Received: {samples:,}"
             )
 
 
@@ -137,7 +137,7 @@ class _Rerun:
             status = "regressed" if wrong else "seeds" if apart else "ok"
             words = _words(own, wrong, apart)
             if apart:
-                words += self.other_surroundings(run)
+                words += self.environment_difference(run)
             echo(f"{status:9} {run.experiment}: {words}")
         echo(f"{len(runs) - failures} of {len(runs)} runs agree")
         return not failures
@@ -154,10 +154,10 @@ class _Rerun:
                 prepare(jobs.dataset(experiment), experiment)
             jobs.train(experiments, self.samples)
 
-    def other_surroundings(self, run):
+    def environment_difference(self, run):
         """How the stored run's machine, threads and versions differ from the rerun's, in words."""
-        then = _surroundings(run, self.samples)
-        now = _surroundings(self.read(run.experiment), self.samples)
+        then = _environment(run, self.samples)
+        now = _environment(self.read(run.experiment), self.samples)
         sides = (("stored", then, now), ("now", now, then))
         words = {side: ", ".join(x for x in own if x not in other) for side, own, other in sides}
         return "".join(f"; {side} with {parts}" for side, parts in words.items() if parts)
@@ -240,7 +240,7 @@ def _kind(experiment):
     return dataclasses.replace(experiment, seed=0)
 
 
-def _surroundings(run, samples):
+def _environment(run, samples):
     """A list of the machines and versions that made a run's first samples."""
     sessions = [s for s in run.info["sessions"] if s["samples_from"] < samples]
     names = ("keras", "numpy", sessions[0]["backend"])

@@ -4,7 +4,7 @@ from bad_calls import Models, assert_equal, numbers_of
 
 @pytest.fixture(scope="module")
 def all_models():
-    """The models of a file's rows. In the end, their compiled programs still work."""
+    """The models of a file's rows; checks at the end that their compiled programs still work."""
     models = Models()
     yield models
     for name in models:

@@ -67,7 +67,7 @@ NO_ARRAYS = {
     "an integer": 5,
     "a function": max,
     "a set": {0.5},
-    "a model": keras.Sequential,
+    "a class": keras.Sequential,
 }
 METHODS = {
     "AEVB.fit": lambda m, x: m["AEVB"].fit(x, verbose=0),

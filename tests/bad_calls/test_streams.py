@@ -121,7 +121,11 @@ for name, index in INDICES.items():
 for name, make, words in [
     ("empty generator", lambda: STREAMS["generator"]([]), ["at least one batch"]),
     ("empty PyDataset", lambda: Batches([]), ["at least one batch"]),
-    ("empty EpochMinibatches", lambda: kv.RandomMinibatches(X, 3, 0, 0, 0), ["at least one batch"]),
+    (
+        "empty RandomMinibatches",
+        lambda: kv.RandomMinibatches(X, 3, 0, 0, 0),
+        ["at least one batch"],
+    ),
 ]:
     for method, call in ON_STREAMS.items():
         ROWS.add(
@@ -132,7 +136,7 @@ for name, make, words in [
 for argument in ("y", "sample_weight"):
     for method in ("fit", "evaluate"):
         ROWS.add(
-            f"AEVB.{method}(generator, {argument})",
+            f"AEVB.{method}(PyDataset, {argument})",
             lambda m, method=method, argument=argument: getattr(m["AEVB"], method)(
                 Batches([(GOOD,)]), **{argument: np.ones(BATCH)}
             ),
@@ -170,7 +174,10 @@ def test_bad_call(call, words, models):
 
 @pytest.fixture(scope="module")
 def after_one_batch(all_models):
-    """The weights of each model after a step on the valid batch; then resets the models."""
+    """A function from an algorithm to its weights after a step on the valid batch.
+
+    It sets the model back.
+    """
     found = {}
 
     def trained(algorithm):

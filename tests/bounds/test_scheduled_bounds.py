@@ -33,7 +33,7 @@ def build(make_model, algorithm=kv.AEVB, seed=0, bound=None, optimizer=None, **s
 
 
 def fit(model, x, **settings):
-    """Fits three batches per epoch, and returns the logs of β."""
+    """Fits three batches per epoch, and returns the `Seen` callback."""
     seen = Seen()
     model.fit(x[:12], batch_size=4, verbose=0, callbacks=[seen], **settings)
     return seen

@@ -120,7 +120,7 @@ def test_the_other_samples_are_a_baseline(gradients, noise):
         np.testing.assert_allclose(actual, (signal * score).mean(0), rtol=2e-4, atol=2e-5)
 
 
-def test_variance_of_a_baseline_is_far_lower():
+def test_a_baseline_lowers_the_variance():
     """64 binary pixels: f is tens of nats, and similar for all samples."""
     model = kv.AEVB(**kv.networks.bernoulli_mlp(64, 5, hidden_units=20, stddev=0.2, seed=0))
     x = np.random.default_rng(0).integers(0, 2, (20, 64))
@@ -245,7 +245,7 @@ def test_a_saved_model_keeps_its_bound(binary_model, x, tmp_path):
     np.testing.assert_array_equal(copy.elbo(x, seed=0), binary_model.elbo(x, seed=0))
 
 
-def test_wake_sleep_trains_theta_on_it(make_model, gradients, x):
+def test_wake_sleep_trains_theta_on_a_score_function_elbo(make_model, gradients, x):
     """At a fixed q(z|x) the two bounds have the same gradient."""
 
     def of(bound):

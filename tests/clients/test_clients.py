@@ -71,7 +71,7 @@ def model_checkpoint(data, folder):
 
 @client
 def early_stopping(data, folder):
-    """A step size that ruins the bound ends training; the best weights are restored."""
+    """A step size that ruins the bound ends training."""
     stop = keras.callbacks.EarlyStopping("val_elbo", patience=1, restore_best_weights=True)
     model = make(keras.optimizers.SGD(50.0))
     history = data.fit(model, epochs=20, callbacks=[stop])
@@ -359,7 +359,7 @@ def with_policy(policy):
         before = keras.config.dtype_policy()
         keras.config.set_dtype_policy(policy)
         try:
-            # Adam's usual 1e-7 is 0 in float16.
+            # Adam's usual 1e-7 is below float16's smallest normal number, 6e-5.
             model = make(O.Adam(0.01, epsilon=1e-3))
             history = data.fit(model)
         finally:

@@ -91,7 +91,7 @@ def test_distributions_of_draws(name):
     assert stats.kstest(draws, expected.cdf).pvalue > 1e-4
 
 
-# d E[z] / d parameter, of TFP's parameters.
+# (parameter, its value), the other parameters, d E[z] / d parameter.
 MEAN_GRADIENTS = {
     "Beta": (("concentration1", 0.5), {"concentration0": 1.5}, 1.5 / 2.0**2),
     "Chi2": (("df", 0.5), {}, 1.0),
@@ -106,7 +106,7 @@ MEAN_GRADIENTS = {
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=SLOW_ON_JAX) for name in MEAN_GRADIENTS])
 def test_gradients_of_means(name):
-    """Of the first element; 20 batches of 2000 draws, within four standard errors."""
+    """20 batches of 2000 draws, within four standard errors; Dirichlet: the first element."""
     (parameter, value), others, expected = MEAN_GRADIENTS[name]
     variable = keras.Variable(np.float32(value))
     cls = Family(name, (3,), {}).cls

@@ -57,8 +57,8 @@ class Geometric:
 
 
 COUNTS = ["Poisson", "Geometric", "NegativeBinomial", "ZeroInflatedNegativeBinomial"]
-# Raw values of each parameter, x, and the exact distribution for these raw values.
 MILLION = np.log(1e6)
+# Raw values of each parameter, x, and the exact distribution; None for the softmax in the test.
 TABLE = {
     "ContinuousBernoulli": ([[2.0, -0.7, 3.0]], [0.0, 1.0, 0.3], continuous_bernoulli),
     "ContinuousBernoulli near 0": ([[1e-4, -0.05, 0.4]], [0.0, 1.0, 0.3], continuous_bernoulli),
@@ -136,7 +136,7 @@ def test_densities(name):
 
 @pytest.mark.parametrize("x", [0.0, 9.0, 10.0, 1000.0])
 def test_gradient_of_poisson(x, gradients):
-    """The gradient is x - λ, below and above the first count of the series."""
+    """The gradient is x - λ, below and above 10, from where Stirling's series is used."""
     log_rate = keras.Variable(np.float32([[1.5]]))
     part = kv.Conditional(_backend.tfp.distributions.Poisson, 1)
     actual = gradients(lambda: ops.sum(part.distribution(log_rate).log_prob([[x]])), [log_rate])

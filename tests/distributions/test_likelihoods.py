@@ -317,7 +317,7 @@ def test_float64_is_float64_or_an_error(make):
 
 
 @pytest.mark.parametrize("scale", [1e-300, 1e39])
-def test_scale_must_be_a_number_of_float32(scale):
+def test_scale_must_fit_in_float32(scale):
     with pytest.raises(ValueError, match=r"`scale`.*float32 can hold.*Received"):
         kv.Normal(2, scale=scale)
 
@@ -357,7 +357,7 @@ def test_check_accepts_the_edges():
 
 @pytest.mark.parametrize("settings", [{}, {"scale": 0.5}])
 def test_normal_data_beyond_the_limit_overflows_the_density(settings):
-    """The limit at the smallest σ, with a margin for implementations that sum Σ x²/σ² / 2."""
+    """At the smallest σ. A sum of x²/σ² overflows at the limit, a sum of x²/σ²/2 at √2 times it."""
     likelihood = kv.Normal(3, **settings)
     smallest = [] if settings else [np.full((1, 3), -20.0, "float32")]
     p = likelihood.distribution(np.zeros((1, 3), "float32"), *smallest)

@@ -129,7 +129,7 @@ def test_refusals(make_model, incomplete):
         make_model().elbo(incomplete)
 
 
-def test_methods_that_sample_nothing_leave_the_noise_of_training(make_model, x):
+def test_methods_that_sample_nothing_do_not_advance_the_seed(make_model, x):
     model = make_model(likelihood=kv.Observed(kv.Bernoulli(6)))
     before = np.asarray(model.seed_generator.state)
     model.impute(x)

@@ -79,7 +79,7 @@ def test_samples_have_the_posterior_moments(noise):
     z = np.float64(distribution(mean, log_variance).sample(20_000, seed=noise(0)))
     assert z.shape == (20_000, 10, 3)
     standardised = (z - mean) / np.exp(0.5 * np.float64(log_variance))
-    # Five standard errors of mean (1/√n) and variance (√(2/n)), 60 comparisons: odds 4e-5.
+    # Five standard errors of mean (1/√n) and variance (√(2/n)), 60 comparisons: odds 3e-5.
     np.testing.assert_allclose(standardised.mean(0), 0, atol=5 / 20_000**0.5)
     np.testing.assert_allclose(standardised.var(0), 1, atol=5 * (2 / 20_000) ** 0.5)
 

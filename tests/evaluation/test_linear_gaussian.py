@@ -80,7 +80,7 @@ def test_active_units(linear_gaussian):
 
 
 def test_the_variance_of_sampled_means_has_no_bias(linear_gaussian, monkeypatch):
-    """Without TFP's mean: two samples, within 5 standard errors of the exact variance."""
+    """If TFP lacks the mean, two samples estimate it, here within 5 standard errors."""
     lg = linear_gaussian(2000)
     module = sys.modules["keras_aevb.evaluation.active_units"]
     monkeypatch.setattr(module, "kind_of_estimate", lambda part: "sample")

@@ -75,7 +75,7 @@ def test_report(linear_gaussian, capsys):
     assert report.elbo.mean == pytest.approx(report.reconstruction.mean - report.kl.mean, abs=1e-4)
     gap = report.log_likelihood.mean - report.elbo.mean
     assert report.inference_gap.mean == pytest.approx(gap, abs=1e-4)
-    # log p(x) is the mean of normal densities of known spread
+    # six standard errors of importance sampling, 0.0016 nats for the mean of 200 examples
     error = report.log_likelihood.mean - lg.log_likelihood.mean()
     assert abs(error) < 0.01
     assert report.log_likelihood.standard_error == pytest.approx(
@@ -98,7 +98,7 @@ def test_one_example_has_no_spread(make_model, x):
         evaluation.active_units(make_model(), x[:1])
 
 
-def test_images_of_latents(x):
+def test_latents_with_two_axes(x):
     """z of shape [2, 1]."""
     keras.utils.set_random_seed(0)
     model = kv.AEVB(

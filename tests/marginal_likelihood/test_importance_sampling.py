@@ -88,7 +88,7 @@ def test_samples_in_chunks_by_hand(num_samples, chunks, size, noise):
 
 
 def test_estimates_and_their_errors(linear_gaussian):
-    """Normal z-scores: each bound is exceeded with odds below 1e-4."""
+    """Normal z-scores: each bound is exceeded with odds below 3e-4."""
     lg = linear_gaussian(400, scale=1.5)
     values, errors = lg.model.log_likelihood(lg.x, 500, seed=0, return_standard_error=True)
     z = (values - lg.log_likelihood) / errors

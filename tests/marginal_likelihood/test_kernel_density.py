@@ -16,7 +16,7 @@ def fit(samples, chains=CHAINS):
 
 @pytest.fixture(scope="module")
 def samples():
-    """Three examples with 40 samples in two correlated dimensions, one of them narrow."""
+    """40 samples in two dimensions for each of three examples; the third is not correlated."""
     rng = np.random.default_rng(0)
     mixing = np.array([[[1, 0.5], [0, 1]], [[0.02, 0.01], [0, 0.3]], [[0.1, 0], [0, 0.1]]])
     return rng.normal(size=(3, 40, 2)) @ mixing + rng.normal(size=(3, 1, 2))

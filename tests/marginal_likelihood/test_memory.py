@@ -1,4 +1,4 @@
-"""Memory of the estimators: the intermediate values of a compiled program do not grow with L."""
+"""Memory of the estimators: only random keys, and App. D's samples, grow with L."""
 
 import keras
 import numpy as np
@@ -40,7 +40,7 @@ def bytes_of_intermediate_values(method, noise):
 def test_memory_does_not_grow_with_the_number_of_samples(name, noise):
     """From 100 to 20 000 samples."""
     few, many = (bytes_of_intermediate_values(METHODS[name](n), noise) for n in (100, 20_000))
-    keys = 20_000 // 100 * 16  # of parts of about 100 samples: two copies of 8 bytes
+    keys = 20_000 // 50 * 8  # bytes of the random keys, one for each chunk of 50 samples
     # App. D keeps its samples, two coordinates of both groups of chains for each example, and
     # takes a few copies of them; nothing else grows.
     samples = 10 * 4 * 2 * 2 * 20_000 * 5 if name == "density" else 0

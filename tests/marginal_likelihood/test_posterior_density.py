@@ -84,7 +84,7 @@ def test_one_chain_has_no_held_out_samples():
 
 
 @pytest.mark.slow
-def test_images_of_latents(linear_gaussian):
+def test_latents_with_two_axes(linear_gaussian):
     """z of shape [2, 1] in place of [2]."""
     lg = linear_gaussian(100)
     folded = kv.AEVB(

@@ -1,4 +1,4 @@
-"""The algorithms of `test_contract` and related tests: the library's, and a user's own."""
+"""The algorithms of `test_contract` and related tests: four of the library's, and a user's own."""
 
 import dataclasses
 from collections.abc import Callable
@@ -69,7 +69,7 @@ class Case:
         settings: function that returns further arguments.
         recognition: whether it has an encoder and a posterior.
         indexed: whether a stream brings the index of each example.
-        loss: the loss of logs, without penalties.
+        loss: function from the logs to the loss without penalties.
         training_calls: calls in training mode, in one step, of the posterior's head and of the
             likelihood's.
     """

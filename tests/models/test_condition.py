@@ -147,8 +147,8 @@ def test_log_likelihood_given_the_condition_agrees_with_quadrature(method, of_y,
         log_prior = np.asarray(model.prior_distribution().log_prob(z), "float64")
     log_joint = log_prior + np.asarray(model.decode(z, condition=Y).log_prob(x), "float64")
     exact = special.logsumexp(log_joint, axis=0) + np.log(grid[1] - grid[0])
-    # Of t distributions with 9 degrees of freedom 1.5 % lie beyond three standard errors: more than
-    # two of 13 with probability 1e-3.
+    # With 9 degrees of freedom, 1.5 % of a t distribution is beyond three standard errors, and more
+    # than two of 13 values are with probability 1e-3.
     assert (np.abs(estimate - exact) > 3 * error + 1e-4).sum() <= 2
     assert np.abs(estimate - exact).max() < 0.1
 

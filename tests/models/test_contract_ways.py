@@ -1,4 +1,4 @@
-"""Results do not depend on how the steps of an algorithm run, for various parts."""
+"""Algorithms train alike however their steps run, and with various layers and precisions."""
 
 import keras
 import numpy as np
@@ -129,9 +129,9 @@ def head(units, *layers):
 @pytest.mark.parametrize("run_eagerly", [False, True])
 @pytest.mark.parametrize("method", ["train_on_batch", "test_on_batch"])
 def test_penalties_that_layers_add_are_in_the_loss(method, run_eagerly, case):
-    """Once, although wake-sleep runs the encoder twice, and HMC the decoder many times.
+    """Each counts once, although wake-sleep runs the encoder twice, and HMC the decoder many times.
 
-    In every eager step, although Keras identifies penalties by their address, which is reused.
+    It counts in every eager step: Keras identifies penalties by their address, which is reused.
     """
     model = case.build(compiled=False, encoder=head(5, Probe(3.0)), decoder=head(4, Probe(5.0)))
     case.compile(model, run_eagerly=run_eagerly, jit_compile=JAX and not run_eagerly)
@@ -144,7 +144,7 @@ def test_penalties_that_layers_add_are_in_the_loss(method, run_eagerly, case):
 
 @every_case
 def test_layers_are_in_training_mode_only_for_updates(case):
-    """In heads too, whose batch normalisation must learn."""
+    """This includes heads: their batch normalisation must learn."""
     probes = [Probe(), Probe()]
     norms = [keras.layers.BatchNormalization(momentum=0.0) for _ in probes]
     model = case.build(

@@ -1,4 +1,4 @@
-"""Arrays of every type in every method: the numbers of the same values in float32."""
+"""Every method gives the same numbers for arrays of any type as for their values in float32."""
 
 import keras
 import numpy as np

@@ -82,7 +82,7 @@ def test_single_batches_and_refusals_under_replicas():
         + PARTS
         + """
 
-class Stop(keras.callbacks.Callback):
+class ChangeBound(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs):
         self.model.bound.weight = 0.0
         self.after = self.model.get_weights()
@@ -92,7 +92,7 @@ class Weighted(kv.ELBO):
     def __call__(self, *arguments):
         return {name: self.weight * term for name, term in super().__call__(*arguments).items()}
 
-alone, stop = build(kv.AEVB), Stop()
+alone, change = build(kv.AEVB), ChangeBound()
 with on_several_devices():
     model, full, changed = build(kv.AEVB), build(kv.FullVB), build(kv.AEVB, bound=Weighted())
 for call in ("test_on_batch", "train_on_batch", "test_on_batch"):
@@ -102,10 +102,10 @@ np.testing.assert_allclose(model.predict_on_batch(X[:4]), alone.predict_on_batch
 
 # The step is compiled anew after a change of the model, also within `fit`.
 before = changed.get_weights()
-changed.fit(X, epochs=2, verbose=0, callbacks=[stop], validation_data=(X, None))
+changed.fit(X, epochs=2, verbose=0, callbacks=[change], validation_data=(X, None))
 moved = [not np.array_equal(a, b) for a, b in zip(before, changed.get_weights())]
 assert any(moved[:-1]), moved
-for expected, weight in zip(stop.after, changed.get_weights()):
+for expected, weight in zip(change.after, changed.get_weights()):
     np.testing.assert_array_equal(weight, expected)
 with_nan = X[:8] * np.where(np.arange(8) == 3, np.nan, 1)[:, None]
 refusals = {

@@ -1,4 +1,4 @@
-"""Every documented error, raised early; its message names the expected and the received value."""
+"""Errors of data, parts and imports: the message names the expected and the received value."""
 
 import os
 import subprocess

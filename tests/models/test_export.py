@@ -1,4 +1,4 @@
-"""Exported files, loaded and run in processes that have no Keras."""
+"""Exported files, loaded and run in processes that do not import keras_aevb."""
 
 import inspect
 import subprocess
@@ -75,7 +75,7 @@ def run(program, *arguments):
     assert outcome.returncode == 0, outcome.stderr[-3000:]
 
 
-def digits(make_model):
+def conditional(make_model):
     join = kv.networks.Joined
     return make_model(
         encoder=join(keras.layers.Dense(5, "tanh")),
@@ -87,7 +87,7 @@ def digits(make_model):
 MODELS = {
     "AEVB": lambda make_model: make_model(),
     "FullVB": lambda make_model: make_model(kv.FullVB, n_train=13),
-    "Condition": digits,
+    "Condition": conditional,
     "TotalCorrelationELBO": lambda make_model: make_model(bound=kv.TotalCorrelationELBO(3.0, 13)),
     "MaximumMeanDiscrepancyELBO": lambda make_model: make_model(
         bound=kv.MaximumMeanDiscrepancyELBO(3.0)
@@ -147,7 +147,7 @@ def test_saved_model(kind, make_model, x, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(JAX, reason="TensorFlow alone has no batch size in an exported function")
+@pytest.mark.skipif(JAX, reason="on JAX, an exported function has its own noise for each example")
 @pytest.mark.parametrize("top_down", [False, True])
 def test_the_exported_bound_of_a_hierarchy(top_down, make_model, x, tmp_path):
     """Its noise is that of `elbo` with the same seed."""

@@ -23,7 +23,7 @@ def model(make_model):
 
 
 @pytest.fixture
-def digits(make_model):
+def conditional(make_model):
     join = kv.networks.Joined
     return make_model(
         encoder=join(keras.layers.Dense(5, "tanh")),
@@ -77,10 +77,10 @@ def test_symbolic_shapes(name, make_model, x):
         assert images.shape == (n, 6) and z.shape == (n, *model.posterior.event_shape)
 
 
-def test_a_model_with_a_condition_takes_it_as_a_second_input(digits, x):
+def test_a_model_with_a_condition_takes_it_as_a_second_input(conditional, x):
     pixels, y = keras.Input((6,)), keras.Input(())
-    functional = keras.Model([pixels, y], digits(pixels, condition=y))
-    expected = digits.reconstruct(x, condition=Y)
+    functional = keras.Model([pixels, y], conditional(pixels, condition=y))
+    expected = conditional.reconstruct(x, condition=Y)
     np.testing.assert_allclose(functional.predict([x, Y], verbose=0), expected, rtol=1e-5)
 
 
@@ -141,10 +141,10 @@ def test_an_encoding_is_trained_and_saved_with_a_classifier(output, model, x, tm
         np.testing.assert_array_equal(actual, desired)
 
 
-def test_an_encoding_with_a_condition(digits, x, tmp_path):
+def test_an_encoding_with_a_condition(conditional, x, tmp_path):
     pixels, y = keras.Input((6,)), keras.Input(())
-    functional = keras.Model([pixels, y], digits.encoding()([pixels, y]))
-    expected = np.asarray(digits.encode(x, condition=Y).mean())
+    functional = keras.Model([pixels, y], conditional.encoding()([pixels, y]))
+    expected = np.asarray(conditional.encode(x, condition=Y).mean())
     np.testing.assert_allclose(functional.predict([x, Y], verbose=0), expected, rtol=1e-5)
     loaded = reloaded(functional, tmp_path)
     np.testing.assert_allclose(loaded.predict([x, Y], verbose=0), expected, rtol=1e-5)

@@ -194,7 +194,7 @@ class Interrupt(keras.callbacks.Callback):
 
 @pytest.mark.parametrize("trained", [False, True])
 def test_a_fit_without_a_step_keeps_the_weights(trained, make_model, x):
-    """Not the averages, which are zeros before the first step and may be out of date later."""
+    """The averages, zeros before the first step and outdated later, do not replace them."""
     model = averaged(make_model)
     if trained:
         model.fit(x, verbose=0)
@@ -244,7 +244,7 @@ def test_a_resumed_fit_ends_with_the_averages(make_model, x, tmp_path):
 
 
 def test_other_trainable_variables_need_another_optimizer(make_model, x):
-    """On JAX, the state of one head was used for another of the same shapes."""
+    """Otherwise, on JAX, one head would get the optimizer state of another of the same shapes."""
     model = make_model()
     heads = model.posterior.heads
     for part in (model.encoder, model.decoder, model.likelihood, heads["log_variance"]):
@@ -262,7 +262,7 @@ def test_other_trainable_variables_need_another_optimizer(make_model, x):
 
 
 class WithMetric(keras.layers.Layer):
-    """Passes features on, and has a metric of its own."""
+    """Returns the first two features, and has a metric of its own."""
 
     def __init__(self, name_of_metric):
         super().__init__()

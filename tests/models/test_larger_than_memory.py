@@ -46,7 +46,7 @@ print(peak[0] / 2**20)
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["array", "bytes", "PyDataset"])
 def test_20_gib_on_disk_in_2_gib_of_memory(kind, tmp_path):
-    """The process's own memory; the system can reclaim the pages of the file."""
+    """The limit is for the process's own memory: the system can reclaim the file's pages."""
     program = [sys.executable, "-c", PROGRAM, kind, str(tmp_path / "x.bin")]
     outcome = subprocess.run(program, capture_output=True, text=True)
     assert outcome.returncode == 0, outcome.stderr[-2000:]

@@ -445,7 +445,7 @@ def test_a_normal_prior_keeps_its_coordinates(x, monkeypatch):
         np.testing.assert_array_equal(actual, plain)
 
 
-def test_labels_are_no_indices_of_chains(x):
+def test_labels_are_not_indices_of_chains(x):
     """Labels from 0 to 2 are valid indices, but would share three chains."""
     batches = kv.RandomMinibatches(x, 5, 0, 0, 2, y=np.arange(12) % 3)
     with pytest.raises(ValueError, match="3 different numbers for 12 examples"):

@@ -13,7 +13,7 @@ def build(make_model):
     return model
 
 
-def test_training_that_float16_overflows_warns(mixed_float16, make_model, x):
+def test_training_that_overflows_float16_warns(mixed_float16, make_model, x):
     """Keras skips such steps silently."""
     model = build(make_model)
     before = model.get_weights()

@@ -149,7 +149,7 @@ def test_networks_are_keras_layers(name, make_model):
 
 
 @pytest.mark.parametrize("name", ["encoder", "decoder"])
-def test_inputs_of_networks_have_no_names(name, make_model):
+def test_networks_with_a_dict_of_inputs_are_refused(name, make_model):
     """Keras would take x for the input whose name is first in the alphabet."""
     x, label = (keras.Input((6,), name=name) for name in ("x", "label"))
     network = keras.Model({"x": x, "label": label}, keras.layers.Subtract()([x, label]))

@@ -31,7 +31,7 @@ def test_kinds(kind, part, make_model):
     assert np.isfinite(reconstruction).all()
     if kind != "sample":
         p = model.decode(model.encode(x).mean())
-        # float32 in another program; a mean near zero has the rounding of its features of order one
+        # float32, in another program: a mean near zero is a sum of terms of order one
         np.testing.assert_allclose(reconstruction, getattr(p, kind)(), rtol=1e-5, atol=1e-6)
 
 

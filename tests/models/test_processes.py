@@ -97,7 +97,6 @@ def check_equal(several, one):
         np.testing.assert_allclose(actual, desired, rtol=2e-5, atol=1e-6)
 
 
-# A last batch of 1 leaves a process without an example.
 ALL = [
     "AEVB",
     *(pytest.param(name, marks=pytest.mark.slow) for name in ("WakeSleep", "FullVB")),
@@ -108,6 +107,7 @@ ALL = [
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ALL)
 def test_two_processes_equal_one(name, parts, tmp_path):
+    # 33 examples in batches of 16: the last batch leaves a process without an example.
     program = f"results = run(on_several_devices(), 33, 16, {name!r})\n"
     one = parts["run"](contextlib.nullcontext(), 33, 16, name)
     check_equal(in_two_processes(program, tmp_path), one)

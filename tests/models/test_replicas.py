@@ -39,7 +39,7 @@ def assert_alike(model, other):
 
 @pytest.fixture(params=["this device", "stacked"])
 def stacked_or_not(request, monkeypatch):
-    """On JAX, replicas on a GPU are stacked; here they can be too."""
+    """Runs a test as on this device and, on JAX, with replicas stacked as on a GPU."""
     if request.param == "stacked":
         if keras.backend.backend() != "jax":
             pytest.skip("replicas share a program only on jax")
@@ -69,8 +69,8 @@ def test_replicas_equal_models_trained_alone(algorithm, stacked_or_not):
         assert_alike(replica, alone)
 
 
-def test_models_that_differ_equal_models_trained_alone(stacked_or_not):
-    """In algorithm, size and learning-rate schedule. The second and the last are alike."""
+def test_different_models_equal_models_trained_alone(stacked_or_not):
+    """They differ in algorithm, size and learning-rate schedule, except the second and the last."""
 
     def different():
         models = [build(kv.WakeSleep), build(seed=1), build(seed=2, units=7), build(seed=3)]
@@ -297,7 +297,7 @@ class Stream(keras.utils.PyDataset):
 
 
 @pytest.mark.slow
-def test_streams_yield_their_own_weights():
+def test_sample_weight_with_streams_is_refused():
     """As in `fit` of one model."""
     with pytest.raises(ValueError, match="A stream yields its own `sample_weight`"):
         kv.Replicas([build()]).fit(streams(1), sample_weight=np.zeros(90), verbose=0)
@@ -356,7 +356,7 @@ def test_models_keep_their_values_if_training_is_interrupted(monkeypatch, ctrl_c
                 ctrl_c()
             return results
 
-        call.trace = getattr(run, "trace", None)  # a program looks at its own steps
+        call.trace = getattr(run, "trace", None)  # `Program` traces its own steps
         return call
 
     # Four batches of 10 and one of 7: two groups of one shape.

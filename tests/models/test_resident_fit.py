@@ -325,7 +325,7 @@ def test_an_exhausted_generator():
 
 @pytest.mark.parametrize("num_batches", [1, 3])
 def test_an_epoch_over_a_whole_generator_is_the_last(num_batches):
-    """Keras repeats the first batch."""
+    """Keras' own `fit` would train on the first batches again."""
     batches = (batch for batch in num_batches * [(X[:8],)])
     with pytest.raises(ValueError, match=r"in every epoch. Received: none in epoch 2"):
         train(batches, batch_size=None, epochs=2)
@@ -346,7 +346,7 @@ class Failing(kv.EpochMinibatches):
 
 @pytest.mark.parametrize("failure, expected", [(1, 0), (3, 2)])
 def test_the_model_keeps_its_values_if_a_stream_fails(failure, expected):
-    """In the first execution, or the second. (Keras may prefetch one batch.)"""
+    """The stream fails in the first or the second execution. (Keras may prefetch one batch.)"""
     model = build(steps_per_execution=2)
     with pytest.raises(MemoryError):
         model.fit(Failing(failure), verbose=0)
@@ -390,7 +390,7 @@ def interrupted_program(monkeypatch, raise_signal):
             raise_signal()
             return results
 
-        interrupted.trace = getattr(run, "trace", None)  # a program looks at its own steps
+        interrupted.trace = getattr(run, "trace", None)  # `_is_fast_in_a_loop` calls it
         return interrupted
 
 
@@ -472,8 +472,8 @@ def test_the_model_keeps_its_values_if_a_callback_fails(method, mode):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("jit_compile", [False, True])
-def test_xla_has_no_gradient_of_a_convolution_in_a_loop_on_a_cpu(jit_compile):
-    """XLA is many times slower at them there. `fit` and `Replicas` equal Keras' own `fit`."""
+def test_xla_trains_convolutions_without_a_loop_on_a_cpu(jit_compile):
+    """XLA's gradient of a convolution is slow in loops on CPUs. All equal Keras' own `fit`."""
 
     def build(steps_per_execution):
         model = kv.AEVB(
@@ -506,7 +506,7 @@ def test_xla_has_no_gradient_of_a_convolution_in_a_loop_on_a_cpu(jit_compile):
 
 @pytest.mark.parametrize("method", ["fit", "fit with a stream", "evaluate"])
 def test_arrays_that_cannot_change_are_checked_once(monkeypatch, method):
-    """Also after a failed check, another array, and a change of the likelihood."""
+    """A new array, a change of the likelihood and a failed check each lead to one more check."""
     calls, check = [], kv.Bernoulli.check
     monkeypatch.setattr(
         kv.Bernoulli, "check", lambda self, x: calls.append(len(x)) or check(self, x)

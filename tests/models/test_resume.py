@@ -207,7 +207,7 @@ def start(case, *arguments):
 @pytest.mark.slow
 @every_case
 def test_five_kills_change_no_bit(case, tmp_path):
-    """At random moments, also while backups are written; fifty over algorithms and backends."""
+    """Kills come at random moments, also during backups: 50 for 5 algorithms and 2 backends."""
     rng = random.Random(case.__name__)
     for kill in range(5):
         process = start(case, tmp_path / "backup", tmp_path / "killed.npz")

@@ -81,7 +81,7 @@ def test_a_scope_of_custom_objects_registers(make_model, x, tmp_path):
 
 
 def test_configs_without_a_file_need_no_registration(make_model):
-    """`Replicas` compares them."""
+    """Only writing a file requires it."""
     assert make_model(likelihood=OwnLikelihood(6)).get_config()["seed"] == 0
 
 
@@ -188,7 +188,7 @@ def test_full_vb_refuses_lora_that_a_file_would_lose(make_model):
         make_model(kv.FullVB, decoder=decoder)
 
 
-def test_another_backend_decides_anew_about_xla(make_model, tmp_path):
+def test_the_given_jit_compile_is_saved(make_model, tmp_path):
     """Keras resolves `"auto"`: true on JAX, where false would be eager, false on TensorFlow."""
     model = make_model()
     for given in ("auto", True, False):

@@ -29,7 +29,7 @@ def build(**settings):
 
 
 def test_the_objective_is_that_of_the_paper(x):
-    """Eqs. 6, 7 and 9, from the bounds of all classes with the same noise."""
+    """Kingma et al. (2014), eqs. 6, 7 and 9, from the bounds of all classes with the same noise."""
     model, twin = build(classification_weight=0.7), build()
     y = np.array([0, 2, -1, -1, 1, -1, 0, 0, -1, 2, 1, -1, -1])
     losses, terms = model.objective(ops.convert_to_tensor(x), False, ops.convert_to_tensor(y))
@@ -133,7 +133,7 @@ def test_a_bound_of_ones_own(x):
 
 @pytest.mark.parametrize("settings", [{"beta": 2.0}, {"free_bits": 0.3}], ids=str)
 def test_a_bound_with_a_surrogate(settings, x):
-    """The loss has the surrogate of each class, weighted like its bound; the logs its setting."""
+    """The loss has each class's surrogate, weighted like its bound; the logs have β or λ."""
     model, twin = build(bound=kv.ELBO(**settings)), build(bound=kv.ELBO(**settings))
     y = np.arange(13) % K
     losses, terms = model.objective(ops.convert_to_tensor(x), True, ops.convert_to_tensor(y))

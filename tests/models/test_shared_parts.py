@@ -69,7 +69,7 @@ def build():
     return build
 
 
-def test_every_variable_belongs_to_one_of_the_two(build):
+def test_every_variable_belongs_to_phi_or_theta(build):
     model = build()
     groups = [{id(v) for v in group} for group in (model.phi, model.theta)]
     assert not groups[0] & groups[1]

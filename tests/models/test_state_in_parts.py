@@ -39,7 +39,7 @@ class Weighted(kv.Bound):
 
 
 class Sets(keras.callbacks.Callback):
-    """Sets the weight to the epoch's number, and infers the weight in use from the loss."""
+    """Sets the weight to the epoch's or batch's number; infers the weight in use from the logs."""
 
     def __init__(self, moment="epoch_begin"):
         super().__init__()
@@ -220,7 +220,7 @@ def test_training_does_not_recompile(make_model, x):
 
 
 def test_compile_with_the_same_optimizer_takes_its_changes(make_model, x):
-    """Keras' state belongs to `compile`; the metric of the loss is new too."""
+    """`compile` drops the programs, also for the same optimizer, and makes a new loss metric."""
     model = make_model()
     optimizer = keras.optimizers.SGD(1.0)
     model.compile(optimizer)

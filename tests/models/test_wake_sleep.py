@@ -86,7 +86,7 @@ def test_both_phases_train_layers_that_p_and_q_share(make_model, gradients, x):
             assert all(np.any(g != 0) for g in found)
 
 
-def test_activity_penalties_of_the_wake_phase_are_in_the_loss(make_model, x):
+def test_activity_penalties_of_both_phases_are_in_the_loss(make_model, x):
     """Once for the wake phase's z, once for the sleep phase's."""
     decoder = keras.Sequential([keras.layers.ActivityRegularization(l1=1.0)])
     model = make_model(kv.WakeSleep, decoder=decoder)
@@ -142,7 +142,7 @@ def test_a_vamp_prior_of_flow_steps_or_levels_is_refused(parts, make_model):
 
 
 def trained(make_model, x, frozen=()):
-    """The parameters' values after one step, and before it."""
+    """The parameters' values before one step, and after it."""
     model = make_model(kv.WakeSleep)
     before = [[v.numpy() for v in part(model)] for part in (recognition, generation)]
     for part in frozen:
@@ -169,7 +169,7 @@ def test_a_step_is_the_same_when_the_other_part_is_frozen(frozen, own, make_mode
 
 
 def test_both_phases_see_the_weights_before_the_step(make_model, x):
-    """Fifty times from one start: a phase that ran after the other's update would differ."""
+    """Fifty repeats of one step agree; a race between the phases' updates would change some."""
     model = make_model(kv.WakeSleep)
     model.compile(keras.optimizers.SGD(0.5))
     model.optimizer.build(model.trainable_variables)

@@ -18,7 +18,7 @@ def counts(end):
 
 
 def like_paper(figure, experiment, samples, split):
-    """The paper's curve, and a steep line before it enters the paper's panel."""
+    """The paper's curve, extended by a steep line before its start and by its last value."""
     e = experiment
     place = (figure, e.dataset, e.algorithm, e.latent_dim, split, e.n_train or 0)
     value = paper_value(*place, at=samples).item()
@@ -47,7 +47,7 @@ def write_bounds(results, experiment, end, offset=0.0, sem=None, gap=0.0, **sess
 
 
 def write_likelihoods(results, experiment, end, offset=0.0, error=0.05):
-    """A run of figure 3: the paper's curve, shifted by `offset`."""
+    """A run of figure 3: the paper's curve, shifted by `offset`, except `*_annealed`."""
 
     def metrics(samples):
         found = {}

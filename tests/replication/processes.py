@@ -60,7 +60,7 @@ def wait_until(condition, process):
         time.sleep(0.01)
 
 
-def trains(results, run):
+def has_been_saved(results, run):
     """Whether a run was saved for the first time."""
     return (results / "runs" / run / records.RUN).exists()
 

@@ -10,17 +10,17 @@ from replication.verify import agreement, retraining
 EXPERIMENT = figure2_experiment("digits", "aevb", 2, 0.02)
 
 
-def number(now, then, error=0.0):
+def pair(now, then, error=0.0):
     return agreement.Pair(EXPERIMENT, 20_000, "test_elbo", now, then, error)
 
 
 def test_rounding_and_noise_explain_a_difference():
-    assert number(-30.0, -30.09).agrees() and number(-30.0, -29.91).agrees()
-    assert not number(-30.0, -30.11).agrees() and not number(-30.0, -30.02).agrees(retraining.CHAOS)
-    assert number(-30.0, -30.39, error=0.1).agrees()
-    assert not number(-30.0, -30.41, error=0.1).agrees()
-    assert number(math.nan, -math.inf).agrees()
-    assert not number(math.nan, -30.0).agrees() and not number(-30.0, math.nan).agrees()
+    assert pair(-30.0, -30.09).agrees() and pair(-30.0, -29.91).agrees()
+    assert not pair(-30.0, -30.11).agrees() and not pair(-30.0, -30.02).agrees(retraining.CHAOS)
+    assert pair(-30.0, -30.39, error=0.1).agrees()
+    assert not pair(-30.0, -30.41, error=0.1).agrees()
+    assert pair(math.nan, -math.inf).agrees()
+    assert not pair(math.nan, -30.0).agrees() and not pair(-30.0, math.nan).agrees()
 
 
 def spread(n):
@@ -33,8 +33,8 @@ def test_the_resolution_of_float32_is_no_difference():
     """Next to 2³⁴ it is 2048."""
     then = -(2.0**34)
     for sign in (-1, 1):
-        assert number(then + sign * 4 * 2048, then).agrees()
-        assert not number(then + sign * 5 * 2048, then).agrees()
+        assert pair(then + sign * 4 * 2048, then).agrees()
+        assert not pair(then + sign * 5 * 2048, then).agrees()
 
 
 def test_consistent_values():

@@ -145,7 +145,7 @@ def test_more_training_images_than_there_are(tmp_path, name, n_train, algorithm)
     data_dir = os.environ.get("AEVB_DATA_DIR")
     if name != "digits" and not data_dir:
         pytest.skip("needs MNIST in AEVB_DATA_DIR")
-    # There are 300, but these are not trained on either.
+    # `--n-train 300` is valid, but this run must not start either.
     arguments = ["figure3", "--dataset", name, "--algorithm", algorithm, "--n-train", "300"]
     arguments += ["--n-train", str(n_train), "--step-size", "0.1"]
     message = refused(tmp_path, *arguments, AEVB_DATA_DIR=data_dir)
@@ -185,7 +185,7 @@ def whole(tmp_path_factory):
     for command in (FIGURE4, ["report"], ["verify", "--update"], ["verify"]):
         result = invoke(*command, "--results", str(results))
         assert result.exit_code == 0, result.output
-    # A file written by the other commands: no run is trained for it.
+    # A page and a picture of a command that trains; they are made here without training.
     (results / "figure2").mkdir()
     shutil.copy(results / "figure4" / "manifold-digits.png", results / "figure2" / "figure2.png")
     (results / "figure2" / "table.md").write_text("# Figure 2\n\n![Curves](figure2.png)\n")
@@ -295,7 +295,7 @@ def rewrite(path, change):
     path.write_text(json.dumps(value))
 
 
-NEWER = {
+INCONSISTENT = {
     "a new setting": lambda info: info["experiment"].update(warmup=5),
     "a new data set": lambda info: info["experiment"].update(dataset="cifar"),
     "a new algorithm": lambda info: info["experiment"].update(algorithm="iwae"),
@@ -312,10 +312,10 @@ NEWER = {
 
 
 @pytest.mark.parametrize("command", (["verify"], ["report"], LONGER, FIGURE4))
-@pytest.mark.parametrize("kind", NEWER)
+@pytest.mark.parametrize("kind", INCONSISTENT)
 def test_an_inconsistent_record(results, kind, command):
     path = named(results, "run.json")
-    rewrite(path, NEWER[kind])
+    rewrite(path, INCONSISTENT[kind])
     message = refused(results, *command)
     assert str(path.parent) in message and " Received: " in message
 
@@ -517,5 +517,5 @@ def test_no_permission_to_write(command, tmp_path_factory):
 
 
 def test_there_are_more_than_120_cases():
-    tests = [BAD_OPTIONS, FOLDERS, DAMAGED, ENTRIES, NEWER, TABLES]
+    tests = [BAD_OPTIONS, FOLDERS, DAMAGED, ENTRIES, INCONSISTENT, TABLES]
     assert sum(map(len, tests)) > 120

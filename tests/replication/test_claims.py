@@ -94,7 +94,7 @@ def test_short_runs_show_a_lead_but_not_the_end(tmp_path, judge):
     faster = judge()[0]
     panel = part(faster, "MNIST, N_z = 20")
     gained, lead = panel.numbers
-    # The paper at 10⁶: −124.2 and −130.8; its wake-sleep gains more than that from 5·10⁵ on.
+    # The paper at 10⁶: −124.2 and −130.8; from 5·10⁵ its wake-sleep gains more than this 6.6.
     assert lead.estimate.value == pytest.approx(6.6, abs=0.1)
     assert lead.estimate.error == pytest.approx(0.3 * 2**0.5)
     assert gained.estimate.value > lead.estimate.value
@@ -242,7 +242,7 @@ def test_the_budget_is_too_small_to_compare_monte_carlo_em(tmp_path, judge):
 
 @pytest.mark.parametrize(("mcem", "verdict"), [(0.0, YES), (9.0, PARTLY), (30.0, NO)])
 def test_many_images(tmp_path, judge, mcem, verdict):
-    # The paper ends 17.7 behind AEVB and 11.6 behind wake-sleep.
+    # The paper's MCEM ends 17.7 behind its AEVB and 11.6 behind its wake-sleep.
     write_figure3(tmp_path, 50_000, end=60_000_000, mcem=mcem)
     assert part(judge()[2], "MCEM is far behind").verdict is verdict
     assert part(judge()[2], "AEVB is ahead").verdict is YES

@@ -13,7 +13,7 @@ from replication.plan.experiment import STEP_SIZES
 from replication.train import jobs
 
 
-def test_help_names_every_option_with_its_default():
+def test_help_names_options_and_a_default():
     text = " ".join(invoke("figure2", "--help").output.split())
     for option in ("--dataset", "--latent-dim", "--algorithm", "--samples", "--seeds"):
         assert option in text
@@ -50,7 +50,7 @@ def test_too_few_samples_for_the_choice(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_missing_data_is_one_line(tmp_path):
+def test_missing_data_prints_no_traceback(tmp_path):
     for command in (("data", "frey"), ("figure2", "--results", str(tmp_path))):
         result = invoke(*command, "--data-dir", str(tmp_path))
         assert result.exit_code == 1

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from made_up import numbers
-from processes import holders, strays, trains, wait_until
+from processes import has_been_saved, holders, strays, wait_until
 
 from replication.measurements import records
 from replication.plan.protocols import figure2_experiment
@@ -34,8 +34,8 @@ def test_another_worker_resumes_a_killed_ones_run_with_the_same_numbers(
     workers = {process.pid: process for process in workers}
     command = [*TWO, "--samples", samples]
     process = processes.command(results, *command, "--scheduler", scheduler)
-    wait_until(lambda: any(trains(results, run) for run in RUNS), process)
-    lost = next(run for run in RUNS if trains(results, run))
+    wait_until(lambda: any(has_been_saved(results, run) for run in RUNS), process)
+    lost = next(run for run in RUNS if has_been_saved(results, run))
     (owner,) = holders(results, lost)
     workers[owner].send_signal(signal.SIGSTOP)
     # Another command for the same runs reports who trains them.
@@ -67,7 +67,7 @@ def test_workers_stop_when_their_command_has_ended(tmp_path, processes, schedule
     workers = [processes.worker(scheduler) for _ in range(2)]
     command = [results, *TWO, "--scheduler", scheduler, "--samples"]
     process = processes.command(*command, "1e9")
-    wait_until(lambda: all(trains(results, run) for run in RUNS), process)
+    wait_until(lambda: all(has_been_saved(results, run) for run in RUNS), process)
     process.send_signal(sent)
     message = process.communicate(timeout=120)[1]
     if sent == signal.SIGINT:

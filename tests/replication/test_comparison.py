@@ -60,7 +60,7 @@ def change_metric(results, experiment, samples, name, change):
 
 
 def change_reference(results, section, change):
-    """Calls `change` with the first entry of a section for which it does not return False."""
+    """Applies `change` to every entry of a section; returns the entries that it changed."""
     path = results / "reference.json"
     stored = json.loads(path.read_text())
     changed = [entry for entry in stored[section] if change(entry) is not False]
@@ -179,7 +179,8 @@ def test_additional_runs_are_new(results, check):
 def test_a_run_that_was_trained_again_is_new(results, check):
     again = {"started": "2026-02-02T00:00:00+00:00"}
     shutil.rmtree(results / "runs" / SINGLE.id)
-    write_bounds(results, SINGLE, 2_000_000, offset=0.8, **again)  # two of its standard errors
+    # 0.8 is two standard errors of the difference.
+    write_bounds(results, SINGLE, 2_000_000, offset=0.8, **again)
     assert check() == (True, [f"new       run {SINGLE.id}: trained again"])
     shutil.rmtree(results / "runs" / SINGLE.id)
     write_bounds(results, SINGLE, 2_000_000, offset=2.0, **again)

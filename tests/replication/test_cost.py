@@ -130,7 +130,7 @@ def test_the_page_and_the_table(tmp_path):
     assert shortest["fastest_samples_per_second"] == shortest["fastest_gflop_per_second"] == ""
 
 
-def test_untrained_runs_cost_nothing(tmp_path):
+def test_untrained_runs_are_an_error(tmp_path):
     write_run(tmp_path, MNIST, {0: 0.0})
     with pytest.raises(ReplicationError, match=r"Expected trained runs in .*runs"):
         cost.build(tmp_path)

@@ -390,7 +390,7 @@ def test_a_web_page_instead_of_the_file(server, cache, name, file):
 # --- damaged files ------------------------------------------------------------------------------
 
 
-def damage(tmp_path, name, data, variable="x"):
+def error_of_reading(tmp_path, name, data, variable="x"):
     """The error from reading these bytes."""
     path = tmp_path / name
     path.write_bytes(data)
@@ -410,30 +410,32 @@ def test_idx_of_any_rank(tmp_path):
 def test_idx_cut_anywhere(tmp_path):
     data = idx(np.arange(6, dtype=np.uint8).reshape(1, 2, 3))
     for length in range(len(data)):
-        damage(tmp_path, "idx3-ubyte", data[:length])
-    assert "expected 6 values, received 5" in damage(tmp_path, "idx3-ubyte", data[:-1])
-    assert "expected 6 values, received 7" in damage(tmp_path, "idx3-ubyte", data + b"\0")
+        error_of_reading(tmp_path, "idx3-ubyte", data[:length])
+    assert "expected 6 values, received 5" in error_of_reading(tmp_path, "idx3-ubyte", data[:-1])
+    assert "expected 6 values, received 7" in error_of_reading(tmp_path, "idx3-ubyte", data + b"\0")
 
 
 def test_not_idx(tmp_path):
-    assert "received '3c6874'" in damage(tmp_path, "idx3-ubyte", b"<html></html>")
+    assert "received '3c6874'" in error_of_reading(tmp_path, "idx3-ubyte", b"<html></html>")
     int32 = b"\0\0\x0c\x01" + struct.pack(">2I", 1, 7)
-    assert "received '00000c'" in damage(tmp_path, "idx1-int", int32)
+    assert "received '00000c'" in error_of_reading(tmp_path, "idx1-int", int32)
 
 
 def test_gzip_cut_anywhere(tmp_path):
     data = gzip.compress(idx(np.arange(6, dtype=np.uint8)))
     for length in range(len(data)):
-        damage(tmp_path, "idx1-ubyte.gz", data[:length])
-    assert "Not a gzipped file" in damage(tmp_path, "idx1-ubyte.gz", gzip.decompress(data))
+        error_of_reading(tmp_path, "idx1-ubyte.gz", data[:length])
+    assert "Not a gzipped file" in error_of_reading(
+        tmp_path, "idx1-ubyte.gz", gzip.decompress(data)
+    )
 
 
 def test_npz_cut_anywhere(tmp_path):
     np.savez(tmp_path / "whole.npz", x=np.arange(6, dtype=np.uint8))
     data = (tmp_path / "whole.npz").read_bytes()
     for length in range(len(data)):
-        damage(tmp_path, "cut.npz", data[:length])
-    assert "KeyError" in damage(tmp_path, "whole.npz", data, variable="y")
+        error_of_reading(tmp_path, "cut.npz", data[:length])
+    assert "KeyError" in error_of_reading(tmp_path, "whole.npz", data, variable="y")
 
 
 @pytest.mark.parametrize("compressed", [False, True])
@@ -441,8 +443,8 @@ def test_mat_cut_anywhere(tmp_path, compressed):
     savemat(tmp_path / "whole.mat", {"x": np.arange(64, dtype="u1")}, do_compression=compressed)
     data = (tmp_path / "whole.mat").read_bytes()
     for length in range(len(data)):
-        damage(tmp_path, "cut.mat", data[:length])
-    assert "KeyError" in damage(tmp_path, "whole.mat", data, variable="y")
+        error_of_reading(tmp_path, "cut.mat", data[:length])
+    assert "KeyError" in error_of_reading(tmp_path, "whole.mat", data, variable="y")
 
 
 def test_folder_in_place_of_a_file(tmp_path):
@@ -487,7 +489,7 @@ def test_nothing_is_unpickled(tmp_path, name):
             np.save(file, bomb)
     else:
         path.write_bytes(pickle.dumps(bomb))
-    damage(tmp_path, name, path.read_bytes())
+    error_of_reading(tmp_path, name, path.read_bytes())
     assert not crater.exists()
     with contextlib.suppress(ValueError, pickle.UnpicklingError):
         pickle.loads(pickle.dumps(bomb))

@@ -38,13 +38,13 @@ def grid(end):
     return [s for k in range(3, 8) for s in (int(m * 10**k) for m in steps) if s <= end]
 
 
-def paper_like(experiment, end, test_offset=0.0):
-    """The paper's curve shifted by `test_offset`, and arbitrary values outside its range."""
+def paper_like(experiment, end, offset=0.0):
+    """The paper's curve shifted by `offset`, and arbitrary values outside its range."""
 
     def bound(samples, split):
         e = experiment
         value = paper_value(2, e.dataset, e.algorithm, e.latent_dim, split, at=samples).item()
-        return -160 - 1e7 / samples if math.isnan(value) else value + test_offset
+        return -160 - 1e7 / samples if math.isnan(value) else value + offset
 
     return {0: (-1500.0, -1500.0)} | {s: (bound(s, "train"), bound(s, "test")) for s in grid(end)}
 
@@ -134,8 +134,8 @@ def test_the_page(tmp_path, tables):
 
 def test_the_chosen_and_the_closest_step_size(tmp_path, tables, roles):
     one, two, ten = aevb(0.01), aevb(0.02), aevb(0.1)
-    write_run(tmp_path, one, paper_like(one, 2_000_000, test_offset=0.5))
-    write_run(tmp_path, two, paper_like(two, 2_000_000, test_offset=2) | {100_000: (-200, -200)})
+    write_run(tmp_path, one, paper_like(one, 2_000_000, offset=0.5))
+    write_run(tmp_path, two, paper_like(two, 2_000_000, offset=2) | {100_000: (-200, -200)})
     write_run(tmp_path, ten, {0: (-543.0, -543.0), 100_000: (-1e6, -1e6)})
     assert roles() == {"0.01": "closest", "0.02": "chosen"}
     _, page = tables()
@@ -152,7 +152,7 @@ def test_the_chosen_and_the_closest_step_size(tmp_path, tables, roles):
 
 def test_chosen_and_closest_can_be_the_same(tmp_path, roles):
     one, two = aevb(0.01), aevb(0.02)
-    write_run(tmp_path, one, paper_like(one, 2_000_000, test_offset=-3))
+    write_run(tmp_path, one, paper_like(one, 2_000_000, offset=-3))
     write_run(tmp_path, two, paper_like(two, 2_000_000) | {100_000: (-200, -200)})
     assert roles() == {"0.02": "chosen, closest"}
 
@@ -284,7 +284,7 @@ def test_the_picture_shows_our_curves(tmp_path, datasets):
         e = aevb(0.02, latent_dim=5, dataset=dataset)
         for seed in (0, 1):
             run = dataclasses.replace(e, seed=seed)
-            write_run(tmp_path, run, paper_like(e, 2_000_000, test_offset=seed))
+            write_run(tmp_path, run, paper_like(e, 2_000_000, offset=seed))
     paths = figure2.build(tmp_path)
     assert [p.name for p in paths] == ["table.md", "figure2.png", "table.csv", "step_sizes.csv"]
     assert all(p.parent == tmp_path / "figure2" and p.exists() for p in paths)
@@ -346,7 +346,7 @@ def test_numbers_and_tables_as_text():
     assert number(0.25, "+") == "+0.2"
     assert number(-104.846, digits=2) == "−104.85"
     assert number(-242582835.2) == "−2.4·10⁸" and number(99_999.0) == "99999.0"
-    # Errors of 10 to 35 have two digits, others one.
+    # Errors whose first two digits are 10 to 35 have two digits, others one.
     assert with_error(-1.4094, 0.0096) == "−1.409 ± 0.010"
     assert with_error(-172.84, 3.54) == "−172.8 ± 3.5"
     assert with_error(-172.84, 3.56) == "−173 ± 4"

@@ -138,9 +138,9 @@ def test_the_page_compares_the_algorithms_count_by_count(tmp_path, tables):
     write_run(tmp_path, run_of("wake-sleep"), UNTRAINED | {1_500_000: (-139.0, -151.0)})
     _, page = tables()
     header, *rows = cells(page, "MNIST, N_train = 1000")
-    triples = ["paper", "difference"]
+    paper_columns = ["paper", "difference"]
     assert header[:3] == ["samples", "algorithm", "step size"]
-    assert header[3:] == ["training: ours", *triples, "test: ours", *triples]
+    assert header[3:] == ["training: ours", *paper_columns, "test: ours", *paper_columns]
     assert [row[:2] for row in rows] == [
         ["10⁶", "AEVB"],
         ["10⁶", "MCEM"],
@@ -154,7 +154,7 @@ def test_the_page_compares_the_algorithms_count_by_count(tmp_path, tables):
     assert rows[1][3] == "−141.0"
 
 
-def test_the_algorithms_stand_in_the_papers_order(tmp_path, tables):
+def test_the_algorithms_have_the_papers_order(tmp_path, tables):
     for algorithm in ("mcem", "wake-sleep", "aevb"):
         for n_train in (50_000, 1000):
             run = {1_000_000: (-150.0, -150.0)}

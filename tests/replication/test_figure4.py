@@ -1,4 +1,4 @@
-"""Figure 4: every tile is the decoded point of the unit square."""
+"""Figure 4: every tile is decoded from its point of the unit square."""
 
 import dataclasses
 import json
@@ -53,7 +53,7 @@ def weights(data, results):
     return [[np.asarray(v) for v in part.trainable_variables] for part in parts]
 
 
-def test_a_tile_is_the_decoded_point_of_the_unit_square(data, results, weights):
+def test_a_tile_is_decoded_from_its_point_of_the_unit_square(data, results, weights):
     model, _ = trained(DIGITS, data["digits"], results)
     picture = figure4.manifold(model, (4, 16))  # not square: height and width in their places
     n = figure4.TILES

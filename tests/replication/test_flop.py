@@ -45,7 +45,9 @@ def test_monte_carlo_em_by_hand():
     "dataset, pixels, settings",
     [("digits", 64, {}), ("frey", 560, {"num_samples": 2}), ("frey", 560, {"decoder_layers": 3})],
 )
-def test_as_many_as_in_the_matrix_products_of_a_training_step(algorithm, dataset, pixels, settings):
+def test_the_count_equals_the_matrix_products_of_a_training_step(
+    algorithm, dataset, pixels, settings
+):
     import jax
 
     x = np.zeros((100, pixels), "float32")

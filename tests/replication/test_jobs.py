@@ -136,7 +136,7 @@ def test_figures_4_and_5_choose_a_step_size_if_none_is_chosen(trained):
 
 
 def test_figures_4_and_5_complete_the_pilots_of_a_killed_command(trained):
-    """Two of three pilots were left. With `fresh`, all are trained again."""
+    """Two of three pilots exist already. With `fresh`, all are trained again."""
     jobs = trained(lambda e: 0.1)
     pilots = [figure2_experiment("digits", "aevb", 2, step) for step in STEP_SIZES]
     jobs.train(pilots[:2], 20_000)

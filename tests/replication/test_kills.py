@@ -13,11 +13,11 @@ from processes import Processes, strays
 
 from replication.measurements import records
 
-KILLS = 20  # of each way to train
-# A kill waits until up to so many files are written or removed. The number is spread over orders
-# of magnitude: a command that only draws changes a few files, others a few hundred.
+KILLS = 20  # for each way to train
+# A kill waits for a random number of written or removed files, log-uniform up to this one: a
+# command that only draws changes a few files, others a few hundred.
 MOST_CHANGES = 200
-LONGEST = 0.5  # seconds from the last of them to the kill
+LONGEST = 0.5  # the most seconds between the last change and the kill
 
 DIGITS = ["--dataset", "digits", "--samples", "25000"]
 TWO = ["--latent-dim", "2", "--latent-dim", "5"]

@@ -147,7 +147,7 @@ def test_a_command_waits_for_an_output(tmp_path, python):
     assert first.communicate()[1] == "" and locks(tmp_path) == []
 
 
-def test_a_kill_in_the_middle_of_a_file_leaves_the_old_one_and_nothing_else(tmp_path, python):
+def test_a_kill_while_a_file_is_written_keeps_the_old_one(tmp_path, python):
     path = tmp_path / "runs" / "a" / "metrics.csv"
     path.parent.mkdir(parents=True)
     path.write_text("old")
@@ -167,19 +167,17 @@ def test_a_kill_in_the_middle_of_a_file_leaves_the_old_one_and_nothing_else(tmp_
 
 
 def test_partial_files_are_removed_under_the_lock(tmp_path):
-    actual = ["runs/a/metrics.csv", "runs/b/checkpoint.npz", "figure2/figure2.png"]
-    desired = ["runs/c/checkpoint.npz", "figure3/table.md", "README.md", "runs/a/x/y"]
-    actual, desired = (
-        [tmp_path / f"{n}.unfinished.tmp" for n in names] for names in (actual, desired)
-    )
-    desired += [tmp_path / "runs" / "a" / "notes.tmp", tmp_path / "figure2" / "notes.tmp"]
-    for path in actual + desired:
+    removed = ["runs/a/metrics.csv", "runs/b/checkpoint.npz", "figure2/figure2.png"]
+    kept = ["runs/c/checkpoint.npz", "figure3/table.md", "README.md", "runs/a/x/y"]
+    removed, kept = ([tmp_path / f"{n}.unfinished.tmp" for n in names] for names in (removed, kept))
+    kept += [tmp_path / "runs" / "a" / "notes.tmp", tmp_path / "figure2" / "notes.tmp"]
+    for path in removed + kept:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     runs = [tmp_path / "runs" / name for name in "ab"]
     with lock.runs(runs), lock.output(tmp_path, "figure2"):
         pass
-    assert [path.exists() for path in actual + desired] == [False] * 3 + [True] * 6
+    assert [path.exists() for path in removed + kept] == [False] * 3 + [True] * 6
 
 
 def test_an_error_inside_releases_the_run(tmp_path):
@@ -195,7 +193,7 @@ def test_an_unlocked_file_does_not_block(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_lock_of_another_one_is_not_removed(tmp_path):
+def test_the_lock_of_another_command_is_not_removed(tmp_path):
     """The file is deleted by hand, and another command locks a new one."""
     path = tmp_path / "a.lock"
     with lock.runs([tmp_path / "a"]):
@@ -227,7 +225,7 @@ def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_without_locks_there_is_none(tmp_path, monkeypatch):
+def test_without_fcntl_nothing_is_locked(tmp_path, monkeypatch):
     monkeypatch.setattr(lock, "fcntl", None)
     with lock.runs([tmp_path / "a"]), lock.runs([tmp_path / "a"]):
         assert not list(tmp_path.iterdir())

@@ -40,8 +40,8 @@ def test_a_folder_with_a_run_of_other_settings_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("again", [True, False])
-def test_a_run_that_another_command_starts_over_meanwhile(tmp_path, monkeypatch, again):
-    """Between reading its two files: it is read again, or is gone."""
+def test_a_run_that_another_command_starts_over_while_it_is_read(tmp_path, monkeypatch, again):
+    """A run that changes between the reads of its two files is read again, or left out if gone."""
     ends = {s: dict.fromkeys(EXPERIMENT.measured, -44.0) for s in (0, 100)}
     made_up.write_run(tmp_path, EXPERIMENT, ends)
     read = records.read_metrics

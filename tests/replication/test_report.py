@@ -75,7 +75,7 @@ addEventListener("load", async () => {
 
 @pytest.fixture
 def results(tmp_path):
-    """One panel of figure 2, its page and a picture, like those of the command."""
+    """Two panels of figure 2, its page and a picture, like those of the command."""
     write_panel(tmp_path, "mnist", 20, end=2_000_000)
     write_panel(tmp_path, "frey", 2, end=1_000_000)
     folder = tmp_path / "figure2"

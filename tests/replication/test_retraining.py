@@ -137,9 +137,9 @@ def test_other_machines_threads_and_versions_are_named(tmp_path):
     versions = session["versions"] | {"jax": "0.10.2"}
     elsewhere = session | {"machine": "Abacus, 1 of 2 cores", "versions": versions}
     run.info["sessions"].append(elsewhere | {"samples_from": 20_000})
-    assert reruns.other_surroundings(run) == ""
+    assert reruns.environment_difference(run) == ""
     run.info["sessions"][:] = [elsewhere]
-    assert reruns.other_surroundings(run) == (
+    assert reruns.environment_difference(run) == (
         "; stored with Abacus, 1 of 2 cores, jax 0.10.2; now with Abacus, 2 cores, jax 0.6.2"
     )
 

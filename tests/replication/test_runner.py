@@ -252,7 +252,7 @@ def test_kill_while_the_last_files_are_written(
 
 
 def test_a_run_that_is_discarded_starts_over(digits, tmp_path, copied, monkeypatch):
-    """Also after a kill within: the record goes first, then the weights, and then the rest."""
+    """Also after a kill while the record, the weights and the rest are deleted, in this order."""
     folder = records.runs_folder(tmp_path) / EXPERIMENT.id
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "rmtree", lambda folder: None)
@@ -426,7 +426,7 @@ def test_training_time_is_divided_between_runs(digits, tmp_path):
     "settings, stddev",
     [({}, 0.01), ({"initial_bias_stddev": 0.0}, 0.0), ({"decoder_layers": 2}, 0.01)],
 )
-def test_all_parameters_start_from_the_same_distribution(digits, settings, stddev):
+def test_initial_standard_deviations(digits, settings, stddev):
     experiment = Experiment("digits", "aevb", 5, 0.01, hidden_units=400, **settings)
     variables = build(experiment, digits).trainable_variables
     kernels = np.concatenate([np.ravel(v) for v in variables if v.path.endswith("kernel")])
@@ -460,4 +460,4 @@ def test_checkpoints_cost_little(digits, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Training, "save", count)
     train(digits, tmp_path, 7_000)
-    assert saved == [7_000]  # a pause at 5 000 is not
+    assert saved == [7_000]  # not at the pause at 5 000

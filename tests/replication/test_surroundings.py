@@ -37,7 +37,7 @@ def disk(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_full_disk_is_one_line_and_training_resumes_when_there_is_space(disk, tmp_path):
+def test_a_full_disk_prints_one_line_and_training_resumes_when_there_is_space(disk, tmp_path):
     """There is space for one checkpoint of 110 KB, not for a second one."""
     results = disk("size=180k")
     full = invoke(*TRAINING, "--results", results)
@@ -69,7 +69,7 @@ def test_a_full_disk_is_one_line_and_training_resumes_when_there_is_space(disk, 
         pytest.param("runs", ["all", "--preset", "smoke"], marks=pytest.mark.slow),
     ],
 )
-def test_a_read_only_folder_is_one_line(disk, first, arguments):
+def test_a_read_only_folder_prints_one_line(disk, first, arguments):
     results = disk("ro")
     result = invoke(*arguments, "--results", results)
     assert result.exit_code == 1

@@ -9,7 +9,7 @@ import psutil
 import pytest
 from commands import invoke
 from made_up import numbers
-from processes import strays, trains, wait_until
+from processes import has_been_saved, strays, wait_until
 
 from replication.measurements import lock, records
 from replication.plan.protocols import figure2_experiment
@@ -36,7 +36,7 @@ def trainers(process):
 def at_work(tmp_path, command):
     """A command and its two training processes."""
     process = command(tmp_path, *TWO, "1e9")
-    wait_until(lambda: all(trains(tmp_path, run) for run in RUNS), process)
+    wait_until(lambda: all(has_been_saved(tmp_path, run) for run in RUNS), process)
     found = trainers(process)
     assert len(found) == 2
     return process, found
@@ -90,7 +90,7 @@ def test_a_killed_command_leaves_no_process(tmp_path, at_work, command):
 
 
 @pytest.mark.slow
-def test_a_killed_process_is_one_line(tmp_path, at_work, command):
+def test_a_killed_process_prints_one_line(tmp_path, at_work, command):
     process, children = at_work
     children[0].kill()
     message = process.communicate(timeout=120)[1]

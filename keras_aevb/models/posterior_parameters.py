@@ -10,7 +10,7 @@ from keras_aevb.distributions.wrapper import Wrapper
 from keras_aevb.typing import Tensor, Terms
 
 
-def described(
+def moments_and_parameters(
     posterior: ConditionalDistribution, parameters: Sequence[Tensor], moments: Sequence[str]
 ) -> Terms:
     """Moments of a distribution, and its parameters.
