@@ -101,7 +101,8 @@ TAKE_TURNS = {
     "tests/test_outputs.py",
     "tests/test_scikit_learn.py",
 }
-# The number of cases that run by default, for tests with many similar ones.
+# The number of cases that run by default, or the name of the only one, for tests with many similar
+# cases.
 CASES = {
     "tests/bad_calls/test_data.py": {
         "test_bad_call": 100,
@@ -207,7 +208,7 @@ CASES = {
         "test_different_models_equal_models_trained_alone": 1,
         "test_settings_changed_without_compile_take_effect": 1,
         "test_models_keep_their_values_if_training_is_interrupted": 1,
-        "test_replicas_equal_models_trained_alone": 1,
+        "test_replicas_equal_models_trained_alone": "this device-AEVB",
     },
     "tests/models/test_resident_fit.py": {
         "test_ctrl_c_in_any_method": 3,
@@ -315,11 +316,16 @@ def mark_slow(items, backend):
         if left_to_the_other and not item.get_closest_marker("skipif"):  # which may skip it there
             item.add_marker(LEFT_OUT)
     for file, tests in CASES.items():
-        for test, number in tests.items():
+        for test, wanted in tests.items():
             similar = cases[file, test]
-            first = zlib.crc32(test.encode()) % max(1, len(similar))  # differs between tests
-            similar = [*similar[first:], *similar[:first]]
-            chosen = {i * len(similar) // number for i in range(number)}
-            for i, item in enumerate(similar):
-                if i not in chosen:
-                    item.add_marker(LEFT_OUT)
+            for item in {*similar} - {*_chosen(similar, test, wanted)}:
+                item.add_marker(LEFT_OUT)
+
+
+def _chosen(similar, test, wanted):
+    """The case with a name, or a number of cases, spread over the list."""
+    if isinstance(wanted, str):
+        return [item for item in similar if item.name == f"{test}[{wanted}]"]
+    first = zlib.crc32(test.encode()) % max(1, len(similar))  # differs between tests
+    similar = [*similar[first:], *similar[:first]]
+    return [similar[i] for i in {i * len(similar) // wanted for i in range(wanted)} if similar]

@@ -81,15 +81,8 @@ poisson = kv.Unconditional("Poisson", 1, log_rate=math.log(12.3)).distribution()
 log_p = [poisson.log_prob([n]) for n in counts]
 np.testing.assert_allclose(log_p, stats.poisson(12.3).logpmf(counts), rtol=1e-12, atol=1e-12)
 
-# Families with fixed and trained parameters.
-for name, fixed in (
-    ("Pareto", {"scale": 0.1}),
-    ("StudentT", {"df": 4.0}),
-    ("Triangular", {"low": 0.1, "high": 0.7}),
-    ("MultivariateStudentT", {"df": 4.0}),
-    ("RelaxedBernoulli", {"temperature": 0.3}),
-):
-    family, prior = kv.Conditional(name, 2, **fixed), kv.Unconditional(name, 2, **fixed)
+# Families with fixed and trained parameters, and flows.
+def check_types(family, prior):
     family.build((4, 3))
 
     def draws(features):
@@ -98,7 +91,18 @@ for name, fixed in (
             yield from (z, p.log_prob(z))
 
     values = types_of(draws, ops.convert_to_tensor(rng.normal(size=(4, 3))))
-    assert {keras.backend.standardize_dtype(v.dtype) for v in values} == {"float64"}, name
+    assert {keras.backend.standardize_dtype(v.dtype) for v in values} == {"float64"}, family
+
+for name, fixed in (
+    ("Pareto", {"scale": 0.1}),
+    ("StudentT", {"df": 4.0}),
+    ("Triangular", {"low": 0.1, "high": 0.7}),
+    ("MultivariateStudentT", {"df": 4.0}),
+    ("RelaxedBernoulli", {"temperature": 0.3}),
+):
+    check_types(kv.Conditional(name, 2, **fixed), kv.Unconditional(name, 2, **fixed))
+layers = [kv.Autoregressive(4), kv.Coupling(4)]
+check_types(kv.FlowPosterior(kv.DiagonalNormal(2), layers), kv.StandardNormal(2))
 t = kv.Unconditional("StudentT", 1, df=4.1).distribution()
 (loc, scale), z = (np.asarray(t.distribution.loc), np.asarray(t.distribution.scale)), [1.7]
 np.testing.assert_allclose(t.log_prob(z), stats.t(4.1, loc, scale).logpdf(z).sum(), **exact)
@@ -130,23 +134,19 @@ m, s = np.asarray(q.mean()), np.asarray(q.stddev())
 kl = 0.5 * (m**2 + s**2 - 1) - np.log(s)
 np.testing.assert_allclose(kv.evaluation.elbo_terms(small, x)["kl"], kl.sum(1), **exact)
 x = np.nan_to_num(x)
-flow = kv.FlowPosterior(kv.DiagonalNormal(2), [kv.Autoregressive(4), kv.Coupling(4)])
-for posterior, prior in (
-    (kv.Conditional("Pareto", 2, scale=0.1), kv.Unconditional("Pareto", 2, scale=0.1)),
-    (flow, None),
+trained = kv.AEVB(
+    keras.Sequential([keras.layers.Dense(4, "tanh")]),
+    keras.Sequential([keras.layers.Dense(4, "tanh")]),
+    kv.Conditional("Pareto", 2, scale=0.1), kv.Normal(6),
+    kv.Unconditional("Pareto", 2, scale=0.1), kv.ELBO(kl="sampled"), seed=0,
+)
+trained.compile("adam", run_eagerly=keras.backend.backend() == "tensorflow")
+trained.fit(x, batch_size=5, verbose=0, validation_data=(x, None))
+for value in (
+    trained.elbo(x), trained.reconstruct(x), trained.sample(2), trained.log_likelihood(x, 2),
+    *trained.posterior_parameters(x).values(),
 ):
-    trained = kv.AEVB(
-        keras.Sequential([keras.layers.Dense(4, "tanh")]),
-        keras.Sequential([keras.layers.Dense(4, "tanh")]),
-        posterior, kv.Normal(6), prior, kv.ELBO(kl="sampled"), seed=0,
-    )
-    trained.compile("adam", run_eagerly=keras.backend.backend() == "tensorflow")
-    trained.fit(x, batch_size=5, verbose=0, validation_data=(x, None))
-    for value in (
-        trained.elbo(x), trained.reconstruct(x), trained.sample(2), trained.log_likelihood(x, 2),
-        *trained.posterior_parameters(x).values(),
-    ):
-        assert value.dtype == "float64" and np.isfinite(value).all()
+    assert value.dtype == "float64" and np.isfinite(value).all()
 
 # The mean of weights, in one and in several parts.
 log_weights = rng.normal(size=(9, 4))

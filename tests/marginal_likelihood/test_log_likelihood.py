@@ -29,6 +29,7 @@ class Generative(kv.LatentVariableModel):
         super().__init__(decoder, likelihood, kv.StandardNormal(2), (), seed)
 
 
+@pytest.mark.slow
 def test_all_methods_agree(linear_gaussian):
     """Three estimators of the same number."""
     lg = linear_gaussian(100)

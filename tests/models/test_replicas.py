@@ -188,6 +188,7 @@ class Sizes(keras.utils.PyDataset):
         return (X[10 * i : 10 * i + self.sizes[i]],)
 
 
+@pytest.mark.slow
 def test_batches_that_differ_later(stacked_or_not):
     """Models that compute the same, in stacks that change with the sizes of their batches."""
     sizes = [(20, 20, 20, 20), (20, 10, 20, 20), (20, 20, 10, 20), (20, 20, 20, 10)]

@@ -395,10 +395,11 @@ def interrupted_program(monkeypatch, raise_signal):
 
 
 # On JAX an uncompiled model runs eagerly; on TensorFlow XLA only takes more time here.
-MODES = {
+SETTINGS_OF_MODES = {
     "compiled": {"jit_compile": JAX},
     "eager": {"run_eagerly": True, "jit_compile": False},
 }
+MODES = ["compiled", pytest.param("eager", marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -406,7 +407,7 @@ MODES = {
 def test_the_model_keeps_its_values_after_ctrl_c(data, mode, monkeypatch, ctrl_c):
     """A group of steps completes before the interruption."""
     interrupted_program(monkeypatch, ctrl_c)
-    model = build(steps_per_execution=5, **MODES[mode])
+    model = build(steps_per_execution=5, **SETTINGS_OF_MODES[mode])
     batches = ((X[i : min(i + 10, 47)],) for i in range(0, 50, 10))
     x = {"x": X[:47], "batch_size": 10} if data == "arrays" else {"x": batches}
     with pytest.raises(KeyboardInterrupt):
@@ -430,7 +431,7 @@ CALLS = {
 @pytest.mark.parametrize("call", CALLS)
 def test_ctrl_c_in_any_method(call, mode, monkeypatch, ctrl_c):
     interrupted_program(monkeypatch, ctrl_c)
-    model = build(**MODES[mode])
+    model = build(**SETTINGS_OF_MODES[mode])
     with pytest.raises(KeyboardInterrupt):
         CALLS[call](model)
     assert all(np.isfinite(weights).all() for weights in model.get_weights())
@@ -458,7 +459,7 @@ MOMENTS = {
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("method", MOMENTS)
 def test_the_model_keeps_its_values_if_a_callback_fails(method, mode):
-    model, x = build(**MODES[mode]), X[:8]
+    model, x = build(**SETTINGS_OF_MODES[mode]), X[:8]
     before = model.elbo(x, seed=0)
     for moment in MOMENTS[method]:
         with pytest.raises(OSError, match="No space"):

@@ -46,15 +46,18 @@ def results(data, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def weights(data, results):
+def model(data, results):
+    return trained(DIGITS, data["digits"], results)[0]
+
+
+@pytest.fixture(scope="module")
+def weights(model):
     """The digits' weights: encoder W₃ b₃, q(z|x) W₄ b₄ W₅ b₅, decoder W₁ b₁, p(x|z) W₂ b₂."""
-    model, _ = trained(DIGITS, data["digits"], results)
     parts = (model.encoder, model.posterior, model.decoder, model.likelihood)
     return [[np.asarray(v) for v in part.trainable_variables] for part in parts]
 
 
-def test_a_tile_is_decoded_from_its_point_of_the_unit_square(data, results, weights):
-    model, _ = trained(DIGITS, data["digits"], results)
+def test_a_tile_is_decoded_from_its_point_of_the_unit_square(model, weights):
     picture = figure4.manifold(model, (4, 16))  # not square: height and width in their places
     n = figure4.TILES
     assert picture.shape == (4 * n, 16 * n)
@@ -68,9 +71,8 @@ def test_a_tile_is_decoded_from_its_point_of_the_unit_square(data, results, weig
         np.testing.assert_allclose(tile, expected, atol=1e-6)  # float32
 
 
-def test_the_encoded_points_are_the_means_in_the_unit_square(data, results, weights):
+def test_the_encoded_points_are_the_means_in_the_unit_square(data, model, weights):
     x = data["digits"].test
-    model, _ = trained(DIGITS, data["digits"], results)
     (w3, b3), (w4, b4, *_), *_ = weights
     expected = norm.cdf(np.tanh(x @ w3 + b3) @ w4 + b4)
     np.testing.assert_allclose(figure4.encoded(model, x), expected, atol=1e-6)  # float32

@@ -55,6 +55,7 @@ def test_different_runs_in_one_folder_end_with_the_numbers_of_each_alone(tmp_pat
     assert locks(together) == []
 
 
+@pytest.mark.slow
 def test_one_command_trains_a_run_and_a_kill_releases_it(tmp_path, python):
     first = python(*AEVB, "1e9", "--results", tmp_path)
     path = tmp_path / "runs" / f"{RUN}.lock"

@@ -326,6 +326,7 @@ def test_run_json_has_the_provenance(uninterrupted, digits):
     assert {"command", "commit", "backend", "device", "machine", "versions"} <= set(session)
 
 
+@pytest.mark.slow
 def test_with_a_gpu_one_program_trains_all_curves(tmp_path, monkeypatch):
     """Their numbers equal those of runs trained one after another."""
 
