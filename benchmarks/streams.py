@@ -37,15 +37,15 @@ def rows(rounds, examples, environments, chosen):
         }
         works = {p: work for source, p in peers.items() if source == "arrays" or chosen(p)}
         results = measure(works, rounds, environments, one_core=True)
-        resident = results[peers["arrays"]]
+        arrays = results[peers["arrays"]]
         for peer, result in results.items():
-            relative = ratios(result, resident)
+            relative = ratios(result, arrays)
             table.append(
                 {
                     "backend": backend,
                     "source": peer.options["source"],
                     "samples_per_second": round(work.samples / min(result.seconds)),
-                    "relative_to_arrays": round(min(resident.seconds) / min(result.seconds), 2),
+                    "relative_to_arrays": round(min(arrays.seconds) / min(result.seconds), 2),
                     "relative_to_arrays_median": round(median(relative), 2),
                     "relative_to_arrays_quartiles": quartiles(relative),
                     "peak_mib": round(result.peak_mib),

@@ -98,10 +98,10 @@ def _row(peer, work, result, results):
     }
     for name, baseline in BASELINES.items():
         if baseline in results:
-            rounds = ratios(result, results[baseline], work.replicas)
-            row[name] = round(median(rounds), 3)
+            speeds = ratios(result, results[baseline], work.replicas)
+            row[name] = round(median(speeds), 3)
             if name in WITH_QUARTILES:
-                row[f"{name}_quartiles"] = quartiles(rounds)
+                row[f"{name}_quartiles"] = quartiles(speeds)
     return {
         **row,
         "first_step_seconds": round(result.first_step_seconds, 1),

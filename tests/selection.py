@@ -51,6 +51,7 @@ SLOW_ON = {
         "tests/test_callbacks.py",
         "tests/test_docs.py",
         "tests/test_examples.py",
+        "tests/test_float64.py",
         "tests/test_gradients.py",
         "tests/test_networks.py",
         "tests/test_pictures.py",
@@ -80,8 +81,8 @@ SLOW_ON = {
         *REPLICATION,
     },
 }
-# Files of tests that matter on both backends and are slow on both: their tests take turns, so that
-# each runs on one backend.
+# Files of tests that matter on both backends and are slow on both. Each test runs on one backend. Of
+# several cases, a third runs on each backend, and a third only with `-m "slow or not slow"`.
 TAKE_TURNS = {
     "tests/bounds/test_elbo.py",
     "tests/distributions/test_likelihoods.py",
@@ -97,10 +98,10 @@ TAKE_TURNS = {
     "tests/models/test_resume.py",
     "tests/models/test_saved_files.py",
     "tests/models/test_state_in_parts.py",
-    "tests/test_float64.py",
     "tests/test_outputs.py",
     "tests/test_scikit_learn.py",
 }
+TURNS = ("jax", "tensorflow", None)
 # The number of cases that run by default, or the name of the only one, for tests with many similar
 # cases.
 CASES = {
@@ -254,6 +255,9 @@ CASES = {
     "tests/test_examples.py": {
         "test_example_runs": 1,
     },
+    "tests/test_float64.py": {
+        "test_no_number_is_rounded_to_float32": "floatx",
+    },
     "tests/test_gradients.py": {
         "test_variance_of_a_linear_model": 2,
     },
@@ -277,7 +281,6 @@ LONGEST = (
     "tests/models/test_full_vb.py",
     "tests/models/test_monte_carlo_em.py",
     "tests/models/test_resident_fit.py",
-    "tests/test_float64.py",
     "tests/test_readme.py",
     "tests/replication/test_lock.py",
     "tests/models/test_backends_agree.py",
@@ -304,28 +307,27 @@ def _file(item):
 
 def mark_slow(items, backend):
     """Marks the collected tests that do not run by default on a backend as slow."""
-    cases = collections.defaultdict(list)
+    tests = collections.defaultdict(list)
     for item in items:
-        if item.get_closest_marker("slow"):
-            continue
-        file = _file(item)
-        cases[file, item.name.split("[")[0]].append(item)
-        turn = zlib.crc32(item.nodeid.encode()) % 2
-        others_turn = file in TAKE_TURNS and turn != ("jax", "tensorflow").index(backend)
-        left_to_the_other = others_turn or _is_left_out(file, backend)
-        if left_to_the_other and not item.get_closest_marker("skipif"):  # which may skip it there
-            item.add_marker(LEFT_OUT)
-    for file, tests in CASES.items():
-        for test, wanted in tests.items():
-            similar = cases[file, test]
-            for item in {*similar} - {*_chosen(similar, test, wanted)}:
+        if not item.get_closest_marker("slow"):
+            tests[_file(item), item.name.split("[")[0]].append(item)
+    for (file, test), cases in tests.items():
+        chosen = _chosen(cases, test, CASES.get(file, {}).get(test, len(cases)))
+        first = zlib.crc32(f"{file}::{test}".encode())  # differs between tests
+        turns = TURNS if len(chosen) > 1 else TURNS[:2]
+        for i, item in enumerate(chosen):
+            others_turn = file in TAKE_TURNS and turns[(first + i) % len(turns)] != backend
+            left_to_others = others_turn or _is_left_out(file, backend)
+            if left_to_others and not item.get_closest_marker("skipif"):  # which may skip it there
                 item.add_marker(LEFT_OUT)
+        for item in {*cases} - {*chosen}:
+            item.add_marker(LEFT_OUT)
 
 
-def _chosen(similar, test, wanted):
+def _chosen(cases, test, wanted):
     """The case with a name, or a number of cases, spread over the list."""
     if isinstance(wanted, str):
-        return [item for item in similar if item.name == f"{test}[{wanted}]"]
-    first = zlib.crc32(test.encode()) % max(1, len(similar))  # differs between tests
-    similar = [*similar[first:], *similar[:first]]
-    return [similar[i] for i in {i * len(similar) // wanted for i in range(wanted)} if similar]
+        return [item for item in cases if item.name == f"{test}[{wanted}]"]
+    first = zlib.crc32(test.encode()) % len(cases)  # differs between tests
+    cases = [*cases[first:], *cases[:first]]
+    return [cases[i * len(cases) // wanted] for i in range(min(wanted, len(cases)))]

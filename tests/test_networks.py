@@ -63,7 +63,7 @@ def test_architecture(mlp):
 @BOTH
 @pytest.mark.parametrize("layers", [2, 3])
 def test_the_decoder_may_have_more_hidden_layers(mlp, layers):
-    """h₁ = tanh(W₁ z + b₁), h₂ = tanh(W₂ h₁ + b₂), …, of the same size each."""
+    """h₁ = tanh(W₁ z + b₁), h₂ = tanh(W₂ h₁ + b₂), …, each of the same size."""
     parts = mlp(6, 2, 5, seed=0, stddev=0.5, decoder_layers=layers)
     model, one = kv.AEVB(**parts), kv.AEVB(**mlp(6, 2, 5, seed=0, stddev=0.5))
     assert model.count_params() - one.count_params() == (layers - 1) * affine_size(5, 5)
@@ -206,7 +206,7 @@ def test_the_initial_seeds_do_not_change(mlp):
 
 @BOTH
 def test_the_log_variance_gain(mlp):
-    """log σ² = c W h + b, from the same kernels as without; the mean has no gain."""
+    """log σ² = c W h + b, with the same initial W as without a gain; the mean has no gain."""
     plain, damped = (kv.AEVB(**mlp(6, 2, 5, seed=0, log_variance_gain=c)) for c in (1.0, 0.25))
     kernel, bias = damped.posterior.heads["log_variance"].trainable_variables
     bias.assign([3.0, -3.0])

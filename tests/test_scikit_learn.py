@@ -49,7 +49,7 @@ def test_means(fitted):
     np.testing.assert_allclose(fitted.score(X), expected, rtol=1e-6)
 
 
-def parts(num_features, seed, **changes):
+def build_model(num_features, seed, **changes):
     keras.utils.set_random_seed(seed)
     defaults = {
         "encoder": keras.Sequential([keras.layers.Dense(4)]),
@@ -68,7 +68,7 @@ def test_likelihoods_without_a_mean(family):
     classes = {"num_classes": 3} if family == "Categorical" else {}
     x = np.arange(20 * 3).reshape(20, 3) % 3
     likelihood = kv.Conditional(family, 3, **classes)
-    fitted = small(build=parts, build_arguments={"likelihood": likelihood}).fit(x)
+    fitted = small(build=build_model, build_arguments={"likelihood": likelihood}).fit(x)
     assert fitted.model_.point_estimates["likelihood"] == "mode"
     again = fitted.inverse_transform(fitted.transform(x))
     np.testing.assert_allclose(again, fitted.model_.reconstruct(x), rtol=1e-5)
@@ -80,7 +80,7 @@ def test_other_posteriors_and_columns_are_not_decoded(fitted):
         "posterior": kv.Conditional("LogitNormal", 2),
         "prior": kv.Unconditional("LogitNormal", 2),
     }
-    own = small(build=parts, build_arguments=logit_normal, output="parameters").fit(X)
+    own = small(build=build_model, build_arguments=logit_normal, output="parameters").fit(X)
     with pytest.raises(ValueError, match="a posterior with a mean in the support of p"):
         own.inverse_transform(own.transform(X))
     for encoded in (np.zeros((3, 1)), np.zeros((3, 7))):
@@ -97,7 +97,7 @@ def test_a_posterior_without_a_mean():
         "prior": kv.Unconditional("Cauchy", 2),
         "bound": kv.ELBO(kl="sampled"),
     }
-    fitted = small(build=parts, build_arguments=changes).fit(X)
+    fitted = small(build=build_model, build_arguments=changes).fit(X)
     with pytest.raises(ValueError, match="a posterior with a mean, or `output='parameters'`"):
         fitted.transform(X)
     assert np.isfinite(fitted.set_params(output="parameters").transform(X)).all()
@@ -160,9 +160,9 @@ def test_pickles_and_data_frames(fitted):
     np.testing.assert_array_equal(encoded, fitted.transform(X))
 
 
-def test_names_of_features_without_an_example_in_the_support():
-    """0 is no value of Gamma."""
-    gamma = small(build=parts, build_arguments={"likelihood": kv.Conditional("Gamma", 8)})
+def test_feature_names_if_zero_is_outside_the_support():
+    """0 is not in the support of the Gamma distribution."""
+    gamma = small(build=build_model, build_arguments={"likelihood": kv.Conditional("Gamma", 8)})
     assert gamma.fit(X + 0.1).get_feature_names_out().tolist() == ["mean_0", "mean_1"]
 
 
@@ -201,7 +201,9 @@ def test_missing_values(fitted):
 
 
 # This check compares float32 to 1e-7, below its resolution; `test_order_of_the_examples` is ours.
-EXPECTED_FAILURES = {"check_methods_sample_order_invariance": "a matrix product may round by row"}
+EXPECTED_FAILURES = {
+    "check_methods_sample_order_invariance": "a matrix product may round each row differently"
+}
 
 
 @parametrize_with_checks(

@@ -49,7 +49,7 @@ class OwnPosterior(kv.ConditionalDistribution):
 
 x = np.zeros((10, 16), "float32")
 parts = kv.networks.bernoulli_mlp(16, latent_dim=2)
-model = kv.AEVB(**{**parts, "posterior": Laplace(2)}, bound=Own(3), seed=0)
+model = kv.AEVB(**{**parts, "posterior": OwnPosterior(2)}, bound=Own(3), seed=0)
 model.compile("adam")
 model.fit(x, epochs=1, verbose=0)
 model.fit(((x, None) for _ in range(3)), steps_per_epoch=3)
@@ -98,7 +98,7 @@ class Centred(kv.VariationalModel):
         return Objective({"loss": x}, {})  # arg-type
 
 
-class OfNothing(kv.Prior):
+class IntegerPrior(kv.Prior):
     def distribution(self) -> int:  # override
         return 0
 

@@ -1,4 +1,4 @@
-"""Pauses another library's training loop after each epoch."""
+"""Pauses a training loop after each epoch."""
 
 import threading
 

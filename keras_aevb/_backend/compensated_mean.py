@@ -7,11 +7,11 @@ from keras import ops
 
 
 class CompensatedMean(keras.metrics.Mean):
-    r"""Keras' `Mean` with compensated sums, whose rounding errors do not add up.
+    r"""Keras' `Mean` with compensated sums, whose rounding errors do not accumulate.
 
-    In float32, Keras' own sums are wrong by nats after 10⁵ batches: a batch is then so small beside
-    the total that rounding it has a systematic error. Each sum s has its rounding error e beside
-    it (Kahan 1965):
+    In float32, Keras' own mean is wrong by tenths of a nat after 10⁵ batches, by nats after 10⁶: a
+    batch is then so small beside the total that rounding it has a systematic error. Each sum s
+    has its rounding error e beside it (Kahan 1965):
 
     $$y = v - e, \qquad t = s + y, \qquad e = (t - s) - y, \qquad s = t$$
     """

@@ -85,8 +85,8 @@ def minimize(model: keras.Model, loss: Callable[[], Any]) -> None:
         scaled_loss = model.optimizer.scale_loss(loss())
     check_built(model, variables)
     gradients = tape.gradient(scaled_loss, variables)
-    # Read every variable before its update, also those that the loss does not differentiate, such
-    # as a detached encoder's. TensorFlow's graph optimizer does not ensure this order.
+    # Read every variable before its update, including those behind a stop_gradient in the loss,
+    # such as a detached encoder's. TensorFlow's graph optimizer does not ensure this order.
     with tf.control_dependencies([scaled_loss]):
         model.optimizer.apply(gradients, variables)
 

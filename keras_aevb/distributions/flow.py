@@ -70,7 +70,7 @@ class Reverse(FlowStep):
         return tfb.Permute(self.permutation)
 
 
-class _Network(FlowStep):
+class _NetworkStep(FlowStep):
     """A step whose shifts and log scales come from a network with one hidden layer."""
 
     def __init__(
@@ -110,7 +110,7 @@ class _Network(FlowStep):
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
-class Coupling(_Network):
+class Coupling(_NetworkStep):
     r"""A real NVP coupling: the first half of a vector shifts and scales the second.
 
     $$y_1 = z_1, \qquad y_2 = z_2 \, e^{s(z_1)} + t(z_1)$$
@@ -143,7 +143,7 @@ class Coupling(_Network):
 
 
 @keras.saving.register_keras_serializable(package="keras_aevb")
-class Autoregressive(_Network):
+class Autoregressive(_NetworkStep):
     r"""A masked autoregressive step: preceding elements determine each element's shift and scale.
 
     $$y_i = z_i \, e^{s_i(y_{<i})} + t_i(y_{<i})$$
@@ -203,12 +203,13 @@ def _built(steps: Sequence[FlowStep], event_shape: Shape) -> list[FlowStep]:
     Raises:
         ValueError: if there are none, one is not a `FlowStep`, or events are not vectors.
     """
-    steps = list(steps) if isinstance(steps, list | tuple) else []
-    if not steps or not all(isinstance(step, FlowStep) for step in steps):
+    is_list = isinstance(steps, list | tuple)
+    if not is_list or not steps or not all(isinstance(step, FlowStep) for step in steps):
         raise ValueError(
             "Expected a list of flow steps, such as `Coupling`, `Autoregressive` and `Reverse`. "
-            f"Received: {steps}"
+            f"Received: {steps!r}"
         )
+    steps = list(steps)
     if len(event_shape) != 1:
         raise ValueError(f"Flows map vectors. Expected one dimension. Received: {event_shape}")
     for step in steps:

@@ -391,7 +391,7 @@ class VariationalModel(LatentVariableModel):
             "encode": serving.Endpoint(self._encoded, {"x": x, **condition}),
             **super().endpoints(),
             "elbo": serving.Endpoint(
-                self._bounded, {"x": x, "seed": serving.scalar(), **condition}
+                self._elbo_endpoint, {"x": x, "seed": serving.scalar(), **condition}
             ),
         }
 
@@ -403,7 +403,7 @@ class VariationalModel(LatentVariableModel):
 
         return self.over_examples(encoded, None, x, condition)
 
-    def _bounded(self, x: Tensor, seed: Tensor, condition: Tensor | None = None) -> Tensor:
+    def _elbo_endpoint(self, x: Tensor, seed: Tensor, condition: Tensor | None = None) -> Tensor:
         def bounds(seed: Tensor, x: Tensor) -> Tensor:
             return self._bound_values(x, seed)
 
@@ -421,13 +421,13 @@ class VariationalModel(LatentVariableModel):
         """Prints a table of diagnostics: `keras_aevb.evaluation.report`.
 
         Args:
-            x, num_samples, batch_size, seed, condition, verbose: as there.
+            x, num_samples, batch_size, seed, condition, verbose: as for `evaluation.report`.
 
         Returns:
             A `keras_aevb.evaluation.Report`.
 
         Raises:
-            ValueError: as there.
+            ValueError: as for `evaluation.report`.
         """
         from keras_aevb import evaluation  # not at the top: it imports this module
 

@@ -208,7 +208,7 @@ def remedy(folder):
 
 
 def _variables(model):
-    """All variables with the seeds, which `.keras` files lack but `model.variables` has."""
+    """The model's and the optimizer's variables; unlike `weights`, `variables` includes seeds."""
     return model.variables + model.optimizer.variables
 
 
@@ -261,6 +261,6 @@ def _missing(rows, experiment, info):
     if len(kept) < expected:
         return f"{len(kept)} of {expected} rows"
     if info["status"] == "complete" and kept[-1]["samples"] < info["samples"]:
-        return f"the last row after {kept[-1]['samples']}"
+        return f"a last row at {kept[-1]['samples']} samples"
     lost = [(row["samples"], n) for row in kept for n in experiment.measured if n not in row]
     return "no {1} after {0} samples".format(*lost[0]) if lost else None

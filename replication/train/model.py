@@ -42,7 +42,7 @@ def build(experiment, dataset):
             n_train=len(dataset.train),
             seed=experiment.seed,
         )
-        model.compile(optimizer)  # a step takes long, and contains the whole training set
+        model.compile(optimizer)  # a step is slow: its batch is the whole training set
         return model
     algorithm = {"aevb": kv.AEVB, "wake-sleep": kv.WakeSleep}[experiment.algorithm]
     model = algorithm(**parts, bound=kv.ELBO(experiment.num_samples), seed=experiment.seed)

@@ -285,7 +285,7 @@ def twice(model):
 
 for name, make in {
     "None": lambda: None,
-    "no list": lambda: compiled(new(kv.AEVB)),
+    "not a list": lambda: compiled(new(kv.AEVB)),
     "[]": lambda: [],
     "[5]": lambda: [5],
     "not compiled": lambda: [new(kv.AEVB)],

@@ -48,7 +48,7 @@ def test_damaged_weights_files(name, end, files, models):
         models.check_unchanged()
 
 
-@pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")  # then it fails
+@pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")  # an error follows
 @pytest.mark.parametrize("end", [".keras", ".weights.h5"])
 def test_weights_of_another_model(end, files, models):
     try:

@@ -1,6 +1,6 @@
 """The five kinds of data that every client runs with: the same 20 examples in batches of 10.
 
-A kind is a function from arrays to a pair: x for `fit`, and further arguments of `fit`.
+A source is a function from an array to a pair: x for `fit`, and further arguments of `fit`.
 """
 
 import itertools
@@ -70,10 +70,10 @@ class Data:
         """`model.fit`, with validation on the same kind of data, quietly."""
         x, how = self.source(self.x)
         if validate:
-            held_out, how_held_out = self.source(self.x)
-            settings["validation_data"] = held_out
-            if "steps_per_epoch" in how_held_out:
-                settings["validation_steps"] = how_held_out["steps_per_epoch"]
+            validation, how_validation = self.source(self.x)
+            settings["validation_data"] = validation
+            if "steps_per_epoch" in how_validation:
+                settings["validation_steps"] = how_validation["steps_per_epoch"]
         return model.fit(x, epochs=epochs, **how, **{"verbose": 0, **settings}).history
 
     def once(self):

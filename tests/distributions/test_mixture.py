@@ -45,7 +45,7 @@ def test_the_encoder_of_a_vamp_prior_belongs_to_the_posterior(make_model, x):
 
 
 def test_a_vamp_prior_belongs_to_one_model(make_model, x):
-    """A second model would use the first one's encoder; it may only if it has the same parts."""
+    """A second model is refused, unless it has the encoder and posterior that the prior uses."""
     model = vamp(make_model, x)
     before = model.elbo(x, seed=0)
     with pytest.raises(ValueError, match="VampPrior of another model"):

@@ -18,7 +18,7 @@ all_methods = pytest.mark.parametrize("method", QUICK.values(), ids=QUICK)
 
 @pytest.fixture(scope="module")
 def model(make_model):
-    """One model, so that each method is compiled once; `batch_size=5` everywhere."""
+    """One model with `batch_size=5` in most tests, so that they share each method's program."""
     return make_model()
 
 
@@ -94,16 +94,16 @@ def test_the_batch_size_does_not_matter_without_noise(linear_gaussian):
     np.testing.assert_allclose(whole, parts, atol=2e-5)  # about 10 nats in float32
 
 
-HOW = [(name, {"jit_compile": jit}) for name in QUICK for jit in (True, False)]
-HOW += [("importance", {"run_eagerly": True})]
+COMPILE_OPTIONS = [(name, {"jit_compile": jit}) for name in QUICK for jit in (True, False)]
+COMPILE_OPTIONS += [("importance", {"run_eagerly": True})]
 
 
-@pytest.mark.parametrize("name, how", HOW)
-def test_compiled_with_the_users_settings(name, how, linear_gaussian):
+@pytest.mark.parametrize("name, options", COMPILE_OPTIONS)
+def test_compiled_with_the_users_settings(name, options, linear_gaussian):
     """On TensorFlow, XLA gives other random numbers; log p(x) is the same."""
     lg = linear_gaussian(100)
     method = {"annealed": kv.AnnealedImportanceSampling(10, 100)}.get(name, name)
-    lg.model.compile(**how)
+    lg.model.compile(**options)
     values = lg.model.log_likelihood(lg.x, method=method, seed=0)
     lg.model.compile()
     # A mean absolute error of half a nat, and a bias of a tenth; importance sampling is exact
@@ -113,7 +113,7 @@ def test_compiled_with_the_users_settings(name, how, linear_gaussian):
 
 @all_methods
 def test_batches_of_any_size(method, model, x):
-    """On TensorFlow, a program that is traced for a second size has an unknown size."""
+    """On TensorFlow, the trace for a second batch size leaves the batch dimension unknown."""
     for batch_size in (5, 4):
         values = model.log_likelihood(x, method=method, batch_size=batch_size)
         assert values.shape == (13,) and np.isfinite(values).all()
@@ -182,7 +182,7 @@ def test_bad_data(model, x):
 
 
 class Shifted(Estimator):
-    """A setting that `get_config` loses."""
+    """An estimator whose `get_config` omits `shift`."""
 
     def __init__(self, num_samples, shift=0.0):
         super().__init__(num_samples)

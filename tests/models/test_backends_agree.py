@@ -45,25 +45,26 @@ dense = lambda units: keras.Sequential(
 )
 x = np.random.default_rng(0).random((7, 6)).astype("float32")
 results = {}
-for algorithm in (kv.AEVB, kv.WakeSleep):
-    for likelihood in (kv.Bernoulli, Likelihood):
-        if algorithm is kv.WakeSleep and likelihood is kv.Bernoulli:
-            continue  # the sleep phase samples binary pixels, which differ between backends
-        for kl in ("analytic", "sampled"):
-            model = algorithm(
-                dense(5), dense(4), Posterior(2), likelihood(6), Prior(2), kv.ELBO(3, kl), seed=0
-            )
-            rng = np.random.default_rng(1)
-            for variable in model.trainable_variables:
-                variable.assign(rng.normal(0, 0.5, variable.shape))
-            name = f"{algorithm.__name__} {likelihood.__name__} {kl}"
-            results[name + " bound"] = model.elbo(x, num_samples=3)
-            model.compile(keras.optimizers.SGD(0.1))
-            logs = model.fit(x, batch_size=len(x), shuffle=False, verbose=0).history
-            for key, value in logs.items():
-                results[f"{name} {key}"] = value
-            for i, variable in enumerate(model.trainable_variables):
-                results[f"{name} weight {i}"] = variable.numpy()
+for algorithm, likelihood, kl in (
+    (kv.AEVB, kv.Bernoulli, "analytic"),
+    (kv.AEVB, Likelihood, "analytic"),
+    (kv.AEVB, Likelihood, "sampled"),
+    (kv.WakeSleep, Likelihood, "sampled"),  # its sleep phase samples x
+):
+    model = algorithm(
+        dense(5), dense(4), Posterior(2), likelihood(6), Prior(2), kv.ELBO(3, kl), seed=0
+    )
+    rng = np.random.default_rng(1)
+    for variable in model.trainable_variables:
+        variable.assign(rng.normal(0, 0.5, variable.shape))
+    name = f"{algorithm.__name__} {likelihood.__name__} {kl}"
+    results[name + " bound"] = model.elbo(x, num_samples=3)
+    model.compile(keras.optimizers.SGD(0.1))
+    logs = model.fit(x, batch_size=len(x), shuffle=False, verbose=0).history
+    for key, value in logs.items():
+        results[f"{name} {key}"] = value
+    for i, variable in enumerate(model.trainable_variables):
+        results[f"{name} weight {i}"] = variable.numpy()
 """
 
 
@@ -87,12 +88,19 @@ def results(tmp_path_factory):
     return here["results"], dict(np.load(path))
 
 
-@pytest.mark.parametrize("name", ["AEVB Bernoulli", "AEVB Likelihood", "WakeSleep Likelihood"])
-@pytest.mark.parametrize("kl", ["analytic", "sampled"])
-def test_backends_agree(results, name, kl):
+@pytest.mark.parametrize(
+    "name",
+    [
+        "AEVB Bernoulli analytic",
+        "AEVB Likelihood analytic",
+        "AEVB Likelihood sampled",
+        "WakeSleep Likelihood sampled",
+    ],
+)
+def test_backends_agree(results, name):
     here, there = results
     assert set(here) == set(there)
-    keys = [key for key in here if key.startswith(f"{name} {kl} ")]
+    keys = [key for key in here if key.startswith(f"{name} ")]
     assert len([key for key in keys if "weight" in key]) >= 10
     for key in keys:
         # float32 in another order; atol: an entry that is small because its terms cancel

@@ -26,7 +26,7 @@ def model():
 
 
 def numbers(model, x):
-    """The results of all methods with noise that a seed fixes, and of those without noise."""
+    """Yields the names and results of methods that take x, with all noise fixed by a seed."""
     batch = x if isinstance(x, np.ndarray) else x.to_numpy("float64")  # Keras makes object arrays
     yield "elbo", model.elbo(x, seed=0)
     yield "log_likelihood", model.log_likelihood(x, 10, seed=0)

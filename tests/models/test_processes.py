@@ -42,7 +42,7 @@ def on_several_devices():
     return strategy.scope()
 """,
 }[BACKEND]
-NUMBERS = "process, folder = int(sys.argv[3]), sys.argv[4]\n"
+ARGUMENTS = "process, folder = int(sys.argv[3]), sys.argv[4]\n"
 
 
 def free_ports():
@@ -55,7 +55,7 @@ def free_ports():
 
 def run_two(program, folder, timeout=900):
     """Runs a program in two processes; returns their exit codes and error outputs."""
-    command = [sys.executable, "-c", SETUP + PARTS + NUMBERS + program, *free_ports()]
+    command = [sys.executable, "-c", SETUP + PARTS + ARGUMENTS + program, *free_ports()]
     variables = environment(CUDA_VISIBLE_DEVICES="", JAX_PLATFORMS="cpu")
     processes = [
         subprocess.Popen(
@@ -116,7 +116,10 @@ def test_two_processes_equal_one(name, parts, tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(BACKEND != "jax", reason="Keras shards weights only on jax")
 def test_weights_in_two_processes(parts, tmp_path):
-    """Half of a kernel's columns in each; `get_weights` and `save` need all of them in one."""
+    """Each process holds half of a kernel's columns. The test compares outputs, not weights:
+
+    `get_weights` and `save` need whole kernels in one process.
+    """
     program = """
 with with_sharded_weights():
     model = build(kv.AEVB)
@@ -157,7 +160,7 @@ with on_several_devices():
     if keras.backend.backend() == "tensorflow":
         from keras_aevb import _backend
 
-        def draws():  # a number that each replica draws, in its own place
+        def draws():  # the number that each replica draws, at the replica's index
             i = tf.distribute.get_replica_context().replica_id_in_sync_group
             drawn = tf.random.stateless_uniform([], _backend.next_seed(model.seed_generator))
             return _backend.sum_over_replicas(tf.one_hot(i, 2, drawn, 0.0))

@@ -33,7 +33,7 @@ def aevb(step_size, seed=0, latent_dim=20, dataset="mnist", **settings):
 
 
 def grid(end):
-    """The evaluations of the runner, 10 000, 12 500, …, up to `end`."""
+    """The runner's counts from 10 000, where those of the digits start, to `end`."""
     steps = (10, 12.5, 16, 20, 25, 32, 40, 50, 63, 80)
     return [s for k in range(3, 8) for s in (int(m * 10**k) for m in steps) if s <= end]
 
@@ -166,7 +166,7 @@ def test_decades_from_1e6_decide_what_is_closest(tmp_path, roles):
     assert roles() == {"0.01": "closest", "0.02": "chosen"}
 
 
-def test_earlier_points_decide_where_no_decade_can(tmp_path, roles):
+def test_all_shared_points_decide_where_no_decade_is_shared(tmp_path, roles):
     # At N_z = 3 the paper's curve enters its panel after 10⁶.
     one, two = aevb(0.01, latent_dim=3), aevb(0.02, latent_dim=3)
     write_run(tmp_path, one, paper_like(one, 2_000_000, 1))
@@ -311,8 +311,8 @@ def test_a_panel_that_the_paper_lacks_is_drawn_if_its_frame_shows_a_curve(tmp_pa
 @pytest.mark.parametrize(
     "ends, left", [([10_000], 1000), ([10_000, 25_000], 10_000), ([10_000, 10**8], 10**5)]
 )
-def test_axes_begin_with_a_curve_that_the_paper_lacks(tmp_path, monkeypatch, ends, left):
-    """A single point is a decade inside; the start of a long curve is cut off."""
+def test_left_axis_limit_without_a_curve_of_the_paper(tmp_path, monkeypatch, ends, left):
+    """The axis starts a decade before a single point, and cuts off the start of a long curve."""
     pictures = []
     monkeypatch.setattr("replication.figures.picture.write_png", lambda f, _: pictures.append(f))
     run = aevb(0.02, latent_dim=2, dataset="digits")
@@ -346,7 +346,7 @@ def test_numbers_and_tables_as_text():
     assert number(0.25, "+") == "+0.2"
     assert number(-104.846, digits=2) == "−104.85"
     assert number(-242582835.2) == "−2.4·10⁸" and number(99_999.0) == "99999.0"
-    # Errors whose first two digits are 10 to 35 have two digits, others one.
+    # An error has two digits if these, rounded, are 10 to 35, else one; 0.0096 becomes 0.010.
     assert with_error(-1.4094, 0.0096) == "−1.409 ± 0.010"
     assert with_error(-172.84, 3.54) == "−172.8 ± 3.5"
     assert with_error(-172.84, 3.56) == "−173 ± 4"

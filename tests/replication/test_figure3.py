@@ -257,8 +257,8 @@ def test_other_step_sizes_appear_only_at_the_end(tmp_path, tables):
             ("0.1", "-100000.0000", "diverged"),
         )
     ]
-    assert "AEVB and wake-sleep 10⁵ samples (digits: 2·10⁴)" in page
-    assert "MCEM 3·10⁶ samples (digits: 1.8·10⁵)" in page
+    assert "10⁵ samples for AEVB and wake-sleep (digits: 2·10⁴)" in page
+    assert "3·10⁶ samples for MCEM (digits: 1.8·10⁵)" in page
     assert "| MCEM      |   3 |      0.02 |     1 |            −140.0 |   chosen |" in page
     assert "These runs diverged" not in page
 

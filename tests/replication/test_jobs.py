@@ -42,8 +42,8 @@ class Recorder:
 
 
 @pytest.fixture
-def trained(tmp_path, monkeypatch):
-    """trained(best): a `Jobs` whose runs end best with the step size `best(experiment)`."""
+def make_jobs(tmp_path, monkeypatch):
+    """make_jobs(best): a `Jobs` whose runs score best with the step size `best(experiment)`."""
 
     def jobs(best):
         made, recorder = Jobs(["digits"], None, tmp_path), Recorder(tmp_path, best)
@@ -54,9 +54,9 @@ def trained(tmp_path, monkeypatch):
     return jobs
 
 
-def test_figure_2_continues_the_best_step_size_of_each_curve(trained):
+def test_figure_2_continues_the_best_step_size_of_each_curve(make_jobs):
     best = {("aevb", 2): 0.02, ("aevb", 5): 0.01, ("wake-sleep", 2): 0.1, ("wake-sleep", 5): 0.02}
-    jobs = trained(lambda e: best[e.algorithm, e.latent_dim])
+    jobs = make_jobs(lambda e: best[e.algorithm, e.latent_dim])
     jobs.curves(figure2_curves(["digits"], ("aevb", "wake-sleep"), (2, 5), 50_000), seeds=2)
     pilots = [
         (figure2_experiment("digits", *c, step, seed), 20_000)
@@ -99,32 +99,32 @@ def test_the_texts_settings_are_separate_runs(tmp_path, monkeypatch):
     assert loaded == [("frey", 0), ("frey", 11)]
 
 
-def test_given_step_sizes_need_no_pilot(trained):
-    jobs = trained(lambda e: 0.01)
+def test_given_step_sizes_need_no_pilot(make_jobs):
+    jobs = make_jobs(lambda e: 0.01)
     jobs.curves(figure2_curves(["digits"], ("aevb",), (2,), 100), 1, step_sizes=(0.05, 0.1))
     assert jobs.log == [
         (figure2_experiment("digits", "aevb", 2, step), 100) for step in (0.05, 0.1)
     ]
 
 
-def test_figure_3_takes_the_choice_of_the_smallest_training_set(trained):
-    jobs = trained(lambda e: 0.02)
+def test_figure_3_takes_the_choice_of_the_smallest_training_set(make_jobs):
+    jobs = make_jobs(lambda e: 0.02)
     jobs.curves(figure3_curves("digits", ("aevb",), {1500: 50_000}), seeds=1)
     pilots = [figure3_experiment("digits", "aevb", 300, step) for step in STEP_SIZES]
     longer = figure3_experiment("digits", "aevb", 1500, 0.02)
     assert jobs.log == [*((e, 20_000) for e in pilots), (longer, 50_000)]
 
 
-def test_figure_3_chooses_with_all_its_seeds(trained):
+def test_figure_3_chooses_with_all_its_seeds(make_jobs):
     """0.02 is best with seed 0 only, 0.1 with the other two."""
-    jobs = trained(lambda e: 0.1 if e.seed else 0.02)
+    jobs = make_jobs(lambda e: 0.1 if e.seed else 0.02)
     jobs.curves(figure3_curves("digits", ("wake-sleep",), {300: 50_000}), seeds=3)
     assert {e.step_size for e, samples in jobs.log if samples == 50_000} == {0.1}
 
 
-def test_figures_4_and_5_choose_a_step_size_if_none_is_chosen(trained):
+def test_figures_4_and_5_choose_a_step_size_if_none_is_chosen(make_jobs):
     best = {2: 0.02, 5: 0.1}
-    jobs = trained(lambda e: best[e.latent_dim])
+    jobs = make_jobs(lambda e: best[e.latent_dim])
     five = functools.partial(figure2_experiment, "digits", "aevb", 5)
     jobs.curves([Choice(five, ((five, 20_000),))], 1)
     jobs.log.clear()
@@ -135,9 +135,9 @@ def test_figures_4_and_5_choose_a_step_size_if_none_is_chosen(trained):
     assert jobs.log == [*pilots, *((model, 30_000) for model in reversed(models))]
 
 
-def test_figures_4_and_5_complete_the_pilots_of_a_killed_command(trained):
+def test_figures_4_and_5_complete_the_pilots_of_a_killed_command(make_jobs):
     """Two of three pilots exist already. With `fresh`, all are trained again."""
-    jobs = trained(lambda e: 0.1)
+    jobs = make_jobs(lambda e: 0.1)
     pilots = [figure2_experiment("digits", "aevb", 2, step) for step in STEP_SIZES]
     jobs.train(pilots[:2], 20_000)
     assert jobs.aevb_models(["digits"], (2,), 30_000) == [pilots[2]]
@@ -148,20 +148,20 @@ def test_figures_4_and_5_complete_the_pilots_of_a_killed_command(trained):
     assert len(jobs.log) == 4
 
 
-def test_too_few_samples_for_a_choice(trained):
+def test_too_few_samples_for_a_choice(make_jobs):
     for run in (
         lambda p: p.curves(figure2_curves(["digits"], ("aevb",), (2,), 19_999), 1),
         lambda p: p.curves(figure3_curves("digits", ("mcem",), {300: 100_000}), 1),
         lambda p: p.aevb_models(["digits"], (2,), 19_999),
     ):
-        jobs = trained(lambda e: 0.01)
+        jobs = make_jobs(lambda e: 0.01)
         with pytest.raises(ReplicationError, match="`figure2` and `figure3` also accept"):
             run(jobs)
         assert jobs.log == []
 
 
-def test_all_step_sizes_diverge(trained):
-    jobs = trained(lambda e: None if e.latent_dim == 5 else 0.01)
+def test_all_step_sizes_diverge(make_jobs):
+    jobs = make_jobs(lambda e: None if e.latent_dim == 5 else 0.01)
     with pytest.raises(ReplicationError, match="trains digits aevb N_z=5"):
         jobs.curves(figure2_curves(["digits"], ("aevb",), (2, 5), 50_000), 1)
     assert {samples for _, samples in jobs.log} == {20_000}  # before any long run
