@@ -81,8 +81,8 @@ SLOW_ON = {
         *REPLICATION,
     },
 }
-# Files of tests that matter on both backends and are slow on both. Each test runs on one backend. Of
-# several cases, a third runs on each backend, and a third only with `-m "slow or not slow"`.
+# Files of tests that matter on both backends and are slow on both. Each test runs on one backend.
+# Of several cases, a third runs on each backend, and a third only with `-m "slow or not slow"`.
 TAKE_TURNS = {
     "tests/bounds/test_elbo.py",
     "tests/distributions/test_likelihoods.py",
