@@ -8,8 +8,8 @@ import sys
 import types
 from pathlib import Path
 
-# Tests run a compiled program only a few times, so XLA skips its expensive passes.
-# `XLA_FLAGS= make test` compiles as users do.
+# Tests run a compiled program only a few times, so XLA skips its expensive passes, and TensorFlow
+# does not optimize its graphs. `XLA_FLAGS= make test` compiles as users do.
 os.environ.setdefault(
     "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 )
@@ -50,6 +50,11 @@ class TensorFlowIfLoaded:
 
 
 serialization_lib.tf = rng_utils.tf = TensorFlowIfLoaded()
+
+if keras.backend.backend() == "tensorflow" and "disable_expensive" in os.environ["XLA_FLAGS"]:
+    sys.modules["tensorflow"].config.optimizer.set_experimental_options(
+        {"disable_meta_optimizer": True}
+    )
 
 # Doctests only of the running backend's modules, since those of the other may not import.
 OTHERS = {"jax": "tensorflow", "tensorflow": "jax"}

@@ -1,4 +1,4 @@
-"""The speed of training other models than the paper's."""
+"""The speed of training models other than the paper's."""
 
 from harness import Peer, against_the_best, measure
 from work import Counts, Images, Work

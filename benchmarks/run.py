@@ -143,7 +143,7 @@ def write(part, rows):
         writer = csv.DictWriter(file, rows[0], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    on_one = ", on one of them" if part in ("models", "streams", "evaluation") else ""
+    on_one = ", one core used" if part in ("models", "streams", "evaluation") else ""
     heading = f"{machine()}{on_one}\n\n"
     (RESULTS / f"{part}.md").write_text(heading + table(rows) + "\n")
     draw(part, rows, machine(), RESULTS / f"{part}.png")

@@ -1,4 +1,4 @@
-"""How the cost of a training sample grows, on the jax backend."""
+"""Measures the cost of a training sample for different sizes, on the jax backend."""
 
 import dataclasses
 from statistics import median

@@ -74,7 +74,7 @@ class Images:
     Attributes:
         examples: float32 examples in an epoch.
         size: width and height, 16 times that of the last convolution's output.
-        filters: filters of each convolution, but the last of the decoder.
+        filters: filters of each convolution except the decoder's last.
         dense_units: units of the dense layers.
         latent_dim: N_z.
         batch_size: M.
@@ -93,7 +93,7 @@ class Images:
         return np.random.default_rng(0).random(shape, dtype="float32")
 
     @property
-    def small(self):
+    def encoded_shape(self):
         """The shape of the last convolution's output."""
         return self.size // 16, self.size // 16, self.filters
 
@@ -103,8 +103,8 @@ class Counts:
     """Counts of genes in cells: scVI's default networks, negative binomial counts and Adam.
 
     A hidden layer with batch normalisation, ReLU and dropout of 0.1 in the encoder, one without
-    dropout in the decoder. A gene has one dispersion. Only scVI's program makes a cell's rates
-    shares of its total count.
+    dropout in the decoder. A gene has one dispersion. Only in scVI's program are a cell's
+    rates fractions of its total count.
 
     Attributes:
         examples: cells in an epoch.

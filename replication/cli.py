@@ -208,8 +208,8 @@ def verify(results, update, rerun, data_dir, **workers):
 
     Recomputes every verdict on a claim, the numbers behind it, and every distance from the paper's
     curves, and prints a line for each and for each run. Fails if an entry of reference.json is
-    missing, if a verdict differs without longer runs, if a number or distance differs by more than
-    three standard errors, or if a stored measurement of a run has changed.
+    missing, if a verdict differs though no run got longer, if a number or distance differs by more
+    than three standard errors, or if a stored measurement of a run has changed.
 
     With --rerun, retrains every run instead, in the folder `rerun` of the results, which is
     deleted at the end, and compares the measurements. They may differ by 0.1 nats plus three

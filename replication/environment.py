@@ -36,7 +36,7 @@ def precision():
     return os.environ.get(PRECISION, "default")
 
 
-def share(cores):
+def limit_resources(cores):
     """Limits this process to `cores` threads, and makes it allocate GPU memory on demand."""
     for name in THREADS:
         os.environ.setdefault(name, str(cores))

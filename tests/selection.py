@@ -318,7 +318,7 @@ def mark_slow(items, backend):
         for i, item in enumerate(chosen):
             others_turn = file in TAKE_TURNS and turns[(first + i) % len(turns)] != backend
             left_to_others = others_turn or _is_left_out(file, backend)
-            if left_to_others and not item.get_closest_marker("skipif"):  # which may skip it there
+            if left_to_others and not item.get_closest_marker("skipif"):  # it may run here alone
                 item.add_marker(LEFT_OUT)
         for item in {*cases} - {*chosen}:
             item.add_marker(LEFT_OUT)

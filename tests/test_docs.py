@@ -64,7 +64,7 @@ def test_every_public_name_is_in_the_reference():
 
 def test_every_entry_of_the_reference_has_an_example():
     names = reference().public_names()
-    assert ">>> " in kv.typing.__doc__  # one for all of its names, most of which are no objects
+    assert ">>> " in kv.typing.__doc__  # one for all of its names: type aliases have no docstring
     without = []
     for path in (path for page, paths in names.items() if page != "typing" for path in paths):
         module, _, name = path.rpartition(".")

@@ -12,7 +12,7 @@ import keras, numpy as np
 from scipy import special, stats
 
 import keras_aevb as kv
-[getattr(kv, name) for name in kv.__all__]  # imports fix no type
+[getattr(kv, name) for name in kv.__all__]  # importing everything must not fix the float type
 TO_FLOATX
 from keras import ops
 from keras_aevb._backend import tfd

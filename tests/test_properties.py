@@ -211,7 +211,7 @@ def values_of(model):
     return [np.asarray(v) for v in (*model.variables, *model.optimizer.variables)]
 
 
-def set_back(model, values):
+def reset(model, values):
     for variable, value in zip((*model.variables, *model.optimizer.variables), values, strict=True):
         variable.assign(value)
 
@@ -235,7 +235,7 @@ def test_streams_train_and_evaluate_like_arrays(kind, aevb, n, batch_size, weigh
         logs |= aevb.evaluate(given[1], return_dict=True, verbose=0, **how, **labels)
         images = aevb.predict(given[2], verbose=0, **how)
         results.append([*values_of(aevb), images, *map(np.asarray, logs.values())])
-        set_back(aevb, start)
+        reset(aevb, start)
     assert_equal(results[1], results[0])
 
 
@@ -325,7 +325,7 @@ def test_integer_weights_train_as_repeated_examples(nearly_deterministic, weight
     for arrays, scale in (((x, None, np.array(weights)), n), ((np.repeat(x, weights, 0),), total)):
         nearly_deterministic.train_on_batch(*arrays)
         moves.append([scale * (a - b) for a, b in zip(nearly_deterministic.get_weights(), before)])
-        set_back(nearly_deterministic, start)
+        reset(nearly_deterministic, start)
     assert max(np.abs(move).max() for move in moves[0]) > 1e-3
     for actual, desired in zip(*moves):
         # float32 weights of 0.01 … 1 change by about 1e-2; z has σ = exp(-10)

@@ -1,4 +1,4 @@
-"""Every algorithm, trained from scratch for a fixed budget, reaches the stored values.
+"""The four unsupervised algorithms, trained from scratch for a fixed budget, reach stored values.
 
 Both backends start from the same weights and use the same order of examples, with different noise.
 Both are compared with a reference from JAX, a mean of five runs with different noise. The

@@ -9,7 +9,7 @@ from peers.jax_scan import initial
 
 
 def epochs(work, roots=True):
-    """Yields after one update, then each time after as many as the work has training steps."""
+    """Yields after one update, then after every epoch of `examples // batch_size` updates."""
 
     def updated(p, a, g):
         a = a + g**2

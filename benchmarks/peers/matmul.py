@@ -9,7 +9,7 @@ from jax import numpy as jnp
 
 
 def epochs(work, shape="square"):
-    """As many operations as the work's matrix products, up to whole products."""
+    """At each turn, performs the operations of an epoch's matrix products, to a whole product."""
     flop = work.flop_per_sample * work.examples
     if shape == "square":
         n = 2048
@@ -34,7 +34,7 @@ def epochs(work, shape="square"):
 
 
 def products(work):
-    """Shapes of the factors: forward, then for every layer backward to weights and to inputs."""
+    """Shapes of the factors, for every layer: forward, backward to weights, backward to inputs."""
     layers = [
         (work.x_dim, work.hidden_units),
         (work.hidden_units, 2 * work.latent_dim),

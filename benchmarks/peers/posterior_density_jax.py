@@ -25,9 +25,9 @@ def estimates(work, chains_of):
     """Like `epochs`, with the chains of `chains_of`.
 
     Args:
-        chains_of: function from the log density of one z of shape `[D]` and an example, from the
-            starts of shape `[2C, B, D]`, the examples, the number of samples and a key to the
-            chains, of shape `[S, 2C, B, D]`.
+        chains_of: function `(log_density, starts, x, num_samples, key)` that returns chains of
+            shape `[S, 2C, B, D]`. `log_density` takes one z of shape `[D]` and one example; the
+            starts have shape `[2C, B, D]`.
     """
     p, x = initial(work), work.data()
 

@@ -22,7 +22,7 @@ def epochs(work, source, **compile_options):
     yield from turns(train)
 
 
-def resident(work):
+def device_resident(work):
     return work.data(), {"batch_size": work.batch_size}
 
 
@@ -77,7 +77,7 @@ def generator(work):
 
 
 SOURCES = {
-    "arrays": resident,
+    "arrays": device_resident,
     "memory-mapped array": memory_mapped,
     "tf.data": tf_data,
     "PyDataset": lambda work: (Batches(work), {}),

@@ -42,7 +42,7 @@ FIND_PROBLEMS = """
 
   const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 });
   const brush = canvas.getContext("2d", { willReadFrequently: true });
-  const mixed = (colours) => {  // the colour that is seen, of layers from the back to the front
+  const mixed = (colours) => {  // the visible colour of stacked layers, back to front
     brush.clearRect(0, 0, 1, 1);
     for (const colour of colours) {
       brush.fillStyle = colour;

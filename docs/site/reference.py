@@ -80,7 +80,7 @@ def _public(module):
 
 
 def _defined(path):
-    """The path of a public name, where `a.b` is an object if a module `a/b.py` defines it."""
+    """The path of a public name; `a.b.b` for an object `a.b` that a module `a/b.py` defines."""
     package, _, name = path.rpartition(".")
     folder = PACKAGE.joinpath(*package.split(".")[1:])
     return f"{path}.{name}" if (folder / f"{name}.py").exists() else path

@@ -68,7 +68,7 @@ tfb = lazy_module(f"{SUBSTRATE}.bijectors", lambda: tfp.bijectors)
 linalg = lazy_module(f"{SUBSTRATE}.tf2jax.linalg", lambda: tfp.tf2jax.linalg)
 
 mean_metric = CompensatedMean
-# Keras' functions compute these in float32, also for arrays of float64.
+# Keras' functions compute these in float32, even for arrays of float64.
 mean = jax.numpy.mean
 tanh = jax.numpy.tanh
 variance = jax.numpy.var
@@ -157,7 +157,7 @@ def device_bytes() -> int | None:
 
 
 def has_replicas(model: keras.Model) -> bool:
-    """Always false: a step sees the whole batch, also if Keras distributes it over devices."""
+    """Always false: a step sees the whole batch, even if Keras distributes it over devices."""
     return False
 
 

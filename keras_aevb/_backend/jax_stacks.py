@@ -1,4 +1,4 @@
-"""JAX: models that compute the same, and their values stacked for one vectorised step."""
+"""JAX: groups models with equal computations, and stacks their values for a vectorised step."""
 
 import dataclasses
 import re

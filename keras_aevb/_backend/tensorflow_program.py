@@ -193,9 +193,9 @@ class PredictProgram:
         self.step = model.predict_step
         self.strategy = model.distribute_strategy
         # If other processes have replicas too, each process computes all outputs alone.
-        is_alone = self.strategy.cluster_resolver is None
+        is_only_process = self.strategy.cluster_resolver is None
         several = self.strategy.num_replicas_in_sync > 1
-        self._run = self._on_replicas if several and is_alone else self.step
+        self._run = self._on_replicas if several and is_only_process else self.step
         if not model.run_eagerly:
             self._run = program(self._run, jit_compile=model.jit_compile, reduce_retracing=True)
 

@@ -113,7 +113,8 @@ class Unconditional(Prior):
             of `keras.layers.Layer`.
 
     Raises:
-        ValueError: as for `Conditional`.
+        ValueError: if TFP has no such family or parameter, or a parameter is invalid, is not finite
+            numbers, or needs `num_classes` or a fixed value.
 
     Example:
         >>> prior = Unconditional("Gamma", 2, concentration=1.0, rate=1.0).distribution()
@@ -178,4 +179,4 @@ def split_arguments(parameters: Mapping[str, Any]) -> tuple[Config, Config, dict
 
 
 def family_config(family: Family) -> Config:
-    return {"family": family.get_config(), "num_classes": family.num_classes, **family.fixed}
+    return {"family": family.saved_name(), "num_classes": family.num_classes, **family.fixed}

@@ -135,7 +135,7 @@ class Family:
         independent = len(self.event_shape) - len(distribution.event_shape)
         return tfd.Independent(distribution, independent) if independent else distribution
 
-    def get_config(self) -> str:
+    def saved_name(self) -> str:
         """The name under which `Family` finds the class, on either backend.
 
         Raises:
@@ -243,7 +243,7 @@ def _class(name: str) -> Any:
 
 
 def _modules() -> tuple[Any, ...]:
-    """The modules with families; the first that has a name counts."""
+    """The modules with families, in order of precedence."""
     from keras_aevb.tfp_classes import compositions, corrections, counts, moments
 
     return compositions, corrections, counts, moments, tfd

@@ -40,8 +40,8 @@ def log_mean_exp(log_weights: Tensor) -> tuple[Tensor, Tensor]:
 class RunningMean(NamedTuple):
     r"""`log_mean_exp` for weights in chunks, without storing all of them.
 
-    The weights are scaled by the largest one, whose logarithm may be too large for a running mean
-    of logarithms: float32 would round its changes away.
+    The weights are divided by the largest one, so that the mean is not stored as a logarithm:
+    where that is large, float32 would round its changes away.
 
     Attributes:
         num_weights: L, the number of weights so far.
@@ -73,7 +73,7 @@ class RunningMean(NamedTuple):
         finite = ops.where(log_scale > -math.inf, log_scale, 0.0)
         ratio = ops.exp(self.log_scale - finite)
         weights = ops.exp(log_weights - finite)
-        num_new = ops.cast(ops.sum(included), "int32")  # of int64 where JAX has it
+        num_new = ops.cast(ops.sum(included), "int32")  # the sum is int64 if JAX's x64 is on
         num_weights = self.num_weights + num_new
         n = ops.cast(num_new, weights.dtype)
         share = n / ops.cast(num_weights, weights.dtype)

@@ -39,7 +39,7 @@ class ExportableModel(BatchedModel):
         return self.over_examples(decoded, self._estimate_seed(), z, condition)
 
     def _sampled(self, seed: Any, n: Any = None, condition: Any = None) -> Any:
-        """x ~ p(x), one for each element of n, an array of n rows; or p(x|y), one per condition."""
+        """x ~ p(x), one for each row of the array n; or x ~ p(x|y), one for each condition."""
         rows = n if condition is None else condition
         return self.over_examples(self._draws, _backend.seed_of(seed), rows, condition)
 

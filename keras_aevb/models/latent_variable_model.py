@@ -78,7 +78,7 @@ class LatentVariableModel(SerializableModel, ExportableModel):
         ['log_p', 'loss']
     """
 
-    # The constructor's arguments that are objects, in order.
+    # The constructor's arguments that are Keras layers, in order.
     parts: tuple[str, ...] = ("decoder", "likelihood", "prior", "condition")
 
     def __init__(

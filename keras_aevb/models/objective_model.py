@@ -56,7 +56,7 @@ class ObjectiveModel(keras.Model):
 
         Args:
             training: whether the model will be trained, or evaluated.
-            class_weight: argument of `fit` for a stream, whose labels Keras then reads.
+            class_weight: argument of `fit` for a stream; with it, Keras reads y as class labels.
         """
 
     def check_class_weight(self, class_weight: Any) -> None:

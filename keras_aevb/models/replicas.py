@@ -21,7 +21,7 @@ class Replicas:
 
     On the jax backend one compiled program makes the steps of all models. On a CPU it runs them
     concurrently. On a GPU, which a model of the paper's size leaves mostly idle, it vectorises the
-    steps of models that compute the same, such as an ensemble, over stacked variables. On the
+    steps of models with the same computation, such as an ensemble, over stacked variables. On the
     tensorflow backend each model has its own program, and the programs take turns. The results
     equal those of models trained alone, up to rounding. A model that diverges does not affect the
     others.

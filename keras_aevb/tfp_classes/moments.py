@@ -31,7 +31,7 @@ ZETA_MINUS_1 = {
     11: 0.0004941886041194,
     12: 0.0002460865533080,
 }
-SMALL = 0.125  # the series is used for |ξ| below
+SMALL = 0.125  # the series is used for |ξ| below this
 NEARLY_ZERO = 1e-12  # in place of smaller |ξ|, where formulas divide by ξ
 # Points of the quadrature, and the range of the log density over them, in nats.
 NUM_POINTS, LOG_RANGE = 64, 40.0

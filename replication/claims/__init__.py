@@ -69,7 +69,7 @@ class Evidence:
         return self._panels.get((3, "mnist", FIGURE3_LATENT_DIM, n_train, algorithm))
 
     def distances(self, points=()):
-        """Our curves minus the paper's, at powers of ten and at ends from 10⁶ samples.
+        """Our curves minus the paper's, at powers of ten and at curves' ends, from 10⁶ samples on.
 
         Args:
             points: further points, tuples of `POINT`.
@@ -97,8 +97,9 @@ class Evidence:
             shown.append(with_roles(curves(rows, counts), pilots(rows)))
         shown = pd.concat(shown)
         shown = shown[shown.settings != TEXT]
-        rivals = shown.groupby([*PANEL, "algorithm"], observed=True).step_size.transform("nunique")
-        return shown[shown.role.str.contains("chosen") | (rivals == 1)]
+        by_algorithm = shown.groupby([*PANEL, "algorithm"], observed=True)
+        num_step_sizes = by_algorithm.step_size.transform("nunique")
+        return shown[shown.role.str.contains("chosen") | (num_step_sizes == 1)]
 
 
 def _by_panel(rows):

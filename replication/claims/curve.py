@@ -47,7 +47,7 @@ class Curve:
 
     @property
     def end(self):
-        """Training samples of the longest seed."""
+        """Training samples of the seed that trained longest."""
         return int(self.rows.end.max())
 
     def at(self, samples, split):
@@ -77,10 +77,10 @@ class Curve:
         rows = quantity(self.rows, *arguments)
         rows = rows[rows.samples == samples]
         spread, source = self.family.spreads(quantity, *arguments).of(self.kind, self.name, samples)
-        draws = self.rows.figure.iloc[0] == 3
-        evaluation = (rows.error**2).mean() / (len(rows) if draws else 1)
+        is_monte_carlo = self.rows.figure.iloc[0] == 3
+        evaluation = (rows.error**2).mean() / (len(rows) if is_monte_carlo else 1)
         error = float(np.sqrt(spread**2 / len(rows) + evaluation))
-        over = (source, "samples of z" if draws else "examples")
+        over = (source, "samples of z" if is_monte_carlo else "examples")
         return Estimate(float(rows.value.mean()), error, over)
 
 

@@ -19,7 +19,7 @@ UNFINISHED = ".unfinished.tmp"
 def write(path, content):
     """Writes or replaces a file, and makes its folder if necessary.
 
-    One process at a time may write a file, under a lock of `lock`.
+    Only one process at a time may write a file: the caller holds a lock (module `lock`).
 
     Args:
         path: path of the file.

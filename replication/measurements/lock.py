@@ -65,15 +65,15 @@ def require_free(folders, patience=None):
 def output(results, name):
     """Locks output files against other commands, after waiting for them.
 
-        Read the data inside the lock, so that the last command to write includes all runs.
+    Read the data inside the lock, so that the last command to write includes all runs.
 
-        Args:
-            results: folder of the results.
-            name: name of the outputs' folder, such as `figure2`, or of an output outside such a
-    +             folder, such as `report`.
+    Args:
+        results: folder of the results.
+        name: name of the outputs' folder, such as `figure2`, or of an output outside such a
+            folder, such as `report`.
 
-        Raises:
-            BusyError: if another command still writes them after `SECONDS_FOR_AN_OUTPUT`.
+    Raises:
+        BusyError: if another command still writes them after `SECONDS_FOR_AN_OUTPUT`.
     """
     with _lock(Path(results) / name, "write", SECONDS_FOR_AN_OUTPUT):
         yield

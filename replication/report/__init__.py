@@ -9,7 +9,7 @@ from replication.report.charts import STYLES, chart
 from replication.report.sections import (
     after_figures,
     before_figures,
-    existing_figures,
+    every_figure,
     figures_section,
 )
 from replication.report.web_page import web_page
@@ -30,7 +30,7 @@ def write_report(results):
     """
     evidence = Evidence(results)
     distances = evidence.distances()
-    figures = existing_figures(results)
+    figures = every_figure(results)
     before, after = before_figures(evidence, distances, figures), after_figures(evidence)
     readme, page, table = paths = [
         Path(results) / name for name in ("README.md", "index.html", "distances.csv")

@@ -26,7 +26,7 @@ COLUMNS = ["panel", "algorithm", "split", "source", "step", "seed", "samples", "
 READINGS = 50  # the most points of a paper's curve in each decade of samples
 HEIGHT = 420  # pixels
 FIRST_PANELS = {2: "MNIST, N_z = 20", 3: "MNIST, N_train = 1000"}
-# Switches that are off when the page opens, like those of step sizes that are chosen nowhere.
+# Switches that are off when the page opens; so are those of step sizes chosen in no panel.
 OFF = {2: {("split", "training"), ("source", SOURCES[TEXT])}, 3: set()}
 NONE = "–"  # step size and seed of the paper's curves
 # The columns with switches, and the text before a value.

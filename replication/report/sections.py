@@ -120,7 +120,7 @@ class Figure(NamedTuple):
         return f"Not run yet: run `python -m replication {self.command}`.\n"
 
 
-def existing_figures(results):
+def every_figure(results):
     """All figures, a list of `Figure` in the paper's order.
 
     If a figure has a picture of the same name, pictures of its parts are not shown.

@@ -49,7 +49,7 @@ def groups_of(experiments, samples):
 
 
 def merged(groups):
-    """Joins groups of one schedule and number of samples, whatever their networks.
+    """Joins groups of one `Experiment.shared_settings` and number of samples.
 
     Returns:
         Dict from each of the groups to the one that contains it.

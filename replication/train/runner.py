@@ -27,7 +27,7 @@ def train(experiments, samples, dataset, results, progress, patience=None):
     Shorter runs catch up first; then all continue in one program. Training of a diverged run stops.
 
     Args:
-        experiments: list of `Experiment` of one `schedule`.
+        experiments: list of `Experiment` with the same `shared_settings`.
         samples: training samples of each; rounded up to whole training steps.
         dataset: `Dataset`.
         results: folder of the results, in which `runs/<id>/` is saved.
@@ -83,7 +83,7 @@ class _Group:
         self.trainings = trainings
         self.grid = grid
         self.progress = progress
-        self.replicas = {}  # from ids of runs to their `Replicas`
+        self.replicas = {}  # from Python's ids of trainings to their `Replicas`
         self.models = {t.experiment.curve_settings: t.model for t in trainings}
 
     def run(self):

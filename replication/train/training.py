@@ -48,7 +48,7 @@ class Training:
     def _earlier(self):
         """The sessions and rows of the run so far."""
         if not (self.folder / records.RUN).exists():
-            # A kill during the first save leaves weights, one during a deletion only metrics.
+            # If a kill in the first save or a deletion left only metrics, the run starts over.
             begun = (self.folder / records.CHECKPOINT).exists()
             return [], records.read_metrics(self.folder) if begun else []
         run = records.read_run(self.folder)

@@ -139,7 +139,7 @@ def _begin(messages, stopped, cores):
     """Initializes a process."""
     global _shared
     _shared = messages, stopped
-    environment.share(cores)
+    environment.limit_resources(cores)
     sys.unraisablehook = _interrupt_again
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # `_train` enables it
     if hasattr(signal, "pthread_sigmask"):

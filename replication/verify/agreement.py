@@ -10,9 +10,9 @@ command fails by chance with a probability of at most `ODDS`. Only the last numb
 tested, because the earlier ones mostly repeat it. With 10 seeds the interval has a half-width of
 8.0 standard deviations for 80 runs. It would be 22 with 5 seeds.
 
-Monte Carlo errors take no share of `ODDS`: in the stored results, `ROUNDING` and `SIGMAS` errors
-together are more than five errors of every number up to 10⁵ samples, and more than ten of nine in
-ten of them.
+Monte Carlo errors take no share of `ODDS`: in the stored results, the tolerance, `ROUNDING` plus
+`SIGMAS` standard errors, exceeds five standard errors for every number up to 10⁵ samples, and ten
+for nine in ten of them.
 """
 
 import dataclasses
@@ -74,9 +74,9 @@ def is_consistent(value, others, tests=1):
 
     n values of mean m and standard deviation s predict the next within m ± t s √(1 + 1/n), with
     Student's t of n − 1 degrees of freedom, which is exceeded with the probability
-    `ODDS` / `tests`. Then at least one of `tests` values is outside by chance with at most the
-    probability `ODDS`, however the values depend on each other. If the value is not finite, at
-    least one of the others must not be finite either.
+    `ODDS` / `tests`. Then the probability that at least one of `tests` values is outside by chance
+    is at most `ODDS`, however the values depend on each other. If the value is not finite, at least
+    one of the others must not be finite either.
 
     Args:
         value: a number.

@@ -1,7 +1,7 @@
 """Recomputes every verdict, distance and number from the runs, and compares with the reference.
 
 Verdicts must be equal. Distances and numbers behind verdicts may differ by 3 √(se² + se_ref²),
-since a run may be trained again. The measurements of a run that was not must agree to six digits.
+since a run may be trained again. The measurements of all other runs must agree to six digits.
 """
 
 import collections

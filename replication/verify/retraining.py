@@ -30,7 +30,7 @@ from replication.plan.schedule import whole
 from replication.verify.agreement import Pair, is_consistent
 
 FOLDER = "rerun"
-ORIGIN = "origin.json"  # in this folder: what made its runs
+ORIGIN = "origin.json"  # in this folder: the settings, code and machine of its runs
 # Training is chaotic if a twin moves by more than this, in nats; otherwise twins move by 10⁻³ or
 # less. If the difference and the twins' moves have the same normal distribution, all three twins
 # stay below a tenth of the difference once in a thousand cases.
@@ -253,5 +253,5 @@ def _words(own, wrong, apart):
         return ", ".join(map(str, wrong))
     if apart:
         far = ", ".join(map(str, apart))
-        return f"moved by rounding, at the end within the spread over seeds: {far}"
+        return f"moved by rounding, but within the spread over seeds at the end: {far}"
     return f"{len(own)} numbers, at most {max((n.apart for n in own), default=0.0):.3f} apart"

@@ -116,11 +116,11 @@ ROWS.add_arguments(
     {"num_repeats": [2, *NOT_SIZES], "seed": NOT_SEEDS, "bound": ["elbo", kv.ELBO, 5]},
     value_in_message=False,
 )
-for name in ("None", "no model", "MonteCarloEM"):
+for name in ("None", "Sequential", "MonteCarloEM"):
     ROWS.add(
         f"gradient_variance(model={name})",
         lambda m, name=name: kv.gradient_variance(
-            {"None": None, "no model": keras.Sequential()}.get(name) or m["MonteCarloEM"], X
+            {"None": None, "Sequential": keras.Sequential()}.get(name, m["MonteCarloEM"]), X
         ),
         "`model`",
         "VariationalModel",

@@ -187,7 +187,7 @@ def after_one_batch(all_models):
             before = values_of(model)
             model.fit(STREAMS["generator"]([(GOOD, y, None)]), verbose=0)
             found[algorithm] = state([model])
-            set_back(model, before)
+            reset(model, before)
         return found[algorithm]
 
     return trained
@@ -198,7 +198,7 @@ def values_of(model):
     return [np.asarray(v) for v in (*model.variables, *model.optimizer.variables)]
 
 
-def set_back(model, values):
+def reset(model, values):
     for variable, value in zip((*model.variables, *model.optimizer.variables), values, strict=True):
         variable.assign(value)
 
@@ -214,7 +214,7 @@ def test_bad_second_batch(call, words, algorithm, method, models, after_one_batc
         if method == "fit":
             assert_equal(state([models[algorithm]]), after_one_batch(algorithm))
     finally:
-        set_back(models[algorithm], before)
+        reset(models[algorithm], before)
         models.check_unchanged()
 
 

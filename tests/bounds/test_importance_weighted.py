@@ -172,7 +172,7 @@ def test_model_elbo_takes_the_samples_of_the_bound(make_model, x):
 
 
 @pytest.mark.parametrize("alpha", [1, 1.0])
-def test_alpha_one_is_the_elbo(alpha):
+def test_alpha_one_is_refused(alpha):
     with pytest.raises(ValueError, match=r"other than 1.*ELBO.*Received: 1"):
         RENYI(alpha, 5)
 

@@ -43,7 +43,7 @@ def gradients_by_row(bound, n, gradients, seed):
 
 
 def numpy_gradients(estimator, epsilon):
-    """The gradients of each ε in μ and log σ², by hand."""
+    """The gradients in μ and log σ² for each ε, by hand."""
     s = np.exp(0.5 * LOG_VARIANCE)
     z = MEAN + s * epsilon
     residual = X - W * z - OFFSET
@@ -265,7 +265,7 @@ def test_num_samples_must_be_a_positive_integer(num_samples):
     assert str(num_samples) in str(error.value)
 
 
-def test_a_layer_as_baseline_receives_0_for_missing_values(make_model, x):
+def test_a_layer_as_baseline_with_missing_values(make_model, x):
     """Its gradient and that of the model are finite."""
     x = np.where(np.arange(6) == 2, np.nan, x)
     bound = kv.ScoreFunctionELBO(2, baseline=keras.layers.Dense(1))

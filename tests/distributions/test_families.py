@@ -130,7 +130,7 @@ def test_densities_over_vectors(name):
 
 @pytest.mark.parametrize("name", [*SCALAR, *COUNTS, *VECTOR])
 def test_parameters_from_features(name):
-    """Raw values of any size give valid parameters, one distribution for each example."""
+    """One distribution per example; only parameters of families over vectors are validated."""
     family = name.split()[0]
     parameters = {"Binomial": {"total_count": 9.0}, "Pareto": {"scale": 0.1}}
     parameters = {**parameters, "GeneralizedPareto": {"loc": 0.1}}.get(family, {})

@@ -63,7 +63,7 @@ def test_the_encoder_gets_the_fill(make_model, incomplete):
 
 
 def test_gradients_are_finite(make_model, incomplete, gradients):
-    """Also for a likelihood whose density is not finite at NaN, or at 0."""
+    """The likelihood's density is not finite at NaN, or at 0."""
     model = make(make_model, base=kv.Conditional("Gamma", 6), fill=1.0)
     gradient = gradients(
         lambda: keras.ops.sum(model.objective(incomplete, training=True)[0]),

@@ -115,7 +115,7 @@ def test_noise_of_neighbouring_seeds_is_independent(how, make_model):
     correlations = np.corrcoef(values)[np.triu_indices(len(seeds), 1)]
     # Five standard errors, 1/√n each, for 300 pairs: odds 2e-4.
     assert np.abs(correlations).max() < 5 / 5000**0.5
-    # The first numbers of all seeds; odds as above.
+    # The first numbers of all seeds: odds 1e-4.
     assert stats.kstest(values[:, 0], "norm").pvalue > 1e-4
 
 

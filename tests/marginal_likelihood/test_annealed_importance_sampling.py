@@ -18,7 +18,7 @@ def test_the_mean_weight_is_p(num_samples, num_steps, linear_gaussian):
 
 
 def test_estimates_and_their_errors(linear_gaussian):
-    """The weights are nearly log-normal: the mean log weight is low by half its variance."""
+    """On average the log of the mean weight is low by half its variance; z corrects for this."""
     lg = linear_gaussian(400)
     values, errors = lg.model.log_likelihood(
         lg.x, 50, "annealed", seed=0, return_standard_error=True

@@ -81,7 +81,7 @@ def test_bandwidth_follows_the_data():
 
 
 def test_density_is_a_little_narrower_than_the_samples():
-    """By quadrature: the samples' mean, and `NARROWING`² times their variance, whatever h is."""
+    """For every h the density has the samples' mean and `NARROWING`² times their variance."""
     rng = np.random.default_rng(5)
     powers = np.array([1, 3])[:, None, None]
     samples = rng.normal(size=(1, 40, 1)) ** powers  # normal samples, and their cubes

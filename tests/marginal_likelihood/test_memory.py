@@ -8,7 +8,7 @@ import keras_aevb as kv
 from keras_aevb._backend import tfp
 
 pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "jax", reason="XLA's account of a program's memory is JAX's"
+    keras.backend.backend() != "jax", reason="only JAX reports the memory of a compiled program"
 )
 
 METHODS = {

@@ -48,7 +48,7 @@ def test_the_fit_depends_on_neither_scale_nor_order():
     "log_weights, expected",
     [
         (np.zeros(100), -np.inf),  # an exact q(z|x)
-        (np.r_[0, np.full(99, -2000.0)], np.inf),  # one sample is all
+        (np.r_[0, np.full(99, -2000.0)], np.inf),  # one sample has all the weight
         (np.r_[0, -np.inf * np.ones(99)], np.inf),
         (np.r_[np.zeros(5), np.nan], np.nan),
         (np.zeros(5), np.nan),  # too few

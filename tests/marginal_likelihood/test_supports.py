@@ -83,5 +83,5 @@ def test_scalar_events(method, noise):
     z = (np.arange(200_000) + 0.5) / 5000
     log_joint = -z - 0.5 * (x[:, None] - z) ** 2 - 0.5 * np.log(2 * np.pi)
     expected = np.log(np.exp(log_joint).sum(axis=1) / 5000)
-    # Errors of 0.1 nats: five of them
+    # Five standard errors of about 0.1 nats
     np.testing.assert_allclose(estimates["log_likelihood"], expected, atol=0.5)

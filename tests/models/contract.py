@@ -172,12 +172,12 @@ class Runner:
         self.model = case.build()
         self.start = state(self.model)
 
-    def set_back(self):
+    def reset(self):
         set_state(self.model, self.start)
 
     def fit(self, x=X, *args, **settings):
         """`fit` from the start: the history and the final state."""
-        self.set_back()
+        self.reset()
         settings = {"batch_size": BATCH, "epochs": 2, "shuffle": False, "verbose": 0, **settings}
         history = self.model.fit(x, *args, **settings).history
         return history, state(self.model)

@@ -288,7 +288,7 @@ def test_wrong_conditions(model, x):
                 call()
     with model.given(Y):
         pass
-    with pytest.raises(ValueError, match=without):  # nothing is left of the block
+    with pytest.raises(ValueError, match=without):  # the condition ended with the block
         model.encode(ops.convert_to_tensor(x))
 
 

@@ -42,7 +42,7 @@ def build(condition):
 
 @pytest.fixture(scope="module")
 def models():
-    """The same model with several conditions, and with one of all their columns."""
+    """The same model with several conditions, and with a single one that has all their columns."""
     return build(several()), build(kv.Condition(6))
 
 
@@ -98,7 +98,7 @@ def streams(x):
 
 @pytest.mark.slow
 def test_an_encoding_takes_the_dict(models, x):
-    """At once, and with symbolic inputs of any batch size."""
+    """Called on arrays, and on symbolic inputs of any batch size."""
     model, _ = models
     expected = model.encode(x, condition=Y).mean()
     np.testing.assert_allclose(model.encoding("mean")([x, Y]), expected, rtol=1e-6)

@@ -51,7 +51,7 @@ def test_another_seed_gives_other_results(runner):
     states = [runner.case.build(seed, False).seed_generator.state.numpy() for seed in (0, 1)]
     logs = []
     for noise in states:
-        runner.set_back()
+        runner.reset()
         runner.model.seed_generator.state.assign(noise)
         logs.append(runner.model.evaluate(X, batch_size=BATCH, verbose=0))
     assert logs[0] != logs[1]
@@ -115,7 +115,7 @@ def test_steps_by_hand_train_like_fit(runner):
     """A log is the mean over examples: the last batch of 3 counts as 3."""
     case, model = runner.case, runner.model
     set_state(model, runner.start)
-    x = np.concatenate([X[:BATCH], X[BATCH : BATCH + 3]])  # MonteCarloEM has no more chains
+    x = np.concatenate([X[:BATCH], X[BATCH : BATCH + 3]])  # not X13: MonteCarloEM has 10 chains
     steps, sizes = [], []
     for batch in case.batches(x):
         y = batch[1] if case.indexed else None
@@ -134,12 +134,12 @@ def test_steps_by_hand_train_like_fit(runner):
 def test_evaluation_is_the_mean_of_the_objective(runner):
     """The last batch of 3 counts as 3."""
     model = runner.model
-    runner.set_back()
+    runner.reset()
     results = [
         model.objective(ops.convert_to_tensor(batch[0]), False)
         for batch in runner.case.batches(X13)
     ]
-    runner.set_back()
+    runner.reset()
     logs = model.evaluate(X13, batch_size=BATCH, return_dict=True, verbose=0)
     losses = np.concatenate([np.float64(loss) for loss, _ in results])
     of_batches = np.mean([losses[:5].mean(), losses[5:10].mean(), losses[10:].mean()])
@@ -153,7 +153,7 @@ def test_evaluation_is_the_mean_of_the_objective(runner):
 
 
 def test_evaluation_changes_nothing_but_the_noise(runner):
-    runner.set_back()
+    runner.reset()
     before = [*runner.model.get_weights(), *map(np.array, runner.model.optimizer.variables)]
     runner.model.evaluate(X, batch_size=BATCH, verbose=0)
     runner.case.outputs(runner.model, X)
@@ -162,7 +162,7 @@ def test_evaluation_changes_nothing_but_the_noise(runner):
 
 
 def test_arguments_may_be_positional_as_in_keras(runner):
-    runner.set_back()
+    runner.reset()
     model = runner.model
     assert len(model.fit(X, None, BATCH, 2, 0).history["loss"]) == 2
     values = model.evaluate(X, None, BATCH, 0)
@@ -181,7 +181,7 @@ def test_sample_weights_are_weights_of_means(method, runner):
     x, weights, y = X[:BATCH], WEIGHTS[:BATCH], runner.case.labels(BATCH)
 
     def logs(weights):
-        runner.set_back()
+        runner.reset()
         return getattr(runner.model, method)(x, y, weights, return_dict=True)
 
     each = [logs(weights) for weights in np.eye(BATCH, dtype="float32")]
@@ -196,7 +196,7 @@ def test_sample_weights_are_weights_of_means(method, runner):
 
 def test_evaluation_takes_sample_weights(runner):
     """A column of them too."""
-    runner.set_back()
+    runner.reset()
     batches = runner.case.batches(X)
     by_hand = [
         runner.model.test_on_batch(batch[0], sample_weight=w, return_dict=True)
@@ -204,7 +204,7 @@ def test_evaluation_takes_sample_weights(runner):
     ]
     sums = WEIGHTS.reshape(2, -1).sum(axis=1)
     for shape in ((len(X),), (len(X), 1)):
-        runner.set_back()
+        runner.reset()
         logs = runner.model.evaluate(
             X, sample_weight=WEIGHTS.reshape(shape), batch_size=BATCH, return_dict=True, verbose=0
         )
@@ -331,7 +331,7 @@ METHODS = {
 
 @pytest.mark.parametrize("method", METHODS)
 def test_bad_data_is_refused_before_training(method, runner):
-    runner.set_back()
+    runner.reset()
     for pixel, message in BAD.values():
         bad = X.copy()
         bad[-1, -1] = pixel
@@ -348,7 +348,7 @@ def test_bad_data_in_a_stream_is_refused_before_its_batch_is_used(kind, runner):
         bad = X.copy()
         bad[0, 0] = pixel
         for method in ("fit", "evaluate"):
-            runner.set_back()
+            runner.reset()
             with pytest.raises(ValueError, match=message):
                 METHODS[method](runner.model, STREAMS[kind](runner.case.batches(bad)))
             assert_equal(state(runner.model), runner.start)

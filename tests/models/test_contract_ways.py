@@ -1,4 +1,4 @@
-"""Algorithms train alike however their steps run, and with various layers and precisions."""
+"""Algorithms train alike however their steps run; tests of penalties, images and float16."""
 
 import keras
 import numpy as np

@@ -12,7 +12,7 @@ LARGE = X * 2**32 + 1  # more than 32 bits
 
 @pytest.fixture(scope="module")
 def model():
-    """With an encoder and a decoder that take numbers of any size."""
+    """A model whose encoder scales x by 10⁻¹², and whose likelihood has a scale of 10¹¹."""
     keras.utils.set_random_seed(0)
     model = kv.AEVB(
         keras.Sequential([keras.layers.Rescaling(1e-12), keras.layers.Dense(4)]),

@@ -56,7 +56,7 @@ def test_wrong_event_shape_of_encode_and_decode(model):
 
 
 @pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
-def test_streams_bring_their_own_sample_weights(stream, model, x):
+def test_sample_weight_beside_a_stream_is_refused(stream, model, x):
     """The error names the argument that was given."""
     with pytest.raises(ValueError, match="`sample_weight"):
         model.fit(stream(x), sample_weight=np.ones(len(x)), verbose=0)

@@ -62,7 +62,7 @@ def model(make_model):
 
 
 @pytest.fixture(scope="module")
-def digits(make_model):
+def conditional_model(make_model):
     join = kv.networks.Joined
     return make_model(
         encoder=join(keras.layers.Dense(5, "tanh")),
@@ -81,26 +81,26 @@ def test_streams_give_the_results_of_arrays(kind, measure, model, x):
 
 
 @pytest.mark.parametrize("kind", STREAMS)
-def test_streams_bring_the_condition(kind, digits, x):
+def test_streams_yield_the_condition(kind, conditional_model, x):
     def stream():
         return STREAMS[kind]((x, Y), 4)
 
-    elbo = digits.elbo(x, condition=Y, seed=0)
-    np.testing.assert_array_equal(digits.elbo(stream(), seed=0), elbo)
+    elbo = conditional_model.elbo(x, condition=Y, seed=0)
+    np.testing.assert_array_equal(conditional_model.elbo(stream(), seed=0), elbo)
     # Matrix products with another number of rows round in another order.
-    found = digits.reconstruct(stream())
-    np.testing.assert_allclose(found, digits.reconstruct(x, condition=Y), rtol=1e-5)
-    found = digits.encode(stream()).mean()
-    np.testing.assert_allclose(found, digits.encode(x, condition=Y).mean(), rtol=1e-5)
-    log_p = digits.log_likelihood(x, 3, seed=0, condition=Y)
-    np.testing.assert_array_equal(digits.log_likelihood(stream(), 3, seed=0), log_p)
+    found = conditional_model.reconstruct(stream())
+    np.testing.assert_allclose(found, conditional_model.reconstruct(x, condition=Y), rtol=1e-5)
+    found = conditional_model.encode(stream()).mean()
+    np.testing.assert_allclose(found, conditional_model.encode(x, condition=Y).mean(), rtol=1e-5)
+    log_p = conditional_model.log_likelihood(x, 3, seed=0, condition=Y)
+    np.testing.assert_array_equal(conditional_model.log_likelihood(stream(), 3, seed=0), log_p)
 
 
-def test_a_stream_and_a_condition_beside_it(digits, x):
+def test_a_stream_and_a_condition_beside_it(conditional_model, x):
     with pytest.raises(ValueError, match=r"yields its own condition.*ndarray"):
-        digits.elbo(Batches([(x, Y)]), condition=Y)
+        conditional_model.elbo(Batches([(x, Y)]), condition=Y)
     with pytest.raises(ValueError, match=r"needs a condition.*in batch 0 of the stream"):
-        digits.elbo(Batches([(x,)]))
+        conditional_model.elbo(Batches([(x,)]))
 
 
 def test_a_bad_batch_is_named(model, x):

@@ -198,7 +198,7 @@ FORMATS = {
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.filterwarnings("ignore:In the future `np:FutureWarning")  # of tf2onnx
 def test_other_formats(format, kind, endpoint, make_model, x, tmp_path):
-    """The outputs of an endpoint to 1e-5."""
+    """The exported file's outputs equal the endpoint's to 1e-5."""
     runtime, name, program = FORMATS[format]
     pytest.importorskip(runtime)
     if JAX and format == "litert":

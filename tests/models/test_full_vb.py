@@ -175,7 +175,7 @@ every_kind = pytest.mark.parametrize("parts", PARTS.values(), ids=PARTS)
 @every_kind
 @pytest.mark.parametrize("training", [True, False])
 def test_is_the_bound_of_aevb_at_the_sampled_weights(parts, training, make_model, x):
-    """The same terms, penalties and states of layers, from variables that hold θ."""
+    """AEVB whose variables hold the sampled θ has the same terms, penalties and layer states."""
     model = randomised(make_model(kv.FullVB, n_train=50, **parts()))
     aevb = make_model(kv.AEVB, **parts())
     q = model.weight_posterior.distribution()
@@ -242,7 +242,7 @@ def test_sampled_divergence_is_that_of_the_sampled_weights(make_model, x):
     )
 
 
-def test_both_estimators_agree_in_the_mean():
+def test_the_sampled_divergence_has_the_mean_kl():
     """log q(θ) - log p(θ) has the mean KL and, for each weight, the variance ½(σ²-1)² + μ²σ²."""
     model = conjugate(mean=0.7, scale=0.4, n_train=10, weight_kl="sampled")
     model.compile()
@@ -450,7 +450,7 @@ def test_trains_means_scales_and_recognition_model(parts, make_model, x):
     assert all(np.any(a != b) for a, b in zip(values(model.variables), before))
 
 
-def penalty(history):
+def n_train_of(history):
     """N, recovered from loss = weight_kl / N - elbo."""
     return history["weight_kl"][0] / (history["loss"][0] + history["elbo"][0])
 
@@ -462,14 +462,14 @@ def test_n_train_comes_from_the_arrays(make_model, x):
     model.compile(keras.optimizers.SGD(0.0))
     both = {"validation_split": 0.25, "validation_data": (x, None)}  # the split is not made then
     for settings, n in [({}, 13), ({"validation_split": 0.25}, 9), (both, 13)]:
-        np.testing.assert_allclose(penalty(fit(model, x, **settings)), n, rtol=1e-3)  # cancels
+        np.testing.assert_allclose(n_train_of(fit(model, x, **settings)), n, rtol=1e-3)  # cancels
         assert model.n_train == n
 
 
 def test_a_given_n_train_is_kept(make_model, x):
     model = make_model(kv.FullVB, n_train=1000)
     model.compile(keras.optimizers.SGD(0.0))
-    np.testing.assert_allclose(penalty(fit(model, x)), 1000, rtol=1e-2)  # cancels
+    np.testing.assert_allclose(n_train_of(fit(model, x)), 1000, rtol=1e-2)  # cancels
     assert kv.FullVB.from_config(model.get_config()).n_train == model.n_train == 1000
 
 
@@ -598,7 +598,7 @@ def test_needs_a_reparameterisable_posterior(make_model):
         make_model(kv.FullVB, posterior=kv.Bernoulli(2), bound=kv.ELBO(kl="sampled"))
 
 
-def test_sample_weights_leave_penalties_of_activities(x):
+def test_sample_weights_do_not_scale_activity_penalties(x):
     """Only the bound is weighted: loss = -4 elbo + penalty, with the divergence of θ made small."""
 
     def penalty(weights):
@@ -634,7 +634,7 @@ def test_weights_that_quantization_has_replaced(make_model, x):
 
 
 @pytest.mark.parametrize("frozen", ["all", "one layer"])
-def test_a_file_has_the_posterior_of_trainable_weights(tmp_path, frozen):
+def test_saving_with_frozen_weights_is_refused(tmp_path, frozen):
     model = conjugate(n_train=10)
     (model if frozen == "all" else model.decoder.layers[0]).trainable = False
     with pytest.raises(ValueError, match=r"freeze or unfreeze them after.*shift"):

@@ -60,7 +60,7 @@ def test_a_model_is_a_layer(model, x, tmp_path):
 
 @pytest.mark.parametrize("name", POSTERIORS)
 def test_symbolic_shapes(name, make_model, x):
-    """A flow has no mean, so its samples need noise for a batch of any size."""
+    """A flow has no mean, so `model(pixels)` decodes samples: noise for a batch of any size."""
     model = make_model(
         posterior=POSTERIORS[name](),
         decoder=keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(4)]),

@@ -296,14 +296,16 @@ def test_a_metric_of_a_layer_is_in_the_logs(make_model, x, place):
 def test_validation_that_a_callback_stops(make_model, x):
     class Stops(keras.callbacks.Callback):
         monitor = None  # not the name of a metric
+        num_batches = 0
 
         def on_test_batch_end(self, batch, logs=None):
+            self.num_batches += 1
             self.model.stop_evaluating = True
 
     model = make_model()
     model.compile(keras.optimizers.SGD(0.1))
     held_out = Batches([(x[i : i + 4],) for i in (0, 4, 8)])
-    history = model.fit(
-        x, epochs=3, validation_data=held_out, callbacks=[Stops()], verbose=0
-    ).history
-    assert len(history["val_loss"]) == 3
+    stops = Stops()
+    fit = model.fit(x, epochs=3, validation_data=held_out, callbacks=[stops], verbose=0)
+    assert len(fit.history["val_loss"]) == 3
+    assert stops.num_batches == 3  # the first batch of each validation

@@ -192,12 +192,12 @@ def test_factor_analysis_by_maximum_likelihood(batch_size):
         make_linear(0.1 * w, initial_step_size=0.3, updates_per_sample=5),
         rate=0.02 * batch_size / 800,
     )
-    tail = []
-    average = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: tail.append(model.decoder.get_weights()[0][0])
+    weights = []
+    record = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: weights.append(model.decoder.get_weights()[0][0])
     )
-    model.fit(x, batch_size=batch_size, epochs=120, callbacks=[average], verbose=0)
-    received = np.mean(tail[-60:], axis=0)
+    model.fit(x, batch_size=batch_size, epochs=120, callbacks=[record], verbose=0)
+    received = np.mean(weights[-60:], axis=0)
     received *= np.sign(received @ expected)
     # z is sampled again each time: the mean of 60 correlated weights moves by about 0.005.
     np.testing.assert_allclose(received, expected, atol=0.02)
@@ -251,7 +251,7 @@ def test_class_weights_of_streams_are_refused(x):
 def test_evaluation_samples_the_posterior():
     """E[log p(x, z)] over p(z|x) in closed form, from new chains at the current step size."""
     x = np.random.default_rng(0).normal(size=(2000, 6))
-    # 10 leapfrog steps of 0.2 are no full period of any direction: 10 transitions mix well.
+    # 10 leapfrog steps of 0.2 are not a full period in any direction: 10 transitions mix well.
     model = with_sgd(make_linear(WEIGHTS, initial_step_size=0.2, n_train=7))
     before = [v.numpy() for v in (*model.trainable_variables, model.chains, model.hmc_step_size)]
     logs = model.evaluate(x, batch_size=1000, verbose=0, return_dict=True)
@@ -367,7 +367,7 @@ def test_on_jax_replicas_train_in_one_program():
 # Priors on bounded supports
 
 
-def moments_of_chains(family):
+def trained_chains(family):
     """History, 1000 chains for each of three examples, and quadrature's mean and covariance."""
     model = with_sgd(supports.make(family, kv.MonteCarloEM, initial_step_size=0.5))
     x = supports.examples(family, 3)
@@ -378,7 +378,7 @@ def moments_of_chains(family):
 
 @pytest.mark.parametrize("family", ["Dirichlet", "LogNormal", "Normal", "Uniform"])
 def test_chains_sample_the_posterior_inside_the_support(family):
-    history, chains, (mean, covariance) = moments_of_chains(family)
+    history, chains, (mean, covariance) = trained_chains(family)
     if family == "Dirichlet":
         assert (chains > 0).all()
         np.testing.assert_allclose(chains.sum(axis=2), 1, atol=1e-6)  # float32

@@ -64,7 +64,7 @@ POSTERIORS = {
     "beta": lambda v: tfd.Independent(tfd.Beta(ops.exp(v), 1.0), 1),
     "coins": lambda v: tfd.Independent(tfd.Bernoulli(logits=v, dtype="float32"), 1),
 }
-# Posteriors and priors, and whether the support of the prior contains that of the posterior.
+# For each posterior, the priors whose support contains that of the posterior.
 FITS = {
     "normal": {"normal", "mixture"},
     "log-normal": {"normal", "mixture", "exponential", "gamma"},

@@ -147,7 +147,7 @@ def shifted(seed, offset):
 
 
 def test_settings_changed_without_compile_take_effect(stacked_or_not):
-    """One of two models that were alike."""
+    """The bound of one of two models changes between two calls of `fit`."""
     models, alone = ([build(seed=s) for s in (0, 1)] for _ in range(2))
     replicas = kv.Replicas(models)
     replicas.fit(streams(2), verbose=0)
@@ -360,7 +360,7 @@ def test_models_keep_their_values_if_training_is_interrupted(monkeypatch, ctrl_c
         call.trace = getattr(run, "trace", None)  # `Program` traces its own steps
         return call
 
-    # Four batches of 10 and one of 7: two groups of one shape.
+    # Four batches of 10 and one of 7: two groups, each with batches of one size.
     models = [build(seed=seed, steps_per_execution=5) for seed in (0, 1)]
     replicas = kv.Replicas(models)
     program = replicas._program(models)
@@ -577,13 +577,13 @@ def test_callbacks_are_for_each_model():
 
 def test_models_whose_weights_were_copied_by_assign():
     """On JAX the variables of both models then have the same arrays."""
-    alone, copied = build(), build(seed=1)
-    for variable, other in zip(copied.variables, alone.variables):
+    original, copied = build(), build(seed=1)
+    for variable, other in zip(copied.variables, original.variables):
         variable.assign(other)
     one, two = build(), build()
-    kv.Replicas([alone, copied]).fit(streams(2))
+    kv.Replicas([original, copied]).fit(streams(2))
     kv.Replicas([one, two]).fit(streams(2))
-    assert_alike(alone, one)
+    assert_alike(original, one)
     assert_alike(copied, two)
 
 

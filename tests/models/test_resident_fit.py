@@ -535,6 +535,7 @@ def test_arrays_that_cannot_change_are_checked_once(monkeypatch, method):
     assert checks(array[:], array[:]) == 2  # views, whose base may become writeable
     model.likelihood.setting = "another"
     assert checks(array, array) == 1
+    invalid = tensor + 2
     for _ in range(2):
         with pytest.raises(ValueError, match="pixels in"):
-            checks(tensor + 2)
+            checks(invalid)

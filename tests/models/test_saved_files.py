@@ -119,7 +119,7 @@ def test_quantised_kernels_give_new_numbers_at_once(part, make_model, x, tmp_pat
     np.testing.assert_array_equal(loaded.predict(x, verbose=0), after[0])
 
 
-def test_only_lora_kernels_are_trained(make_model, x, tmp_path):
+def test_lora_freezes_the_kernel(make_model, x, tmp_path):
     model = make_model()
     model.compile()
     model.fit(x, verbose=0)
@@ -189,7 +189,7 @@ def test_full_vb_refuses_lora_that_a_file_would_lose(make_model):
 
 
 def test_the_given_jit_compile_is_saved(make_model, tmp_path):
-    """Keras resolves `"auto"`: true on JAX, where false would be eager, false on TensorFlow."""
+    """Keras resolves `"auto"` to true on JAX, and to false on TensorFlow without a GPU."""
     model = make_model()
     for given in ("auto", True, False):
         model.compile(jit_compile=given)

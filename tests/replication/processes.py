@@ -61,7 +61,7 @@ def wait_until(condition, process):
 
 
 def has_been_saved(results, run):
-    """Whether a run was saved for the first time."""
+    """Whether a run has been saved at least once."""
     return (results / "runs" / run / records.RUN).exists()
 
 

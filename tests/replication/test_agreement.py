@@ -29,8 +29,8 @@ def spread(n):
     return draws / draws.std(ddof=1)
 
 
-def test_the_resolution_of_float32_is_no_difference():
-    """Next to 2³⁴ it is 2048."""
+def test_differences_within_the_resolution_of_float32_are_accepted():
+    """Next to 2³⁴, neighbouring numbers are 2048 apart."""
     then = -(2.0**34)
     for sign in (-1, 1):
         assert pair(then + sign * 4 * 2048, then).agrees()
@@ -50,8 +50,8 @@ def test_consistent_values():
 
 def test_commands_fail_by_chance_as_rarely_as_one_test(monkeypatch):
     """1000 commands of 10 chaotic runs, at a probability of a tenth: 1000 (1 − 0.99¹⁰) = 95.6
-    failures are expected, and 651 without shares. A binomial number is outside 55 to 140 with
-    probability 4·10⁻⁶.
+    failures are expected, and 651 if each run is tested at the full probability. A binomial number
+    is outside 55 to 140 with probability 4·10⁻⁶.
     """
     monkeypatch.setattr(agreement, "ODDS", 0.1)
     seeds = np.random.default_rng(0).normal(size=(1000, 10, retraining.SEEDS + 1))

@@ -94,7 +94,7 @@ def test_an_invalid_value(tmp_path, command, option, value):
 
 
 @pytest.mark.parametrize("option", [("--jobs", "2"), ("--scheduler", "tcp://localhost:1")])
-def test_options_of_a_rerun_need_one(tmp_path, option):
+def test_jobs_and_scheduler_need_rerun(tmp_path, option):
     assert "with --rerun. Received: no --rerun" in refused(tmp_path, "verify", *option, status=2)
 
 

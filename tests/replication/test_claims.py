@@ -135,7 +135,7 @@ def test_errors_are_over_seeds_if_there_are_several(tmp_path):
     # Variance of −1, 0, 4: 7. All seeds are evaluated on the same examples, with an error of 0.3.
     error = pytest.approx((7 / 3 + 0.3**2) ** 0.5)
     assert several == Estimate(pytest.approx(paper + 1), error, ("3 seeds", "examples"))
-    # The last doubling uses only the longest seed, with the spread of other curves.
+    # The last doubling uses only the longest seed, with the spread of all seeds at 2·10⁶.
     gained = curve.gain(4_000_000, "test")
     assert gained.value == pytest.approx(paper_test(4_000_000) - paper_test(2_000_000))
     assert gained.error == pytest.approx(0.3 * 2**0.5)  # offsets do not change the gain

@@ -58,7 +58,7 @@ def weights(model):
 
 
 def test_a_tile_is_decoded_from_its_point_of_the_unit_square(model, weights):
-    picture = figure4.manifold(model, (4, 16))  # not square: height and width in their places
+    picture = figure4.manifold(model, (4, 16))  # not square, to detect swapped axes
     n = figure4.TILES
     assert picture.shape == (4 * n, 16 * n)
     (w1, b1), (w2, b2) = weights[2:]
@@ -134,7 +134,7 @@ def test_without_weights_nothing_is_drawn(data, tmp_path):
 
 
 def test_every_class_has_its_colour(tmp_path):
-    # Each of four classes in a corner, far from the names at their medians.
+    # Each of four classes fills a corner, more of it than the name at its median covers.
     corners = np.array([[0.1, 0.1], [0.9, 0.1], [0.1, 0.9], [0.9, 0.9]])
     labels = np.array([1, 3, 7, 8], "uint8")
     spread = np.random.default_rng(0).uniform(-0.1, 0.1, (4, 200, 2))

@@ -102,7 +102,7 @@ def test_is_measured_again_after_more_training(measured, digits, results):
 def test_without_weights_the_measurements_are_kept(digits, tmp_path):
     with pytest.raises(ReplicationError, match="--fresh"):
         gradients.measure(EXPERIMENT, digits, tmp_path)
-    write_run(tmp_path, EXPERIMENT, variances_of())
+    write_run(tmp_path, EXPERIMENT, made_up_variances())
     path = gradients.measure(EXPERIMENT, digits, tmp_path)
     assert json.loads(path.read_text())["samples"] == 100_000
 
@@ -110,7 +110,7 @@ def test_without_weights_the_measurements_are_kept(digits, tmp_path):
 # --- the table ----------------------------------------------------------------------------------
 
 
-def variances_of():
+def made_up_variances():
     """B's variance in φ is 2 ± 0.1, A's three times that, the score function's 10⁵ times."""
     factors = {"A": 3.0, "B": 1.0, "score function": 1e5}
     return [
@@ -135,7 +135,7 @@ def write_run(results, experiment, variances):
 
 
 def test_ratios_by_hand(tmp_path):
-    write_run(tmp_path, SHOWN, variances_of())
+    write_run(tmp_path, SHOWN, made_up_variances())
     rows = variances(tmp_path).itertuples()
     rows = {(r.parameters, r.samples, r.estimator): r for r in rows}
     assert len(rows) == 12
@@ -148,8 +148,8 @@ def test_ratios_by_hand(tmp_path):
 
 
 def test_the_page_and_the_table(tmp_path):
-    write_run(tmp_path, figure2_experiment("mnist", "aevb", 2, 0.02), variances_of())
-    write_run(tmp_path, SHOWN, variances_of())
+    write_run(tmp_path, figure2_experiment("mnist", "aevb", 2, 0.02), made_up_variances())
+    write_run(tmp_path, SHOWN, made_up_variances())
     page, path = gradient_variance.build(tmp_path)
     lines = [line for line in page.read_text().splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
@@ -173,8 +173,8 @@ def test_the_page_and_the_table(tmp_path):
 
 
 def test_models_of_other_settings_are_left_out(tmp_path):
-    write_run(tmp_path, SHOWN, variances_of())
-    write_run(tmp_path, dataclasses.replace(SHOWN, initial_bias_stddev=0.0), variances_of())
+    write_run(tmp_path, SHOWN, made_up_variances())
+    write_run(tmp_path, dataclasses.replace(SHOWN, initial_bias_stddev=0.0), made_up_variances())
     assert {*variances(tmp_path).run} == {SHOWN.id}
 
 

@@ -34,7 +34,7 @@ FRAME = """<!DOCTYPE html>
 <script>addEventListener("message", e => { document.body.dataset.measured = e.data; });</script>
 <body><iframe src="index.html" width="{width}" height="800" style="border: 0"></iframe></body>
 """
-# Simulates a reader by events of the elements; counts the curves before and after each.
+# Simulates a reader's clicks and pointer moves; counts the curves before and after each click.
 MEASURE = """
 <script>
 addEventListener("load", async () => {
