@@ -17,7 +17,7 @@ BACKENDS = ("jax", "tensorflow")
 
 
 def rows(rounds, backends):
-    """Seconds of each command on each backend, in turns."""
+    """Median seconds of each command on each backend; every round runs all of them once."""
     cases = [(backend, name) for backend in backends for name in COMMANDS]
     seconds = {case: [] for case in cases}
     for _ in range(rounds):

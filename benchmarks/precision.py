@@ -43,7 +43,7 @@ def measured():
                 "precision": name,
                 "test_bound_if_trained_at_this_precision": round(float(bounds[name].mean()), 2),
                 "mean_change_if_evaluated_at_this_precision": round(float(change.mean()), 5),
-                "largest_change_of_one_image": round(float(abs(change).max()), 5),
+                "largest_change_of_the_bound_of_one_image": round(float(abs(change).max()), 5),
             }
         )
     return rows

@@ -28,13 +28,13 @@ class Command(click.Command):
             _require_backend()
             return super().invoke(ctx)
         except ReplicationError as error:
-            raise _line(str(error)) from None
+            raise _one_line_error(str(error)) from None
         except ImportError as error:
-            raise _line(_not_imported(error)) from None
+            raise _one_line_error(_not_imported(error)) from None
         except BrokenPipeError:
             raise  # click exits without a message
         except OSError as error:
-            raise _line(_refused(error)) from None
+            raise _one_line_error(_system_error_message(error)) from None
         except KeyboardInterrupt:
             click.echo("\nInterrupted. Run the same command again to resume.", err=True)
             sys.exit(130)
@@ -46,7 +46,7 @@ class Commands(click.Group):
     command_class = Command
 
 
-def _line(message):
+def _one_line_error(message):
     """An error with its message on one line, even if a library's message has several."""
     return click.ClickException(" ".join(message.split()))
 
@@ -70,8 +70,8 @@ def _not_imported(error):
     )
 
 
-def _refused(error):
-    """The error of the system, with the file and the remedy."""
+def _system_error_message(error):
+    """The message for an `OSError`, with the file and the remedy."""
     file = error.filename or "a file"
     return (
         f"Expected to read or write {file}. Received: {error.strerror or error}. "

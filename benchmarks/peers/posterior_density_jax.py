@@ -17,7 +17,7 @@ NARROWING = 0.9
 
 
 def epochs(work):
-    """Estimates for all examples at each turn; the first compiles."""
+    """Each iteration estimates log p(x) of all examples; the first one compiles."""
     yield from estimates(work, hamiltonian_chains)
 
 
@@ -102,9 +102,9 @@ def hamiltonian_chains(log_density, z, x, num_samples, key):
         return z, z
 
     keys = jax.random.split(key, BURNIN_STEPS + num_samples)
-    none, first = jnp.zeros(len(x)), jnp.full(len(x), jnp.log(FIRST_STEP_SIZE))
+    zeros, first = jnp.zeros(len(x)), jnp.full(len(x), jnp.log(FIRST_STEP_SIZE))
     burnin = jnp.arange(1.0, BURNIN_STEPS + 1), keys[:BURNIN_STEPS]
-    (z, _, _, log_step), _ = jax.lax.scan(adapt, (z, none, first, first), burnin)
+    (z, _, _, log_step), _ = jax.lax.scan(adapt, (z, zeros, first, first), burnin)
     step_size = jnp.exp(log_step)
     return jax.lax.scan(sample, z, keys[BURNIN_STEPS:])[1]
 

@@ -23,7 +23,7 @@ OUR_STYLE = {"strokeWidth": 1.8, "opacity": 0.9}
 PAPER_STYLE = {"strokeWidth": 4.5, "opacity": 0.3}
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross")  # of points, by step size
 COLUMNS = ["panel", "algorithm", "split", "source", "step", "seed", "samples", "value"]
-READINGS = 50  # the most points of a paper's curve in each decade of samples
+POINTS_PER_DECADE = 50  # at most, in each of the paper's curves
 HEIGHT = 420  # pixels
 FIRST_PANELS = {2: "MNIST, N_z = 20", 3: "MNIST, N_train = 1000"}
 # Switches that are off when the page opens; so are those of step sizes chosen in no panel.
@@ -167,7 +167,7 @@ def _rows(figure, table):
         for split in SPLITS:
             curve = paper_curve(figure, dataset, algorithm, latent_dim, split, n_train)
             if curve is not None:
-                curve = curve.groupby(np.floor(READINGS * np.log10(curve.index))).head(1)
+                curve = curve.groupby(np.floor(POINTS_PER_DECADE * np.log10(curve.index))).head(1)
                 own = {**dict(zip(place, key)), "source": PAPER, "step": NONE, "seed": NONE}
                 values = {"split": split, "samples": curve.index.astype(int), "value": curve.values}
                 parts.append(pd.DataFrame(own | values))
@@ -188,7 +188,7 @@ def _rows(figure, table):
 
 
 def _other_steps(rows, table):
-    """The step sizes chosen in no panel, if one is chosen in any."""
+    """The switches of step sizes that no panel chose; empty if no step size is chosen at all."""
     choice = pilots(table)
     best = {f"{step:g}" for step in choice.step_size[choice.verdict == "chosen"]}
     return {("step", step) for step in _values(rows, "step") if best and step not in best}

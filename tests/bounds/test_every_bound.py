@@ -49,7 +49,7 @@ def test_ten_steps_raise_the_bound_and_a_file_restores_it(bound, make_model, noi
         np.testing.assert_array_equal(actual[name], desired[name])
 
 
-LARGE = (
+TESTED_WITH_LARGE_FEATURES = (
     "elbo, annealed",
     "total correlation",
     "mmd",
@@ -59,7 +59,7 @@ LARGE = (
 )
 
 
-@pytest.mark.parametrize("bound", LARGE)
+@pytest.mark.parametrize("bound", TESTED_WITH_LARGE_FEATURES)
 def test_large_features(bound, make_model, x):
     model = make_model(
         encoder=keras.layers.Rescaling(1e4, offset=-5e3),

@@ -19,13 +19,13 @@ def x():
     return np.random.default_rng(0).random((12, 6)).astype("float32")
 
 
-def make(prior=2, likelihood=None, decoder=None, updates_per_sample=1, seed=0, **settings):
+def make(z_shape=2, likelihood=None, decoder=None, updates_per_sample=1, seed=0, **settings):
     """6 pixels, 2 latents, the same initial weights every time."""
     keras.utils.set_random_seed(1)
     return kv.MonteCarloEM(
         keras.Sequential([keras.layers.Dense(4, "tanh")]) if decoder is None else decoder,
         kv.Bernoulli(6) if likelihood is None else likelihood,
-        kv.StandardNormal(prior),
+        kv.StandardNormal(z_shape),
         updates_per_sample=updates_per_sample,
         seed=seed,
         **settings,
@@ -181,7 +181,7 @@ def test_chains_move_before_the_weights(x):
 
 @pytest.mark.parametrize("batch_size", [800, 200])
 def test_factor_analysis_by_maximum_likelihood(batch_size):
-    """With one factor and σ known, w = u √(λ - σ²), λ and u of the largest eigenvalue of XᵀX/N."""
+    """One factor, σ known: w = u √(λ - σ²) for the largest eigenvalue λ of XᵀX/N, eigenvector u."""
     w = np.array([[0.9, -0.6, 0.3]])
     rng = np.random.default_rng(0)
     x = rng.normal(size=(800, 1)) @ w + SCALE * rng.normal(size=(800, 3))
@@ -446,7 +446,7 @@ def test_a_normal_prior_keeps_its_coordinates(x, monkeypatch):
 
 
 def test_labels_are_not_indices_of_chains(x):
-    """Labels from 0 to 2 are valid indices, but would share three chains."""
+    """Labels from 0 to 2 are valid indices, but the 12 examples would share three chains."""
     batches = kv.RandomMinibatches(x, 5, 0, 0, 2, y=np.arange(12) % 3)
     with pytest.raises(ValueError, match="3 different numbers for 12 examples"):
         with_sgd(make(n_train=12)).fit(batches, verbose=0)

@@ -224,7 +224,7 @@ def test_the_sleep_phase_samples_the_model(make_model, noise):
     )
     x, z = (np.float64(v) for v in model.sample_joint(20_000, noise(0), noise(1)))
     assert x.shape == z.shape == (20_000, 6)
-    # Five standard errors, which are below √8/√n for each of the three; 18 comparisons: odds 1e-5.
+    # Five standard errors, each at most √8/√n (x²: equal to it); 18 comparisons: odds 1e-5.
     moments = [(z**2).mean(0), (x**2).mean(0), (x * z).mean(0)]
     for moment, expected in zip(moments, (1, 2, 1)):
         np.testing.assert_allclose(moment, expected, atol=5 * (8 / 20_000) ** 0.5)

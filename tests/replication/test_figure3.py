@@ -105,7 +105,7 @@ def test_a_row_by_hand(tmp_path, tables, n_train):
 
 
 def test_round_counts_are_interpolated_linearly_in_log_samples(tmp_path, tables):
-    # 10⁵ and 10⁶ lie in the middle of their neighbours, in logarithms.
+    # 10⁵ and 10⁶ are the geometric means of their neighbours.
     run = {50_000: (-160.0, -161.0), 200_000: (-150.0, -153.0), 5_000_000: (-140.0, -147.0)}
     write_run(tmp_path, run_of("wake-sleep"), UNTRAINED | run)
     rows, _ = tables()
@@ -175,7 +175,7 @@ def test_the_page_explains_mcems_count_which_the_papers_points_confirm(tmp_path,
     for n_train in (1000, 50_000):
         for split in ("train", "test"):
             iterations = paper_curve(3, "mnist", "mcem", 3, split, n_train).index / (15 * n_train)
-            # The drawing places a point to some 200 samples, 0.013 of 15 000.
+            # Points read from the drawing are accurate to about 200 samples, 0.013 of 15 000.
             np.testing.assert_allclose(iterations, iterations.round(), rtol=0, atol=0.02)
 
 
@@ -232,7 +232,7 @@ def test_the_difference_of_two_estimators_is_paired_over_seeds(tmp_path, tables)
     assert row[5:10] == ["test", "−147.0", "−147.2", "+0.2", "−149.0"]
 
 
-def test_other_step_sizes_appear_only_at_the_end(tmp_path, tables):
+def test_other_step_sizes_appear_only_in_the_table_of_step_sizes(tmp_path, tables):
     for algorithm in ("aevb", "mcem"):
         for step, score in ((0.01, -150.0), (0.02, -140.0), (0.1, -1e5)):
             e = run_of(algorithm, step_size=step)

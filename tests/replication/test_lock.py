@@ -32,7 +32,7 @@ def numbers(results, run):
 
 
 @pytest.mark.slow
-def test_different_runs_in_one_folder_end_with_the_numbers_of_each_alone(tmp_path, python):
+def test_concurrent_runs_in_one_folder_have_the_same_numbers_as_alone(tmp_path, python):
     together, apart = tmp_path / "together", tmp_path / "apart"
     commands = [[*AEVB, "100000"], [*WAKE_SLEEP, "100000"]]
     both = [python(*commands[0], "--results", together)]
@@ -215,7 +215,7 @@ def test_an_owner_without_a_name(tmp_path):
             lock.require_free([tmp_path / "a"])
 
 
-def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch):
+def test_the_error_of_a_file_system_without_locks_names_the_lock_file(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 

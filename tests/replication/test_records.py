@@ -28,7 +28,7 @@ def test_a_run_is_read_back(tmp_path, monkeypatch):
 
 
 def test_a_folder_with_a_run_of_other_settings_is_refused(tmp_path):
-    """For example, it was written with other defaults, which the stored settings leave out."""
+    """For example, its `run.json` is older and lacks a setting whose default has changed since."""
     made_up.write_run(tmp_path, EXPERIMENT, {0: {"test_elbo": -44.0}})
     folder = tmp_path / "runs" / EXPERIMENT.id
     folder = folder.rename(folder.with_name("digits-aevb-z2-00000000"))
