@@ -77,7 +77,6 @@ SLOW_ON = {
         "tests/test_hmc.py",
         "tests/test_import.py",  # TFP on JAX can do without TensorFlow
         "tests/test_readme.py",
-        "tests/test_regression.py",
         *REPLICATION,
     },
 }
@@ -250,7 +249,7 @@ CASES = {
     },
     "tests/test_docs.py": {
         "test_a_notebook_runs_with_a_small_budget": 1,
-        "test_the_code_of_a_page_runs": 2,
+        "test_the_code_of_a_page_runs": "how-to/prior.md",
     },
     "tests/test_examples.py": {
         "test_example_runs": 1,
@@ -267,9 +266,6 @@ CASES = {
     "tests/test_scikit_learn.py": {
         "test_scikit_learns_estimator_checks": 4,
     },
-    "tests/test_regression.py": {
-        "test_bound_after_a_fixed_budget": 1,
-    },
 }
 
 
@@ -284,7 +280,6 @@ LONGEST = (
     "tests/test_readme.py",
     "tests/replication/test_lock.py",
     "tests/models/test_backends_agree.py",
-    "tests/test_regression.py",
 )
 
 LEFT_OUT = pytest.mark.slow(reason="left out by tests/selection.py")

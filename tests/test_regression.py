@@ -71,6 +71,7 @@ def values_of_runs(model, data):
         yield {"": bound, f" {other}": model.evaluate(x, verbose=0, return_dict=True)[other]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EPOCHS)
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_bound_after_a_fixed_budget(name, algorithm):

@@ -194,8 +194,7 @@ def whole(tmp_path_factory):
 
 @pytest.fixture
 def results(whole, tmp_path):
-    shutil.copytree(whole, tmp_path, dirs_exist_ok=True)
-    return tmp_path
+    return shutil.copytree(whole, tmp_path, dirs_exist_ok=True)
 
 
 def named(results, name):

@@ -21,17 +21,23 @@ LIKELIHOOD = figure3_experiment("mnist", "mcem", 1000, 0.02)
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def results(tmp_path):
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
     """Results with their reference: AEVB with three seeds, the rest with one."""
-    write_bounds(tmp_path, SINGLE, 2_000_000)
+    results = tmp_path_factory.mktemp("whole")
+    write_bounds(results, SINGLE, 2_000_000)
     for experiment, offset in zip(SEEDS, (-0.2, 0.0, 0.3)):
         started = f"2026-01-1{experiment.seed}T00:00:00+00:00"
-        write_bounds(tmp_path, experiment, 2_000_000, offset, started=started)
-    write_figure3(tmp_path, 1000, end=2_000_000)
-    write_variances(tmp_path, SEEDS[0], A=2.0, B=1.0, score_function=300.0)
-    assert comparison.run(tmp_path, lambda line: None, update=True)
-    return tmp_path
+        write_bounds(results, experiment, 2_000_000, offset, started=started)
+    write_figure3(results, 1000, end=2_000_000)
+    write_variances(results, SEEDS[0], A=2.0, B=1.0, score_function=300.0)
+    assert comparison.run(results, lambda line: None, update=True)
+    return results
+
+
+@pytest.fixture
+def results(whole, tmp_path):
+    return shutil.copytree(whole, tmp_path, dirs_exist_ok=True)
 
 
 @pytest.fixture

@@ -73,12 +73,13 @@ addEventListener("load", async () => {
 """
 
 
-@pytest.fixture
-def results(tmp_path):
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
     """Two panels of figure 2, its page and a picture, like those of the command."""
-    write_panel(tmp_path, "mnist", 20, end=2_000_000)
-    write_panel(tmp_path, "frey", 2, end=1_000_000)
-    folder = tmp_path / "figure2"
+    results = tmp_path_factory.mktemp("whole")
+    write_panel(results, "mnist", 20, end=2_000_000)
+    write_panel(results, "frey", 2, end=1_000_000)
+    folder = results / "figure2"
     folder.mkdir()
     noise = np.random.default_rng(0).random((60, 90, 3))
     image.imsave(folder / "figure2.png", noise)
@@ -86,12 +87,18 @@ def results(tmp_path):
         "# Figure 2: made up\n\n![Curves](figure2.png)\n\n## Steps\n\n"
         "| a | b |\n|:--|--:|\n| <b>1 & 2</b> | −3 |\n"
     )
-    return tmp_path
+    return results
 
 
 @pytest.fixture
-def built(results):
+def results(whole, tmp_path):
+    return shutil.copytree(whole, tmp_path, dirs_exist_ok=True)
+
+
+@pytest.fixture(scope="module")
+def built(whole, tmp_path_factory):
     """The README's text and the web page's."""
+    results = shutil.copytree(whole, tmp_path_factory.mktemp("built"), dirs_exist_ok=True)
     readme, page, _ = write_report(results)
     return readme.read_text(), page.read_text()
 
@@ -182,8 +189,8 @@ def test_closeness_deviations_and_provenance(built):
     assert "- Python 3.11.7, keras 3.15.1, jax 0.6.2" in readme
 
 
-def test_the_readmes_links_lead_to_files(results, built):
-    readme, _ = built
+def test_the_readmes_links_lead_to_files(results):
+    readme = write_report(results)[0].read_text()
     links = re.findall(r"\]\(([^)]+)\)", readme)
     assert len(links) >= 4
     assert all((results / link).exists() for link in links if not link.startswith("#"))
