@@ -44,6 +44,7 @@ SLOW_ON = {
         "tests/marginal_likelihood/test_pareto.py",
         "tests/marginal_likelihood/test_supports.py",
         "tests/models/test_condition.py",
+        "tests/models/test_export.py",
         "tests/models/test_parts.py",
         "tests/models/test_point_estimates.py",
         "tests/models/test_semi_supervised.py",
@@ -92,7 +93,6 @@ TAKE_TURNS = {
     "tests/models/test_data_types.py",
     "tests/models/test_errors.py",
     "tests/models/test_evaluation_of_streams.py",
-    "tests/models/test_export.py",
     "tests/models/test_resident_fit.py",
     "tests/models/test_resume.py",
     "tests/models/test_saved_files.py",
@@ -120,11 +120,13 @@ CASES = {
         "test_ten_steps_raise_the_bound_and_a_file_restores_it": 1,
     },
     "tests/bounds/test_scheduled_bounds.py": {
+        "test_a_bound_inside_another_one": 1,
         "test_beta_one_is_plain_training": 1,
         "test_evaluation_reports_the_bound": 1,
         "test_the_current_weight_is_in_the_logs": 3,
     },
     "tests/distributions/test_families.py": {
+        "test_moments_in_a_compiled_program": 5,
         "test_training_and_saving": 1,
     },
     "tests/distributions/test_half_precision.py": {
@@ -183,9 +185,15 @@ CASES = {
         "test_layers_are_in_training_mode_only_for_updates": 2,
         "test_xla_trains_alike": 1,
     },
+    "tests/models/test_data_types.py": {
+        "test_types_do_not_change_numbers": 4,
+    },
     "tests/models/test_full_vb.py": {
         "test_is_the_bound_of_aevb_at_the_sampled_weights": 2,
         "test_trains_means_scales_and_recognition_model": 2,
+    },
+    "tests/models/test_functional.py": {
+        "test_symbolic_shapes": 2,
     },
     "tests/models/test_keras_behaviour.py": {
         "test_weight_prior_is_in_the_loss": 1,
@@ -193,10 +201,14 @@ CASES = {
     "tests/models/test_monte_carlo_em.py": {
         "test_chains_sample_the_posterior_inside_the_support": 1,
         "test_factor_analysis_by_maximum_likelihood": 1,
+        "test_step_size_adapts_to_the_acceptance_rate": 1,
     },
     "tests/models/test_parts.py": {
-        "test_supports": 10,
+        "test_supports": 6,
         "test_values_outside_of_the_support_are_refused": 1,
+    },
+    "tests/models/test_point_estimates.py": {
+        "test_kinds": 4,
     },
     "tests/models/test_replicas.py": {
         "test_a_diverging_model_does_not_affect_the_others": 1,
@@ -204,7 +216,6 @@ CASES = {
         "test_all_models_train_after_an_error_in_a_step": 1,
         "test_batches_that_differ_between_models": 1,
         "test_batches_that_differ_later": 1,
-        "test_models_that_compute_the_same_for_some_batches": 1,
         "test_different_models_equal_models_trained_alone": 1,
         "test_settings_changed_without_compile_take_effect": 1,
         "test_models_keep_their_values_if_training_is_interrupted": 1,
@@ -223,6 +234,10 @@ CASES = {
     "tests/models/test_state_in_parts.py": {
         "test_programs_follow_changes_of_layers": 1,
     },
+    "tests/models/test_wake_sleep.py": {
+        "test_a_step_is_the_same_when_the_other_part_is_frozen": 1,
+        "test_binary_latents_are_trained": 1,
+    },
     "tests/replication/test_bad_commands.py": {
         "test_a_damaged_file": 8,
         "test_a_folder_in_the_place_of_a_file": 4,
@@ -233,16 +248,16 @@ CASES = {
         "test_samples_that_suffice_only_for_one_data_set": 1,
     },
     "tests/replication/test_comparison.py": {
-        "test_a_changed_measurement_is_detected": 4,
+        "test_a_changed_measurement_is_detected": 2,
     },
     "tests/replication/test_figure2.py": {
-        "test_the_picture_shows_our_curves": 2,
+        "test_the_picture_shows_our_curves": 1,
     },
     "tests/replication/test_figure3.py": {
         "test_the_picture_shows_our_curves": 1,
     },
     "tests/replication/test_flop.py": {
-        "test_the_count_equals_the_matrix_products_of_a_training_step": 2,
+        "test_the_count_equals_the_matrix_products_of_a_training_step": 1,
     },
     "tests/replication/test_runner.py": {
         "test_kill_while_the_last_files_are_written": 1,

@@ -11,15 +11,19 @@ from keras import ops
 
 from keras_aevb._backend import tfb, tfd, tfp
 from keras_aevb.tfp_classes.compositions import parameter
+from keras_aevb.tfp_classes.moments import SquaredStddev, second_difference
 from keras_aevb.typing import Tensor
 
 
-class Kumaraswamy(tfd.Kumaraswamy):
-    r"""TFP's Kumaraswamy distribution, with a density that stays accurate near 1.
+class Kumaraswamy(SquaredStddev, tfd.Kumaraswamy):
+    r"""TFP's Kumaraswamy distribution, accurate near y = 1 and for large concentrations.
 
-    $$\log p(y) = \log a b + (a - 1) \log y + (b - 1) \log(1 - y^a)$$
+    $$\log p(y) = \log a b + (a - 1) \log y + (b - 1) \log(1 - y^a), \qquad
+    E[y^n] = b\, B(1 + n / a, b)$$
 
-    TFP computes $y^a$, which float32 rounds to 1; here $1 - y^a = -expm1(a \log y)$.
+    TFP computes $y^a$, which float32 rounds to 1; here $1 - y^a = -expm1(a \log y)$. For a > 8, the
+    standard deviation comes from second differences of log Γ with step 1/a, which are integrals of
+    its second derivative.
 
     Reference: Kumaraswamy (1980), A Generalized Probability Density Function for Double-Bounded
     Random Processes.
@@ -39,6 +43,14 @@ class Kumaraswamy(tfd.Kumaraswamy):
         """log E[yⁿ]; JAX cannot compile TFP's version."""
         b = self.concentration0
         return ops.log(b) + tfp.math.lbeta(1 + n / self.concentration1, b)
+
+    def _stddev(self) -> Tensor:
+        step, b = 1 / self.concentration1, self.concentration0
+        log_mean = self._log_moment(1)
+        direct = self._log_moment(2) - 2 * log_mean
+        differences = second_difference(ops.ones_like(b), step) - second_difference(1 + b, step)
+        log_ratio = ops.where(step < 1 / 8, differences, direct)  # log E[y²] / E[y]²
+        return ops.exp(log_mean) * ops.sqrt(ops.expm1(log_ratio))
 
 
 class GeneralizedPareto(tfd.GeneralizedPareto):

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
-from scipy import special, stats
+from scipy import integrate, special, stats
 
 import keras_aevb as kv
 from keras_aevb import _backend
@@ -335,7 +335,10 @@ TRUNCATED = stats.truncnorm((LOW - LOC) / SCALE, (HIGH - LOC) / SCALE, LOC, SCAL
 B = np.array([0.5, 1.0, 3.0])
 # For a = 2, E[yⁿ] = b B(1 + n / 2, b).
 FIRST, SECOND = (B * special.beta(1 + n / 2, B) for n in (1, 2))
+POWERS = np.array([0.5, 3.0, 12.0, 300.0, 1e4])
+OF_POWERS = POWERS[::-1] * special.beta(1 + 1 / POWERS, POWERS[::-1])
 # Parameters, means and standard deviations.
+LOGITS = np.array([-14.0, 0.0, 14.0, 30.0])
 MOMENTS = {
     "GeneralizedExtremeValue": (
         {"loc": LOC, "scale": SCALE, "concentration": TAILS},
@@ -351,6 +354,11 @@ MOMENTS = {
         {"loc": LOC, "scale": SCALE, "concentration": HEAVY_TAILS},
         HEAVY.mean(),
         np.full(2, np.inf),
+    ),
+    "Binomial": (
+        {"total_count": 10.0, "logits": LOGITS},
+        stats.binom(10, special.expit(LOGITS)).mean(),
+        np.sqrt(10 * special.expit(LOGITS) * special.expit(-LOGITS)),
     ),
     "Weibull": (
         {"concentration": WEIBULL, "scale": SCALE},
@@ -390,6 +398,11 @@ MOMENTS = {
         FIRST,
         np.sqrt(SECOND - FIRST**2),
     ),
+    "Kumaraswamy, narrow": (
+        {"concentration1": POWERS, "concentration0": POWERS[::-1]},
+        OF_POWERS,
+        np.sqrt(POWERS[::-1] * special.beta(1 + 2 / POWERS, POWERS[::-1]) - OF_POWERS**2),
+    ),
 }
 
 
@@ -403,6 +416,18 @@ def test_moments_in_a_compiled_program(name):
     # float32: at a shape of 0.13 the standard deviation is a difference of log Γ of 0.1,
     # and squaring doubles its error
     np.testing.assert_allclose(actual, [mean, stddev, stddev**2], rtol=4e-5)
+
+
+@pytest.mark.parametrize("concentration, scale", [(3.0, 0.5), (2.0, 0.6), (40.0, 1.2), (80.0, 2.0)])
+def test_the_divergence_of_weibull_distributions(concentration, scale):
+    """Equals quadrature; TFP's overflows for the last case."""
+    q, p = stats.weibull_min(2.0, scale=0.5), stats.weibull_min(concentration, scale=scale)
+    expected, _ = integrate.quad(lambda y: q.pdf(y) * (q.logpdf(y) - p.logpdf(y)), 0, 5, limit=200)
+    q, p = (
+        kv.Unconditional("Weibull", 1, concentration=k, scale=s).distribution()
+        for k, s in ((2.0, 0.5), (concentration, scale))
+    )
+    np.testing.assert_allclose(q.kl_divergence(p), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_gradients_of_the_moments_of_extreme_values_are_finite(gradients):

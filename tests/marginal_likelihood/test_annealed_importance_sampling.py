@@ -19,13 +19,13 @@ def test_the_mean_weight_is_p(num_samples, num_steps, linear_gaussian):
 
 def test_estimates_and_their_errors(linear_gaussian):
     """On average the log of the mean weight is low by half its variance; z corrects for this."""
-    lg = linear_gaussian(400)
+    lg = linear_gaussian(200)
     values, errors = lg.model.log_likelihood(
         lg.x, 50, "annealed", seed=0, return_standard_error=True
     )
     z = (values - lg.log_likelihood + errors**2 / 2) / errors
-    assert abs(z.mean()) < 5 / np.sqrt(400)  # probability 1e-6 for normal z-scores
-    assert abs((z**2).mean() - 1) < 5 * np.sqrt(2 / 400)  # likewise
+    assert abs(z.mean()) < 5 / np.sqrt(200)  # probability 1e-6 for normal z-scores
+    assert abs((z**2).mean() - 1) < 5 * np.sqrt(2 / 200)  # likewise
     assert errors.max() < 0.3
 
 

@@ -217,6 +217,7 @@ def branching(seed, small=1.0):
     return model
 
 
+@pytest.mark.slow
 def test_models_that_compute_the_same_for_some_batches(stacked_or_not):
     settings = [(0, 1.0), (1, 0.5), (2, 1.0)]
     models, alone = ([branching(*s) for s in settings] for _ in range(2))
