@@ -53,6 +53,28 @@ class Kumaraswamy(SquaredStddev, tfd.Kumaraswamy):
         return ops.exp(log_mean) * ops.sqrt(ops.expm1(log_ratio))
 
 
+class ExponentiallyModifiedGaussian(tfd.ExponentiallyModifiedGaussian):
+    r"""TFP's exponentially modified Gaussian, with an accurate density for large products σ λ.
+
+    $$\log p(y) = \log \frac{λ}{2} - \frac{z^2}{2} + \log erfcx \frac{σ λ - z}{\sqrt 2}, \qquad
+    z = \frac{y - μ}{σ}$$
+
+    TFP's form has two terms of about (σ λ)² / 2, which cancel. It is used for z > σ λ, where they
+    do not.
+
+    Example:
+        >>> q = ExponentiallyModifiedGaussian(0.0, 50.0, 100.0)  # nearly N(0, 50²)
+        >>> round(float(q.log_prob(0.0)), 3)
+        -4.831
+    """
+
+    def _log_prob(self, y: Tensor) -> Tensor:
+        z, product = (y - self.loc) / self.scale, self.scale * self.rate
+        below = ops.maximum(product - z, 0.0) / math.sqrt(2)
+        near = ops.log(self.rate / 2) - ops.square(z) / 2 + tfp.math.logerfcx(below)
+        return ops.where(z > product, super()._log_prob(y), near)
+
+
 class GeneralizedPareto(tfd.GeneralizedPareto):
     r"""TFP's generalised Pareto distribution, whose density is zero outside the support.
 

@@ -338,6 +338,7 @@ FIRST, SECOND = (B * special.beta(1 + n / 2, B) for n in (1, 2))
 POWERS = np.array([0.5, 3.0, 12.0, 300.0, 1e4])
 OF_POWERS = POWERS[::-1] * special.beta(1 + 1 / POWERS, POWERS[::-1])
 # Parameters, means and standard deviations.
+DEGREES = np.array([7.0, 11.0, 1e6])
 LOGITS = np.array([-14.0, 0.0, 14.0, 30.0])
 MOMENTS = {
     "GeneralizedExtremeValue": (
@@ -354,6 +355,11 @@ MOMENTS = {
         {"loc": LOC, "scale": SCALE, "concentration": HEAVY_TAILS},
         HEAVY.mean(),
         np.full(2, np.inf),
+    ),
+    "Chi": (
+        {"df": DEGREES},
+        stats.chi(DEGREES).mean(),
+        np.array([stats.chi(7.0).std(), stats.chi(11.0).std(), np.sqrt(0.5 - 1 / 8e6)]),
     ),
     "Binomial": (
         {"total_count": 10.0, "logits": LOGITS},
