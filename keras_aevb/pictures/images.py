@@ -16,7 +16,7 @@ def as_images(x: np.ndarray, image_shape: Sequence[int] | None = None) -> np.nda
         x: array of shape `[N, *event_shape]`.
         image_shape: `(height, width)`, or a shape with 1 or 3 channels, last or first:
             `(height, width, channels)` or `(channels, height, width)`. Default: the event shape.
-            Shapes that differ in more than dimensions of size 1 need flat x.
+            Unless x is flat, it may differ from the event shape only in dimensions of size 1.
 
     Returns:
         Array of shape `[N, height, width]` or `[N, height, width, 3]`.

@@ -60,7 +60,7 @@ class Reciprocal(tfd.TransformedDistribution):
 
     @classmethod
     def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict[str, Any]:
-        return {"low": parameter(), "high": parameter(bijector=None)}  # `Family` knows low < high
+        return {"low": parameter(), "high": parameter(bijector=None)}  # `Family` ensures low < high
 
 
 class Gompertz(tfd.TransformedDistribution):

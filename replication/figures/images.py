@@ -37,9 +37,9 @@ SHAPE = {
 INTRODUCTION = """\
 ## The models
 
-The models were trained by AEVB; the results do not include their weights. The table has the
-training samples when the pictures were drawn; a run may have continued since. The `.json` files
-beside the pictures have the settings of the drawing.
+The models were trained by AEVB; the results do not include their weights. The table has the number
+of training samples that each model had seen when the pictures were drawn; a run may have continued
+since. The `.json` files beside the pictures have the settings of the drawing.
 """
 
 

@@ -45,11 +45,12 @@ NUMBERS = f"""\
 ## The numbers behind the verdicts
 
 A lead needs more than {SIGMAS} standard errors; "no worse" and "reaches" allow 1 nat or {SIGMAS}
-standard errors. ± is one standard error, which combines seeds, examples and samples of z. Where
-only one seed of a curve reaches a count, the spread is that of its seeds at the last earlier count
-that several reach, or else the largest of curves with the same algorithm and step size, or else
-the largest of the figure and data set. If there is none, the budget is too small to say. The spread
-of three seeds is itself uncertain: a difference due to chance exceeds {SIGMAS} standard errors once
+standard errors. ± is one standard error, which combines seeds, examples and samples of z. If only
+one seed of a curve reaches a sample count, the standard deviation over seeds is taken from the last
+earlier count that several of its seeds reach; otherwise it is the largest one among curves with the
+same algorithm and step size, or else among all curves of the figure and data set. If no curve has
+several seeds, the budget is too small to say. The standard deviation of three seeds is itself
+uncertain: a difference due to chance exceeds {SIGMAS} standard errors once
 in ten cases. A difference of {SIGMAS} to 5 standard
 errors is therefore weak evidence. Values are in nats per example unless stated otherwise. The table
 has the last number that each part's rule compares; [the rules](#the-rules) list every number.
@@ -65,9 +66,10 @@ samples, were known. The spread over seeds was added to every error later.
 PROVENANCE = """\
 ## Where the numbers come from
 
-Every number comes from a run whose folder is in [runs](runs), except those of trial runs, which
-*Deviations* marks as not stored. `run.json` has the settings, command, commit, versions, device and
-data digest; `metrics.csv` has the curve. Figures 2 and 3, and all tables outside *Deviations*, are
+Outside *Deviations*, each of our numbers comes from a run whose folder is in [runs](runs); some
+numbers in *Deviations* come from runs that are not stored. `run.json` has the settings, command,
+commit, versions, device and data digest; `metrics.csv` has the curve. Figures 2 and 3, and all
+tables outside *Deviations*, are
 generated from these folders and the paper's curves alone; figures 4 and 5 also need the weights,
 which are not committed.
 `python -m replication report` generates this page, and `index.html`, which also has interactive
@@ -298,7 +300,7 @@ def _step_sizes(table):
             if wide.shape[1] > 1 and len(shared):
                 rows.append(_step_size_row(panel[panel.samples == shared[-1]], choice))
     if not rows:
-        return f"{STEP_SIZES}\nNo curve has two step sizes at a common count.\n"
+        return f"{STEP_SIZES}\nNo two step sizes of a panel reach a common round sample count.\n"
     found = pd.DataFrame(rows).fillna("")
     return f"{STEP_SIZES}\n{markdown(found, left=3)}\n"
 

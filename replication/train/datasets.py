@@ -180,7 +180,7 @@ def _scaled(pixels, scale):
 
 
 def _split(name, pixels, num_train, seed, scale, labels=None):
-    """A data set without a published split."""
+    """Splits at random a data set without a published split."""
     train, test = np.split(np.random.default_rng(seed).permutation(len(pixels)), [num_train])
     return Dataset(
         name,

@@ -139,7 +139,7 @@ def test_a_layer_is_trained_on_its_squared_distance(make_model, gradients, noise
     assert len(others) == len(model.trainable_variables) - 2 == len(model.phi + model.theta)
     bound.baseline.set_weights([np.full((6, 1), 0.1), np.array([-3.0])])
 
-    def of(term, variables):
+    def gradients_of(term, variables):
         q, prior = model.encode(x), model.prior.distribution()
         return gradients(
             lambda: ops.sum(bound(x, q, prior, model.decode, noise(0))[term]), variables
@@ -149,10 +149,12 @@ def test_a_layer_is_trained_on_its_squared_distance(make_model, gradients, noise
     terms = bound(x, q, prior, model.decode, noise(0))
     np.testing.assert_array_equal(terms["objective"], terms["elbo"])
     distance = np.float64(terms["elbo"]) - np.float64(bound.baseline(x))[:, 0]
-    kernel, bias = of("objective", baseline)
+    kernel, bias = gradients_of("objective", baseline)
     np.testing.assert_allclose(kernel[:, 0], 2 * distance @ x, rtol=1e-4)  # float32
     np.testing.assert_allclose(bias, [2 * distance.sum()], rtol=1e-4)
-    for actual, desired in zip(of("objective", model.theta), of("elbo", model.theta)):
+    for actual, desired in zip(
+        gradients_of("objective", model.theta), gradients_of("elbo", model.theta)
+    ):
         np.testing.assert_array_equal(actual, desired)
 
 
@@ -248,13 +250,13 @@ def test_a_saved_model_keeps_its_bound(binary_model, x, tmp_path):
 def test_wake_sleep_trains_theta_on_a_score_function_elbo(make_model, gradients, x):
     """At a fixed q(z|x) the two bounds have the same gradient."""
 
-    def of(bound):
+    def theta_gradients(bound):
         model = make_model(kv.WakeSleep, bound=bound)
         return gradients(
             lambda: ops.mean(model.objective(x, True)[1]["elbo"]), model.trainable_variables
         )
 
-    for actual, desired in zip(of(kv.ScoreFunctionELBO()), of(kv.ELBO())):
+    for actual, desired in zip(theta_gradients(kv.ScoreFunctionELBO()), theta_gradients(kv.ELBO())):
         np.testing.assert_allclose(actual, desired, rtol=1e-5, atol=1e-6)  # float32
 
 

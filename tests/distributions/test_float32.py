@@ -6,9 +6,8 @@ import pytest
 
 from keras_aevb.distributions.family import _family_class
 
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() == "jax", reason="JAX has no float64 by default"
-)
+if keras.backend.backend() == "jax":
+    pytest.skip("JAX has no float64 by default", allow_module_level=True)
 
 N = 500
 LIMITS = np.finfo("float32")

@@ -10,7 +10,7 @@ import keras_aevb as kv
 Z = np.random.default_rng(0).normal(size=(4, 2)).astype("float32")
 
 
-def test_a_mixture_is_the_mean_of_its_components():
+def test_a_mixture_is_the_weighted_mean_of_its_components():
     prior = kv.MixturePrior("Normal", 2, num_components=3, scale=0.5)
     loc = np.asarray(prior.trainable_variables[1], "float64")
     assert len({tuple(row) for row in loc}) == 3  # equal components would stay equal

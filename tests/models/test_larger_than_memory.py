@@ -58,12 +58,12 @@ def test_every_part_of_a_large_array_is_checked(make_model, monkeypatch):
     model = make_model()
     model.compile()
     x = np.full((40, 6), 1, "uint8")
-    whole = model.elbo(x, batch_size=40, seed=0)
+    expected = model.elbo(x, batch_size=40, seed=0)
     assert inputs.check_in_parts(x, model.likelihood) == 40
     parts = list(inputs.parts(x, "float32"))
     assert {p.dtype.name for p in parts} == {"float32"} and len(parts) == 3
     np.testing.assert_array_equal(np.concatenate(parts), x)
-    np.testing.assert_array_equal(model.elbo(x.astype("float32"), batch_size=40, seed=0), whole)
+    np.testing.assert_array_equal(model.elbo(x.astype("float32"), batch_size=40, seed=0), expected)
     x[-1, -1] = 2
     with pytest.raises(ValueError, match=r"\[0, 1\].*2\.0"):
         model.fit(x, verbose=0)

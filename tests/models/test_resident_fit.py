@@ -52,8 +52,8 @@ def train(
 def assert_same(run, other):
     (history, weights), (other_history, other_weights) = run, other
     assert history.keys() == other_history.keys()
-    # float32: another program for the same sums; some ten steps. The divergence at the start is a
-    # difference of terms that are almost equal.
+    # Programs round the same float32 sums differently, and about ten steps add up. At the start the
+    # KL divergence is a difference of almost equal terms, hence the absolute tolerance.
     for name, values in history.items():
         np.testing.assert_allclose(values, other_history[name], 1e-5, 1e-8, err_msg=name)
     for actual, desired in zip(weights, other_weights):
@@ -140,7 +140,7 @@ def test_debugging_limits():
     keras.config.set_max_steps_per_epoch(3)
     try:
         train(X, epochs=5, callbacks=[callback])
-        keras.config.set_max_steps_per_epoch(9)  # of seven batches
+        keras.config.set_max_steps_per_epoch(9)  # more than the stream's seven batches
         train(X, epochs=1, callbacks=[callback], steps_per_epoch=20)
     finally:
         keras.config.set_max_epochs(None)
@@ -346,7 +346,7 @@ class Failing(kv.EpochMinibatches):
 
 @pytest.mark.parametrize("failure, expected", [(1, 0), (3, 2)])
 def test_the_model_keeps_its_values_if_a_stream_fails(failure, expected):
-    """The stream fails in the first or the second execution. (Keras may prefetch one batch.)"""
+    """The stream fails in the first or the second execution."""
     model = build(steps_per_execution=2)
     with pytest.raises(MemoryError):
         model.fit(Failing(failure), verbose=0)
@@ -371,7 +371,7 @@ def test_values_set_after_a_failed_batch_are_kept():
 
 
 def interrupted_program(monkeypatch, raise_signal):
-    """Sends Ctrl-C while a program runs, whose input buffers are donated."""
+    """Sends Ctrl-C at the end of each program's run, when JAX may have donated its inputs."""
     for program in (_backend.Program, _backend.PredictProgram):
         original = program.__init__
 
@@ -394,7 +394,7 @@ def interrupted_program(monkeypatch, raise_signal):
         return interrupted
 
 
-# On JAX an uncompiled model runs eagerly; on TensorFlow XLA only takes more time here.
+# On JAX, a model without XLA runs eagerly; on TensorFlow, XLA would only slow these tests down.
 SETTINGS_OF_MODES = {
     "compiled": {"jit_compile": JAX},
     "eager": {"run_eagerly": True, "jit_compile": False},
@@ -441,15 +441,15 @@ def test_ctrl_c_in_any_method(call, mode, monkeypatch, ctrl_c):
 class Breaks(keras.callbacks.Callback):
     """Fails in one of the hooks of callbacks."""
 
-    def __init__(self, moment):
+    def __init__(self, hook):
         super().__init__()
-        setattr(self, moment, self.fail)
+        setattr(self, hook, self.fail)
 
     def fail(self, *args, **kwargs):
         raise OSError(28, "No space left on device")
 
 
-MOMENTS = {
+HOOKS = {
     "fit": ["train_begin", "epoch_begin", "train_batch_begin", "train_batch_end", "epoch_end"],
     "evaluate": ["test_begin", "test_batch_begin", "test_batch_end", "test_end"],
     "predict": ["predict_begin", "predict_batch_begin", "predict_batch_end", "predict_end"],
@@ -457,16 +457,16 @@ MOMENTS = {
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("method", MOMENTS)
+@pytest.mark.parametrize("method", HOOKS)
 def test_the_model_keeps_its_values_if_a_callback_fails(method, mode):
     model, x = build(**SETTINGS_OF_MODES[mode]), X[:8]
     before = model.elbo(x, seed=0)
-    for moment in MOMENTS[method]:
+    for hook in HOOKS[method]:
         with pytest.raises(OSError, match="No space"):
-            getattr(model, method)(x, callbacks=[Breaks(f"on_{moment}")], verbose=0)
+            getattr(model, method)(x, callbacks=[Breaks(f"on_{hook}")], verbose=0)
         now = model.elbo(x, seed=0)
         assert np.isfinite(now).all()
-        if moment not in ("train_batch_end", "epoch_end"):  # before the first step, or without any
+        if hook not in ("train_batch_end", "epoch_end"):  # before the first step, or without any
             np.testing.assert_array_equal(now, before)
         before = now
 
@@ -474,7 +474,7 @@ def test_the_model_keeps_its_values_if_a_callback_fails(method, mode):
 @pytest.mark.slow
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_xla_trains_convolutions_without_a_loop_on_a_cpu(jit_compile):
-    """XLA's gradient of a convolution is slow in loops on CPUs. All equal Keras' own `fit`."""
+    """XLA's gradient of a convolution is slow in loops on CPUs. Results equal Keras' own `fit`."""
 
     def build(steps_per_execution):
         model = kv.AEVB(

@@ -26,7 +26,7 @@ def scheduler(processes, tmp_path):
 
 
 @pytest.mark.slow
-def test_another_worker_resumes_a_killed_ones_run_with_the_same_numbers(
+def test_another_worker_resumes_the_run_of_a_killed_worker_with_the_same_numbers(
     tmp_path, processes, scheduler
 ):
     results, samples = tmp_path / "results", "1000000"
@@ -62,7 +62,7 @@ def test_another_worker_resumes_a_killed_ones_run_with_the_same_numbers(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
-def test_workers_stop_when_their_command_has_ended(tmp_path, processes, scheduler, sent):
+def test_workers_stop_training_when_their_command_has_ended(tmp_path, processes, scheduler, sent):
     results = tmp_path / "results"
     workers = [processes.worker(scheduler) for _ in range(2)]
     command = [results, *TWO, "--scheduler", scheduler, "--samples"]

@@ -11,7 +11,8 @@ from made_up_results import write_bounds, write_figure3, write_panel, write_vari
 
 from replication.claims import Evidence
 from replication.errors import ReplicationError
-from replication.figures import cost, figure2, figure3, gradient_variance
+from replication.figures import cost, figure2, figure3, figure4, figure5, gradient_variance
+from replication.figures.images import read_records
 from replication.plan.protocols import figure2_experiment, figure3_experiment
 from replication.verify import comparison, reference
 
@@ -240,3 +241,10 @@ def test_the_tables_of_this_repository_are_up_to_date(tmp_path):
             if table.suffix != ".png":
                 committed = ROOT / "results" / table.relative_to(tmp_path)
                 assert table.read_text(encoding="utf-8") == committed.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("figure", [figure4, figure5])
+def test_the_pages_of_pictures_are_up_to_date(figure):
+    folder = ROOT / "results" / figure.__name__.rpartition(".")[-1]
+    page = (folder / f"{folder.name}.md").read_text(encoding="utf-8")
+    assert page == figure.page_text(read_records(folder))

@@ -48,8 +48,8 @@ def test_a_damaged_mosaic_is_named(tmp_path):
         read_mosaic(tmp_path / "a.png")
 
 
-def test_a_record_of_other_panels_than_the_mosaic_is_refused(tmp_path):
-    """As after a kill between the two files."""
+def test_a_record_that_does_not_match_its_mosaic_is_refused(tmp_path):
+    """As when the process is killed between writing the two files."""
     folder = tmp_path / "figure5"
     models = [(figure2_experiment("digits", "aevb", n, 0.01), 100) for n in (2, 5)]
     write_mosaic(np.zeros((80, 240)), folder / "samples.png")  # three panels
@@ -58,7 +58,7 @@ def test_a_record_of_other_panels_than_the_mosaic_is_refused(tmp_path):
         draw_page(folder, 10, 560, str, str)
 
 
-def test_pixels_become_squares_of_pixels_side_by_side(tmp_path):
+def test_pixels_become_squares_and_mosaics_are_side_by_side(tmp_path):
     left, right = shades(0, 10, 7), shades(1, 10, 12)
     draw_mosaics({"left": {"": left}, "right": {"": right}}, 42, tmp_path / "a.png")
     pixels = image.imread(tmp_path / "a.png")[..., :3]
@@ -71,7 +71,7 @@ def test_pixels_become_squares_of_pixels_side_by_side(tmp_path):
     assert np.all(pixels[TITLE:, first + 28 : second] == 1)
 
 
-def test_several_mosaics_stand_in_two_columns(tmp_path):
+def test_several_mosaics_are_in_two_columns(tmp_path):
     four = [shades(i, 5, 3) for i in range(4)]
     wide = shades(9, 5, 6)
     blocks = {"a": {str(i): panel for i, panel in enumerate(four)}, "b": {"only": wide}}
