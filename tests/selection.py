@@ -52,7 +52,6 @@ SLOW_ON = {
         "tests/test_callbacks.py",
         "tests/test_docs.py",
         "tests/test_examples.py",
-        "tests/test_float64.py",
         "tests/test_gradients.py",
         "tests/test_networks.py",
         "tests/test_pictures.py",
@@ -76,6 +75,7 @@ SLOW_ON = {
         "tests/models/test_replicas.py",
         "tests/models/test_shared_parts.py",
         "tests/test_hmc.py",
+        "tests/test_float64.py",
         "tests/test_import.py",  # TFP on JAX can do without TensorFlow
         "tests/test_readme.py",
         *REPLICATION,
@@ -126,7 +126,6 @@ CASES = {
         "test_the_current_weight_is_in_the_logs": 3,
     },
     "tests/distributions/test_families.py": {
-        "test_moments_in_a_compiled_program": 5,
         "test_training_and_saving": 1,
     },
     "tests/distributions/test_half_precision.py": {
@@ -215,7 +214,6 @@ CASES = {
         "test_a_gpu_stacks_models_that_compute_the_same": 1,
         "test_all_models_train_after_an_error_in_a_step": 1,
         "test_batches_that_differ_between_models": 1,
-        "test_batches_that_differ_later": 1,
         "test_different_models_equal_models_trained_alone": 1,
         "test_settings_changed_without_compile_take_effect": 1,
         "test_models_keep_their_values_if_training_is_interrupted": 1,
@@ -270,7 +268,7 @@ CASES = {
         "test_example_runs": 1,
     },
     "tests/test_float64.py": {
-        "test_no_number_is_rounded_to_float32": "floatx",
+        "test_no_number_is_rounded_to_float32": "policy",
     },
     "tests/test_gradients.py": {
         "test_variance_of_a_linear_model": 2,
@@ -292,6 +290,7 @@ LONGEST = (
     "tests/models/test_full_vb.py",
     "tests/models/test_monte_carlo_em.py",
     "tests/models/test_resident_fit.py",
+    "tests/test_float64.py",
     "tests/test_readme.py",
     "tests/replication/test_lock.py",
     "tests/models/test_backends_agree.py",
@@ -337,7 +336,7 @@ def mark_slow(items, backend):
 def _chosen(cases, test, wanted):
     """The case with a name, or a number of cases, spread over the list."""
     if isinstance(wanted, str):
-        return [item for item in cases if item.name == f"{test}[{wanted}]"]
+        return [item for item in cases if item.name == f"{test}[{wanted}]"] or cases
     first = zlib.crc32(test.encode()) % len(cases)  # differs between tests
-    cases = [*cases[first:], *cases[:first]]
-    return [cases[i * len(cases) // wanted] for i in range(min(wanted, len(cases)))]
+    cases, wanted = [*cases[first:], *cases[:first]], min(wanted, len(cases))
+    return [cases[i * len(cases) // wanted] for i in range(wanted)]

@@ -33,7 +33,7 @@ def epochs(work):
 def initial(work):
     """The weights at the start."""
     keys = iter(jax.random.split(jax.random.key(0), 13))
-    size = int(np.prod(work.small))
+    size = int(np.prod(work.encoded_shape))
     down = [1, *[work.filters] * 4]
     return {
         "down": [kernel(next(keys), *ends) for ends in itertools.pairwise(down)],

@@ -11,14 +11,14 @@ def epochs(work, **compile_options):
     settings = {"strides": 2, "padding": "same"}
     down = [layers.Conv2D(work.filters, 4, activation="relu", **settings) for _ in range(4)]
     up = [layers.Conv2DTranspose(work.filters, 4, activation="relu", **settings) for _ in range(3)]
-    size = work.small[0] * work.small[1] * work.small[2]
+    size = work.encoded_shape[0] * work.encoded_shape[1] * work.encoded_shape[2]
     model = kv.AEVB(
         encoder=keras.Sequential([*down, layers.Flatten(), layers.Dense(work.dense_units, "relu")]),
         decoder=keras.Sequential(
             [
                 layers.Dense(work.dense_units, "relu"),
                 layers.Dense(size, "relu"),
-                layers.Reshape(work.small),
+                layers.Reshape(work.encoded_shape),
                 *up,
             ]
         ),

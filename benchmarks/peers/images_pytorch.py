@@ -12,7 +12,7 @@ from torch.nn import functional
 class VAE(nn.Module):
     def __init__(self, work):
         super().__init__()
-        size, filters = math.prod(work.small), work.filters
+        size, filters = math.prod(work.encoded_shape), work.filters
         self.encoder = nn.Sequential(
             *with_relu(
                 nn.Conv2d(1 if i == 0 else filters, filters, 4, stride=2, padding=1)
@@ -27,7 +27,7 @@ class VAE(nn.Module):
             *with_relu(
                 [nn.Linear(work.latent_dim, work.dense_units), nn.Linear(work.dense_units, size)]
             ),
-            nn.Unflatten(1, (filters, *work.small[:2])),
+            nn.Unflatten(1, (filters, *work.encoded_shape[:2])),
             *with_relu(
                 nn.ConvTranspose2d(filters, filters, 4, stride=2, padding=1) for _ in range(3)
             ),

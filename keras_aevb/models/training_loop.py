@@ -28,10 +28,10 @@ Callbacks: TypeAlias = Sequence[keras.callbacks.Callback] | keras.callbacks.Call
 class TrainingLoop(ObjectiveModel):
     """A Keras model that is trained on its own `objective` in place of a loss.
 
-    `fit` makes `steps_per_execution` steps in one program. Arrays stay on the device if they fit
-    into a quarter of its memory (2 GiB if that is unknown). The order of examples in epoch e is
-    `numpy.random.default_rng([seed, e]).permutation(N)` with the model's seed. It is the same on
-    both backends, and for a resumed run.
+    `fit` makes `steps_per_execution` steps in one program. Arrays stay on the device if they take
+    at most a quarter of its memory, or 2 GiB on a CPU and on TensorFlow. The order of examples in
+    epoch e is `numpy.random.default_rng([seed, e]).permutation(N)` with the model's seed. It is the
+    same on both backends, and for a resumed run.
     """
 
     epochs_done: int

@@ -7,9 +7,10 @@ same name.
 import math
 from typing import Any
 
+import keras
 from keras import ops
 
-from keras_aevb._backend import tfb, tfd, tfp
+from keras_aevb._backend import tfb, tfd, tfp, with_derivatives
 from keras_aevb.tfp_classes.compositions import parameter
 from keras_aevb.tfp_classes.moments import SquaredStddev, second_difference
 from keras_aevb.typing import Tensor
@@ -21,9 +22,9 @@ class Kumaraswamy(SquaredStddev, tfd.Kumaraswamy):
     $$\log p(y) = \log a b + (a - 1) \log y + (b - 1) \log(1 - y^a), \qquad
     E[y^n] = b\, B(1 + n / a, b)$$
 
-    TFP computes $y^a$, which float32 rounds to 1; here $1 - y^a = -expm1(a \log y)$. For a > 8, the
-    standard deviation comes from second differences of log Γ with step 1/a, which are integrals of
-    its second derivative.
+    TFP computes $y^a$, which float32 rounds to 1; here $1 - y^a = -expm1(a \log y)$. In
+    float32 and for a > 8, the standard deviation comes from second differences of log Γ with step
+    1/a, which are integrals of its second derivative.
 
     Reference: Kumaraswamy (1980), A Generalized Probability Density Function for Double-Bounded
     Random Processes.
@@ -47,9 +48,11 @@ class Kumaraswamy(SquaredStddev, tfd.Kumaraswamy):
     def _stddev(self) -> Tensor:
         step, b = 1 / self.concentration1, self.concentration0
         log_mean = self._log_moment(1)
-        direct = self._log_moment(2) - 2 * log_mean
+        log_ratio = self._log_moment(2) - 2 * log_mean  # log E[y²] / E[y]²
+        if keras.backend.standardize_dtype(step.dtype) == "float64":
+            return ops.exp(log_mean) * ops.sqrt(ops.expm1(log_ratio))
         differences = second_difference(ops.ones_like(b), step) - second_difference(1 + b, step)
-        log_ratio = ops.where(step < 1 / 8, differences, direct)  # log E[y²] / E[y]²
+        log_ratio = ops.where(step < 1 / 8, differences, log_ratio)
         return ops.exp(log_mean) * ops.sqrt(ops.expm1(log_ratio))
 
 
@@ -71,8 +74,19 @@ class ExponentiallyModifiedGaussian(tfd.ExponentiallyModifiedGaussian):
     def _log_prob(self, y: Tensor) -> Tensor:
         z, product = (y - self.loc) / self.scale, self.scale * self.rate
         below = ops.maximum(product - z, 0.0) / math.sqrt(2)
-        near = ops.log(self.rate / 2) - ops.square(z) / 2 + tfp.math.logerfcx(below)
+        near = ops.log(self.rate / 2) - ops.square(z) / 2 + log_erfcx(below)
         return ops.where(z > product, super()._log_prob(y), near)
+
+
+def _log_erfcx_derivative(x: Tensor) -> Tensor:
+    """2x - 2 / (√π erfcx(x)), which cancels for large x; there, its asymptotic series."""
+    y = ops.maximum(x, 10.0)
+    series = -1 / y + 1 / y**3 - 5 / (2 * y**5)
+    exact = 2 * x - 2 / math.sqrt(math.pi) * ops.exp(-tfp.math.logerfcx(x))
+    return ops.where(x < 10, exact, series)
+
+
+log_erfcx = with_derivatives(lambda x: tfp.math.logerfcx(x), _log_erfcx_derivative)
 
 
 class GeneralizedPareto(tfd.GeneralizedPareto):

@@ -10,6 +10,7 @@ Reference: Abramowitz & Stegun (1964), eq. 6.1.33 and table 23.3.
 import math
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -77,7 +78,7 @@ class GeneralizedExtremeValue(SquaredStddev, tfd.GeneralizedExtremeValue):
 
 
 class Binomial(tfd.Binomial):
-    r"""TFP's binomial distribution; its variance is accurate for probabilities near 1.
+    r"""TFP's binomial distribution; from logits, its variance is accurate for probabilities near 1.
 
     $$Var(y) = n σ(s) σ(-s)$$
 
@@ -89,6 +90,8 @@ class Binomial(tfd.Binomial):
     """
 
     def _variance(self) -> Tensor:
+        if self.logits is None:
+            return super()._variance()
         logits = self.logits_parameter()
         return self.total_count * ops.sigmoid(logits) * ops.sigmoid(-logits)
 
@@ -99,7 +102,7 @@ class Chi(tfd.Chi):
     $$Var(y) = \frac12 - \frac1{8 ν} - \frac1{16 ν^2} + \frac5{128 ν^3} + \frac{23}{256 ν^4}
     + O(ν^{-5})$$
 
-    The series is used for ν > 10.
+    The series is used in float32 for ν > 10.
 
     Example:
         >>> float(Chi(1e6).variance())
@@ -107,6 +110,8 @@ class Chi(tfd.Chi):
     """
 
     def _variance(self) -> Tensor:
+        if keras.backend.standardize_dtype(self.df.dtype) == "float64":
+            return super()._variance()
         x = 1 / ops.maximum(self.df, 10.0)
         series = 0.5 - x * (1 / 8 + x * (1 / 16 - x * (5 / 128 + x * 23 / 256)))
         return ops.where(self.df > 10, series, super()._variance())
@@ -227,7 +232,8 @@ def _log_gamma_1_minus(ξ: Tensor) -> Tensor:
 
 
 def second_difference(x: Tensor, step: Tensor) -> Tensor:
-    r"""log Γ(x + 2h) - 2 log Γ(x + h) + log Γ(x) for x ≥ 1 and h ≤ 1/8, to 3·10⁻⁵.
+    r"""log Γ(x + 2h) - 2 log Γ(x + h) + log Γ(x) for x ≥ 1 and h ≤ 1/8, to a relative
+    error of 3·10⁻⁵.
 
     $$= h^2 \int_0^2 (1 - |u - 1|)\, ψ'(x + h u)\, du$$
 

@@ -143,7 +143,7 @@ class _Group:
         return self.replicas[key]
 
     def _measure(self, trainings, at_end=False):
-        """Evaluates runs of one shape with the programs of one model, which compile only once."""
+        """Evaluates runs of equal `curve_settings` with one model's programs: one compilation."""
         for training in trainings:
             model = self.models[training.experiment.curve_settings]
             with _weights_of(training.model, model):

@@ -337,9 +337,9 @@ B = np.array([0.5, 1.0, 3.0])
 FIRST, SECOND = (B * special.beta(1 + n / 2, B) for n in (1, 2))
 POWERS = np.array([0.5, 3.0, 12.0, 300.0, 1e4])
 OF_POWERS = POWERS[::-1] * special.beta(1 + 1 / POWERS, POWERS[::-1])
-# Parameters, means and standard deviations.
 DEGREES = np.array([7.0, 11.0, 1e6])
 LOGITS = np.array([-14.0, 0.0, 14.0, 30.0])
+# Parameters, means and standard deviations.
 MOMENTS = {
     "GeneralizedExtremeValue": (
         {"loc": LOC, "scale": SCALE, "concentration": TAILS},
@@ -434,6 +434,29 @@ def test_the_divergence_of_weibull_distributions(concentration, scale):
         for k, s in ((2.0, 0.5), (concentration, scale))
     )
     np.testing.assert_allclose(q.kl_divergence(p), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("product", [0.1, 3.0, 30.0, 1000.0, 5700.0])
+def test_gradients_of_an_exponentially_modified_gaussian(product, gradients):
+    """Against central differences in float64; for large σ λ, p is nearly N(0, 1)."""
+    value = np.float64(np.float32(product))
+    y = np.float64(np.float32([-3.0, 0.5, 2.0]))
+    λ = keras.Variable(np.full(3, product, "float32"))
+    prior = kv.Unconditional("ExponentiallyModifiedGaussian", 3, loc=0.0, scale=1.0)
+
+    def log_density():
+        normal = prior.distribution().distribution.copy(loc=0.0, scale=1.0, rate=λ.value)
+        return ops.sum(normal.log_prob(ops.convert_to_tensor(y, "float32")))
+
+    def exact(rate):
+        x = (rate - y) / np.sqrt(2)
+        return np.log(rate / 2) - y**2 / 2 + np.log(special.erfcx(x))
+
+    (received,) = gradients(log_density, [λ])
+    step = 1e-4 * value
+    expected = (exact(value + step) - exact(value - step)) / (2 * step)
+    # In d log p / d log λ: below 1e-3, where its terms of order 1 cancel
+    np.testing.assert_allclose(received * value, expected * value, rtol=1e-3, atol=1e-3)
 
 
 def test_gradients_of_the_moments_of_extreme_values_are_finite(gradients):

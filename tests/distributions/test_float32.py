@@ -135,15 +135,19 @@ def close(actual, desired, scale, tolerance):
 @pytest.mark.parametrize("name", FAMILIES)
 def test_moments(name):
     small, exact = both(name, 0)
+    compared = 0
     for moment in ("mean", "stddev", "variance"):
         try:
             desired = numbers(getattr(exact, moment)())
         except NotImplementedError:
             continue
+        compared += 1
         # A mean is accurate to a fraction of the standard deviation or of itself.
         spread = numbers(exact.stddev()) if moment == "mean" else 0
         scale = np.maximum(np.abs(desired), spread)
         close(numbers(getattr(small, moment)()), desired, scale, 1e-3)
+    if not compared:
+        pytest.skip("TFP has no moments")
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -48,7 +48,7 @@ results = {}
 for algorithm, likelihood, kl in (
     (kv.AEVB, kv.Bernoulli, "analytic"),
     (kv.AEVB, Likelihood, "sampled"),
-    (kv.WakeSleep, Likelihood, "sampled"),  # its sleep phase samples x
+    (kv.WakeSleep, Likelihood, "sampled"),  # it samples x, which is fixed for `Likelihood` alone
 ):
     model = algorithm(
         dense(5), dense(4), Posterior(2), likelihood(6), Prior(2), kv.ELBO(3, kl), seed=0

@@ -116,9 +116,8 @@ def test_two_processes_equal_one(name, parts, tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(BACKEND != "jax", reason="Keras shards weights only on jax")
 def test_weights_in_two_processes(parts, tmp_path):
-    """Each process holds half of a kernel's columns. The test compares outputs, not weights:
-
-    `get_weights` and `save` need whole kernels in one process.
+    """Each process holds half of a kernel's columns. The test compares outputs, not
+    weights: `get_weights` and `save` need whole kernels in one process.
     """
     program = """
 with with_sharded_weights():
