@@ -6,6 +6,7 @@ import itertools
 import keras
 import numpy as np
 import pytest
+from streams import Batches
 
 import keras_aevb as kv
 from keras_aevb import _backend
@@ -174,18 +175,11 @@ def test_batches_that_differ_between_models(stacked_or_not):
         assert_alike(model, other)
 
 
-class Sizes(keras.utils.PyDataset):
+class Sizes(Batches):
     """Batches of these sizes."""
 
     def __init__(self, sizes):
-        super().__init__()
-        self.sizes = sizes
-
-    def __len__(self):
-        return len(self.sizes)
-
-    def __getitem__(self, i):
-        return (X[10 * i : 10 * i + self.sizes[i]],)
+        super().__init__([(X[10 * i : 10 * i + size],) for i, size in enumerate(sizes)])
 
 
 @pytest.mark.slow
